@@ -30,7 +30,7 @@ train: { epochs: ten, batch_size: 64, optimizer: { name: adam, learning_rate: 1.
 """
 # How long a screen may take to show what it should: the first look at a dataset loads libtorch.
 PATIENCE = 20
-# Size, what the program is told, what the terminal is, and whether it is light.
+# Size, the arguments of the program, what the terminal is, and whether it is light.
 LOOKS = {
     "dark-80x24": ((80, 24), [], {}, False),
     "dark-200x60": ((200, 60), [], {}, False),
@@ -70,7 +70,7 @@ SCREENS = [
     ("dataset", ["{done}", "d"], "image number"),
     ("dataset-page", ["{done}", "d", "~image number", "Tab"], "clothing"),
     ("dataset-classes", ["{done}", "d", "~image number", "Tab", "Tab"], "class"),
-    ("told", ["{done}", "t", "+good", "Enter", "!"], "what happened"),
+    ("messages", ["{done}", "t", "+good", "Enter", "!"], "what happened"),
     ("palette", [":"], "do or go to"),
     ("palette-found", [":", "stop"], "do or go to"),
     ("fields", ["{done}", "C"], "change a field"),

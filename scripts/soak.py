@@ -84,8 +84,8 @@ def run(program):
     return judged(program.name, figures(lines), child.returncode)
 
 
-def told(kept):
-    """What is kept, as it stands in a document: when and on what it was measured, and the table."""
+def section(kept):
+    """The kept figures as a section of a document: when and on what they were measured, and the table."""
     places = {}
     for name, entry in sorted(kept.items()):
         places.setdefault((entry["date"], entry["machine"]), []).append(name)
@@ -102,7 +102,7 @@ def written(text, kept):
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise SystemExit(f"error: the file to write needs these two lines once each, in this order:\n{BEGIN}\n{END}")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    return f"{before}{BEGIN}\n{told(kept)}\n{END}{after}"
+    return f"{before}{BEGIN}\n{section(kept)}\n{END}{after}"
 
 
 def keep(document, name, rows, path=KEPT):

@@ -100,7 +100,7 @@ enum Verb {
     Docs(docs::Arguments),
 }
 
-/// Parses the arguments, does what they say, and turns the result into an exit code.
+/// Parses the arguments, runs the command, and returns its exit code.
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     if let Some((worker, folder)) = monitor::arguments(&arguments) {
@@ -187,7 +187,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, drawing: home::Drawing) -> an
 
 /// Help and version are answers; anything else is a mistake in the command line.
 fn usage(error: &clap::Error) -> ExitCode {
-    // A closed pipe is no error here either.
+    // A closed pipe is no error.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() {
         Exit::Input

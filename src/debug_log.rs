@@ -1,4 +1,4 @@
-//! The debug log: what the program does, in a file that the user names. Nothing is logged otherwise.
+//! The debug log, in a file that the user names. Without one, nothing is logged.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -27,7 +27,7 @@ pub(crate) fn start(path: &Path) -> io::Result<()> {
         .with_timer(Clock)
         .with_writer(Mutex::new(file))
         .finish();
-    // It can be set once alone, and this is the only place.
+    // The subscriber can be set once; only this function does so.
     let _ = tracing::subscriber::set_global_default(subscriber);
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     tracing::info!(

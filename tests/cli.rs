@@ -1,5 +1,5 @@
-//! The real program in folders of its own: answers, exit codes, following runs, linkage. A shell script stands in for the
-//! worker, so that nothing here needs libtorch.
+//! The real program in temporary folders: answers, exit codes, following runs, linkage. A shell script replaces the worker, so
+//! that no test needs libtorch.
 
 #[cfg(test)]
 #[path = "cli/answers.rs"]

@@ -1,5 +1,5 @@
-//! The real program in a real pseudo-terminal: that it starts, draws, follows the terminal, launches workers, and gives the
-//! terminal back however it ends.
+//! The real program in a real pseudo-terminal: it starts, draws, follows the terminal's size, launches workers, and restores the
+//! terminal at its end.
 
 #[cfg(test)]
 #[path = "dashboard/editor.rs"]
@@ -59,7 +59,7 @@ fn a_signal_ends_it_and_gives_the_terminal_back(#[case] signal: &str) {
 #[case::leader_of_its_session("exec \"$PROGRAM\"", false)]
 #[case::as_nohup_leaves_it("trap '' HUP; exec \"$PROGRAM\"", false)]
 #[case::below_a_shell("\"$PROGRAM\"; exit", true)]
-// As the child of a shell that takes the hangup for itself, the program gets no signal and must notice by itself.
+// The shell traps the hangup, so the program gets no signal and must notice the end of the terminal.
 #[case::below_a_shell_that_traps_it("trap : HUP; \"$PROGRAM\"; exit", true)]
 fn a_terminal_that_hangs_up_ends_it_and_its_workers_within_a_second(
     #[case] script: &str,
@@ -68,7 +68,7 @@ fn a_terminal_that_hangs_up_ends_it_and_its_workers_within_a_second(
     let folders = scratch();
     let mut pty = Pty::open_script(&folders, script, is_below);
     pty.sees(&["? help"]);
-    // With the dataset screen open it has a worker.
+    // The open dataset screen has a worker.
     pty.press("jjjjd");
     pty.sees(&["image number 0"]);
     let program = pty.program();
@@ -132,8 +132,7 @@ fn a_stop_from_outside_and_a_continuation_leave_the_terminal_in_order() {
     pty.is_restored();
 }
 
-/// With ever more files that it may open, the program fails at one place after the other on its way up, by an error or by a
-/// panic of its own main thread.
+/// The limit of open files rises one by one, so that the start fails at each place in turn, by an error or a panic.
 #[test]
 fn error_at_start_is_reported_and_restores_the_terminal() {
     let mut ways = std::collections::BTreeMap::new();
@@ -340,7 +339,7 @@ fn a_terminal_that_takes_only_lines_gets_lines(#[case] variables: &[(&str, &str)
     );
 }
 
-/// What terminals by other names, and people without colours or Unicode, get: the same screen.
+/// Other terminals, and users without colours or Unicode, get the same screen.
 #[rstest]
 #[case::vt100(&[("TERM", "vt100")])]
 #[case::linux(&[("TERM", "linux")])]
@@ -375,7 +374,7 @@ fn odd_terminals_get_a_screen_that_they_can_show(#[case] variables: &[(&str, &st
     pty.is_restored();
 }
 
-/// Within a multiplexer, what that shows of it.
+/// The screen as a multiplexer shows it.
 #[rstest]
 #[case::tmux("tmux", "exec tmux -L $NAME -f /dev/null new-session \"$PROGRAM\"")]
 #[case::screen("screen", "exec screen -U -c /dev/null -S $NAME \"$PROGRAM\"")]
@@ -396,7 +395,7 @@ fn within_a_multiplexer_it_is_drawn_and_used(#[case] program: &str, #[case] scri
     pty.sees(&["accuracy", "353,634"]);
     pty.press("?");
     pty.sees(&["the cursor"]);
-    // No escape: a multiplexer would wait for what follows it.
+    // No escape character, because a multiplexer would wait for the rest of a sequence.
     pty.press("qh");
     pty.waits("the list", |screen| {
         screen.contents().contains("needs data")
@@ -471,7 +470,7 @@ fn a_terminal_that_takes_nothing_holds_up_neither_keys_nor_memory() {
     let before = memory();
     let output = pty.output();
     let stalled = output.lock().unwrap();
-    // Each asks for the whole screen, some 9 kB: were frames queued, this would be 2 MB of them.
+    // Each key asks for the whole screen, some 9 kB. Queued frames would be 2 MB.
     for _ in 0..200 {
         pty.press("\x0c");
         std::thread::sleep(Duration::from_millis(1));

@@ -268,7 +268,7 @@ def stuck_workers():
     minutes = float(os.environ.get("WARMSTART_SOAK_MINUTES", "10"))
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
-        names = ["frozen", "looping", "dead", "pulseless", "well"]
+        names = ["frozen", "looping", "dead", "silent", "well"]
         runs = {name: StandIn(folder, f"2026112{n}-000000-{n:04x}") for n, name in enumerate(names)}
         try:
             for _ in range(40):
@@ -291,15 +291,15 @@ def stuck_workers():
                     next_step = now + pause
                 for name in ["frozen", "looping", "well"]:
                     runs[name].beat()
-                runs["pulseless"].go_on()
+                runs["silent"].go_on()
                 listed = {row["run"]: row for row in warmstart(folder, "runs")}
                 looks += 1
                 for name, run in runs.items():
                     state = listed[run.path.name]["state"]
-                    if name == "pulseless":
-                        # An alert, for it gets on; the status stays what it is.
+                    if name == "silent":
+                        # An alert only: the run makes progress, so its status stays.
                         shown = warmstart(folder, "show", run.path.name)
-                        state = "pulseless" if shown["heartbeat_stopped"] else state
+                        state = "no heartbeat" if shown["heartbeat_stopped"] else state
                     if state not in ("training", "saving"):
                         seen.setdefault(name, (now, state))
                         if name == "well":
@@ -308,9 +308,9 @@ def stuck_workers():
             for name, state, limit, what in [
                     ("frozen", "suspended", 30, "SIGSTOP"), ("looping", "stalled", 61 + 2, "an endless step, alive by its heartbeat"),
                     ("dead", "hung", 30 + 2, "neither heartbeat nor events"),
-                    ("pulseless", "pulseless", 30 + 2, "events, but no heartbeat")]:
+                    ("silent", "no heartbeat", 30 + 2, "events, but no heartbeat")]:
                 at, found = seen.get(name, (float("inf"), "nothing"))
-                figure("B5", f"{what}: told as", f"{found} after {at:.0f} s", f"{state} within {limit} s",
+                figure("B5", f"{what}: shown as", f"{found} after {at:.0f} s", f"{state} within {limit} s",
                        found == state and at <= limit)
             figure("B5", f"false alarms in {minutes:g} min of steps up to ten times the usual and saves of 60 s, {looks} looks",
                    len(alarms), "0", not alarms)
@@ -320,7 +320,7 @@ def stuck_workers():
 
 
 def rebooted():
-    """B7: the machine was started anew. Whoever has the workers' numbers now is left alone, and the runs can be taken up."""
+    """B7: the machine was rebooted. Processes that have the workers' numbers now get no signal, and the runs resume."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         runs = [StandIn(folder, f"2026112{n}-000000-{n:04x}", boot=f"{n}0000000-0000-0000-0000-000000000000") for n in range(5)]
@@ -331,13 +331,13 @@ def rebooted():
                 warmstart(folder, "stop", run.path.name, "--now")
             lost = [row for row in warmstart(folder, "runs") if row["state"] == "lost"]
             alive = [run for run in runs if run.process.poll() is None]
-            taken_up = [run for run in runs if subprocess.run(
+            resumed = [run for run in runs if subprocess.run(
                 [PROGRAM, "--checkpoints", folder, "resume", run.path.name, "--detach"], capture_output=True,
                 env={**os.environ, "WARMSTART_WORKER": str(STAND_IN)}).returncode == 0]
             waited("every process to leave", lambda: not related(folder), 15)
-            said = f"{len(lost)} told as lost, {len(alive)} strangers alive, {len(taken_up)} taken up"
+            said = f"{len(lost)} shown as lost, {len(alive)} strangers alive, {len(resumed)} resumed"
             figure("B7", f"{len(runs)} runs of a boot before, whose numbers others have", said, f"{len(runs)} of each",
-                   len(lost) == len(alive) == len(taken_up) == len(runs))
+                   len(lost) == len(alive) == len(resumed) == len(runs))
         finally:
             for run in runs:
                 run.close()

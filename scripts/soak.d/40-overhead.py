@@ -3,7 +3,7 @@
 
     scripts/soak.d/40-overhead.py [EXPERIMENT]
 
-Trains an experiment of the quickstart, then one epoch of it, which is taken up for another. For a quiet machine. Standard library only.
+Trains an experiment of the quickstart, then one epoch of it, extended by another. For a quiet machine. Standard library only.
 """
 import json
 import os
@@ -57,7 +57,7 @@ def main(experiment):
         figure("A11", f"{len(saves)} checkpoints of {size:.0f} MB in {wall:.0f} s of training", f"{spent / wall:.1%}",
                f"{MOST_COST:.1%}", spent / wall <= MOST_COST)
 
-        # Done after an epoch, then taken up for another: from the command to the first step that is told, loading included.
+        # Done after an epoch, then extended by another: from the command to the first logged step, loading included.
         run = launch(folder / "longer", experiment, "train.epochs=1", "dataset.limit=600")
         before = len(events(run))
         began = time.time()

@@ -160,10 +160,10 @@ def slow_reader(folder, runs, stopped=60):
         os.write(dashboard.master, b"\x0cj")
         time.sleep(0.5)
     grown, share = dashboard.resident() - before, (dashboard.cpu() - cpu) / stopped * 100
-    told = (runs.step - step) / (stopped / PACE)
+    logged = (runs.step - step) / (stopped / PACE)
     figure("C7", f"{stopped} s unread, memory", f"{grown:+.1f} MB", "≤ 2 MB", grown <= 2)
     figure("C7", f"{stopped} s unread, CPU", f"{share:.1f} % of a core", "≤ 2 %", share <= 2)
-    figure("C7", f"{stopped} s unread, what logs tell meanwhile", f"{told:.0%}", "≥ 95 %", told >= 0.95)
+    figure("C7", f"{stopped} s unread, steps logged meanwhile", f"{logged:.0%}", "≥ 95 %", logged >= 0.95)
     waiting, began = 0, time.perf_counter()
     while chunk := dashboard.read(0.1):
         waiting += len(chunk)

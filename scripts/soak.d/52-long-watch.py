@@ -37,9 +37,9 @@ def watch(folder, minutes, hours, faster):
                 memory.append((passed / 60 / minutes * hours, dashboard.resident()))
                 files.append(descriptors())
         slope = statistics.linear_regression([hour for hour, _ in memory], [mb for _, mb in memory]).slope
-        told = f"{hours:g} h with 4 runs" + ("" if faster == 1 else f", told within {minutes:g} min")
-        figure("C10", f"memory over {told}: growth, and at its end", f"{slope:+.2f} MB/h, {memory[-1][1]:.0f} MB", "< 1 MB/h", slope < 1)
-        figure("C10", f"descriptors over {told}", f"{min(files)} to {max(files)}", "constant", min(files) == max(files))
+        span = f"{hours:g} h with 4 runs" + ("" if faster == 1 else f", replayed within {minutes:g} min")
+        figure("C10", f"memory over {span}: growth, and at its end", f"{slope:+.2f} MB/h, {memory[-1][1]:.0f} MB", "< 1 MB/h", slope < 1)
+        figure("C10", f"descriptors over {span}", f"{min(files)} to {max(files)}", "constant", min(files) == max(files))
         dashboard.close()
     finally:
         runs.close()

@@ -59,12 +59,12 @@ impl<'a> From<&'a Problem> for Told<'a> {
     }
 }
 
-/// A file with all that is known of it.
+/// A file and its findings.
 struct Judged {
     file: ExperimentFile,
     problems: Vec<Problem>,
     checked: Checked,
-    /// Whether everything was looked at, or its problems are known without that.
+    /// Whether the check is complete, or found problems without the rest.
     is_whole: bool,
 }
 
@@ -107,7 +107,7 @@ pub(super) fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<
     }
 }
 
-/// What the files say, what is here of what they need, and what the worker finds; and why it finds nothing.
+/// Checks the files, the downloads that they need, and asks the worker. Also returns why the worker could not answer.
 fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<Failure>) {
     let has_source = |file: &ExperimentFile| {
         file.loaded
@@ -174,7 +174,7 @@ fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<
     (judged, trouble)
 }
 
-/// What is not on this machine: fetched at launch, or in its way. What a probe has said is not said twice.
+/// What is missing here: a launch downloads it, or fails. Leaves out what a probe has reported.
 fn lacks(experiment: &Experiment, paths: &SearchPaths, findings: &mut Vec<Finding>) {
     for lack in paths.missing(experiment) {
         let is_data = lack.text.starts_with("data:");
@@ -197,7 +197,7 @@ fn lacks(experiment: &Experiment, paths: &SearchPaths, findings: &mut Vec<Findin
     }
 }
 
-/// What is said of a file that can be launched.
+/// The report on a file that can be launched.
 fn good(judged: &Judged) -> Option<String> {
     let experiment = judged
         .file
@@ -228,7 +228,7 @@ fn good(judged: &Judged) -> Option<String> {
     Some(out)
 }
 
-/// The content of an image folder: splits, classes, and how uneven they are. Only readable images count.
+/// The content of an image folder: splits, classes, and their imbalance. Counts only readable images.
 fn pictures(experiment: &Experiment, counts: &Counts) -> Option<String> {
     let all = |part: &[u64]| thousands(part.iter().sum());
     let split = |own: bool| if own { "" } else { " (split off)" };

@@ -58,18 +58,18 @@ pub(super) fn compare(context: &Context, arguments: &Arguments) -> anyhow::Resul
     Ok(Exit::Done)
 }
 
-/// The table, and how it is to be written.
+/// The table and its format.
 pub(super) fn answer(context: &Context, arguments: &Arguments) -> anyhow::Result<(Table, Format)> {
-    // A wrong name is refused before anything is read.
+    // Refuse a wrong name before reading any file.
     let format = format(context, arguments)?;
     let (_, runs) = context.runs();
     let options = arguments.shown.options(&runs)?;
-    // The files only give the order: runs can be compared where there are none.
+    // The files only give the order, so runs compare without them.
     let files = experiments(&context.experiments).unwrap_or_default();
     Ok((table(&runs, &files, &options), format))
 }
 
-/// The format that is asked for: by an option, by the name of the output file, or of the terminal.
+/// The format: from the option, from the name of the output file, or the terminal's.
 fn format(context: &Context, arguments: &Arguments) -> Result<Format, Failure> {
     let by_name = arguments
         .output
@@ -91,7 +91,7 @@ fn format(context: &Context, arguments: &Arguments) -> Result<Format, Failure> {
 pub(super) fn write(path: &Path, content: &[u8], overwrite: bool) -> anyhow::Result<()> {
     let cannot = || format!("{} cannot be written", shown(path));
     if overwrite {
-        // Its folder is synced too, and needs a name for that.
+        // The folder is synced by its name, which must not be empty.
         let path = std::path::absolute(path).with_context(cannot)?;
         return replace(&Disk, &path, content).with_context(cannot);
     }

@@ -36,7 +36,7 @@ pub(super) fn completions(arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What starts this program: its name where the shell looked it up, or else its path.
+/// The command that starts this program: its name if it is on the PATH, or its path.
 fn own_name() -> String {
     let name = PathBuf::from(
         std::env::args_os()
@@ -51,7 +51,7 @@ fn own_name() -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// The script that a shell reads at its start; it asks `program`.
+/// The script for a shell, which asks `program` for completions.
 pub(super) fn script(shell: Shell, program: &str) -> anyhow::Result<String> {
     let name = shell.to_string();
     let shells = Shells::builtins();
@@ -70,7 +70,7 @@ pub(super) fn answer_shell(command: fn() -> Command) {
         .complete();
 }
 
-/// The command line with what each value can be, by the name that the help gives the value.
+/// The command line with completions for each value, by the value's name in the help.
 fn completing(command: Command) -> Command {
     command.mut_args(with_values).mut_subcommands(completing)
 }
@@ -95,7 +95,7 @@ fn with_values(argument: Arg) -> Arg {
     }
 }
 
-/// Those of a list that begin with what is typed.
+/// The entries that start with the typed text.
 fn of_list(list: fn() -> Vec<CompletionCandidate>) -> impl Fn(&OsStr) -> Vec<CompletionCandidate> {
     move |typed| beginning_with(typed, list())
 }
@@ -189,7 +189,7 @@ fn backbones() -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// Those that are published as an archive.
+/// The datasets that are downloaded as an archive.
 fn datasets() -> Vec<CompletionCandidate> {
     let published = DatasetName::ALL
         .into_iter()
@@ -214,7 +214,7 @@ fn fields() -> Vec<CompletionCandidate> {
     lines.map(|(text, help)| candidate(&text, &help)).collect()
 }
 
-/// A folder as the line that is being completed gives it, or the environment.
+/// A folder from the completed line, or from the environment.
 fn folder_option(option: &str, variable: &str) -> Option<PathBuf> {
     let words: Vec<OsString> = std::env::args_os().collect();
     let after = words

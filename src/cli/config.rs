@@ -54,7 +54,7 @@ fn place(loaded: &Loaded) -> anyhow::Result<&Path> {
         .ok_or_else(|| failure().help("set HOME or XDG_CONFIG_HOME"))?)
 }
 
-/// The path, and every setting as it holds.
+/// The path and all settings in effect.
 fn show(context: &Context) -> anyhow::Result<Exit> {
     let loaded = config::load();
     let path = place(&loaded)?;

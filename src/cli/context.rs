@@ -65,7 +65,7 @@ pub(super) enum Color {
     Never,
 }
 
-/// What a script learns from the end of the program; documented under `--help`.
+/// The exit codes, as `--help` describes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
     Done = 0,
@@ -108,9 +108,9 @@ impl Context {
         }
     }
 
-    /// Everything that is known of all runs at this moment.
+    /// The state of all runs.
     pub(super) fn runs(&self) -> (Watcher, Runs) {
-        // Without the files, runs are known by the names that they recorded.
+        // Without the files, runs have the names that they recorded.
         let (watcher, runs) = Watcher::read_all(
             &self.checkpoints,
             &experiments(&self.experiments).unwrap_or_default(),
@@ -122,7 +122,7 @@ impl Context {
     }
 }
 
-/// The folder here, or the one that was installed with the program.
+/// The folder here, or the installed one.
 pub(super) fn default_experiments() -> PathBuf {
     let here = PathBuf::from("experiments");
     let program = std::env::current_exe()
@@ -139,7 +139,7 @@ pub(super) fn default_experiments() -> PathBuf {
     }
 }
 
-/// A path as it is shown.
+/// A path for messages.
 pub(super) fn shown(path: &Path) -> String {
     warmstart_schema::text::line(&path.display().to_string(), 300)
 }

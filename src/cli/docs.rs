@@ -1,5 +1,5 @@
-//! `warmstart docs`: the generated parts of the book, the man pages and the completion scripts. Hidden: it is for those who
-//! build and package warmstart.
+//! `warmstart docs`: the generated parts of the book, the man pages and the completion scripts. The help hides it, because only
+//! packagers need it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -84,7 +84,7 @@ fn pages(command: &Command) -> Vec<Page> {
     ]
 }
 
-/// The text with each section put between its markers.
+/// The text with each section between its markers.
 fn filled(text: &str, sections: &[(&'static str, String)]) -> anyhow::Result<String> {
     let mut text = text.to_owned();
     for (name, section) in sections {
@@ -107,7 +107,7 @@ fn fenced(language: &str, text: &str) -> String {
     format!("```{language}\n{}\n```", text.trim_end())
 }
 
-/// A table's cell: one line, no bar that would end it, and nothing outside of code that could be a tag.
+/// A table's cell: one line, with bars and tags escaped.
 fn cell(text: &str) -> String {
     let line = text
         .split_whitespace()
@@ -127,7 +127,7 @@ fn cell(text: &str) -> String {
 
 // ------------------------------------------------------------------------------------------------ keys
 
-/// The screens, by the names of their contexts and as the book calls them.
+/// The contexts, each with its title in the book.
 const SCREENS: [(&str, &str); 6] = [
     ("experiments", "The list of experiments and runs"),
     ("run", "A run"),
@@ -226,7 +226,7 @@ pub(super) struct Field {
     is_required: bool,
     default: Option<String>,
     pub description: String,
-    /// What it can be, where that is a list.
+    /// The possible values, if they are a list.
     pub values: Vec<Named>,
 }
 
@@ -237,7 +237,7 @@ pub(super) struct Named {
     pub description: String,
 }
 
-/// Every field that holds a value and no further fields.
+/// Every field that has no fields below it.
 pub(super) fn fields(schema: &Value) -> Vec<Field> {
     let mut found = Vec::new();
     collect(schema, schema, "", &mut found);
@@ -282,7 +282,7 @@ fn collect(root: &Value, object: &Value, prefix: &str, found: &mut Vec<Field>) {
     }
 }
 
-/// The definition that a property refers to; of a choice between something and nothing, the something.
+/// The definition that a property refers to. Of an optional one, the definition of its value.
 fn resolved<'a>(root: &'a Value, property: &'a Value) -> &'a Value {
     if let Some(name) = property["$ref"]
         .as_str()
@@ -320,7 +320,7 @@ fn named(root: &Value, of: &Value, values: &mut Vec<Named>) {
     }
 }
 
-/// The type of a value, in a word.
+/// The name of a value's type.
 fn kind(root: &Value, of: &Value) -> String {
     let names: Vec<&str> = match &of["type"] {
         Value::String(name) => vec![name],
@@ -365,7 +365,7 @@ fn kind(root: &Value, of: &Value) -> String {
     kinds.join(" or ")
 }
 
-/// A value as YAML has it.
+/// A value in YAML.
 fn plain(value: &Value) -> String {
     value
         .as_str()
@@ -418,7 +418,7 @@ fn schema(schema: &Value) -> String {
         .flatten()
         .map(|(name, _)| name.as_str())
         .collect();
-    // As people write the file.
+    // The order in which people write the file.
     let order = [
         "dataset",
         "input",
@@ -486,7 +486,7 @@ fn schema(schema: &Value) -> String {
 
 // ------------------------------------------------------------------------------------------------ commands
 
-/// Every command with its help, as a terminal of 100 columns shows it; options that all commands have once.
+/// Every command with its help for 100 columns. Options of all commands appear once.
 fn commands(command: &Command) -> String {
     let mut text = String::new();
     describe(

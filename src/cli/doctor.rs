@@ -14,10 +14,10 @@ use super::{Context, Exit, output, shown};
 use warmstart_runs::store::experiments;
 use warmstart_runs::worker::Worker;
 
-/// Characters before what was found.
+/// Width of the names.
 const INDENT: usize = 22;
 
-/// One thing that was looked at.
+/// One check and its result.
 #[derive(Serialize)]
 struct Finding {
     what: &'static str,
@@ -96,7 +96,7 @@ pub(super) fn doctor(context: &Context) -> anyhow::Result<Exit> {
     })
 }
 
-/// The worker's own report; that it comes at all shows that libtorch loads.
+/// The worker's report, which also proves that libtorch loads.
 fn ask_worker() -> Result<Value, Finding> {
     Worker::find()
         .and_then(|worker| worker.ask(["doctor"]))
@@ -135,7 +135,7 @@ fn libtorch(report: &Value) -> Vec<Finding> {
     ]
 }
 
-/// Which `PyTorch` of this machine a worker without libtorch uses, and why not another.
+/// The `PyTorch` that a worker without libtorch uses, and why it uses no other.
 fn installed_torch() -> Option<Finding> {
     let Torch::Installed(candidates) = torch::of_worker(Worker::find().ok()?.path()) else {
         return None;
@@ -146,7 +146,7 @@ fn installed_torch() -> Option<Finding> {
     for Candidate { libraries, refused } in &candidates {
         match refused {
             Some(why) => parts.push(format!("not {}: {why}", shown(libraries))),
-            // The first one that fits is used.
+            // The worker uses the first one that fits.
             None if used.is_none() => used = Some(format!("uses {}", shown(libraries))),
             None => parts.push(format!("not {}: another is used", shown(libraries))),
         }
@@ -187,7 +187,7 @@ fn experiment_files(context: &Context) -> Finding {
     }
 }
 
-/// Whether runs can be written, and how much room there is.
+/// Whether runs can be written, and the free disk space.
 fn checkpoints(root: &Path) -> Finding {
     let existing = root
         .ancestors()
@@ -246,7 +246,7 @@ fn datasets() -> Finding {
     whereabouts("datasets", &all, &paths.datasets, help, &paths)
 }
 
-/// How much of all that runs may need is here, what lies in which folder, and where the rest was looked for.
+/// Which datasets and weights are here, in which folders, and where the others were searched.
 fn whereabouts(
     what: &'static str,
     all: &[(&str, Option<PathBuf>)],
@@ -302,7 +302,7 @@ fn whereabouts(
     } else {
         help
     };
-    // Not having what comes by itself is no fault.
+    // A file that a run downloads may be missing.
     Finding {
         ok: !paths.offline,
         help: Some(help.to_owned()),

@@ -1,4 +1,4 @@
-//! Which experiment an argument names, and which file it starts from.
+//! Finds the experiment that an argument names, and the experiment that it starts from.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::names::{refuse, several_files, unique};
 use warmstart_runs::store::{self, ExperimentFile, experiments};
 
-/// An experiment by file, by file stem, or by the stem's unique beginning.
+/// Finds an experiment by file, by stem, or by a unique start of the stem.
 pub(super) fn named(
     context: &Context,
     name: &str,
@@ -51,7 +51,7 @@ pub(super) fn named(
     }
 }
 
-/// The file that an experiment's `init: {from: …}` means.
+/// The file that `init: {from: …}` of an experiment names.
 pub(super) fn source(context: &Context, file: &ExperimentFile) -> anyhow::Result<Option<PathBuf>> {
     let files = experiments(&context.experiments).unwrap_or_default();
     store::source(&context.experiments, &files, file).map_err(|(what, help)| {
@@ -61,13 +61,13 @@ pub(super) fn source(context: &Context, file: &ExperimentFile) -> anyhow::Result
     })
 }
 
-/// A file below the folder of experiments, by its path from there without `.yaml` or with it.
+/// Finds a file by its path in the folder of experiments, with or without `.yaml`.
 fn below(context: &Context, name: &str) -> Option<PathBuf> {
     let paths = ["", ".yaml", ".yml"].map(|end| context.experiments.join(format!("{name}{end}")));
     paths.into_iter().find(|path| path.is_file())
 }
 
-/// Refuses those of the files that start from an experiment which is nowhere, or which their name leaves open.
+/// Refuses files whose `init` names no experiment, or several.
 pub(super) fn check_sources(context: &Context, files: &mut [ExperimentFile]) {
     let mut known = experiments(&context.experiments).unwrap_or_default();
     let places: Vec<PathBuf> = known.iter().map(|file| file.place.clone()).collect();

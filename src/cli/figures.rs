@@ -9,7 +9,7 @@ use warmstart_schema::metric::Unit;
 
 use super::output;
 
-/// By field; absent where nothing finite is measured. In JSON the members of an object.
+/// By field, without values that are missing or not finite. In JSON they are members of an object.
 #[derive(Debug)]
 pub(super) struct Figures(Vec<(&'static Field, Option<f64>)>);
 

@@ -18,19 +18,19 @@ use warmstart_runs::actions;
 use warmstart_runs::store::{Change, Run, RunProblem, Runs, Watcher, worker_log_tail};
 
 const POLL: Duration = Duration::from_millis(100);
-/// How often waiting runs are helped along, in case a worker died without starting the next one.
+/// Interval of starting waiting runs, in case a worker died without starting the next one.
 const ADVANCE: Duration = Duration::from_secs(2);
-/// A run counts as lost after it has looked so for this long: its last events may still arrive.
+/// A run counts as lost after this long, because its last events may still arrive.
 const LOST: Duration = Duration::from_millis(500);
-/// Lines of the worker's output that explain an end without a logged cause.
+/// How many lines of the worker's output to print if its log has no cause.
 const LOG_LINES: usize = 5;
 
-/// Receives signals from here on: to be called before anything is started, or an early Ctrl-C would leave it running.
+/// Receives signals from now on. Call it before a run starts, or an early Ctrl-C would leave the run behind.
 pub(super) fn listen() -> anyhow::Result<Signals> {
     Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signals cannot be received")
 }
 
-/// Follows runs until none is live any more, and prints their table.
+/// Follows runs until none is live, and prints their table.
 pub(super) fn follow(
     context: &Context,
     mut signals: Signals,
@@ -55,11 +55,11 @@ pub(super) fn follow(
         advanced: Instant::now(),
         lost: None,
     };
-    // The runs are taken in before the first signal is: what is not known cannot be stopped.
+    // Read the runs before the first signal, because only known runs can be stopped.
     while !following.step()? {
         for signal in signals.pending() {
             if signal == SIGHUP {
-                // The terminal is gone; the runs are to live on.
+                // The terminal is gone; the runs continue.
                 return Ok(Exit::Done);
             }
             following.interrupt();
@@ -72,7 +72,7 @@ pub(super) fn follow(
 struct Following<'a> {
     context: &'a Context,
     watcher: Watcher,
-    /// Runs that were known before, or were announced.
+    /// Runs that need no announcement any more.
     heard: HashSet<RunId>,
     runs: Runs,
     followed: Vec<RunId>,
@@ -80,16 +80,16 @@ struct Following<'a> {
     /// How often the user asked to stop.
     interrupts: u32,
     advanced: Instant,
-    /// Since when nothing has been live, but something is lost.
+    /// Since when no run is live and one is lost.
     lost: Option<Instant>,
 }
 
 impl Following<'_> {
-    /// Takes in what changed; true when all is over.
+    /// Applies changes. True once all runs have ended.
     fn step(&mut self) -> anyhow::Result<bool> {
         let mut entries = Vec::new();
         let mut changes = self.watcher.poll();
-        // A run that is not read yet must not count as one that is gone.
+        // A run that is not read yet must not count as gone.
         while self.watcher.unread() > 0 {
             changes.extend(self.watcher.poll());
         }
@@ -109,7 +109,7 @@ impl Following<'_> {
                 .get(id)
                 .is_some_and(|run| run.state.outcome.is_some());
             if is_over && self.heard.insert(id.clone()) {
-                // It was over at the first look, which brings what came of it and not what it said.
+                // It had ended before the first read, which brings its summary without its log.
                 let log = RunDir::of(&self.context.checkpoints, id).events();
                 let records = EventReader::new(log)
                     .poll()
@@ -123,7 +123,7 @@ impl Following<'_> {
                 );
             }
         }
-        // Two runs may have said something since the last poll.
+        // Several runs may have logged since the last poll.
         entries.sort_by(|(first, ..), (second, ..)| first.total_cmp(second));
         for (_, id, records) in entries {
             self.progress.print(self.runs.get(&id), &records);
@@ -150,7 +150,7 @@ impl Following<'_> {
         Ok(self.lost.get_or_insert_with(Instant::now).elapsed() >= LOST)
     }
 
-    /// Starts what waits although nothing is in its way.
+    /// Starts waiting runs whose device is free.
     fn help_along(&self) -> anyhow::Result<()> {
         for (run, error) in actions::advance(&self.context.checkpoints)? {
             self.progress
@@ -159,7 +159,7 @@ impl Following<'_> {
         Ok(())
     }
 
-    /// The first time: what waits leaves the queue, what runs saves and leaves. After that: leave now.
+    /// The first request removes waiting runs and asks the others to save and exit. A further one asks them to exit now.
     fn interrupt(&mut self) {
         self.interrupts += 1;
         let now = self.interrupts > 1;
@@ -171,7 +171,7 @@ impl Following<'_> {
         self.progress.note(self.context, text);
         let is_waiting = |run: &&Run| matches!(run.status(), Status::Queued(_));
         let runs = || self.followed.iter().filter_map(|id| self.runs.get(id));
-        // The waiting ones first, or the end of the running one starts them.
+        // Remove waiting runs first, or the end of a running one starts them.
         for run in runs()
             .filter(is_waiting)
             .chain(runs().filter(|run| run.status().is_live()))
@@ -246,7 +246,7 @@ impl Following<'_> {
             } else if has_gone || left.iter().any(|run| has_failed(run)) {
                 Exit::RunFailed
             } else {
-                // Stopped by someone else.
+                // Another process stopped it.
                 Exit::Interrupted
             },
         )

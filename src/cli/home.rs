@@ -6,7 +6,7 @@ use super::{Context, Exit, list, output};
 use warmstart_tui::Theme;
 use warmstart_tui::config;
 
-/// How the dashboard shows itself.
+/// Options of the dashboard.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Drawing {
     /// Draw the dashboard with ASCII characters alone

@@ -143,7 +143,7 @@ pub(super) fn counted(runs: usize) -> String {
     format!("{runs} {}", if runs == 1 { "run" } else { "runs" })
 }
 
-/// Says how many runs are of files that are not here.
+/// Says how many runs have no experiment file here.
 fn say_of_orphans(context: &Context, files: &[ExperimentFile], runs: &Runs) {
     let is_gone = |home: &&Home| !files.iter().any(|file| file.home() == **home);
     let mut gone: Vec<String> = runs.homes().filter(is_gone).map(Home::shown).collect();

@@ -93,7 +93,7 @@ pub(super) fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
-/// The worker and what it says.
+/// The worker and its responses.
 struct DatasetSource {
     looker: DatasetViewer,
     answers: Receiver<DatasetResponse>,
@@ -144,7 +144,7 @@ fn unexpected() -> Failure {
         .help("run `warmstart doctor`: the worker may be of another version")
 }
 
-/// The picture, where there is a terminal to see it on, and what it is.
+/// The picture, if stdout is a terminal, and its labels.
 fn shown(context: &Context, facts: &Facts, part: Part, picture: &Picture) -> String {
     let drawn = picture
         .pixels

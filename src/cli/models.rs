@@ -19,14 +19,14 @@ pub(super) struct Arguments {
 #[derive(Serialize)]
 struct Model {
     backbone: &'static str,
-    /// Of the base, without a head.
+    /// Parameters of the base, without a head.
     params: u64,
     statistics: u64,
     features: usize,
     blocks: Vec<String>,
     /// Side of the images that the published weights were trained or tuned on.
     pixels: u32,
-    /// Whether it takes images of that size only.
+    /// Whether it takes only images of that size.
     fixed_pixels: bool,
     pretrained: &'static str,
     mean: [f32; 3],

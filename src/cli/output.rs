@@ -1,4 +1,4 @@
-//! What the commands print. A reader that went away is no error: the program ends quietly.
+//! The output of the commands. If its reader is gone, the program ends without an error.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -28,7 +28,7 @@ impl fmt::Display for ClosedPipe {
 
 impl std::error::Error for ClosedPipe {}
 
-/// Everything that is wrong with some experiment files.
+/// All mistakes of experiment files.
 #[derive(Debug)]
 pub(super) struct Problems(pub Vec<Problem>);
 
@@ -59,10 +59,10 @@ pub(super) fn answer_json(value: &impl Serialize) -> anyhow::Result<()> {
     answer(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
-/// Says something beside the answer, unless it should be quiet.
+/// Prints a message on stderr, unless `--quiet` is set.
 pub(super) fn note(context: &Context, text: &str) {
     if !context.quiet {
-        // There is no place left to say that stderr is gone.
+        // If stderr is gone, there is no place to report it.
         let said = context.folders.in_commands(text);
         let lines = width().map_or_else(|| vec![said.clone()], |width| text::wrap(&said, width));
         let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
@@ -86,14 +86,14 @@ pub(super) fn warn(context: &Context, text: &str) {
     complain(context, "warning", "33", text);
 }
 
-/// Says what would end runs together with the session that they are launched from.
+/// Warns if the end of the login session would end its runs.
 pub(super) fn warn_of_session(context: &Context) {
     if let Some(hazard) = Login::find().hazard() {
         warn(context, &hazard);
     }
 }
 
-/// Says why what was launched does not start, where the queue rests.
+/// Says why launched runs do not start, if the queue is paused.
 pub(super) fn warn_if_paused(context: &Context) {
     let content = Queue::new(&context.checkpoints)
         .content()
@@ -106,7 +106,7 @@ pub(super) fn warn_if_paused(context: &Context) {
     }
 }
 
-/// Prints an error with what to do about it; the result is the exit code.
+/// Prints an error with its help. Returns the exit code.
 pub(super) fn explain(context: &Context, cause: &anyhow::Error) -> Exit {
     if let Some(Problems(problems)) = cause.downcast_ref() {
         for problem in problems {
@@ -160,7 +160,7 @@ pub(super) fn is_interactive() -> bool {
         && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
-/// Characters in a line of the terminal that answers go to, if they go to one.
+/// The terminal's width in characters; none if stdout is no terminal.
 pub(super) fn width() -> Option<usize> {
     let size = io::stdout().is_terminal().then(crossterm::terminal::size);
     size?
@@ -169,13 +169,13 @@ pub(super) fn width() -> Option<usize> {
         .filter(|width| *width > 0)
 }
 
-/// Rows in aligned columns. On a terminal they are as wide as it is: columns go by their order, and a line says which.
+/// Rows in aligned columns. If the terminal is too narrow, it hides columns by their rank and says which.
 pub(super) fn table<const N: usize>(columns: &[Column; N], rows: Vec<[String; N]>) -> String {
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
     written(columns, &rows, "widen the terminal")
 }
 
-/// Likewise of the columns that were asked for, or of all.
+/// The same with the chosen columns, or with all.
 pub(super) fn chosen(
     columns: &[Column],
     rows: &[Vec<String>],
@@ -236,17 +236,17 @@ fn place(columns: &[Column], name: &str) -> Result<usize, Failure> {
         })
 }
 
-/// A name and its value, wrapped below itself where the terminal is narrow.
+/// A name and its value, which wraps if the terminal is narrow.
 pub(super) fn field(name: &str, value: &str) -> String {
     const NAME: usize = 12;
-    // Narrower than this nothing is read anyway.
+    // Nobody can read narrower text.
     let room = width().map_or(usize::MAX, |width| width.saturating_sub(NAME + 1).max(20));
     let lines = value.lines().flat_map(|line| text::wrap(line, room));
     let lines = lines.collect::<Vec<_>>().join(&format!("\n{:NAME$} ", ""));
     format!("{name:<NAME$} {lines}")
 }
 
-/// The device of a run, in a few words; `warmstart doctor` says why it is that one.
+/// The device of a run; `warmstart doctor` says why it was chosen.
 pub(super) fn device(attempt: &Attempt) -> String {
     let Attempt {
         device,
@@ -267,12 +267,12 @@ pub(super) fn device(attempt: &Attempt) -> String {
     }
 }
 
-/// A figure at the study's precision, or a dash.
+/// A metric with the study's precision, or a dash.
 pub(super) fn figure(figure: Option<f64>) -> String {
     figure.map_or_else(|| "–".to_owned(), |figure| format!("{figure:.4}"))
 }
 
-/// Seconds for people.
+/// A duration in units that people read.
 pub(super) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "–".to_owned();

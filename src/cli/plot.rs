@@ -132,7 +132,7 @@ pub(super) fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
-/// What a file's name says is in it; another ending is a mistake.
+/// The format by the ending of the file's name.
 fn format(path: &Path) -> anyhow::Result<Format> {
     let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
     match extension.to_str() {

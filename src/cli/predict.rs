@@ -58,7 +58,7 @@ pub(super) fn predict(context: &Context, arguments: &Arguments) -> anyhow::Resul
     Ok(if failed { Exit::Input } else { Exit::Done })
 }
 
-/// A picture and its classes; nothing of one that could not be read.
+/// A picture and its classes; none if it could not be read.
 fn lines(predicted: &Predicted) -> Option<String> {
     let class = |(rank, class): (usize, &ClassProbability)| {
         format!(

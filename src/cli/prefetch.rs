@@ -60,7 +60,7 @@ pub(super) struct Arguments {
     mirror: Option<String>,
 }
 
-/// What came of one thing.
+/// The result for one item.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Outcome {
@@ -81,7 +81,7 @@ pub(super) fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Resu
     if let Some(mirror) = &arguments.mirror {
         command.env("WARMSTART_MIRROR", mirror);
     }
-    // In its own process group: Ctrl-C reaches it once, through this program.
+    // In a separate process group, so that Ctrl-C reaches it once, through this program.
     command.args(&items).stdin(Stdio::null()).process_group(0);
     let (sender, reports) = channel();
     let stream = worker.stream(&mut command, move |report| sender.send(report).is_ok())?;
@@ -103,7 +103,7 @@ pub(super) fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Resu
     })
 }
 
-/// Names of all that has to be here, each once.
+/// The names of all items to fetch, each once.
 fn items(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<String>> {
     let has_wish = !arguments.dataset.is_empty() || !arguments.backbone.is_empty();
     let files: Vec<ExperimentFile> = if arguments.names.is_empty() && !has_wish {
@@ -139,7 +139,7 @@ fn items(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<String>
     Ok(items)
 }
 
-/// What an experiment needs that can be fetched.
+/// The downloads that an experiment needs.
 fn needs(experiment: &Experiment) -> impl Iterator<Item = &'static str> {
     let dataset = &experiment.dataset;
     let name = dataset.name();
@@ -212,7 +212,7 @@ impl<'a> Show<'a> {
             let what = text::line(&fetch.what, 40);
             if bar.prefix() != what {
                 bar.set_prefix(what);
-                // What was here before says nothing about the speed.
+                // Bytes from earlier downloads do not count for the speed.
                 bar.set_position(fetch.done);
                 bar.reset_eta();
             }

@@ -62,7 +62,7 @@ impl Progress {
                 },
                 Self::Bars { all, .. } => {
                     if let Some(text) = remark(&record.event) {
-                        // A bar that cannot be drawn is no reason to stop following.
+                        // Follow the runs even if a bar cannot be drawn.
                         let _ = all.println(format!("{}: {text}", run.label()));
                     }
                 }
@@ -71,7 +71,7 @@ impl Progress {
         }
     }
 
-    /// Brings the bars up to date.
+    /// Updates the bars.
     pub(super) fn draw(&self, runs: &[&Run]) {
         let Self::Bars { bars, .. } = self else {
             return;
@@ -89,7 +89,7 @@ impl Progress {
         }
     }
 
-    /// Leaves the bars as they are.
+    /// Stops the bars where they are.
     pub(super) fn finish(&self) {
         if let Self::Bars { bars, .. } = self {
             bars.values().for_each(ProgressBar::abandon);
@@ -104,7 +104,7 @@ impl Progress {
         self.above(|| output::warn(context, text));
     }
 
-    /// Lets something be printed above the bars.
+    /// Prints above the bars.
     fn above(&self, print: impl FnOnce()) {
         match self {
             Self::Bars { all, .. } => all.suspend(print),
@@ -169,7 +169,7 @@ fn message(run: &Run) -> String {
     parts.join("  ")
 }
 
-/// How much of a download is here.
+/// The progress of a download.
 pub(super) fn sizes(fetch: &Fetch) -> String {
     format!(
         "{} of {}",
@@ -178,14 +178,14 @@ pub(super) fn sizes(fetch: &Fetch) -> String {
     )
 }
 
-/// Downloads in plain lines, one a tenth.
+/// Downloads as plain lines, one for each tenth.
 #[derive(Debug, Default)]
 pub(super) struct Tenths {
     printed: HashMap<(String, String), u64>,
 }
 
 impl Tenths {
-    /// The next line on a download of `whose`, when it is time for one.
+    /// The next line about a download of `whose`, if one is due.
     pub(super) fn next(&mut self, whose: &str, fetch: &Fetch) -> Option<String> {
         let tenth = fetch.done.saturating_mul(10) / fetch.total.max(1);
         let last = self

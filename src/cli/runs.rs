@@ -24,7 +24,7 @@ struct Listed<'a> {
     run: &'a str,
     experiment: &'a str,
     stem: Option<&'a str>,
-    /// The file of the experiment that it is of.
+    /// The file of its experiment.
     file: Option<String>,
     state: &'static str,
     queue_position: Option<usize>,
@@ -34,14 +34,14 @@ struct Listed<'a> {
     archived: bool,
     device: &'a str,
     attempt: Option<u32>,
-    /// Of a resumed run: whether it ends with the bits of an unbroken one, and why not.
+    /// For a resumed run: whether it ends with the same bits as an uninterrupted one, or why not.
     exact: Option<bool>,
     not_exact: &'a [String],
     epoch: Option<u32>,
     epochs: Option<u32>,
     #[serde(flatten)]
     figures: Figures,
-    /// What is wrong, and what to do.
+    /// The problem, and what to do.
     trouble: Option<String>,
     help: Option<String>,
 }
@@ -152,7 +152,7 @@ fn row(listed: &Listed) -> Vec<String> {
     row
 }
 
-/// Why no run is listed: there is none, all are archived, or none fits the filter.
+/// Why the list is empty: there is no run, all are archived, or none matches the filter.
 pub(super) fn no_run(context: &Context, runs: &Runs, query: &Query) -> String {
     let folder = shown(&context.checkpoints);
     let away = runs.iter().filter(|run| run.annotation.archived).count();

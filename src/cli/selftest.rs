@@ -21,9 +21,9 @@ use super::verify_resume::{FINISHED, carry_out};
 use super::{Context, Exit, follow, output};
 
 const POLL: Duration = Duration::from_millis(20);
-/// How often a run is killed.
+/// Number of kills of a run.
 const KILLS: u64 = 3;
-/// Trained on the device, saved after every step: a small model with dropout, augmentation and statistics that move.
+/// A small model with dropout, augmentation and running statistics. It is saved after every step.
 const EXPERIMENT: &str = "
 name: self-test
 dataset: { name: emoji98, limit: 200 }
@@ -80,13 +80,13 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// What one worker checks by itself.
+    /// The checks that one worker does alone.
     fn computation(&mut self) -> anyhow::Result<Flow> {
         let worker = Worker::find()?;
         let mut command = worker.command(["selftest", &self.arguments.device]);
         command.args(&self.arguments.only);
         let (sender, receiver) = mpsc::channel();
-        // The receiver is gone only where this function has returned.
+        // The receiver exists until this function returns.
         let stream = worker.stream(&mut command, move |response: Response<Check>| {
             sender.send(response).is_ok()
         })?;
@@ -114,7 +114,7 @@ impl Session<'_> {
         }
     }
 
-    /// Short runs by real workers: one straight, one stopped and resumed, one killed and resumed.
+    /// Short runs by real workers: one uninterrupted, one stopped and resumed, one killed and resumed.
     fn resuming(&mut self) -> anyhow::Result<Flow> {
         let has_no_device = self
             .checks
@@ -190,7 +190,7 @@ impl Session<'_> {
             .map_err(Into::into)
     }
 
-    /// Kills a worker (SIGKILL) once it has saved that many steps.
+    /// Kills a worker (SIGKILL) once it has saved this many steps.
     fn kill_after(&mut self, place: &Workplace, run: &RunDir, least: u64) -> anyhow::Result<Flow> {
         let mut child = place.start(run, None)?;
         loop {

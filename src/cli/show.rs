@@ -77,7 +77,7 @@ fn facts(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Vec<Fact> {
     .concat()
 }
 
-/// What the run is, and how it is doing.
+/// Identity and state of the run.
 fn identity(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Vec<Fact> {
     let created = match &run.info {
         Ok(info) => (
@@ -113,7 +113,7 @@ fn attempt(run: &Run) -> Vec<Fact> {
     ]
 }
 
-/// The images, how they reach the model, and how long training waits for them.
+/// The images, their preprocessing, and the time that training waits for them.
 fn data(run: &Run) -> Vec<Fact> {
     let state = &run.state;
     let preparation = state

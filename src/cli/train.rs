@@ -80,7 +80,7 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
             Ok(run) => launched.push(run),
             Err(error) if launched.is_empty() => return Err(error),
             Err(error) => {
-                // What runs by now is followed all the same.
+                // Runs that have started are followed nevertheless.
                 output::error(
                     context,
                     &format!("{} and what was named after it are not launched", file.stem),
@@ -117,7 +117,7 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
     Ok(stuck.unwrap_or(Exit::Done))
 }
 
-/// All experiments, or every problem of every file before anything starts.
+/// All experiments; or, before any run starts, all problems of all files.
 fn load(
     context: &Context,
     arguments: &Arguments,
@@ -133,7 +133,7 @@ fn load(
     for file in files {
         match file.loaded.clone() {
             Ok(experiment) => good.push((file, experiment)),
-            // A mistake in `--set` is the same in every file.
+            // Report a mistake in `--set` once, not for every file.
             Err(found) if found.iter().all(|problem| problems.contains(problem)) => {}
             Err(found) => problems.extend(found),
         }
@@ -145,7 +145,7 @@ fn load(
     }
 }
 
-/// What another one starts from is launched before it, or that one would not wait; otherwise the order stays.
+/// Puts an experiment before those that start from it, so that they wait for it. Keeps the order otherwise.
 fn sources_first(
     context: &Context,
     mut files: Vec<(ExperimentFile, Experiment)>,
@@ -158,14 +158,14 @@ fn sources_first(
                 .iter()
                 .any(|(other, _)| other.place != file.place && Some(&other.place) == from.as_ref())
         };
-        // If each waits for another, one must begin.
+        // In a circle, one must be first.
         let next = files.iter().position(is_free).unwrap_or(0);
         ordered.push(files.remove(next));
     }
     ordered
 }
 
-/// An experiment that starts from another one's checkpoint needs a run of that which is done, or is to come before.
+/// Checks that an experiment with `init` finds a finished run to start from, or one that runs before it.
 pub(super) fn ensure_source<'a>(
     experiment: &Experiment,
     source: Option<&Path>,
@@ -193,7 +193,7 @@ pub(super) fn ensure_source<'a>(
     )))
 }
 
-/// Says where the disk will not hold what a run saves; refuses what cannot save even once.
+/// Warns if the disk is too small for all saves of a run; refuses if it is too small for one.
 fn ensure_room(
     context: &Context,
     file: &ExperimentFile,

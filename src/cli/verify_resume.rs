@@ -44,7 +44,7 @@ pub(super) struct Arguments {
     device: String,
 }
 
-/// A signal came; what was begun is ended, and nothing of it stays.
+/// A signal ended the check, which left nothing behind.
 pub(super) struct Interrupted;
 
 pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -121,7 +121,7 @@ pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow:
     Ok(Exit::Done)
 }
 
-/// A run of what the experiment starts from must be where both runs look for it.
+/// Both runs must find the run that the experiment starts from.
 fn bring_source(context: &Context, file: &ExperimentFile, place: &Workplace) -> anyhow::Result<()> {
     let Ok(experiment) = &file.loaded else {
         return Ok(());
@@ -146,7 +146,7 @@ fn bring_source(context: &Context, file: &ExperimentFile, place: &Workplace) -> 
     Ok(place.bring(RunDir::of(&context.checkpoints, &run.id).path())?)
 }
 
-/// Lets a worker carry a run out; ends it where a signal comes.
+/// Runs a worker to its end, or until a signal.
 pub(super) fn carry_out(
     place: &Workplace,
     run: &RunDir,

@@ -70,7 +70,7 @@ fn every_backbone_is_listed_with_its_size_and_its_weights() {
             .find(|model| model["backbone"] == name)
             .unwrap()
     };
-    // timm's own counts, as its model cards have them.
+    // The counts on timm's model cards.
     assert_eq!(
         (&of("resnet50")["params"], &of("resnet50")["statistics"]),
         (&23_508_032.into(), &53_120.into())

@@ -1,5 +1,5 @@
-//! What README and book tell people to type. Every line of a `sh` block runs here, in a folder like a reader's, with the stand-in
-//! for a worker; what cannot run without a network or a built package stands in one list, with the place that runs it.
+//! The commands in README and book. Every line of a `sh` block runs here, in a folder like a reader's, with the stand-in worker.
+//! One list names the lines that need a network or a built package, and what runs them instead.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::place::{Place, said};
 
-/// Lines that begin so do not run here, and why.
+/// Starts of lines that do not run here, each with the reason.
 const ELSEWHERE: [(&str, &str); 8] = [
     (
         "python3 -m venv warmstart-env",
@@ -70,7 +70,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
     found
 }
 
-/// A reader's folder: the shipped experiments, pictures of their own, and runs of what the book speaks of.
+/// A reader's folder: the shipped experiments, an image folder, and runs of the experiments that the book names.
 fn reader(own: &str) -> Place {
     let place = Place::new();
     let experiments = place.folder.path().join("experiments/quickstart");
@@ -112,7 +112,7 @@ fn reader(own: &str) -> Place {
     place
 }
 
-/// A line as a shell in the reader's folder runs it.
+/// Runs a line in a shell in the reader's folder.
 fn shell(place: &Place, line: &str) -> Command {
     let asked = place.command(&[]);
     let mut command = Command::new("sh");
@@ -246,7 +246,7 @@ fn every_file_that_readme_and_book_show_is_right() {
     assert!(checked >= 5, "only {checked} files were found");
 }
 
-/// What a shell's script asks, with the cursor after the last word.
+/// The program's answer to a shell's completion script, with the cursor after the last word.
 fn completed(place: &Place, words: &[&str]) -> Vec<String> {
     let mut command = place.command(&["--", "warmstart"]);
     command.args(words).env("WARMSTART_COMPLETE", "fish");
@@ -293,7 +293,7 @@ fn completions_know_experiments_runs_backbones_and_fields() {
     );
     let names = completed(&place, &["train", "--set", "train.optimizer.name=s"]);
     assert_eq!(names, ["train.optimizer.name=sgd"]);
-    // Those of the folder that the line names.
+    // From the folder that the line names.
     place.write("elsewhere/own.yaml", "name: x");
     assert_eq!(
         completed(&place, &["--experiments", "elsewhere", "check", "o"]),

@@ -1,4 +1,4 @@
-//! The study's table in every format, with names that each format could take for its own.
+//! The study's table in every format, with names that contain the formats' special characters.
 
 use std::fs;
 
@@ -108,7 +108,7 @@ fn machines_get_the_names_of_experiments_exactly_and_screens_the_safe_ones() {
     assert_eq!(shown["experiment"], names[0]);
 }
 
-/// A run of two epochs, the first of them the better one.
+/// A run of two epochs; the first is better.
 fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], done: bool) {
     let dir = RunDir::new(place.checkpoints().join(id));
     fs::create_dir_all(dir.path()).unwrap();
@@ -123,7 +123,7 @@ fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], d
     let yaml = format!(
         "name: {name}\nseed: {}\ndataset: {{ name: cifar100 }}\nmodel: {{ backbone: efficientnet_b0 }}\ntrain: {{ \
          epochs: 2, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n{}\n",
-        // Runs of `seeds` have the day of their making as their seed.
+        // Runs of `seeds` have their day as the seed.
         if stem == "seeds" { &id[7..8] } else { "42" },
         if stem == "evil" { reference } else { "" }
     );
@@ -141,7 +141,7 @@ fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], d
             images_per_second: 100.0,
             train_time: f64::from(epoch) * 10.0,
             best,
-            data_wait: None,
+            ..Epoch::default()
         })
     };
     let mut events = vec![epoch(1, acc, true), epoch(2, 0.99, false)];
@@ -325,7 +325,7 @@ fn the_terminals_table_marks_the_best_and_the_published() {
     );
 }
 
-/// A run that started from `plain`'s newest one that is done.
+/// A run that starts from the newest finished run of `plain`.
 fn fine_tuned(place: &Place) {
     run(
         place,
@@ -354,7 +354,7 @@ fn fine_tuned(place: &Place) {
             preparation: None,
         })
     };
-    // A resumed attempt no longer knows.
+    // The log of a resumed attempt does not say so any more.
     for event in [facts(Some(started_from)), facts(None)] {
         EventWriter::open(&log).unwrap().write(&event).unwrap();
     }
@@ -498,7 +498,7 @@ fn columns_are_known_by_the_names_of_the_list_and_of_the_filter_too() {
     assert_eq!(filtered.as_array().unwrap().len(), 4);
 }
 
-/// Values keep their columns, and a tab or a line's end in one breaks neither rows nor cells.
+/// Values stay in their columns; a tab or newline in a value breaks no row or cell.
 #[test]
 fn tabs_part_columns_too() {
     let text = place().say(&["compare", "--format", "tsv"]).out;
@@ -540,7 +540,7 @@ fn a_file_that_is_there_is_replaced_only_when_that_was_asked_for() {
     );
 }
 
-/// A disk that takes only a part of a file, as a limit on the size of files makes one.
+/// A limit on the size of files stands for a full disk.
 #[test]
 fn a_file_that_cannot_be_written_whole_is_not_there() {
     let place = place();
@@ -595,7 +595,7 @@ fn seeds_are_put_together_as_mean_and_deviation() {
             true,
         );
     }
-    // The same seed again is no further sample, and a run that is not done none at all.
+    // A repeated seed is no further sample; an unfinished run is none.
     run(
         &place,
         "20260103-000000-0000",

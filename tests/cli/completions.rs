@@ -1,11 +1,11 @@
-//! Completions, asked for by a real bash.
+//! Completions in a real bash.
 
 use std::process::Command;
 
 use crate::compare;
 use crate::place::Place;
 
-/// What bash offers for the words, the last of which is being typed.
+/// The completions of bash for the last of these words.
 fn offered(place: &Place, words: &[&str]) -> Vec<String> {
     let plain = place.command(&["completions", "bash"]);
     let program = plain.get_program().to_str().unwrap().to_owned();
@@ -79,7 +79,7 @@ fn bash_is_offered_runs_experiments_backbones_and_settings() {
         &["20260102-000000-bbbb"],
     );
     has(&["sho"], &["show"]);
-    // The folder that the line itself names.
+    // From the folder that the line names.
     let other = Place::new();
     let folder = place.checkpoints().display().to_string();
     let found = offered(&other, &["--checkpoints", &folder, "show", "20260102"]);

@@ -1,4 +1,4 @@
-//! What the commands print and export when every field of every run and file is made to do harm.
+//! Output and exports of the commands when every field of every run and file is hostile.
 
 use std::fs;
 use std::num::NonZero;
@@ -14,7 +14,7 @@ fn how_many() -> usize {
         .unwrap_or(1000)
 }
 
-/// A folder full of such runs and files, and the program in it.
+/// A folder with hostile runs and files, and the program in it.
 fn place(strings: &[String]) -> Place {
     let place = Place::new();
     fs::create_dir(place.folder.path().join("experiments")).unwrap();
@@ -34,7 +34,7 @@ fn say(place: &Place, arguments: &[&str]) -> String {
     said.out
 }
 
-/// What a command prints is lines of text, and nothing else.
+/// Asserts that a command prints nothing but lines of text.
 fn lines(place: &Place, arguments: &[&str]) -> String {
     let out = say(place, arguments);
     assert!(!out.is_empty(), "{arguments:?} says nothing");
@@ -42,11 +42,11 @@ fn lines(place: &Place, arguments: &[&str]) -> String {
     out
 }
 
-/// In a terminal, every line has something below the beginning of this title and nothing before it.
+/// Asserts that in a terminal every line has text below the start of this title, and a blank before it.
 fn is_aligned(out: &str, title: &str) {
     let rows = NonZero::new(u16::try_from(out.lines().count() + 1).unwrap()).unwrap();
     let mut parser = vt100::Parser::new(rows, NonZero::new(700).unwrap(), 0);
-    // This emulator, as no other, gives the replacement character no room.
+    // Only this emulator gives the replacement character no width.
     parser.process(
         out.trim_end()
             .replace('\n', "\r\n")
@@ -68,8 +68,8 @@ fn is_aligned(out: &str, title: &str) {
         let is_tail = screen
             .cell(y, column - 1)
             .is_some_and(vt100::Cell::is_wide_continuation);
-        // Published figures have no run. Lam and alef are counted as the one column of their ligature, which no emulator
-        // that puts letter by letter draws.
+        // Published figures have no run. Lam and alef count as one column, their ligature, which this emulator does not
+        // draw.
         let is_ligature = [
             "\u{644}\u{627}",
             "\u{644}\u{622}",
@@ -90,7 +90,7 @@ fn is_aligned(out: &str, title: &str) {
 #[test]
 fn lists_are_text_in_columns() {
     let strings = strings(how_many());
-    // No terminal has so many rows as the parser is asked for in one go.
+    // The parser cannot take all rows at once.
     for part in strings.chunks(1000) {
         let place = place(part);
         let out = lines(&place, &["runs"]);
@@ -146,7 +146,7 @@ fn is_comma_separated(out: &str, runs: usize) {
     }
 }
 
-/// As many cells in each row as in the first, and no character of Markdown's or HTML's own that is not escaped.
+/// Asserts that all rows have the same number of cells, and that characters of Markdown and HTML are escaped.
 fn is_markdown(out: &str) {
     let bars = |line: &str| {
         let line = line.replace("\\\\", "").replace("\\|", "");
@@ -158,7 +158,7 @@ fn is_markdown(out: &str) {
         .collect();
     assert!(rows.len() > 10);
     for row in &rows {
-        // The rule below the header has one more at its end only.
+        // Only the rule below the header has one more at its end.
         assert_eq!(bars(row), bars(rows[0]), "{row}");
         let mut before = ' ';
         for c in row.chars() {
@@ -172,7 +172,7 @@ fn is_markdown(out: &str) {
     }
 }
 
-/// The commands that a table is made of.
+/// The TeX commands of a table.
 const OURS: [&str; 18] = [
     "textbackslash",
     "textasciicircum",
@@ -247,7 +247,7 @@ const SIGNS: &[&str] = &[
     "Omega",
 ];
 
-/// No command that is not one of ours, no character of TeX's own that is not escaped, as many cells in each row.
+/// Asserts that only our TeX commands occur, that special characters are escaped, and that all rows have the same number of cells.
 fn is_latex(out: &str) {
     let body = out
         .split("\\toprule")
@@ -291,7 +291,7 @@ fn is_latex(out: &str) {
     assert!(cells.is_some());
 }
 
-/// No tag that is not one of ours, every one of ours closed, no ampersand but of an entity of ours.
+/// Asserts that only our tags and entities occur, and that every tag is closed.
 fn is_html(out: &str) {
     let body = out.split("<body>").nth(1).unwrap();
     let mut open: Vec<&str> = vec!["body", "html"];

@@ -1,4 +1,4 @@
-//! Whose a run is, and what becomes of one of which something is missing, with a stand-in for the worker.
+//! Which experiment a run belongs to, and runs with missing files. A stand-in replaces the worker.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,7 +17,7 @@ fn yaml(name: &str, rate: &str, more: &str) -> String {
 }
 
 impl Place {
-    /// With the user's experiments, below `mine`.
+    /// A folder with the user's experiments in `mine`.
     fn with(&self, arguments: &[&str]) -> Said {
         said(self.command(arguments).env("WARMSTART_EXPERIMENTS", "mine"))
     }
@@ -30,7 +30,7 @@ impl Place {
         )
     }
 
-    /// Of each experiment, by what the list calls it, its newest run and whether the file was changed since.
+    /// Each experiment by its name in the list: its newest run, and whether the file changed since.
     fn newest(&self) -> Vec<(String, Option<String>, Option<bool>)> {
         let listed = self.with(&["list", "--json"]).json();
         let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -111,7 +111,7 @@ fn two_files_of_one_name_keep_their_runs_apart() {
             assert!(said.err.contains(file), "{words:?}: {}", said.err);
         }
     }
-    // One of each, though both have one name.
+    // One run of each, although both have the same name.
     assert_eq!(
         place
             .with(&["compare", "--json"])
@@ -160,7 +160,7 @@ fn a_file_that_changes_marks_its_runs_and_one_that_is_renamed_keeps_them() {
         place.newest(),
         [("a".to_owned(), Some(run.clone()), Some(false))]
     );
-    // A comment changes nothing that a run does.
+    // A changed comment changes no run.
     place.write("mine/a.yaml", &format!("# mine\n{}", yaml("A", "0.1", "")));
     assert_eq!(
         place.newest(),
@@ -272,7 +272,7 @@ fn what_is_no_run_or_cannot_be_read_is_left_as_it_is_and_said() {
     fs::rename(&run, &elsewhere).unwrap();
     symlink(&elsewhere, &run).unwrap();
     symlink(&elsewhere, other("twice")).unwrap();
-    // One with an unreadable log and run.json.
+    // A run with an unreadable log and run.json.
     fs::create_dir_all(other("unreadable/events.jsonl")).unwrap();
     fs::create_dir_all(other("unreadable/run.json")).unwrap();
 
@@ -316,7 +316,7 @@ fn what_is_no_run_or_cannot_be_read_is_left_as_it_is_and_said() {
     }
     assert_eq!(fs::read_dir(other("exports")).unwrap().count(), 0);
     assert_eq!(fs::read_dir(other("unreadable")).unwrap().count(), 2);
-    // A link is a run like any other.
+    // A linked folder is a run too.
     assert_eq!(place.with(&["resume", "a", "--quiet"]).code, 0);
     assert_eq!(place.runs()[0]["state"], "done");
 }
@@ -359,7 +359,7 @@ fn a_run_means_the_paths_of_the_folder_that_it_was_launched_in() {
     }
     assert_eq!(at(&there, &["queue", "resume"]).code, 0);
     place.wait_for("r", "training");
-    // What the worker looks for beside itself, as `.weights`, it finds where the run was launched.
+    // The worker finds `.weights` in the folder from which the run was launched.
     let info: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
     let worker = fs::read_link(format!("/proc/{}/cwd", info["worker"]["pid"])).unwrap();
     assert_eq!(worker, fs::canonicalize(&here).unwrap());
@@ -416,7 +416,7 @@ fn stop_continues_a_suspended_worker_so_that_it_saves() {
 fn a_run_that_is_live_on_another_machine_is_to_be_stopped_there() {
     let place = Place::new();
     let run = place.stopped();
-    // As another machine's worker leaves it: no lock that reaches here, but a heartbeat.
+    // A run of a worker on another machine: no lock is visible here, but a heartbeat.
     let log = fs::read_to_string(run.join("events.jsonl")).unwrap();
     let kept: Vec<&str> = log
         .lines()
@@ -466,7 +466,7 @@ fn a_run_whose_folder_is_removed_while_it_is_followed_is_said_to_be_gone() {
         .checkpoints()
         .join(place.runs()[0]["run"].as_str().unwrap());
     let info: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
-    // At once: its worker still writes.
+    // Refused at once, because its worker still writes.
     fs::rename(&run, place.folder.path().join("removed")).unwrap();
     let said = said_by(child);
     let _ = Command::new("kill")
@@ -517,7 +517,7 @@ fn a_finished_run_that_cannot_be_extended_stays_done_and_says_so() {
         place.with(&["compare", "--json"]).json()[0]["test_acc"].as_f64(),
         Some(0.4321)
     );
-    // What it was to do can be tried again.
+    // The same change can be tried again.
     assert_eq!(place.with(&["resume", "a", "--quiet"]).code, 0);
     assert!(place.runs()[0]["trouble"].is_null());
 }

@@ -1,4 +1,4 @@
-//! What the program is made of: no libtorch, `unsafe` in two places, nothing left in `/tmp`.
+//! The program has no libtorch, has `unsafe` only where it is listed, and leaves nothing in `/tmp`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ fn the_program_needs_no_libtorch() {
     let program = assert_cmd::cargo::cargo_bin!("warmstart");
     let output = Command::new("ldd").arg(program).output().unwrap();
     let libraries = String::from_utf8(output.stdout).unwrap();
-    // Without addresses, in which any name can hide.
+    // Without addresses, which may contain any name.
     let libraries: Vec<&str> = libraries
         .lines()
         .filter_map(|line| line.split_whitespace().next())
@@ -65,7 +65,7 @@ fn unsafe_code_is_at_the_edges_alone() {
             .unwrap()
             .contains("unsafe_code = \"deny\"")
     );
-    // The lint holds wherever it is not lifted, and it is lifted by its name.
+    // The lint holds except where an attribute names it.
     let lint = ["unsafe", "code"].join("_");
     let folders = ["src", "tests", "crates"].map(|folder| root.join(folder));
     let lifted = folders.iter().flat_map(|folder| sources(folder));

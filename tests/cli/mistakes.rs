@@ -1,4 +1,4 @@
-//! What a user gets wrong, and what the program says to it.
+//! Mistakes of users, and the messages about them.
 
 use rstest::rstest;
 

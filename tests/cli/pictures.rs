@@ -34,7 +34,7 @@ fn the_folder_says_how_many_classes_there_are() {
         "{}",
         said.out
     );
-    // The head's last layer has a weight for each of 256 hidden units and a bias, for each class.
+    // For each class, the head's last layer has 256 weights and a bias.
     let trainable = |place: &Place| {
         place.say(&["params", &file, "--json"]).json()["trainable_params"]
             .as_u64()
@@ -45,7 +45,7 @@ fn the_folder_says_how_many_classes_there_are() {
     assert_eq!(trainable(&place) - three, 257);
 }
 
-/// What the stand-in worker is to find out.
+/// The findings of the stand-in worker.
 fn check_with(place: &Place, answer: &str, arguments: &[&str]) -> crate::place::Said {
     crate::place::said(
         place
@@ -127,7 +127,7 @@ fn check_fails_where_a_launch_would_and_is_not_ok_where_nothing_was_found_out() 
     );
     let json = place.say_with("no-libtorch", &["check", &file, "--json"]);
     assert_eq!((json.code, &json.json()[0]["ok"]), (4, &false.into()));
-    // What is fetched at launch is no failure.
+    // A download at launch is no failure.
     let lacking = OWN.replace("image_folder, path: pictures", "cifar100");
     let checked = crate::place::said(
         place
@@ -167,7 +167,7 @@ fn runs_that_were_tested_on_other_pictures_are_marked() {
     let sets = |test: &str| format!(r#","sets":{{"train":"t","validation":"v","test":"{test}"}}"#);
     tested_on(&ids[0], "image_folder", &sets("aa"));
     tested_on(&ids[1], "image_folder", &sets("bb"));
-    // Of an earlier version nobody knows.
+    // Runs of earlier versions do not say.
     tested_on(&ids[2], "image_folder", "");
     let said = place.say(&["compare", "--all", "--format", "md"]).out;
     let note = format!(
@@ -193,7 +193,7 @@ fn runs_that_were_tested_on_other_pictures_are_marked() {
         [of(&ids[0]), of(&ids[1]), of(&ids[2])],
         ["aa".into(), "bb".into(), serde_json::Value::Null]
     );
-    // The same pictures compare.
+    // Runs on the same pictures are comparable.
     let log = place.checkpoints().join(&ids[1]).join("events.jsonl");
     let text = std::fs::read_to_string(&log)
         .unwrap()

@@ -11,7 +11,7 @@ pub(crate) struct Place {
     pub folder: TempDir,
 }
 
-/// What a command said.
+/// The output of a command.
 pub(crate) struct Said {
     pub code: i32,
     pub out: String,
@@ -26,7 +26,7 @@ impl Said {
 }
 
 impl Place {
-    /// With the shipped experiments and no run.
+    /// A folder with the shipped experiments and no run.
     pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -47,7 +47,7 @@ impl Place {
         command.env("WARMSTART_EXPERIMENTS", root.join("experiments"));
         command.env("WARMSTART_CHECKPOINTS", self.checkpoints());
         command.env("WARMSTART_WORKER", root.join("tests/data/worker.sh"));
-        // Nobody's own settings.
+        // Do not read the user's settings.
         command
             .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
             .env_remove("WARMSTART_NOTIFY");
@@ -63,7 +63,7 @@ impl Place {
         said(&mut self.command(arguments))
     }
 
-    /// With the stand-in worker doing this.
+    /// The same, with this behaviour of the stand-in worker.
     pub(crate) fn say_with(&self, mode: &str, arguments: &[&str]) -> Said {
         said(self.command(arguments).env("STAND_IN", mode))
     }
@@ -78,7 +78,7 @@ impl Place {
             .unwrap()
     }
 
-    /// Writes a file, and gives its path.
+    /// Writes a file and returns its path.
     pub(crate) fn write(&self, name: &str, text: &str) -> String {
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -95,7 +95,7 @@ impl Place {
             .clone()
     }
 
-    /// Waits until a run is in this state.
+    /// Waits until a run has this state.
     pub(crate) fn wait_for(&self, stem: &str, state: &str) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while !self.runs().iter().any(|run| {
@@ -124,7 +124,7 @@ pub(crate) fn said(command: &mut std::process::Command) -> Said {
     )
 }
 
-/// Waits for a command; no error of any kind may look like a panic.
+/// Waits for a command, and asserts that it did not panic.
 pub(crate) fn said_by(child: Child) -> Said {
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -1,4 +1,4 @@
-//! Charts of recorded runs as pictures.
+//! Charts of recorded runs as SVG and PNG.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `warmstart prefetch`, with a stand-in for the worker; the real fetching is tested with the worker.
+//! `warmstart prefetch`, with a stand-in for the worker; the tests of the worker cover real downloads.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -1,4 +1,4 @@
-//! The queue and the end of runs, with real processes: what waits, in which order, and who takes a run up.
+//! The queue and the end of runs, with real processes: which runs wait, in which order, and which process resumes a run.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ impl Place {
         self.say(&["queue", "--json"]).json()
     }
 
-    /// Experiments that wait, by the order of the queue.
+    /// The waiting experiments, in the order of the queue.
     fn waiting(&self) -> Vec<String> {
         let waiting = self.queue()["waiting"].clone();
         waiting
@@ -64,14 +64,14 @@ impl Place {
         self.folder_of(said.out.trim())
     }
 
-    /// The process that waits for the end of a run that was started.
+    /// The monitor of a run.
     fn monitor(&self) -> u64 {
         let text = std::fs::read_to_string(self.checkpoints().join("queue.json")).unwrap();
         let queue: Value = serde_json::from_str(&text).unwrap();
         queue["active"][0]["worker"]["pid"].as_u64().unwrap()
     }
 
-    /// Processes that have to do with this folder.
+    /// Processes whose arguments name this folder.
     fn processes(&self) -> Vec<String> {
         let folder = self.checkpoints().display().to_string();
         let pids = std::fs::read_dir("/proc")
@@ -90,7 +90,7 @@ fn a_resume_in_the_moment_after_a_run_ended_waits_for_that_moment_to_pass() {
     let place = Place::new();
     let run = place.launch("slow", "lite0-freeze");
     place.wait_for("lite0-freeze", "training");
-    // The process that waits for the worker's end is held up, as it may be on a busy machine.
+    // The monitor is suspended, as on a busy machine.
     let monitor = place.monitor();
     signal("STOP", monitor);
     let worker = std::fs::read_to_string(run.join("run.json")).unwrap();
@@ -98,7 +98,7 @@ fn a_resume_in_the_moment_after_a_run_ended_waits_for_that_moment_to_pass() {
     signal("TERM", worker["worker"]["pid"].as_u64().unwrap());
     place.wait_for("lite0-freeze", "stopped");
     let mut resume = place.spawn("finish", &["resume", "lite0-freeze", "--detach"]);
-    // It waits: neither refused nor dropped.
+    // It waits; it is neither refused nor lost.
     std::thread::sleep(Duration::from_millis(300));
     assert!(
         resume.try_wait().unwrap().is_none(),
@@ -137,7 +137,7 @@ fn a_resume_that_cannot_have_its_run_says_so_instead_of_dropping_it() {
     assert_eq!(attempts(&run), 1);
 }
 
-/// A8: `WARMSTART_RACES` says how often two take one run up at once (10; the soak test asks for 200).
+/// A8: `WARMSTART_RACES` says how often two processes resume one run at once (10; the soak test asks for 200).
 #[test]
 fn of_two_resumes_at_once_one_starts_and_the_other_says_why_not() {
     let wanted: usize = std::env::var("WARMSTART_RACES").map_or(10, |races| races.parse().unwrap());
@@ -217,7 +217,7 @@ fn the_order_is_changed_and_kept_and_what_fails_does_not_stop_the_queue() {
             && row(&["2", scratch, "cpu", "waits for cpu"]),
         "{text}"
     );
-    // Neither what runs nor what is nowhere can be moved; a place is a number.
+    // Neither a running nor an unknown run can be moved; a place is a number.
     let refused = place.say(&["queue", "move", "lite0-freeze", "up"]);
     assert_eq!(refused.code, 2);
     assert!(
@@ -242,7 +242,7 @@ fn the_order_is_changed_and_kept_and_what_fails_does_not_stop_the_queue() {
         "what never started leaves nothing"
     );
 
-    // The running one is killed: the next ones start in the new order, without anybody's help, and nothing remains of them.
+    // The running one is killed: the next ones start in the new order by themselves, and leave no process.
     let worker: Value =
         serde_json::from_str(&std::fs::read_to_string(first.join("run.json")).unwrap()).unwrap();
     signal("KILL", worker["worker"]["pid"].as_u64().unwrap());
@@ -293,7 +293,7 @@ fn paused_queue_starts_nothing_until_unpaused() {
             .unwrap()
             .contains("paused")
     );
-    // Nobody waits for it as a process.
+    // No monitor waits for it.
     assert!(place.processes().is_empty() && attempts(&run) == 0);
     let started = place.say(&["queue", "resume"]);
     assert_eq!(started.code, 0, "{}", started.err);
@@ -324,7 +324,7 @@ fn devices_take_as_many_runs_as_the_limit() {
         (place.waiting().len(), place.queue()["slots"].as_u64()),
         (1, Some(2))
     );
-    // One more starts with the change itself; one fewer stops nothing.
+    // With one slot more a run starts at once; with one fewer no run stops.
     assert_eq!(place.say_with("slow", &["queue", "slots", "3"]).code, 0);
     wait("three to run", || running() == 3);
     assert_eq!(place.say(&["queue", "slots", "1"]).code, 0);

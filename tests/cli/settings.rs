@@ -61,7 +61,7 @@ fn mistakes_are_reported_with_their_place_and_an_exit_code() {
             said.err
         );
     }
-    // What is right holds.
+    // The correct settings hold.
     assert!(place.say(&["config"]).out.contains("bell: true\n"));
     place.write("config/warmstart/config.yaml", "bell: false\nthem: dark\n");
     let said = place.say(&["config", "--json"]).json();
@@ -69,11 +69,11 @@ fn mistakes_are_reported_with_their_place_and_an_exit_code() {
         (&said["config"]["bell"], &said["config"]["theme"]),
         (&false.into(), &"auto".into())
     );
-    // Nothing else minds.
+    // Other commands ignore the mistake.
     assert_eq!(place.say(&["list"]).code, 0);
 }
 
-/// The process that watches over a run tells its end a moment later.
+/// The monitor of a run reports its end a moment later.
 fn arrived(path: &Path) -> String {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {

@@ -228,7 +228,7 @@ fn what_was_launched_before_one_that_cannot_be_is_followed_to_its_end() {
         )
     };
     let small = place.write("small.yaml", &experiment("Small", "random"));
-    // No file may grow beyond a few kilobytes: its own record of what it is does not fit.
+    // No file may exceed a few kilobytes, so `run.json` does not fit.
     let large = place.write(
         "large.yaml",
         &experiment("Large", &format!("{}.safetensors", "far/".repeat(20_000))),

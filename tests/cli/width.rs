@@ -1,4 +1,4 @@
-//! Tables on terminals of several widths, and whole where the answer goes to no terminal.
+//! Tables fit the width of a terminal; without a terminal they are whole.
 
 use std::io::Read;
 
@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::compare;
 use crate::place::Place;
 
-/// What a command prints on a terminal of so many columns.
+/// The output of a command on a terminal with this many columns.
 fn on_terminal(place: &Place, columns: u16, arguments: &[&str]) -> Vec<String> {
     let size = PtySize {
         rows: 24,
@@ -30,7 +30,7 @@ fn on_terminal(place: &Place, columns: u16, arguments: &[&str]) -> Vec<String> {
     let mut child = pair.slave.spawn_command(command).unwrap();
     drop(pair.slave);
     let mut text = Vec::new();
-    // A terminal whose program has ended is an error on Linux.
+    // On Linux a read fails once the program of the pseudo-terminal has ended.
     let _ = pair
         .master
         .try_clone_reader()

@@ -1,4 +1,4 @@
-//! The user's own editor in the dashboard's terminal, and settings in their file.
+//! The user's editor in the dashboard's terminal, and the settings file.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::pty::{Pty, scratch};
 
-/// A program that stands for an editor: it waits for a line of keys, then does what the script says with the file `$1`.
+/// A fake editor: it waits for a line of keys, then runs the script on the file `$1`.
 fn editor(folder: &tempfile::TempDir, script: &str) -> String {
     let path = folder.path().join("my editor");
     let text = format!(

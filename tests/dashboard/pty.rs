@@ -11,12 +11,12 @@ use std::{env, fs};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 
-/// How long a test waits for what it expects.
+/// The longest wait of a test.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// How long nothing must come for the program to count as quiet: longer than it ever waits between two looks at the disk.
+/// The program is quiet after this long without output; it polls the disk more often.
 const QUIET: Duration = Duration::from_millis(1500);
 
-/// Copies of the recorded experiments and runs, in a folder that the program is started in.
+/// The program's working folder, with copies of the recorded experiments and runs.
 pub(crate) fn scratch() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
@@ -40,7 +40,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// What came out of the program.
+/// The output of the program.
 pub(crate) struct Output {
     parser: vt100::Parser,
     bytes: usize,
@@ -51,7 +51,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// How much the program wrote, as far as it was taken.
+    /// The number of bytes read so far.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -72,7 +72,7 @@ pub(crate) struct Pty {
 }
 
 impl Pty {
-    /// Starts the program. A variable `SHELL_TRAP` puts it below a shell, which traps that signal.
+    /// Starts the program. With the variable `SHELL_TRAP` a shell starts it, and traps that signal.
     pub(crate) fn open(
         folder: &tempfile::TempDir,
         width: u16,
@@ -96,14 +96,14 @@ impl Pty {
         Self::start(folder, width, height, command, &chosen, trap.is_some())
     }
 
-    /// Starts the program as a shell's script says, in which `$PROGRAM` is the program.
+    /// Runs a shell script that starts `$PROGRAM`.
     pub(crate) fn open_script(folder: &tempfile::TempDir, script: &str, is_below: bool) -> Self {
         let mut command = shell(script);
         command.env("PROGRAM", env!("CARGO_BIN_EXE_warmstart"));
         Self::start(folder, 80, 24, command, &[], is_below)
     }
 
-    /// Starts this test program on one of its tests, which stands for the program.
+    /// Starts one test of this test binary instead of the program.
     pub(crate) fn open_test(folder: &tempfile::TempDir, name: &str) -> Self {
         let mut command = CommandBuilder::new(env::current_exe().unwrap());
         command.args(["--ignored", "--exact", name, "--nocapture"]);
@@ -145,7 +145,7 @@ impl Pty {
                 command.env_remove(name);
             }
         }
-        // Neither anybody's own settings, nor what other tests chose on screen.
+        // Neither the user's settings nor the choices of other tests.
         command.env("XDG_CONFIG_HOME", folder.path().join("config"));
         command.env("XDG_STATE_HOME", folder.path().join("state"));
         if command.get_env("WARMSTART_WORKER").is_none() {
@@ -188,7 +188,7 @@ impl Pty {
         self.send(keys.as_bytes());
     }
 
-    /// What a terminal sends that nobody typed.
+    /// Sends bytes that no user typed.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         let terminal = self.keys.as_mut().unwrap();
         terminal.write_all(bytes).unwrap();
@@ -209,7 +209,7 @@ impl Pty {
             .unwrap();
     }
 
-    /// Clears the emulator's screen, of which the program knows nothing.
+    /// Clears the emulator's screen without the program's knowledge.
     pub(crate) fn forgets(&self) {
         self.output.lock().unwrap().parser.process(b"\x1b[2J");
     }
@@ -238,12 +238,12 @@ impl Pty {
         }
     }
 
-    /// While this is locked, nothing of what the program writes is taken.
+    /// Nobody reads the output while this is locked.
     pub(crate) fn output(&self) -> Arc<Mutex<Output>> {
         Arc::clone(&self.output)
     }
 
-    /// Asserts that no byte comes for a while, after what may still be on its way.
+    /// Asserts that the program writes nothing for a while, after a pause for pending output.
     pub(crate) fn is_quiet(&self) {
         let bytes = || self.output.lock().unwrap().bytes;
         std::thread::sleep(Duration::from_millis(300));
@@ -266,14 +266,14 @@ impl Pty {
         send(name, &self.program().to_string());
     }
 
-    /// To the shell and the program, as a shell above them would.
+    /// Signals the shell and the program, as a parent shell would.
     pub(crate) fn signal_group(&self, name: &str) {
         send(name, &format!("-{}", self.child.process_id().unwrap()));
     }
 
-    /// Closes the terminal, as a dropped connection does, and says when.
+    /// Closes the terminal, as a dropped connection does. Returns the time.
     pub(crate) fn hang_up(&mut self) -> Instant {
-        // The reader has the terminal open too, and waits for output: a key brings some.
+        // The reader also holds the terminal open and waits for output; a key causes some.
         self.output.lock().unwrap().ends = true;
         self.press("j");
         self.reader.take().unwrap().join().unwrap();
@@ -282,7 +282,7 @@ impl Pty {
         Instant::now()
     }
 
-    /// Waits until the screen shows this, or the program ends without: false.
+    /// Waits until the screen shows this; false if the program ends first.
     pub(crate) fn waits_for_end_or(&mut self, wanted: &str) -> bool {
         let begin = Instant::now();
         loop {
@@ -316,7 +316,7 @@ impl Pty {
         }
     }
 
-    /// Asserts that the terminal is as it was: its modes, its screen, its cursor.
+    /// Asserts that modes, screen and cursor of the terminal are restored.
     pub(crate) fn is_restored(&self) {
         self.waits("the terminal's own screen", |screen| {
             !screen.alternate_screen() && !screen.hide_cursor()
@@ -332,7 +332,7 @@ impl Pty {
 
 impl Drop for Pty {
     fn drop(&mut self) {
-        // A test that failed must not leave its program behind; one that ended cannot be killed.
+        // A failed test must not leave its program running; the program may have ended already.
         let _ = self.child.kill();
     }
 }
@@ -372,7 +372,7 @@ fn cells(number: u16) -> NonZero<u16> {
     NonZero::new(number).unwrap()
 }
 
-/// The processes that a process has started and that are still there.
+/// The living children of a process.
 pub(crate) fn children(process: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{process}/task"))
         .unwrap()
@@ -388,7 +388,7 @@ pub(crate) fn children(process: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Whether a process has not ended; one that nobody has asked for its exit code has.
+/// Whether a process runs; a zombie does not.
 pub(crate) fn is_alive(process: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     stat.rsplit_once(')')

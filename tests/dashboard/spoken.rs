@@ -1,5 +1,5 @@
-//! What the terminal says by itself, sent to the real program: no letter of it is a key, and keys go on working. And what
-//! comes of the terminal when a signal ends the program.
+//! Reports of a terminal, sent to the real program: none of their letters acts as a key, and keys still work. Also the state of
+//! the terminal after a signal ends the program.
 
 use std::fs;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use rstest::rstest;
 
 use crate::pty::{Pty, scratch};
 
-/// Of each form one, with `r`, `y` and `D` in it, which launch, agree and delete.
+/// One report of each form, with the keys `r`, `y` and `D` (launch, yes, delete) in it.
 const REPORTS: [&[u8]; 12] = [
     b"\x1b[?2026;2$y",
     b"\x1b[20;2$r",
@@ -24,8 +24,8 @@ const REPORTS: [&[u8]; 12] = [
     b"\x9b?2026;2$y",
 ];
 
-/// The list with the run selected, and the screen of that run. Each has a text that the other one lacks: a test must not
-/// take the one for the other while a key is on its way.
+/// The list with the run selected, and the screen of that run. Each has a text that the other lacks, so that a test does not
+/// confuse them while a key is pending.
 const SELECTED: &[&str] = &[
     "▸ experiments",
     "experiment: 4-lite0",
@@ -55,7 +55,7 @@ fn runs(folders: &tempfile::TempDir) -> Vec<std::ffi::OsString> {
     names
 }
 
-/// Opens the run and comes back, by keys alone: whatever was begun before is over.
+/// Opens the run and returns, by keys. Earlier input is processed by then.
 fn keys_work(pty: &mut Pty) {
     pty.press("l");
     pty.sees(OPENED);
@@ -92,7 +92,7 @@ fn a_report_that_comes_in_pieces_launches_nothing() {
             pty.send(piece);
             std::thread::sleep(Duration::from_millis(pause));
         }
-        // An `ESC` alone for longer than a moment is the Esc key, which clears a filter.
+        // A lone `ESC` is the Esc key after a moment; it clears a filter.
         pty.press("/\x154-lite0\r");
         pty.sees(SELECTED);
         keys_work(&mut pty);
@@ -115,7 +115,7 @@ fn what_never_ends_does_not_keep_the_keyboard(#[case] begun: &[u8]) {
     let mut pty = open(&folders);
     pty.send(begun);
     std::thread::sleep(Duration::from_millis(1500));
-    // Of a report that was cut off, the first key is the rest.
+    // The first key completes the report that was cut off.
     pty.press("\x0c");
     std::thread::sleep(Duration::from_millis(200));
     pty.press("k");
@@ -179,7 +179,7 @@ fn in_a_terminal_too_small_to_draw_nothing_is_launched_or_deleted() {
         ] {
             pty.press(keys);
         }
-        // A pseudo-terminal hands keys over later than it changes its size: all of them must have been read before.
+        // A pseudo-terminal changes its size before it delivers keys, so wait until the keys were read.
         pty.forgets();
         pty.press("\x0c");
         pty.waits("the reason again", says_too_small);

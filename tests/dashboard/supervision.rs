@@ -1,4 +1,4 @@
-//! Runs outlive every dashboard, two dashboards agree on the queue, and a long day of starts and ends leaves nothing behind.
+//! Runs outlive dashboards, two dashboards agree on the queue, and many starts and stops leave no process or file.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -10,13 +10,14 @@ use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use warmstart_runs::event_log::EventReader;
 use warmstart_runs::launcher::{self, Request};
 use warmstart_runs::queue::{Content, Queue};
-use warmstart_runs::run::{self, RunDir};
+use warmstart_runs::run::{RunDir, RunId};
+use warmstart_runs::survey;
 use warmstart_schema::event::Event;
 use warmstart_schema::state::{Outcome, RunState};
 
 use crate::pty::{Pty, scratch};
 
-/// How long the rest of a test waits for what it expects.
+/// The longest wait of the other tests.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn wait(what: &str, is_so: impl Fn() -> bool) {
@@ -31,10 +32,10 @@ fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |number| number.parse().unwrap())
 }
 
-/// Runs that are not among the recorded ones.
+/// The runs that were not recorded.
 fn launched(checkpoints: &Path) -> Vec<RunDir> {
-    let ids = run::list(checkpoints).unwrap();
-    let is_recorded = |id: &run::RunId| id.as_str().starts_with("20261122-1");
+    let ids = survey::list(checkpoints).unwrap();
+    let is_recorded = |id: &RunId| id.as_str().starts_with("20261122-1");
     ids.iter()
         .filter(|id| !is_recorded(id))
         .map(|id| RunDir::of(checkpoints, id))
@@ -45,7 +46,7 @@ fn state(run: &RunDir) -> RunState {
     RunState::fold(EventReader::new(run.events()).poll().unwrap().records)
 }
 
-/// The numbers of the steps that a run logged, and of the lines that it printed.
+/// How many steps a run logged, and how many lines it printed.
 fn logged(run: &RunDir) -> (Vec<u64>, Vec<u64>) {
     let records = EventReader::new(run.events()).poll().unwrap().records;
     let steps = records.iter().filter_map(|record| {
@@ -124,7 +125,7 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
     pty.signal("KILL");
     pty.ends();
     let mut lines = 0;
-    // The fifth waits for one of the four: nobody is to start it now.
+    // The fifth waits for one of the four. Nothing may start it now.
     Queue::new(&checkpoints).pause("the test is over").unwrap();
     for run in &runs {
         let worker = run.info().unwrap().worker.unwrap();
@@ -151,7 +152,7 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
         "FIGURE B1\tfrom the start of the next dashboard until it shows all four at work, worst\t{:.2} s\t1 s\t{verdict}",
         worst.as_secs_f64()
     );
-    // On a machine that builds and tests at the same time a single start may take longer.
+    // A start takes longer on a busy machine.
     assert!(
         slow * 4 <= kills,
         "{slow} of {kills} took longer than a second, the worst {worst:?}"
@@ -211,7 +212,7 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
             .collect()
     };
     let before = stored();
-    // The first row is the run at work.
+    // The first row is the running run.
     one.press("jjjK");
     wait("the third to be the second", || {
         stored() == [&before[0], &before[2], &before[1], &before[3]].map(Clone::clone)
@@ -236,7 +237,7 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
         stored(),
         [&before[0], &before[1], &before[3]].map(Clone::clone)
     );
-    // Paused, the end of the run at work starts nothing.
+    // While the queue is paused, the end of the running run starts nothing.
     let running = launched(&checkpoints)
         .into_iter()
         .find(|run| state(run).attempt.is_some())
@@ -251,7 +252,7 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
     assert_eq!(stored().len(), 3);
     one.press("P");
     wait("the next to start", || stored().len() == 2);
-    // Clears up behind itself.
+    // No process is left.
     Queue::new(&checkpoints).pause("the test is over").unwrap();
     let Content { active, .. } = Queue::new(&checkpoints).content().unwrap();
     let next = RunDir::of(&checkpoints, &active.last().unwrap().entry.run);
@@ -267,7 +268,7 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
     }
 }
 
-/// B4: `WARMSTART_CYCLES` says how often (20; the soak test asks for 500).
+/// B4: `WARMSTART_CYCLES` is the number of cycles (20; the soak test asks for 500).
 #[test]
 fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
     let cycles = number("WARMSTART_CYCLES", 20);
@@ -321,7 +322,7 @@ fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
     };
     let cycle = |pty: &mut Pty, before: usize| {
         let began = Instant::now();
-        // Refused while the end before this one has not been seen.
+        // Refused until the dashboard has read the end of the previous run.
         while attempts() <= before {
             assert!(began.elapsed() < PATIENCE, "the next end did not come");
             pty.press("u");
@@ -333,7 +334,7 @@ fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
         wait("its processes to leave", || children() == 0);
     };
     pty.sees(&["failed: no weights"]);
-    // What is allocated once is allocated by then.
+    // By then, everything that is allocated once is there.
     for done in 1..=5 {
         cycle(&mut pty, done);
     }
@@ -370,7 +371,7 @@ fn the_end_of_a_run_rings_the_bell_and_is_shown_by_the_terminal_unless_that_is_n
         command.cwd(folders.path());
         command.env_remove("TMUX");
         command.env("TERM", "xterm-256color");
-        // Nobody's own settings, nor what they last chose on screen.
+        // Neither the user's settings nor their last choices.
         command.env("XDG_CONFIG_HOME", folders.path().join("config"));
         command.env("XDG_STATE_HOME", folders.path().join("state"));
         command.env(
@@ -392,12 +393,12 @@ fn the_end_of_a_run_rings_the_bell_and_is_shown_by_the_terminal_unless_that_is_n
             }
         });
         let came = |text: &str| String::from_utf8_lossy(&bytes.lock().unwrap()).contains(text);
-        // Only words: a blank where nothing was is not written.
+        // Only words, because unchanged blanks are not written.
         wait("the first screen", || {
             came("quickstart") && came("0.2946") && came("quit")
         });
         keys.write_all(b"/original\rr").unwrap();
-        // A figure in an empty place is written as one piece.
+        // A number is written at once into an empty place.
         wait("the end of the run", || came("0.4321"));
         keys.write_all(b"q").unwrap();
         assert!(program.wait().unwrap().success());

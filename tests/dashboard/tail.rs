@@ -1,4 +1,4 @@
-//! How soon what a worker writes is on the screen.
+//! The delay from a worker's log to the screen.
 
 use std::fs;
 use std::io::Write;
@@ -8,7 +8,7 @@ use warmstart_runs::run::RunDir;
 
 use crate::pty::{Pty, scratch};
 
-/// Seconds from a line in a live run's log to its figure on the screen, so many times, at moments of no pattern.
+/// Seconds from a line in a live run's log to its figure on the screen, measured this many times at random moments.
 fn lags(times: u32) -> Vec<Duration> {
     let folders = scratch();
     let run = RunDir::new(folders.path().join("checkpoints/20261122-101500-0c21"));
@@ -21,7 +21,7 @@ fn lags(times: u32) -> Vec<Duration> {
         .unwrap();
     let mut lags = Vec::new();
     for number in 0..times {
-        // Workers speak every 0.4 s.
+        // Workers log every 0.4 s.
         std::thread::sleep(Duration::from_millis(400 + u64::from(number * 7919 % 251)));
         let figure = format!("0.9{number:03}");
         let (epoch, now) = (number + 8, warmstart_schema::event::now());
@@ -43,7 +43,7 @@ fn lags(times: u32) -> Vec<Duration> {
 #[test]
 fn what_a_worker_writes_is_on_the_screen_soon() {
     let lags = lags(8);
-    // The machine that tests run on has more to do: `scripts/soak.d/50-terminal.py` asks for the exact figure.
+    // A loose limit, for busy machines; `scripts/soak.d/50-terminal.py` measures the exact figure.
     assert!(lags[4] < Duration::from_millis(500), "{lags:?}");
 }
 

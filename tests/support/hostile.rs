@@ -1,4 +1,4 @@
-//! Text that is made to do harm, runs whose every field is full of it, and what may come out of the program all the same.
+//! Hostile texts, runs with such texts in every field, and the output that is allowed nevertheless.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use warmstart_schema::event::{
 use warmstart_schema::identity::{Handle, Identity};
 use warmstart_schema::seed::SplitMix64;
 
-/// What a text may be made of.
+/// The pieces of the texts.
 const ATOMS: [&str; 66] = [
     "\u{1b}[31m",
     "\u{1b}[2J\u{1b}[H",
@@ -81,7 +81,7 @@ const ATOMS: [&str; 66] = [
     "'\";--",
 ];
 
-/// So many texts, always the same: atoms and plain words in any order, some very long.
+/// This many texts, the same in each run of the tests: pieces and plain words in any order, some very long.
 pub(super) fn strings(count: usize) -> Vec<String> {
     let mut random = SplitMix64::new(2026);
     let mut below = |number: usize| usize::try_from(random.below(number as u64)).unwrap();
@@ -104,7 +104,7 @@ pub(super) fn strings(count: usize) -> Vec<String> {
         .collect()
 }
 
-/// Gives each field of the run or file of a number a text, so that over all numbers each field has each text.
+/// The texts of the run or file with a number. Over all numbers, each field gets each text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Texts<'a> {
     strings: &'a [String],
@@ -121,7 +121,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// Writes an experiment file whose texts are these: every third one broken.
+/// Writes an experiment file with these texts; every third one is broken.
 pub(super) fn write_experiment(folder: &Path, texts: Texts) {
     let quoted = |field: usize| serde_json::to_string(&texts.of(field)).unwrap();
     let broken = if texts.number % 3 == 2 {
@@ -136,7 +136,7 @@ pub(super) fn write_experiment(folder: &Path, texts: Texts) {
         quoted(1),
         quoted(2)
     );
-    // As much of it as a file name may have.
+    // The longest valid file name.
     let name: String = texts
         .of(3)
         .chars()
@@ -146,7 +146,7 @@ pub(super) fn write_experiment(folder: &Path, texts: Texts) {
     fs::write(folder.join(format!("{}{name}.yaml", texts.number)), yaml).unwrap();
 }
 
-/// Writes a run whose texts are these.
+/// Writes a run with these texts.
 pub(super) fn write_run(folder: &Path, name: &str, texts: Texts) {
     let folder = folder.join(name);
     fs::create_dir_all(&folder).unwrap();
@@ -275,7 +275,7 @@ fn events(texts: Texts) -> Vec<Event> {
             images_per_second: 9.0,
             train_time: 1.0,
             best: true,
-            data_wait: None,
+            ..Epoch::default()
         }),
     ];
     if number.is_multiple_of(2) {
@@ -293,17 +293,17 @@ fn events(texts: Texts) -> Vec<Event> {
     events
 }
 
-/// What may come out beside printable text.
+/// The output that is allowed besides printable text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Frames: the cursor's place, colours and weights, clearing. No line ends.
+    /// Frames: cursor positions, colours, weights, clearing; no newlines.
     Frames,
-    /// Lines of text alone.
+    /// Only lines of text.
     Lines,
 }
 
-/// Says what is in `bytes` that must not be: a control character, a sequence that is not on the list, a character that hides
-/// or turns what is around it, or more than 32 bytes for one cell.
+/// The first thing in `bytes` that is forbidden: a control character, an unlisted sequence, a hidden or direction-changing
+/// character, or more than 32 bytes in one cell.
 pub(super) fn refuse(bytes: &[u8], kind: Kind) -> Result<(), String> {
     let text = str::from_utf8(bytes).map_err(|error| format!("no UTF-8: {error}"))?;
     let near = |at: usize| {

@@ -1,5 +1,5 @@
-//! Random changes of a whole batch at once, on its own device. What is drawn depends on the seed alone, so CPU and GPU see the same
-//! pictures. One file per operation.
+//! Random changes of a whole batch, on its device. The draws depend on the seed alone, so CPU and GPU see the same images. One
+//! file per operation.
 
 mod affine;
 
@@ -9,8 +9,7 @@ use warmstart_schema::experiment::Augment;
 use warmstart_schema::seed::SplitMix64;
 
 struct Operation {
-    /// Names the random stream. Each operation has a stream of its own, `augment.<name>`, so that a new one changes no picture of
-    /// the others.
+    /// Names the random stream. Each operation has its own, `augment.<name>`, so that a new one changes no draw of the others.
     stream: &'static str,
     /// Changes images that are the rows of a batch from a given one on.
     apply: fn(&Tensor, &Augment, SplitMix64, usize) -> Result<Tensor>,
@@ -69,11 +68,7 @@ mod tests {
     #[test]
     fn the_seed_decides_and_identity_changes_nothing() {
         let images = Tensor::rand([6, 3, 8, 8], (Kind::Float, tch::Device::Cpu));
-        let settings = Augment {
-            rotation: 15.0,
-            horizontal_flip: true,
-            zoom: 0.1,
-        };
+        let settings = Augment::EVERY;
         let run = |seed| augment(&images, &settings, |_| seed).unwrap();
         assert_eq!(run(1), run(1));
         assert_ne!(run(1), run(2));
@@ -88,11 +83,7 @@ mod tests {
     fn an_image_alone_changes_as_it_does_in_its_batch() {
         let images = Tensor::rand([6, 3, 8, 8], (Kind::Float, tch::Device::Cpu));
         for settings in [
-            Augment {
-                rotation: 15.0,
-                horizontal_flip: true,
-                zoom: 0.1,
-            },
+            Augment::EVERY,
             Augment {
                 horizontal_flip: true,
                 ..Augment::default()

@@ -22,7 +22,7 @@ pub struct Best {
 }
 
 impl Best {
-    /// What was done to the pictures that it learnt from.
+    /// The preprocessing of its training images.
     pub fn preparation(&self) -> Preparation {
         self.content
             .state

@@ -20,7 +20,7 @@ pub fn serve(files: &[&Path], mut answers: impl Write) -> Result<()> {
     for file in files {
         let checked = match experiment::load(file, &[]) {
             Ok(experiment) => check(&experiment, &SearchPaths::from_env()),
-            // Whoever asks has read the file and told its problems.
+            // The caller has read the file and reported its problems.
             Err(problems) => Checked {
                 findings: problems
                     .iter()
@@ -46,7 +46,7 @@ pub fn check(experiment: &Experiment, places: &SearchPaths) -> Checked {
     Checked { findings, pictures }
 }
 
-/// Every picture is read, as a launch does. What is still to be fetched is nobody's mistake.
+/// Reads every image, as a launch does. A pending download is no mistake.
 fn dataset(experiment: &Experiment, places: &SearchPaths) -> (Vec<Finding>, Option<Counts>) {
     let wanted = &experiment.dataset;
     let field = match &wanted.kind {

@@ -38,7 +38,7 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
     let file = place(output, &best)?;
     let labels = file.with_extension("labels.json");
     let config_file = config_beside(&file);
-    // An export that was killed leaves what is written first.
+    // A killed export leaves only the files that were written first.
     let beside = [
         (&labels, json_lines(&best.classes)?),
         (&config_file, json_lines(&config(&best))?),
@@ -104,7 +104,7 @@ fn json_lines(value: &impl serde::Serialize) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Where the configuration lies: beside `model.safetensors` where the hub has it, else under the file's own name.
+/// The path of the configuration: the hub's name next to `model.safetensors`, else the file's name.
 fn config_beside(file: &Path) -> PathBuf {
     if file
         .file_name()

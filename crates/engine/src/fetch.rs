@@ -21,7 +21,7 @@ use self::download::{Proof, Request};
 use self::error::FetchError;
 pub use self::error::Stopped;
 use self::http::{Client, parse, shown};
-pub use self::http::{Patience, Token};
+pub use self::http::{Timeouts, Token};
 pub use self::progress::Progress;
 pub use self::published::Published;
 use crate::edition::{self, PUBLISHER};
@@ -37,7 +37,7 @@ pub struct Sources {
     pub endpoint: String,
     /// For private repositories of the hub.
     pub token: Option<String>,
-    pub patience: Patience,
+    pub timeouts: Timeouts,
 }
 
 impl Sources {
@@ -67,7 +67,7 @@ impl Sources {
             mirror: base("WARMSTART_MIRROR", PUBLISHER),
             endpoint: base("HF_ENDPOINT", HUB),
             token: var("HF_TOKEN").or_else(file),
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
         }
     }
 }
@@ -75,7 +75,7 @@ impl Sources {
 /// Checks that a file of weights can be used; only code that knows tensors can say.
 pub type Verify<'a> = &'a dyn Fn(&Path) -> Result<()>;
 
-/// Brings what is lacking.
+/// Downloads what is missing.
 pub struct Fetcher<'a> {
     pub places: &'a SearchPaths,
     pub sources: &'a Sources,
@@ -113,7 +113,7 @@ impl Fetcher<'_> {
             return self.unpack(&published, &local).map(Some);
         }
         if path.is_some() || self.places.offline {
-            // Whoever reads the files says what is missing where.
+            // The reader of the files reports a missing one.
             return Ok(None);
         }
         self.published(&published).map(Some)
@@ -163,7 +163,7 @@ impl Fetcher<'_> {
         }
         self.progress
             .note(&format!("fetching {} from {}", published.name, shown(&url)));
-        let client = Client::new(self.sources.patience)?;
+        let client = Client::new(self.sources.timeouts)?;
         let proof = Proof::Md5(md5.clone());
         Request {
             what: &published.name,

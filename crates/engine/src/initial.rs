@@ -8,6 +8,7 @@ use warmstart_runs::pictures::{PictureFolder, listed};
 use warmstart_runs::run::{self, RunDir, RunId, RunInfo};
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_runs::storage::{self, Disk};
+use warmstart_runs::survey;
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::Pretrained;
 use warmstart_schema::event::StartedFrom;
@@ -87,7 +88,7 @@ pub fn preparation_below(
                 .map(|theirs| Preparation::earlier(&theirs))
         };
         let theirs = content.state.preparation.or_else(earlier)?;
-        // Its pictures may have had another size; what its weights expect of channels stays.
+        // Its images may have had another size, but its weights expect the same normalization.
         Some(FileMetadata {
             by: format!("run {run}: {}", theirs.by),
             mean: Some(theirs.mean),
@@ -104,7 +105,7 @@ pub fn preparation_below(
 /// What a launch makes of an experiment's weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// They fit; `notes` say what is done to make them fit, or why they may not be what they seem.
+    /// They fit. `notes` name the changes that make them fit, and doubts.
     Fit { notes: Vec<String> },
     /// They are not on this machine, and a launch fetches them.
     Fetched(String),
@@ -139,7 +140,7 @@ pub fn verdict(experiment: &Experiment, places: &SearchPaths) -> Verdict {
     }
 }
 
-/// Whether a file's tensors can become a backbone's, and what is to be said of it.
+/// Whether a file's tensors fit a backbone, with notes.
 fn check_file(path: &Path, backbone: Backbone) -> Result<Vec<String>> {
     let judged = || {
         let bytes = weights::read(path)?;
@@ -189,7 +190,7 @@ pub struct Origin {
     pub run: Option<StartedFrom>,
     /// Why they may not be what they seem.
     pub doubt: Option<String>,
-    /// What was done to make them fit.
+    /// The changes that made them fit.
     pub notes: Vec<String>,
 }
 
@@ -214,7 +215,7 @@ pub fn load(
     load_after(model, experiment, root, None, places)
 }
 
-/// Likewise, where `init: {from: …}` meant the experiment of this file when the run was launched.
+/// The same, if `init: {from: …}` named the experiment of this file at launch.
 pub fn load_after(
     model: &Model,
     experiment: &Experiment,
@@ -354,7 +355,7 @@ fn other_split(dir: &RunDir, run: &RunId, ours: &Experiment) -> Option<String> {
 
 fn newest_finished(root: &Path, from: &str, file: Option<&Path>) -> Result<RunId> {
     let runs =
-        run::list(root).with_context(|| format!("listing the runs in {}", root.display()))?;
+        survey::list(root).with_context(|| format!("listing the runs in {}", root.display()))?;
     let (mut unreadable, mut found): (Vec<String>, Vec<RunInfo>) = (Vec::new(), Vec::new());
     let stem = file.map_or_else(|| run::source_stem(from), run::stem);
     let now = file

@@ -18,6 +18,7 @@ pub mod initial;
 pub mod interrupt;
 pub mod layers;
 pub mod look;
+mod metric;
 pub mod model;
 pub mod optimizer;
 pub mod predict;

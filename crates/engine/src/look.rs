@@ -34,7 +34,7 @@ pub fn serve(file: &Path, questions: impl BufRead, mut answers: impl Write) -> R
             .and_then(|()| answers.flush())
             .context("answering")
     };
-    // A run's file lies in its folder, and says what it meant when the run began.
+    // The file in the run's folder is that of the launch.
     let is_runs = file.with_file_name("run.json").is_file();
     let loaded = if is_runs {
         experiment::load_frozen(file)
@@ -79,16 +79,16 @@ pub struct DatasetSource {
     /// How many pictures of each part training uses; others follow them, so that they are seen to be unreadable.
     used: [usize; 3],
     notes: Vec<String>,
-    /// Why pictures could not be read: sources tell it only once.
+    /// Why images could not be read; sources report it only once.
     unreadable: BTreeMap<(Part, u32), String>,
 }
 
-/// Longer nobody waits for the pictures to be read before they are shown.
+/// The longest wait for images before the viewer opens.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl DatasetSource {
-    /// Reads what an experiment names; what is not on this machine is an error, and nothing is fetched.
-    /// Its pictures are read once, where that does not take long, so that the counts are of what can be read.
+    /// Reads the dataset of an experiment. Downloads nothing: a missing dataset is an error.
+    /// Reads its images once, if that is fast, so that the counts hold only readable ones.
     pub fn open(experiment: Experiment, known: Option<&Sets>) -> Result<Self> {
         let preparation = initial::preparation(&experiment, &SearchPaths::from_env());
         let (album, started) = (Self::listed(experiment, &preparation)?, Instant::now());

@@ -25,7 +25,7 @@ use crate::weights::{self, LoadPolicy};
 /// Classes that are named of each picture.
 const TOP: usize = 5;
 
-/// What is asked about.
+/// The images to classify.
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {
     Files(&'a [PathBuf]),

@@ -210,7 +210,7 @@ struct LineProgress {
 }
 
 impl LineProgress {
-    /// Writes a line; stops when nobody reads any more.
+    /// Writes a line. Stops if the reader is gone.
     fn say(&self, report: &Report) {
         let line = serde_json::to_string(report).unwrap_or_default();
         if writeln!(std::io::stdout(), "{line}").is_err() {

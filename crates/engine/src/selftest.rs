@@ -8,6 +8,7 @@ pub mod formula;
 pub mod losses;
 pub mod optimizers;
 pub mod rates;
+mod training;
 
 use std::io::Write;
 use std::time::Instant;
@@ -26,7 +27,7 @@ use crate::device::DeviceRequest;
 const STEPS_ON_A_GPU: usize = 20;
 const STEPS_ON_A_CPU: usize = 3;
 
-/// How a check ended that did not fail: its verdict, what it says, and what it measured.
+/// The result of a check that did not fail: its verdict, a text, and a measured value.
 type Outcome = (Verdict, String, Option<f64>);
 
 /// Runs all checks on a device whose name contains one of `only`, or all, and answers a JSON line for each. A GPU that is asked for and
@@ -47,7 +48,7 @@ pub fn serve(request: DeviceRequest, only: &[String], answers: impl Write) -> Re
 
 type Named = (Precision, &'static str);
 
-/// What is measured: training at 224 pixels where there is a GPU, and a small model.
+/// The measured models: training at 224 pixels if there is a GPU, and a small model.
 fn speeds(device: Device) -> Vec<(Case, &'static [Named])> {
     const FLOAT32: Named = (Precision::Float32, "float32");
     const TF32: Named = (Precision::Tf32, "tf32");
@@ -132,7 +133,7 @@ impl<W: Write> Session<'_, W> {
         self.rates()?;
         self.check("memory", "peak", || device::peak(device))?;
         self.check("out of memory", "", || device::out_of_memory(device))?;
-        // Last: a GPU does nothing more for a process after an error of its own.
+        // Last, because a GPU refuses a process after an error in a kernel.
         self.check("GPU error", "", || device::gpu_error(device))
     }
 

@@ -28,13 +28,14 @@ use self::evaluate::evaluate;
 use self::guard::Guard;
 pub use self::setup::{Ended, Setup};
 use crate::interrupt::Flow;
+use crate::metric;
 use crate::weights::{self, LoadPolicy};
 
 /// Training under way.
 #[derive(Debug)]
 struct Trainer<'a> {
     setup: Setup<'a>,
-    /// Unweighted loss and right answers of the epoch so far, float64 `[2]` on the device, so that no step waits for them.
+    /// Unweighted loss and metrics of the epoch so far, as float64 on the device, so that no step waits for them.
     sums: Tensor,
     waiting: Waiting,
     guard: Guard,
@@ -44,12 +45,9 @@ struct Trainer<'a> {
     unsaved_best: Option<Content>,
 }
 
-/// Trains to the end, or until it is interrupted; then everything is saved. Returns also the steps done and the seconds spent
-/// training.
+/// Trains to the end, or saves and stops when interrupted. Also returns the steps done and the seconds of training.
 pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
-    let sums = setup.state.sums;
-    let sums =
-        Tensor::f_from_slice(&[sums.loss, sums.correct])?.f_to_device(setup.model.device())?;
+    let sums = metric::tensor(&setup.state.sums)?.f_to_device(setup.model.device())?;
     let mut trainer = Trainer {
         setup,
         sums,
@@ -107,8 +105,8 @@ impl Trainer<'_> {
         steps_per_epoch(self.setup.train.len(), self.batch_size(), self.accumulate()) as u64
     }
 
-    /// Where in the plan of the run the step of the batch with this index is, in steps from 0. A batch of which too little can
-    /// be read makes no step, but an epoch stays an epoch, and its batches stay where they are in it.
+    /// The planned step of the batch with this index, from 0. A batch that could not be read makes no step, but the plan of the
+    /// epoch stays.
     fn position(&self, index: usize) -> u64 {
         u64::from(self.setup.state.epoch) * self.steps_per_epoch()
             + (index / self.accumulate()) as u64
@@ -191,7 +189,7 @@ impl Trainer<'_> {
             return Ok(Flow::Interrupted);
         };
         self.report_unreadable();
-        self.conclude(epoch, validation, pace)?;
+        self.conclude(epoch, &validation, pace)?;
         Ok(Flow::Done)
     }
 
@@ -206,7 +204,7 @@ impl Trainer<'_> {
 
     fn read_sums(&self) -> Result<Sums> {
         let state = &self.setup.state;
-        let sums = evaluate::read(&self.sums, state.sums.images as usize)?;
+        let sums = metric::read(&self.sums, state.sums.images as usize)?;
         if sums.loss.is_finite() {
             return Ok(sums);
         }
@@ -256,7 +254,7 @@ impl Trainer<'_> {
     fn conclude(
         &mut self,
         epoch: u32,
-        validation: Sums,
+        validation: &Sums,
         (images_per_second, data_wait): (f64, Option<f64>),
     ) -> Result<()> {
         // The rate of the epoch's last step, before the plateau schedule sees the figure.
@@ -278,20 +276,22 @@ impl Trainer<'_> {
         if verdict.best {
             state.best_step = Some(state.step);
         }
-        let event = Event::Epoch(Epoch {
+        let mut figures = Epoch {
             epoch,
             step: state.step,
             train_loss: sums.mean_loss(),
-            train_acc: sums.accuracy(),
             val_loss: validation.mean_loss(),
-            val_acc: validation.accuracy(),
             learning_rate,
             images_per_second,
             train_time: state.train_time,
             best: verdict.best,
             data_wait,
-        });
-        setup.reporter.emit(&event);
+            ..Epoch::default()
+        };
+        for (key, value) in metric::means("train", &sums).chain(metric::means("val", validation)) {
+            figures.set(key, value);
+        }
+        setup.reporter.emit(&Event::Epoch(figures));
         self.sums = self.sums.f_zeros_like()?;
         self.save(verdict.best)
     }

@@ -11,7 +11,7 @@ use warmstart_schema::event::System;
 /// Reads use of CPU, memory and GPU; what cannot be read is left out.
 #[derive(Debug)]
 pub struct Usage {
-    /// Where the system tells.
+    /// The readings of the system, if it has them.
     system: Option<sysinfo::System>,
     pid: Pid,
     cores: f64,

@@ -36,7 +36,7 @@ pub enum LoadPolicy {
     Exact,
 }
 
-/// The bytes of a safetensors file; other formats are refused by what is in them, else by their ending.
+/// The bytes of a safetensors file. Refuses other formats by their content, or else by their ending.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let extension = path
         .extension()
@@ -77,7 +77,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 #[derive(Debug)]
 pub struct Fitted<'a> {
     pub entries: Entries<'a>,
-    /// What is done to make them fit.
+    /// The changes that make them fit.
     pub notes: Vec<String>,
 }
 

@@ -241,7 +241,7 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
     // And two more: killed while it saved, and asked through the one that waits.
     let tried = faults.len() + stops.len() + 2;
     println!(
-        "FIGURE B6\tsignals to a worker, each named with its cause and what to do, the run taken up after each\t{tried}\t13\t{}",
+        "FIGURE B6\tsignals to a worker, each named with its cause and what to do, the run resumed after each\t{tried}\t13\t{}",
         if tried >= 13 { "ok" } else { "UNDER" }
     );
 }
@@ -344,7 +344,7 @@ fn too_little_memory_and_too_little_disk_are_told_apart() {
     );
     assert!(finish(&run), "{}", log(&run));
     println!(
-        "FIGURE B6\ta limit of memory and one of disk, told by the worker itself\t2 of 2\t2\tok"
+        "FIGURE B6\ta limit of memory and one of disk, reported by the worker itself\t2 of 2\t2\tok"
     );
 }
 

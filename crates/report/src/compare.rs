@@ -15,6 +15,7 @@ mod grid;
 mod html;
 mod json;
 mod latex;
+mod line;
 mod markdown;
 mod options;
 mod seeds;

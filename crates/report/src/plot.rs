@@ -1,4 +1,4 @@
-//! Charts of runs as a picture: what the screen shows, or what the command line asks for.
+//! Charts of runs as files, for the screen and the command line.
 
 mod axis;
 mod curve;

@@ -68,24 +68,50 @@ pub struct Skipped {
 }
 
 /// Sums over the batches of an epoch so far; float64 holds them exactly as the device does.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
     /// Sum of the loss of every image.
     pub loss: f64,
-    /// Number of correctly classified images.
-    pub correct: f64,
+    /// The sum of every metric of the engine, by its name.
+    #[serde(flatten)]
+    pub metrics: BTreeMap<String, f64>,
     pub images: u32,
 }
 
+impl Default for Sums {
+    /// Earlier versions expect `correct` in every checkpoint.
+    fn default() -> Self {
+        Self {
+            loss: 0.0,
+            metrics: [(Self::CORRECT.to_owned(), 0.0)].into(),
+            images: 0,
+        }
+    }
+}
+
 impl Sums {
+    /// The sum of correctly classified images.
+    pub const CORRECT: &'static str = "correct";
+
     /// Mean loss.
-    pub fn mean_loss(self) -> f64 {
+    pub fn mean_loss(&self) -> f64 {
         self.loss / f64::from(self.images.max(1))
     }
 
+    /// Mean of a metric; NaN for one that the worker of these sums did not know.
+    pub fn mean(&self, metric: &str) -> f64 {
+        self.sum(metric) / f64::from(self.images.max(1))
+    }
+
+    /// Sum of a metric; 0 before the first image.
+    pub fn sum(&self, metric: &str) -> f64 {
+        let unknown = if self.images == 0 { 0.0 } else { f64::NAN };
+        self.metrics.get(metric).copied().unwrap_or(unknown)
+    }
+
     /// Accuracy, from 0 to 1.
-    pub fn accuracy(self) -> f64 {
-        self.correct / f64::from(self.images.max(1))
+    pub fn accuracy(&self) -> f64 {
+        self.mean(Self::CORRECT)
     }
 }
 

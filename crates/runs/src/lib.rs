@@ -19,6 +19,7 @@ pub mod search_paths;
 pub mod shell;
 pub mod storage;
 pub mod store;
+pub mod survey;
 pub mod trash;
 pub mod verify;
 pub mod worker;

@@ -1,18 +1,22 @@
 //! What is on disk: experiment files, and runs, watched by polling. Only [`Watcher`] does I/O.
 
+mod change;
 mod experiments;
 mod lineage;
 mod log_tail;
 mod problem;
+mod run;
 mod runs;
 mod summaries;
 mod waiting;
 mod watch;
 
+pub use self::change::Change;
 pub use self::experiments::{ExperimentFile, experiments, source};
 pub use self::lineage::Home;
 pub use self::log_tail::worker_log_tail;
 pub use self::problem::RunProblem;
-pub use self::runs::{Change, Run, Runs};
+pub use self::run::Run;
+pub use self::runs::Runs;
 pub use self::waiting::WaitsFor;
 pub use self::watch::Watcher;

@@ -223,7 +223,7 @@ mod tests {
         let trashed = delete(root.path(), &"a".parse().unwrap()).unwrap();
         assert!(!root.path().join("a").exists());
         assert!(
-            crate::run::list(root.path()).unwrap().is_empty(),
+            crate::survey::list(root.path()).unwrap().is_empty(),
             "the trash is no run"
         );
         assert_eq!(list(root.path()).unwrap(), std::slice::from_ref(&trashed));

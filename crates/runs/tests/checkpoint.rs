@@ -40,7 +40,7 @@ fn content(step: u64, batch: u32, best_step: u64) -> Content {
             batch,
             sums: Sums {
                 loss: 1.25,
-                correct: 3.0,
+                metrics: [(Sums::CORRECT.to_owned(), 3.0)].into(),
                 images: batch,
             },
             progress: Progress::default(),
@@ -176,6 +176,16 @@ fn subsets(pending: usize) -> Vec<u64> {
         random
     });
     [0, u64::MAX].into_iter().chain(drawn.take(126)).collect()
+}
+
+#[test]
+fn sums_of_no_image_keep_the_format_of_earlier_versions() {
+    let json = serde_json::to_string(&Sums::default()).unwrap();
+    assert_eq!(json, r#"{"loss":0.0,"correct":0.0,"images":0}"#);
+    assert_eq!(
+        serde_json::from_str::<Sums>(&json).unwrap(),
+        Sums::default()
+    );
 }
 
 #[test]

@@ -10,8 +10,9 @@ use std::process::Command;
 
 use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
 use warmstart_runs::event_log::{EventReader, EventWriter};
-use warmstart_runs::run::{self, Labels, Launch, RunDir, RunInfo};
+use warmstart_runs::run::{Labels, Launch, RunDir, RunInfo};
 use warmstart_runs::storage::Disk;
+use warmstart_runs::survey;
 use warmstart_schema::event::{Checkpoint, Event, Phase};
 use warmstart_schema::experiment;
 use warmstart_schema::policy::{Plateau, Progress};
@@ -57,7 +58,7 @@ fn content(step: u64) -> Content {
 }
 
 fn only_run(root: &Path) -> Option<RunDir> {
-    let runs = run::list(root).unwrap();
+    let runs = survey::list(root).unwrap();
     assert!(runs.len() <= 1, "{runs:?}");
     Some(RunDir::of(root, runs.first()?))
 }

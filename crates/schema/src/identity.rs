@@ -14,11 +14,16 @@ pub enum Handle {
 }
 
 impl Handle {
+    /// The process of one machine; none if another launcher started the worker.
+    pub fn local(&self) -> Option<&Identity> {
+        match self {
+            Self::Local(identity) => Some(identity),
+        }
+    }
+
     /// The process on its machine; none if the launcher does not know it.
     pub fn pid(&self) -> Option<u32> {
-        match self {
-            Self::Local(identity) => Some(identity.pid),
-        }
+        self.local().map(|identity| identity.pid)
     }
 }
 

@@ -1,11 +1,13 @@
 //! The metrics of an epoch, and of the test set.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::real;
 
 /// An epoch's figures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Epoch {
     /// From 1.
     pub epoch: u32,
@@ -32,7 +34,33 @@ pub struct Epoch {
     /// Share of the training time in which a step waited for decoded images; absent if none are decoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_wait: Option<f64>,
+    /// The metrics that have no field above, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub further: BTreeMap<String, Real>,
 }
+
+impl Epoch {
+    /// Stores a metric of the worker under its key.
+    pub fn set(&mut self, key: String, value: f64) {
+        match key.as_str() {
+            "train_acc" => self.train_acc = value,
+            "val_acc" => self.val_acc = value,
+            _ => {
+                self.further.insert(key, Real(value));
+            }
+        }
+    }
+
+    /// A metric that has no field; none in logs of earlier versions.
+    pub fn further(&self, key: &str) -> Option<f64> {
+        self.further.get(key).map(|Real(value)| *value)
+    }
+}
+
+/// A number that may be NaN or infinite.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Real(#[serde(with = "real")] f64);
 
 /// The metrics of the test set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -57,7 +57,7 @@ macro_rules! metrics {
     };
 }
 
-// A further metric is a row here: optional in the event, so that older logs still parse.
+// A metric that the engine adds is a row here. Its source is `epoch.further("its_key")`.
 metrics! {
     TrainTime {
         key: "train_time", title: "train time (s)", unit: Unit::Seconds, higher_is_better: false,

@@ -1,11 +1,13 @@
 //! The state of a run, as a pure fold over its events.
 
+mod status;
 mod timeline;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::status::{Liveness, Status};
 pub use self::timeline::{Downsampled, Moment, Progress, Sample};
 use crate::event::{
     Attempt, Batch, Change, Changed, Checkpoint, DatasetFacts, Epoch, Event, Fetch, Level,
@@ -113,107 +115,6 @@ pub struct Note {
     pub t: f64,
     pub level: Level,
     pub text: String,
-}
-
-/// What is known about a run's worker from outside the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Liveness {
-    /// It waits in the queue at this position, from 1.
-    Queued(usize),
-    /// A worker was started and has not taken the run yet.
-    Started,
-    /// A worker has it.
-    Held,
-    /// A worker has it and makes progress, but its heartbeat stopped.
-    HeartbeatLost,
-    /// A worker has it and has a heartbeat, but made no progress for far too long.
-    Stalled,
-    /// A worker has it and shows neither heartbeat nor progress.
-    Hung,
-    /// A worker has it and was suspended (SIGSTOP).
-    Suspended,
-    /// No worker has it.
-    Free,
-    /// No worker has it, and the machine restarted since.
-    Rebooted,
-    /// No worker has it on this machine; another machine ran it.
-    Elsewhere,
-    /// Its folder is not readable, so it is unknown whether a worker has it.
-    Unknown,
-}
-
-impl Liveness {
-    /// Whether a worker has the run.
-    pub fn is_held(self) -> bool {
-        matches!(
-            self,
-            Self::Held | Self::HeartbeatLost | Self::Stalled | Self::Hung | Self::Suspended
-        )
-    }
-
-    /// Whether no worker is known to have the run, or to be about to take it.
-    pub fn is_free(self) -> bool {
-        matches!(
-            self,
-            Self::Free | Self::Rebooted | Self::Elsewhere | Self::Unknown
-        )
-    }
-}
-
-/// The status of a run, with transitional states.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    Queued(usize),
-    Starting,
-    Active(Phase),
-    /// A heartbeat without progress.
-    Stalled,
-    /// Neither heartbeat nor progress.
-    Hung,
-    /// Suspended by a signal, until it is continued.
-    Suspended,
-    Stopping,
-    Stopped,
-    Finished,
-    Failed,
-    /// The end of its worker is unknown: the machine restarted, or it was another machine's.
-    Lost,
-    /// Its folder is unreadable, so its state is unknown.
-    Unreadable,
-}
-
-impl Status {
-    /// Whether a worker has the run or is about to take it.
-    pub fn is_live(self) -> bool {
-        matches!(self, Self::Starting | Self::Active(_) | Self::Stopping) || self.is_stuck()
-    }
-
-    /// Whether a worker has the run and makes no progress.
-    pub fn is_stuck(self) -> bool {
-        matches!(self, Self::Stalled | Self::Hung | Self::Suspended)
-    }
-
-    /// Whether it can be resumed.
-    pub fn is_resumable(self) -> bool {
-        matches!(self, Self::Stopped | Self::Failed | Self::Lost)
-    }
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued(_) => "queued",
-            Self::Starting => "starting",
-            Self::Active(phase) => phase.as_str(),
-            Self::Stalled => "stalled",
-            Self::Hung => "hung",
-            Self::Suspended => "suspended",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-            Self::Finished => "done",
-            Self::Failed => "failed",
-            Self::Lost => "lost",
-            Self::Unreadable => "unreadable",
-        }
-    }
 }
 
 impl RunState {

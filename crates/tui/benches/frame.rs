@@ -84,7 +84,7 @@ fn events(seed: u32) -> Vec<Record> {
             images_per_second: 500.0,
             train_time: t,
             best: true,
-            data_wait: None,
+            ..Epoch::default()
         };
         records.push(Record {
             t,

@@ -42,7 +42,7 @@ pub struct Config {
     /// The column that the list is sorted by, until another is chosen on screen; with a dash in front the other way round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<String>,
-    /// Other keys for actions: `stop: X` on every screen, `run.stop: X` on one. The names stand in the palette (`:`).
+    /// Other keys for actions: `stop: X` on every screen, `run.stop: X` on one. The palette (`:`) shows the names.
     pub keys: BTreeMap<String, Keys>,
 }
 

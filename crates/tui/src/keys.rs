@@ -1,7 +1,9 @@
 //! The key map. Dispatch, the footer and the help all read it.
 
-mod binding;
+pub(crate) mod binding;
+pub(crate) mod everywhere;
 mod name;
+mod popups;
 mod rebound;
 mod table;
 

@@ -3,6 +3,7 @@
 //! nothing itself.
 
 mod app;
+mod available;
 mod chart;
 mod choices;
 mod columns;

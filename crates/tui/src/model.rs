@@ -1,7 +1,6 @@
 //! The state of the dashboard: data, and where the user is in it. Only `update` changes it; screens
 //! read it.
 
-pub(crate) mod available;
 mod charts;
 mod comparison;
 mod dataset;

@@ -1,18 +1,18 @@
-//! The screens. They read the model and draw it; a theme adapts the result to the terminal at the
-//! end.
+//! The screens, one folder each: `view` draws the model, `keys` names its keys, `command` their meanings, `available` says why one
+//! can do nothing now, `update` changes the model. A theme adapts the drawing to the terminal at the end.
 
-mod compare;
-mod dataset;
-mod experiments;
+pub(crate) mod compare;
+pub(crate) mod dataset;
+pub(crate) mod experiments;
 mod filter;
 mod footer;
 mod header;
 mod help;
-mod machine;
+pub(crate) mod machine;
 mod paint;
 mod picture;
 mod popup;
-mod run;
+pub(crate) mod run;
 mod table;
 
 use ratatui::Frame;
@@ -61,11 +61,13 @@ pub(crate) fn draw_with_hit_map(frame: &mut Frame, model: &Model) -> HitMap {
         header::draw(frame, header, model);
         paint::rule(frame.buffer_mut(), upper_rule);
         match &model.open {
-            Screen::Experiments(list) => experiments::draw(frame, body, model, list, &mut hit_map),
-            Screen::Run(view) => run::draw(frame, body, model, view, &mut hit_map),
-            Screen::Compare(view) => compare::draw(frame, body, model, view, &mut hit_map),
-            Screen::Machine(view) => machine::draw(frame, body, model, view, &mut hit_map),
-            Screen::Dataset(view) => dataset::draw(frame, body, model, view),
+            Screen::Experiments(list) => {
+                experiments::view::draw(frame, body, model, list, &mut hit_map);
+            }
+            Screen::Run(view) => run::view::draw(frame, body, model, view, &mut hit_map),
+            Screen::Compare(view) => compare::view::draw(frame, body, model, view, &mut hit_map),
+            Screen::Machine(view) => machine::view::draw(frame, body, model, view, &mut hit_map),
+            Screen::Dataset(view) => dataset::view::draw(frame, body, model, view),
         }
         paint::rule(frame.buffer_mut(), lower_rule);
         footer::draw_status(frame, status, model);

@@ -1,31 +1,30 @@
 //! The only code that changes the model. Everything outside the model is returned as effects.
 
-mod charts;
-mod comparison;
-mod dataset;
 mod difference;
 mod editor;
-mod list;
-mod log;
 mod moves;
 mod news;
 mod opening;
 mod palette;
 mod pointed;
-mod queue;
 mod training;
 
 use tui_input::{Input, InputRequest};
 use warmstart_schema::text;
 
+use super::available::{self, refusal};
 use super::command::{Command, DatasetCommand, ExperimentCommand, Show};
 use super::effect::Effect;
 use super::format::path;
 use super::layout::fits;
 use super::machine::Machine;
 use super::message::{Message, Report};
-use super::model::available::{self, refusal};
 use super::model::{Filter, InputPrompt, MachineView, Model, Pane, Popup, Screen, Typing};
+use super::screen::compare::update as comparison;
+use super::screen::dataset::update as dataset;
+use super::screen::experiments::update as list;
+use super::screen::machine::update as queue;
+use super::screen::run::update::{charts, log};
 
 /// Applies a message.
 pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {

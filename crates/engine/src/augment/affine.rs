@@ -193,7 +193,7 @@ mod tests {
             ..STILL
         }
         .matrix(40.0, 20.0);
-        // One pixel to the right, as a share of half a side, and what it becomes, back in pixels.
+        // One pixel to the right as a share of half a side; the result is in pixels again.
         let right = 1.0 / 20.0;
         let (across, down) = (matrix[0] * right * 20.0, matrix[3] * right * 10.0);
         assert!((across - 0.3_f64.cos()).abs() < 1e-12 && (down - 0.3_f64.sin()).abs() < 1e-12);

@@ -67,7 +67,7 @@ pub(super) fn load(
     })
 }
 
-/// Class names as the publisher's archives have them beside the pictures; none where they are not complete.
+/// Class names from the publisher's archives; none if they are incomplete.
 fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
     let read = |files: &[&str], classes: u8| {
         let text = files

@@ -23,7 +23,7 @@ use self::decode::Framing;
 use self::stream::Stream;
 use super::{Batches, Described, Source};
 
-/// Decoding more pictures than this at once helps no more, and each may take hundreds of megabytes.
+/// Most images to decode at once: more threads do not help, and each may need hundreds of megabytes.
 const MAX_DECODERS: usize = 32;
 
 /// The pictures of one part of a dataset: class by class, within a class by name.
@@ -34,7 +34,7 @@ pub struct Listing {
     stamps: Vec<Stamp>,
 }
 
-/// What of a file tells that it was written since.
+/// Metadata that changes when a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     pub bytes: u64,
@@ -197,7 +197,7 @@ impl Source for Folder {
     }
 }
 
-/// Pictures that could not be read, each told once.
+/// Images that could not be read, each reported once.
 #[derive(Debug, Default)]
 struct Unreadable {
     known: BTreeSet<u32>,

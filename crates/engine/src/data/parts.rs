@@ -30,15 +30,15 @@ pub struct Parts {
     pub validation: Part,
     pub test: Part,
     pub labels: run::Labels,
-    /// Names of the fine and of the coarse classes; empty where there are none or nobody wrote them down.
+    /// Names of the fine and coarse classes; empty if there are none.
     pub names: [Vec<String>; 2],
     /// SHA-256 over names and sizes of a folder's pictures; empty for published datasets, which are the same everywhere.
     pub fingerprint: String,
-    /// What is known of a folder of pictures, where it is one.
+    /// The facts of an image folder; none for other datasets.
     pub own: Option<Own>,
 }
 
-/// A folder of pictures as it was listed, and as it was found once its pictures were read.
+/// An image folder as it was listed, and after its images were read.
 #[derive(Debug)]
 pub struct Own {
     pub rule: SplitRule,

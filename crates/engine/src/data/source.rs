@@ -16,7 +16,7 @@ pub trait Source: fmt::Debug {
     /// Batches of `size` (the last may be smaller) of the pictures named by `order`, on the device.
     fn batches(&self, order: &[u32], size: usize) -> Result<Batches>;
 
-    /// What is known of a picture beside its pixels.
+    /// The facts of an image besides its pixels.
     fn described(&self, _picture: u32) -> Described {
         Described::default()
     }
@@ -27,7 +27,7 @@ pub trait Source: fmt::Debug {
     }
 }
 
-/// A picture's labels, as many as it has, and its file, where it has one of its own.
+/// The labels of an image, and its file if it has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Described {
     pub fine: Option<u32>,
@@ -47,7 +47,7 @@ impl Described {
 /// Batches in order. Dropping them ends whatever prepares the next ones.
 pub type Batches = Box<dyn Iterator<Item = Result<Batch>>>;
 
-/// Some pictures, or what is computed from them.
+/// Images, or values computed from them.
 #[derive(Debug)]
 pub struct Batch {
     pub input: Input,

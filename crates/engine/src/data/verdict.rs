@@ -15,7 +15,7 @@ use crate::train::steps_per_epoch;
 
 const DATASET: &str = "dataset";
 
-/// What is to be said of the parts; errors first.
+/// The findings about the splits, errors first.
 pub fn verdict(experiment: &Experiment, parts: &Parts) -> Vec<Finding> {
     let mut findings = parts
         .own
@@ -160,7 +160,7 @@ fn texts(unreadable: &[Unread]) -> String {
     )
 }
 
-/// Pictures that cannot be read, and classes of which none can.
+/// Unreadable images, and classes without a readable one.
 fn unreadable(strict: bool, names: &[String], own: &Own) -> Vec<Finding> {
     let train = own.inspected(Which::Train);
     let mut findings = Vec::new();

@@ -12,7 +12,7 @@ use super::error::FetchError;
 use super::progress::Progress;
 use super::published::Published;
 
-/// What an archive may hold beside the wanted files: headers, and a few pages of text.
+/// Allowed bytes besides the wanted files: headers and a few pages of text.
 const MAX_REST: u64 = 4 << 20;
 
 /// Unpacks the wanted files into `root/folder`: each is written aside as a whole, then renamed.
@@ -129,11 +129,11 @@ fn wanted<'a, R: Read>(
     }
 }
 
-/// Copies an entry; `told` hears of each piece and says whether to leave off.
+/// Copies an entry. Calls `copied` with the length of each piece; it returns whether to stop.
 fn copy(
     from: &mut impl Read,
     to: &Path,
-    mut told: impl FnMut(u64) -> bool,
+    mut copied: impl FnMut(u64) -> bool,
 ) -> Result<(), FetchError> {
     let disk = |error| FetchError::disk(to, error);
     let mut file = File::create_new(to).map_err(disk)?;
@@ -144,7 +144,7 @@ fn copy(
             return file.sync_all().map_err(disk);
         }
         file.write_all(&bytes[..length]).map_err(disk)?;
-        if told(length as u64) {
+        if copied(length as u64) {
             return Err(FetchError::Stopped);
         }
     }

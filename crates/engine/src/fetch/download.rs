@@ -83,7 +83,7 @@ fn hex(bytes: &[u8]) -> String {
 /// A file to fetch.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
-    /// What it is, in words.
+    /// Its name for messages.
     pub what: &'a str,
     pub url: Uri,
     pub bytes: u64,
@@ -93,7 +93,7 @@ pub(super) struct Request<'a> {
     pub token: Option<&'a Token>,
 }
 
-/// What is known of the server's file between two tries.
+/// The server's file, as known between two tries.
 #[derive(Debug, Default)]
 struct Seen {
     etag: Option<String>,
@@ -170,7 +170,7 @@ impl Request<'_> {
         progress: &mut dyn Progress,
         seen: &mut Seen,
     ) -> Result<(), FetchError> {
-        let (mut failures, mut pause) = (0, client.patience.pause);
+        let (mut failures, mut pause) = (0, client.timeouts.pause);
         loop {
             let before = self.length()?;
             if before == self.bytes {
@@ -182,7 +182,7 @@ impl Request<'_> {
                 Err(other) => return Err(other),
             };
             if self.length()? >= before + PROGRESS_BYTES {
-                (failures, pause) = (0, client.patience.pause);
+                (failures, pause) = (0, client.timeouts.pause);
             }
             failures += 1;
             if failures == TRIES {
@@ -193,7 +193,7 @@ impl Request<'_> {
                 );
                 return Err(FetchError::last(text));
             }
-            let pause_for = after.unwrap_or(pause).min(client.patience.longest_pause);
+            let pause_for = after.unwrap_or(pause).min(client.timeouts.longest_pause);
             progress.note(&format!(
                 "{}: {why}; trying again in {:.0} s",
                 self.what,
@@ -204,7 +204,7 @@ impl Request<'_> {
         }
     }
 
-    /// One request, and what it brings.
+    /// One request and its result.
     fn attempt(
         &self,
         client: &Client,

@@ -20,9 +20,9 @@ const CHUNKS: usize = 8;
 /// How often a wait looks whether it should end.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// How long to wait for what.
+/// The longest waits.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Timeouts {
     /// Finding a host, and connecting to it.
     pub connect: Duration,
     /// Between two bytes.
@@ -33,7 +33,7 @@ pub struct Patience {
     pub longest_pause: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(15),
@@ -44,7 +44,7 @@ impl Default for Patience {
     }
 }
 
-/// What opens private repositories: told to one origin, and never printed.
+/// Opens private repositories. It is sent to one origin, and never printed.
 #[derive(Clone)]
 pub struct Token {
     secret: String,
@@ -89,12 +89,12 @@ impl Origin {
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     agent: Agent,
-    pub patience: Patience,
+    pub timeouts: Timeouts,
 }
 
 impl Client {
     /// A client that trusts the roots of the web, or those of the file named by `SSL_CERT_FILE`.
-    pub(super) fn new(patience: Patience) -> Result<Self, FetchError> {
+    pub(super) fn new(timeouts: Timeouts) -> Result<Self, FetchError> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -102,14 +102,14 @@ impl Client {
             .user_agent(concat!("warmstart/", env!("CARGO_PKG_VERSION")))
             .accept_encoding("identity")
             .tls_config(TlsConfig::builder().root_certs(roots()?).build())
-            .timeout_resolve(Some(patience.connect))
-            .timeout_connect(Some(patience.connect))
-            .timeout_recv_response(Some(patience.stall))
-            .timeout_per_read(Some(patience.stall))
+            .timeout_resolve(Some(timeouts.connect))
+            .timeout_connect(Some(timeouts.connect))
+            .timeout_recv_response(Some(timeouts.stall))
+            .timeout_per_read(Some(timeouts.stall))
             .build();
         Ok(Self {
             agent: config.into(),
-            patience,
+            timeouts,
         })
     }
 
@@ -169,7 +169,7 @@ impl Client {
         std::thread::spawn(move || talk(&agent, request, &sender));
         let mut exchange = Exchange {
             receiver,
-            patience: self.patience,
+            timeouts: self.timeouts,
             host: shown(url),
         };
         match exchange.wait(progress)? {
@@ -256,7 +256,7 @@ pub(super) fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
 #[derive(Debug)]
 struct Exchange {
     receiver: Receiver<Message>,
-    patience: Patience,
+    timeouts: Timeouts,
     host: String,
 }
 
@@ -272,7 +272,7 @@ impl Exchange {
     fn wait(&mut self, progress: &dyn Progress) -> Result<Message, FetchError> {
         let began = Instant::now();
         // The client's own timeouts come first; this one is for what they do not cover.
-        let longest = self.patience.connect * 2 + self.patience.stall * 2;
+        let longest = self.timeouts.connect * 2 + self.timeouts.stall * 2;
         loop {
             if progress.is_stopped() {
                 return Err(FetchError::Stopped);

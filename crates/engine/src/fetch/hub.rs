@@ -66,7 +66,7 @@ fn fetch_into(
         .token
         .clone()
         .map(|secret| Token::new(secret, &endpoint));
-    let client = Client::new(sources.patience)?;
+    let client = Client::new(sources.timeouts)?;
     let base = format!("{}/{hub}/resolve", sources.endpoint);
     let stated = state(&client, &address(&base, "main")?, token.as_ref(), *progress)?;
     let folder = format!("models--{}", hub.replace('/', "--"));
@@ -131,7 +131,7 @@ fn publish(repo: &Path, stated: &FileState) -> std::io::Result<PathBuf> {
     }
     let refs = repo.join("refs");
     fs::create_dir_all(&refs)?;
-    // Readable for whoever shares the cache, as all else in it.
+    // Readable for all users of the cache, as its other files.
     fs::write(refs.join(".main.new"), &stated.commit)?;
     fs::rename(refs.join(".main.new"), refs.join("main"))?;
     Ok(path)
@@ -144,13 +144,13 @@ fn state(
     token: Option<&Token>,
     progress: &mut dyn Progress,
 ) -> Result<FileState, FetchError> {
-    let mut pause = client.patience.pause;
+    let mut pause = client.timeouts.pause;
     let mut tries = 0;
     loop {
         match ask(client, url, token, progress) {
             Err(FetchError::Passing { why, after }) if tries < TRIES => {
                 tries += 1;
-                let pause_for = after.unwrap_or(pause).min(client.patience.longest_pause);
+                let pause_for = after.unwrap_or(pause).min(client.timeouts.longest_pause);
                 progress.note(&format!(
                     "{why}; trying again in {:.0} s",
                     pause_for.as_secs_f64().ceil()
@@ -202,7 +202,7 @@ fn ask(
     check(stated, url)
 }
 
-/// That the hub lets nobody in, or not us: with its reason, and what to do.
+/// The hub refuses access: its reason, and what to do.
 fn denied(
     client: &Client,
     url: &Uri,
@@ -274,7 +274,7 @@ fn body_error(
     Some(warmstart_schema::text::line(error, 200)).filter(|error| !error.is_empty())
 }
 
-/// What the headers say; of a redirect, only what it says of the file that it leads to.
+/// The metadata in the headers. Of a redirect, only those about its target.
 fn stated(headers: &HeaderMap, is_redirect: bool) -> Option<FileState> {
     let one_of = |linked: &str, own: &str| {
         text_of(headers, linked).or_else(|| text_of(headers, own).filter(|_| !is_redirect))

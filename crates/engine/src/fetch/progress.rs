@@ -6,7 +6,7 @@ use super::error::FetchError;
 
 /// Receives the progress of a fetch, and may stop it.
 pub trait Progress {
-    /// `done` of `total` bytes of something are here. Called for each chunk: throttle what is shown.
+    /// `done` of `total` bytes are here. Called for each chunk, so the receiver must throttle its output.
     fn progress(&mut self, what: &str, done: u64, total: u64);
     /// Why it takes longer.
     fn note(&mut self, text: &str);

@@ -3,12 +3,12 @@
 use anyhow::Result;
 use tch::Tensor;
 
-/// How parameters move by their gradients, and what it remembers of them. One file per optimizer.
+/// The update of parameters from their gradients, with the moments that it needs. One file per optimizer.
 pub trait Rule: std::fmt::Debug {
     /// Moves every parameter; `step` counts from 1. An error where a parameter has no gradient.
     fn step(&mut self, params: &[Tensor], step: i64, learning_rate: f64) -> Result<()>;
 
-    /// What is saved: a suffix for the parameters' names, and one tensor for each parameter.
+    /// The moments for checkpoints: a suffix for the parameters' names, and one tensor for each parameter.
     fn moments(&self) -> Vec<(&'static str, &[Tensor])>;
 }
 

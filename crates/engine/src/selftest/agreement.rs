@@ -21,7 +21,7 @@ impl Agreement {
     ) {
         self.numbers += 1;
         let share = (found - expected).abs() / (tolerance * scale);
-        // What is not a number agrees with nothing.
+        // NaN agrees with nothing.
         let share = if share.is_nan() { f64::INFINITY } else { share };
         if share > self.share || self.worst.is_empty() {
             self.share = self.share.max(share);
@@ -29,7 +29,7 @@ impl Agreement {
         }
     }
 
-    /// Likewise, with an error that is relative to the reference.
+    /// The same with an error relative to the reference.
     pub fn relative(
         &mut self,
         found: f64,
@@ -40,7 +40,7 @@ impl Agreement {
         self.absolute(found, expected, (tolerance, expected.abs().max(1e-6)), what);
     }
 
-    /// Whether something was compared, and every error is smaller than what is allowed.
+    /// Whether there was a comparison, and every error is below its limit.
     pub fn holds(&self) -> bool {
         self.numbers > 0 && self.share < 1.0
     }

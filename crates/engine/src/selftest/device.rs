@@ -1,29 +1,21 @@
-//! What is special of a GPU: the same pictures as on the CPU, the same bits twice, its memory, its errors.
+//! Checks of a GPU: the same images as on the CPU, the same bits twice, its memory, its errors.
 
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::event::Failure;
-use warmstart_schema::experiment::{self, Augment, Interpolation, Precision};
+use warmstart_schema::experiment::{Augment, Interpolation, Precision};
 use warmstart_schema::selftest::Verdict;
 
+use super::training::Training;
 use super::{Outcome, formula};
 use crate::augment::augment;
 use crate::failure::UserError;
 use crate::ffi;
-use crate::model::{Mode, Model, ModelSpec};
-use crate::optimizer::Optimizer;
-use crate::train::autocast;
-use crate::train::evaluate::cross_entropy;
+use crate::model::{Model, ModelSpec};
 use crate::usage::{Usage, cpu_name};
 
 const STEPS_TWICE: u64 = 8;
-
-const AUGMENT: Augment = Augment {
-    rotation: 15.0,
-    horizontal_flip: true,
-    zoom: 0.1,
-};
 
 fn passed(text: impl Into<String>) -> Outcome {
     (Verdict::Passed, text.into(), None)
@@ -33,7 +25,7 @@ fn skipped(text: &str) -> Outcome {
     (Verdict::Skipped, text.to_owned(), None)
 }
 
-/// What computes.
+/// The name of the device, and the versions of its libraries.
 pub(super) fn facts(device: Device) -> Outcome {
     let libtorch = ffi::version();
     let text = if let Device::Cuda(index) = device {
@@ -61,8 +53,9 @@ pub(super) fn augmentation(device: Device) -> Result<Outcome> {
         return Ok(skipped("the CPU is what others are compared with"));
     }
     let images = formula::stream("augmentation", &[64, 3, 64, 64]).f_to_kind(Kind::Float)?;
-    let here = augment(&images, &AUGMENT, |_| 7)?;
-    let there = augment(&images.f_to_device(device)?, &AUGMENT, |_| 7)?.f_to_device(Device::Cpu)?;
+    let here = augment(&images, &Augment::EVERY, |_| 7)?;
+    let there =
+        augment(&images.f_to_device(device)?, &Augment::EVERY, |_| 7)?.f_to_device(Device::Cpu)?;
     let error = f64::try_from((here - there).f_abs()?.f_max()?)?;
     // The grid is computed in float32, whose last bits may differ; one grey value of 255 is 4e-3.
     if error < 1e-3 {
@@ -96,29 +89,18 @@ fn trained(
     precision: Precision,
     device: Device,
 ) -> Result<(Model, String)> {
-    let model = Model::new(spec, 3, device)?;
-    let before = model.frozen_fingerprint()?;
-    let adam = experiment::Optimizer::Adam {
-        learning_rate: 0.0,
-        weight_decay: 0.0,
-    };
-    let mut optimizer = Optimizer::new(&adam, model.trainable())?;
+    let mut training = Training::new(spec, 3, device, precision)?;
+    let before = training.model.frozen_fingerprint()?;
     let images = formula::stream("training", &[32, 3, 32, 32]).f_to_kind(Kind::Float)?;
     let images = images.f_abs()?.f_to_device(device)?;
     let labels: Vec<i64> = (0..32).map(|image| image % 10).collect();
     let labels = Tensor::f_from_slice(&labels)?.f_to_device(device)?;
     for step in 0..steps {
-        let images = augment(&images, &AUGMENT, |_| step)?;
+        let images = augment(&images, &Augment::EVERY, |_| step)?;
         tch::manual_seed(step.cast_signed());
-        optimizer.zero_grad();
-        let loss = {
-            let _autocast = autocast(precision, &model)?;
-            cross_entropy(&model.forward(&images, Mode::Train)?, &labels)?
-        };
-        loss.f_backward()?;
-        optimizer.step(1e-3)?;
+        drop(training.step(&images, &labels)?);
     }
-    Ok((model, before))
+    Ok((training.model, before))
 }
 
 /// Frozen weights and statistics keep every bit, the others move.
@@ -139,9 +121,9 @@ pub(super) fn frozen(device: Device) -> Result<Outcome> {
     ))
 }
 
-/// A few steps twice end with the same bits where deterministic algorithms are asked for.
+/// With deterministic algorithms, a few steps end twice with the same bits.
 pub(super) fn same_bits(device: Device) -> Result<Outcome> {
-    // A CPU without units for bfloat16 would need minutes for all.
+    // Without bfloat16 units, a CPU would need minutes for all.
     let (backbones, precisions) = if device.is_cuda() {
         (
             &[
@@ -201,7 +183,7 @@ pub(super) fn peak(device: Device) -> Result<Outcome> {
     Ok((Verdict::Measured, text, Some(memory.peak as f64)))
 }
 
-/// A request for more memory than there is gets its own kind of error, and the device works after it.
+/// A request for too much memory gets its kind of error, and the device still works.
 pub(super) fn out_of_memory(device: Device) -> Result<Outcome> {
     let Device::Cuda(index) = device else {
         return Ok(skipped("a CPU shares the memory of the whole machine"));
@@ -221,7 +203,7 @@ pub(super) fn out_of_memory(device: Device) -> Result<Outcome> {
     Ok(passed("named as such, and the device works afterwards"))
 }
 
-/// An error in a kernel, after which the GPU refuses this process, is named as such. No check can follow this one.
+/// The message names an error in a kernel. After it the GPU refuses this process, so no check can follow.
 pub(super) fn gpu_error(device: Device) -> Result<Outcome> {
     if !device.is_cuda() {
         return Ok(skipped("a CPU has no such errors"));

@@ -5,17 +5,15 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use tch::{Device, Kind, Tensor};
 use warmstart_schema::architecture::Backbone;
-use warmstart_schema::experiment::{self, Interpolation, Precision};
+use warmstart_schema::experiment::{Interpolation, Precision};
 
-use crate::model::{Mode, Model, ModelSpec};
-use crate::optimizer::Optimizer;
-use crate::train::autocast;
-use crate::train::evaluate::cross_entropy;
+use super::training::Training;
+use crate::model::ModelSpec;
 
 /// Steps to warm up before any is timed.
 const WARM_UP: usize = 3;
 
-/// What is trained.
+/// A model and its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
     pub backbone: Backbone,
@@ -49,24 +47,10 @@ pub fn measure(case: Case, device: Device, precision: Precision, steps: usize) -
         mean: [0.5; 3],
         std: [0.5; 3],
     };
-    let model = Model::new(&spec, 1, device)?;
-    let adam = experiment::Optimizer::Adam {
-        learning_rate: 0.0,
-        weight_decay: 0.0,
-    };
-    let mut optimizer = Optimizer::new(&adam, model.trainable())?;
+    let mut training = Training::new(&spec, 1, device, precision)?;
     let images = Tensor::f_rand([case.batch, 3, 32, 32], (Kind::Float, device))?;
     let labels = Tensor::f_randint(100, [case.batch], (Kind::Int64, device))?;
-    let mut step = || -> Result<Tensor> {
-        optimizer.zero_grad();
-        let loss = {
-            let _autocast = autocast(precision, &model)?;
-            cross_entropy(&model.forward(&images, Mode::Train)?, &labels)?
-        };
-        loss.f_backward()?;
-        optimizer.step(1e-3)?;
-        Ok(loss.f_detach()?)
-    };
+    let mut step = || training.step(&images, &labels);
     // Reading a number waits for the device.
     let wait = |loss: Tensor| f64::try_from(loss);
     for _ in 0..WARM_UP {

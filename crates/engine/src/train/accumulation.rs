@@ -1,13 +1,13 @@
-//! How batches share an optimizer step when gradients accumulate.
+//! How batches share an optimizer step if gradients accumulate.
 
 use tch::Tensor;
 
 use crate::data;
 
-/// A batch's part in the optimizer's step that it belongs to.
+/// A batch's part in its optimizer step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Part {
-    /// The images that the step is planned with.
+    /// Planned images of the step.
     pub images: usize,
     /// Its place among the batches of the step, from 0.
     pub place: usize,
@@ -34,14 +34,14 @@ impl Part {
     }
 }
 
-/// What has left its gradients for the step that comes next.
+/// The batches whose gradients wait for the next step.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     pub batches: u32,
     pub images: usize,
-    /// What these images weigh together, a float32 scalar on the device; none where all weigh the same.
+    /// The sum of these images' weights, a float32 scalar on the device; none if all are equal.
     pub weight: Option<Tensor>,
-    /// A batch of which only one picture could be read: it joins the next one of the step.
+    /// A batch with only one readable image, which joins the next batch of the step.
     pub alone: Option<data::Batch>,
 }
 

@@ -107,7 +107,7 @@ impl Examples {
         for picture in &found {
             log::line(&format!("left out: {picture}"));
         }
-        // Where several attempts to read them were made, their names were told before.
+        // Their names were logged after the first attempts to read them.
         let names = if found.is_empty() {
             "worker.log names them".to_owned()
         } else {

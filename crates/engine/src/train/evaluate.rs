@@ -8,6 +8,7 @@ use warmstart_schema::experiment::Precision;
 use super::batches::{Examples, autocast};
 use crate::data::Batch;
 use crate::interrupt::Interrupt;
+use crate::metric;
 use crate::model::{Mode, Model};
 
 /// Categorical cross-entropy of logits `[n, C]` against one-hot labels of the classes `[n]`, mean over the batch.
@@ -54,22 +55,7 @@ pub fn weighted_cross_entropy(
     })
 }
 
-/// Sum of the losses and number of right answers of a batch, float64 `[2]`, unrecorded.
-pub fn batch_sums(loss: &Tensor, logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
-    tch::no_grad(|| {
-        let loss = loss
-            .f_detach()?
-            .f_to_kind(Kind::Double)?
-            .f_mul_scalar(labels.size1()? as f64)?;
-        let right = logits
-            .f_argmax(-1, false)?
-            .f_eq_tensor(labels)?
-            .f_sum(Kind::Double)?;
-        Ok(Tensor::f_stack(&[loss, right], 0)?)
-    })
-}
-
-/// Measures all examples; `each` hears the sums after each batch. `None` when it was interrupted.
+/// Measures all examples. Calls `each` after each batch with the sums so far. `None` if interrupted.
 pub fn evaluate(
     model: &Model,
     examples: &Examples,
@@ -79,7 +65,7 @@ pub fn evaluate(
     mut each: impl FnMut(&dyn Fn() -> Result<Sums>, usize) -> Result<()>,
 ) -> Result<Option<Sums>> {
     let _autocast = autocast(precision, model)?;
-    let mut sums = Tensor::f_zeros([2], (Kind::Double, model.device()))?;
+    let mut sums = metric::tensor(&Sums::default())?.f_to_device(model.device())?;
     let mut images = 0;
     for (batch, number) in examples.all(batch_size)?.zip(1..) {
         if interrupt.is_requested() {
@@ -95,27 +81,17 @@ pub fn evaluate(
         if !members.is_empty() {
             let logits = tch::no_grad(|| input.forward(model, Mode::Eval))?;
             let loss = tch::no_grad(|| cross_entropy(&logits, &labels))?;
-            sums = sums.f_add(&batch_sums(&loss, &logits, &labels)?)?;
+            sums = sums.f_add(&metric::batch_sums(&loss, &logits, &labels)?)?;
         }
         each(
-            &|| read(&sums, images),
+            &|| metric::read(&sums, images),
             examples.len().min(number * batch_size),
         )?;
     }
     if images == 0 {
         return Err(examples.none_readable());
     }
-    read(&sums, images).map(Some)
-}
-
-/// Brings the sums over `images` from the device.
-pub fn read(sums: &Tensor, images: usize) -> Result<Sums> {
-    let [loss, correct] = <[f64; 2]>::try_from(Vec::<f64>::try_from(sums)?.as_slice())?;
-    Ok(Sums {
-        loss,
-        correct,
-        images: u32::try_from(images)?,
-    })
+    metric::read(&sums, images).map(Some)
 }
 
 #[cfg(test)]
@@ -164,9 +140,9 @@ mod tests {
         let labels = Tensor::from_slice(&[0_i64, 2]);
         let loss = cross_entropy(&logits, &labels).unwrap();
         assert!((loss.double_value(&[]) - f64::midpoint(0.407_606, 1.098_612)).abs() < 1e-5);
-        let sums = batch_sums(&loss, &logits, &labels).unwrap();
+        let sums = metric::batch_sums(&loss, &logits, &labels).unwrap();
         // Of equal logits the first counts, so only the first row is right.
-        let sums = read(&sums, 2).unwrap();
+        let sums = metric::read(&sums, 2).unwrap();
         assert!(
             (sums.accuracy() - 0.5).abs() < 1e-12 && (sums.mean_loss() - 0.753_109).abs() < 1e-5
         );

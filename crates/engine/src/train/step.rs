@@ -9,10 +9,11 @@ use super::Trainer;
 use super::accumulation::{Part, Waiting};
 use super::batches::autocast;
 use super::clock::{Clock, count};
-use super::evaluate::{Weighted, batch_sums, cross_entropy, weighted_cross_entropy};
+use super::evaluate::{Weighted, cross_entropy, weighted_cross_entropy};
 use super::guard::Guard;
 use crate::augment::augment;
 use crate::data::{self, Input};
+use crate::metric;
 use crate::model::Mode;
 
 impl Trainer<'_> {
@@ -119,7 +120,9 @@ impl Trainer<'_> {
         }
         minimized.f_backward()?;
         self.setup.state.sums.images += count(members.len());
-        self.sums = self.sums.f_add(&batch_sums(&loss, &logits, &labels)?)?;
+        self.sums = self
+            .sums
+            .f_add(&metric::batch_sums(&loss, &logits, &labels)?)?;
         Ok(())
     }
 

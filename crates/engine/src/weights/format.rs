@@ -219,7 +219,7 @@ pub fn write(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Tensors that are bytes already as a safetensors file, in the order given, with what it is to say about itself.
+/// A safetensors file of tensors as bytes, in this order, with this metadata.
 pub fn write_entries(
     about: &BTreeMap<String, String>,
     entries: &[(String, &Entry<'_>)],

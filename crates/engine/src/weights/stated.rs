@@ -17,10 +17,10 @@ use super::metadata;
 /// A configuration takes a few hundred bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
-/// What is said, and by what.
+/// A statement and its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaidOf {
-    /// The file's own header, or the hub's `config.json` beside it: to be believed.
+    /// The file's header, or the hub's `config.json` next to it. Both are trusted.
     Surely(Backbone, &'static str),
     /// Its name, which anybody may have chosen.
     Perhaps(Backbone),
@@ -54,7 +54,7 @@ fn known(name: &str) -> Option<Backbone> {
     name.split('.').next()?.parse().ok()
 }
 
-/// The backbone that the hub's configuration beside `model.safetensors` names.
+/// The backbone that the hub's configuration next to `model.safetensors` names.
 fn config(path: &Path) -> Option<Backbone> {
     let (config, place) = configuration(path).into_iter().next()?;
     config
@@ -109,7 +109,7 @@ impl Beside {
     }
 }
 
-/// The configurations that lie beside a file.
+/// The configurations next to a file.
 fn configuration(path: &Path) -> Vec<(Config, Beside)> {
     let read = |path: &Path| {
         let is_small = std::fs::metadata(path)
@@ -126,7 +126,7 @@ fn configuration(path: &Path) -> Vec<(Config, Beside)> {
     .collect()
 }
 
-/// What the file at `path` says of the pictures that its backbone was trained on: its header first, then a configuration beside it.
+/// The preprocessing that the file at `path` states: from its header, or else from a configuration next to it.
 pub fn stated_preparation(path: &Path, backbone: Backbone) -> FileMetadata {
     let header = header(path);
     // Safetensors knows nothing but texts.

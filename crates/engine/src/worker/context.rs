@@ -9,7 +9,7 @@ use warmstart_schema::state::RunState;
 use crate::interrupt::Interrupt;
 use crate::report::PROGRESS_EVERY;
 
-/// Options of a worker, beside what the run's folder says.
+/// Options of a worker besides those in the run's folder.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Optimizer steps of the whole run after which it saves and stops, as on a request.
@@ -47,7 +47,7 @@ pub(super) struct Place {
     pub name: String,
 }
 
-/// What was done to a file of the run, for an error's context.
+/// The context of an error: the action and the file of the run.
 pub(super) fn doing<'a>(
     what: &'a str,
     run: &'a RunDir,

@@ -213,7 +213,7 @@ fn report_facts(
     Ok(())
 }
 
-/// Writes the class names beside the run. An error where a resumed run finds other classes.
+/// Writes the class names into the run. An error if a resumed run finds other classes.
 fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
     let names = &parts.labels.names;
     let before = run

@@ -4,7 +4,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use warmstart_engine::failure::UserError;
-use warmstart_engine::fetch::{Fetcher, Patience, Progress, Sources, Stopped};
+use warmstart_engine::fetch::{Fetcher, Progress, Sources, Stopped, Timeouts};
 use warmstart_schema::event::Failure;
 
 use crate::place::{Place, noise, published, read, sources, tiny};
@@ -279,7 +279,7 @@ fn a_busy_server_is_asked_again_as_late_as_it_wants_but_no_later_than_bearable()
         let began = std::time::Instant::now();
         let folder = fetch(&mut place, &server).unwrap();
         assert_whole(&place, &folder);
-        let longest = sources("").patience.longest_pause;
+        let longest = sources("").timeouts.longest_pause;
         if status != 500 {
             assert!(began.elapsed() >= 3 * longest, "it did not wait");
         }
@@ -370,14 +370,14 @@ fn of_two_at_once_one_fetches_and_both_have_it() {
         file(seen)
     });
     let place = Place::new();
-    let patience = Patience {
+    let timeouts = Timeouts {
         stall: Duration::from_mins(2),
-        ..sources("").patience
+        ..sources("").timeouts
     };
     let (places, sources) = (
         &place.places,
         &Sources {
-            patience,
+            timeouts,
             ..sources(&server.url())
         },
     );

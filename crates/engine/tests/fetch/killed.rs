@@ -122,7 +122,7 @@ fn a_download_killed_again_and_again_is_taken_up_and_proven() {
     };
     let verdict = if kills >= target { "ok" } else { "UNDER" };
     println!(
-        "FIGURE D7\tkills of a download of {:.0} MB, taken up each time ({again} began at 0), then proven\t{kills}\t{target}\t{verdict}",
+        "FIGURE D7\tkills of a download of {:.0} MB, resumed each time ({again} began at 0), then proven\t{kills}\t{target}\t{verdict}",
         size as f64 / 1e6
     );
 }

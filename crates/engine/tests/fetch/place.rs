@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use md5::{Digest, Md5};
 use tempfile::TempDir;
-use warmstart_engine::fetch::{Fetcher, Patience, Progress, Published, Sources};
+use warmstart_engine::fetch::{Fetcher, Progress, Published, Sources, Timeouts};
 use warmstart_runs::search_paths::SearchPaths;
 
 pub(crate) struct Place {
@@ -93,9 +93,9 @@ impl Place {
     }
 }
 
-/// Everything from one server, with little patience.
+/// Everything from one server, with little timeouts.
 pub(crate) fn sources(url: &str) -> Sources {
-    let patience = Patience {
+    let timeouts = Timeouts {
         connect: Duration::from_secs(5),
         stall: Duration::from_secs(5),
         pause: Duration::from_millis(5),
@@ -105,7 +105,7 @@ pub(crate) fn sources(url: &str) -> Sources {
         mirror: url.to_owned(),
         endpoint: url.to_owned(),
         token: None,
-        patience,
+        timeouts,
     }
 }
 

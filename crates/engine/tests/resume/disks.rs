@@ -135,6 +135,6 @@ cp -r \"$DISK/$NAME\" \"$OUT/large\"
         })
     );
     println!(
-        "FIGURE A3\treal disk of 2 MB, full and nearly: reason told, nothing half-written, goes on with room\t3 of 3\tall\tok"
+        "FIGURE A3\treal disk of 2 MB, full and nearly: reason logged, nothing half-written, continues with room\t3 of 3\tall\tok"
     );
 }

@@ -18,6 +18,7 @@ use warmstart_engine::weights;
 use warmstart_runs::checkpoint;
 use warmstart_runs::run::{self, RunDir};
 use warmstart_runs::storage::Disk;
+use warmstart_runs::survey;
 use warmstart_schema::state::Outcome;
 
 use super::support::{events, log, state};
@@ -147,7 +148,7 @@ fn runs_of_every_version_are_taken_up() {
         tar::Archive::new(GzDecoder::new(File::open(path).unwrap()))
             .unpack(&root)
             .unwrap();
-        let run = RunDir::of(&root, &run::list(&root).unwrap()[0]);
+        let run = RunDir::of(&root, &survey::list(&root).unwrap()[0]);
         let beside = fs::read_to_string(path.with_extension("").with_extension("json")).unwrap();
         let expected: Expected = serde_json::from_str(&beside).unwrap();
         assert_eq!(found(&run), expected, "{}", path.display());
@@ -165,7 +166,7 @@ fn runs_of_every_version_are_taken_up() {
         assert_eq!(done.epochs[0].val_loss.to_bits(), expected.val_loss[0]);
     }
     println!(
-        "FIGURE A10\trun folders of all formats so far (none released yet), loaded to the bit and taken up\t{}\tall\tok",
+        "FIGURE A10\trun folders of all formats so far (none released yet), loaded to the bit and resumed\t{}\tall\tok",
         packed.len()
     );
 }

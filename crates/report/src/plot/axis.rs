@@ -2,12 +2,12 @@
 
 use crate::format::bytes;
 
-/// What is counted along an axis: which numbers are round, and how they are written.
+/// The unit of an axis, which says which numbers are round and how to write them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unit {
     #[default]
     Number,
-    /// Nothing lies between two of them, unless the whole axis does: epochs, steps.
+    /// Whole numbers, for epochs and steps. Fractions appear only if the axis is shorter than one.
     Whole,
     Seconds,
     Bytes,
@@ -23,7 +23,7 @@ pub struct Axis {
     pub unit: Unit,
 }
 
-/// Seconds that clocks count in.
+/// Round numbers of seconds: minutes, hours, days.
 const ROUND_SECONDS: [f64; 16] = [
     1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0,
     21_600.0, 43_200.0,
@@ -39,7 +39,7 @@ impl Axis {
         }
     }
 
-    /// A range that holds all finite values, its ends on round numbers; 0 to 1 when there are none.
+    /// The range of all finite values, with round ends; 0 to 1 without values.
     pub fn around(values: impl IntoIterator<Item = f64>) -> Self {
         let (low, high) = extremes(values.into_iter().filter(|value| value.is_finite()));
         if low > high {
@@ -55,7 +55,7 @@ impl Axis {
         Self::linear(low, if top > low { top } else { low + step })
     }
 
-    /// The same on a logarithmic axis: what is not above 0 has no place on it. 0.1 to 1 when nothing has.
+    /// The same for a logarithmic axis, from the values above 0; 0.1 to 1 without any.
     pub fn around_log(values: impl IntoIterator<Item = f64>) -> Self {
         let (low, high) = extremes(
             values
@@ -84,7 +84,7 @@ impl Axis {
         Self { unit, ..self }
     }
 
-    /// The same range counted in ratios, where both ends allow it.
+    /// The same range on a logarithmic axis, if both ends are above 0.
     #[must_use]
     pub fn logarithmic(self) -> Self {
         Self {
@@ -93,7 +93,7 @@ impl Axis {
         }
     }
 
-    /// Where a value lies, 0 at the low end and 1 at the high end; no number where a logarithm has none.
+    /// The position of a value: 0 at the low end, 1 at the high end; NaN if its logarithm does not exist.
     pub fn share(self, value: f64) -> f64 {
         let (low, high, value) = (
             self.scaled(self.low),
@@ -108,7 +108,7 @@ impl Axis {
         }
     }
 
-    /// The value that lies at a share of the length.
+    /// The value at a position from 0 to 1.
     pub fn at(self, share: f64) -> f64 {
         let (low, high) = (self.scaled(self.low), self.scaled(self.high));
         let value = low + share * (high - low);
@@ -123,7 +123,7 @@ impl Axis {
         }
     }
 
-    /// The axis `factor` times as long around the value at `about`, which stays where it is.
+    /// The axis `factor` times as long; the value at the position `about` keeps its place.
     #[must_use]
     pub fn zoomed(self, factor: f64, about: f64) -> Self {
         let share = self.share(about).clamp(0.0, 1.0);
@@ -144,7 +144,7 @@ impl Axis {
         }
     }
 
-    /// The axis moved, or shortened, so that it lies within another.
+    /// The axis moved or shortened to fit within another.
     #[must_use]
     pub fn within(self, whole: Self) -> Self {
         let length = self.scaled(self.high) - self.scaled(self.low);
@@ -164,7 +164,7 @@ impl Axis {
         self.panned(moved * room / length)
     }
 
-    /// At most about `most` round values within the range, all written alike.
+    /// About `most` round values within the range at most, in one format.
     pub fn labels(self, most: usize) -> Vec<(f64, String)> {
         let span = self.high - self.low;
         if !span.is_finite() || span <= 0.0 {
@@ -194,7 +194,7 @@ impl Axis {
 
     fn step(self, least: f64) -> f64 {
         match self.unit {
-            // Within an epoch, what lies between two of them is all that there is.
+            // An axis within one epoch has no whole numbers, so show fractions.
             Unit::Whole if self.high - self.low > 1.0 => nice(least).max(1.0),
             Unit::Number | Unit::Bytes | Unit::Whole => nice(least),
             Unit::Seconds => {
@@ -211,7 +211,7 @@ impl Axis {
         }
     }
 
-    /// Powers of ten; where few of them fit, their doubles and fivefolds too.
+    /// Powers of ten; if few fit, also 2 and 5 times them.
     fn log_labels(self, most: usize) -> Vec<(f64, String)> {
         let values: Vec<f64> = mantissas(self.low)
             .take_while(|value| *value <= self.high * 1.000_001)
@@ -265,7 +265,7 @@ fn extremes(values: impl Iterator<Item = f64>) -> (f64, f64) {
     })
 }
 
-/// 1, 2 and 5 times the powers of ten, from the one below a value on.
+/// 1, 2 and 5 times the powers of ten, from the one below a value upwards.
 fn mantissas(from: f64) -> impl Iterator<Item = f64> {
     #[expect(
         clippy::cast_possible_truncation,
@@ -294,7 +294,7 @@ fn fits(step: f64, decimals: i32) -> bool {
     (scaled - scaled.round()).abs() < 1e-6 && scaled.round() >= 1.0
 }
 
-/// Numbers with more digits than an axis has room for are written with an exponent.
+/// Writes numbers with too many digits for an axis with an exponent.
 fn number(value: f64, decimals: usize) -> String {
     if value == 0.0 && decimals >= 5 {
         return "0".to_owned();
@@ -307,7 +307,7 @@ fn number(value: f64, decimals: usize) -> String {
     }
 }
 
-/// A count, its thousands and millions short: `20k`.
+/// A count with thousands and millions abbreviated: `20k`.
 fn whole(value: f64, decimals: usize) -> String {
     match value.abs() {
         size if size >= 1e9 => number(value, decimals),
@@ -392,7 +392,7 @@ mod tests {
         );
     }
 
-    /// Words, but a number and its unit of bytes are one.
+    /// Splits into words, but keeps a number with its unit of bytes.
     fn split(text: &str, unit: Unit) -> Vec<String> {
         let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
         if unit != Unit::Bytes {

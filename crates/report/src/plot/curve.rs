@@ -1,11 +1,11 @@
-//! A line's points in order of x, so kept that any stretch of 100,000 of them is reduced to columns in microseconds.
+//! The points of a line in order of x, indexed so that a range of 100,000 points reduces to columns in microseconds.
 
 use std::sync::Arc;
 
 use super::axis::Axis;
 use super::smooth::smooth;
 
-/// Points that share one pair of extremes.
+/// Number of points with one stored pair of extremes.
 const BLOCK: usize = 16;
 
 /// Points in order of x. A y that is not finite is a gap.
@@ -13,26 +13,26 @@ const BLOCK: usize = 16;
 pub struct Curve {
     xs: Arc<[f64]>,
     ys: Vec<f64>,
-    /// The least and the greatest of what each point is the mean of; empty where every point is itself.
+    /// The range of the values that each point averages; empty if no point is an average.
     reaches: Vec<Extremes>,
-    /// How many each point is the mean of; empty likewise.
+    /// How many values each point averages; empty likewise.
     counts: Arc<[u32]>,
-    /// The least and the greatest finite y of every `BLOCK` points.
+    /// The range of the finite y of every `BLOCK` points.
     blocks: Vec<Extremes>,
 }
 
-/// A point that may be the mean of several.
+/// A point, which may average several values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mean {
     pub x: f64,
     pub y: f64,
-    /// The least and the greatest of them.
+    /// The range of these values.
     pub reach: (f64, f64),
     pub count: u32,
 }
 
 impl Mean {
-    /// A point that is itself, or the mean of so many of which no more is known.
+    /// A single value, or the average of `count` values of unknown range.
     pub fn of(x: f64, y: f64, count: u32) -> Self {
         Self {
             x,
@@ -43,7 +43,7 @@ impl Mean {
     }
 }
 
-/// What a column of a chart shows of the points in it: where the line comes in, how far it reaches, where it leaves.
+/// The points in a column of a chart: where the line enters, its range, and where it leaves.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Column {
     pub index: usize,
@@ -53,7 +53,7 @@ pub struct Column {
     pub last: f64,
 }
 
-/// The least and greatest so far; `(∞, -∞)` is none.
+/// The range so far; `(∞, -∞)` without values.
 type Extremes = (f64, f64);
 const NONE: Extremes = (f64::INFINITY, f64::NEG_INFINITY);
 
@@ -66,12 +66,12 @@ fn widen((low, high): Extremes, y: f64) -> Extremes {
 }
 
 impl Curve {
-    /// Points in any order; those whose x is no number are left out.
+    /// From points in any order; skips those whose x is NaN.
     pub fn new(points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         Self::of_means(points.into_iter().map(|(x, y)| Mean::of(x, y, 1)))
     }
 
-    /// Likewise of points that may be means of several.
+    /// The same from points that may average several values.
     pub fn of_means(points: impl IntoIterator<Item = Mean>) -> Self {
         let mut points: Vec<Mean> = points
             .into_iter()
@@ -116,7 +116,7 @@ impl Curve {
         curve
     }
 
-    /// The same points smoothed by a debiased exponential moving average of this weight.
+    /// The curve smoothed by a debiased exponential moving average with this weight.
     #[must_use]
     pub fn smoothed(&self, weight: f64) -> Self {
         let counts = self.counts.iter().copied().chain(std::iter::repeat(1));
@@ -129,7 +129,7 @@ impl Curve {
         )
     }
 
-    /// The least and the greatest of what points of a stretch are means of, each at its x, where that is more than they.
+    /// For averages on a range of x: the range of their values, each at its x, if it exceeds the averages.
     pub fn reaches(&self, axis: Axis) -> impl Iterator<Item = (f64, Extremes)> {
         let (from, to) = self.stretch(axis.low, axis.high);
         let xs = self.xs[from..to].iter().copied();
@@ -150,7 +150,7 @@ impl Curve {
         Some((*self.xs.first()?, *self.xs.last()?))
     }
 
-    /// The point nearest to an x that lies within the curve's reach, or half a step outside of it.
+    /// The point nearest to x; none if x is more than half a step outside the curve.
     pub fn nearest(&self, x: f64) -> Option<(f64, f64)> {
         let (first, last) = self.reach()?;
         let slack = (last - first) / (self.len().max(2) - 1) as f64 / 2.0;
@@ -170,7 +170,7 @@ impl Curve {
         Some((self.xs[nearest], self.ys[nearest]))
     }
 
-    /// The least and the greatest finite y of the points on a stretch of x; where none lies on it, of its neighbours.
+    /// The range of the finite y on a range of x; without points there, that of its neighbours.
     pub fn heights(&self, low: f64, high: f64) -> Option<(f64, f64)> {
         let (mut from, mut to) = self.stretch(low, high);
         if from >= to {
@@ -180,13 +180,13 @@ impl Curve {
         (extremes.0 <= extremes.1).then_some(extremes)
     }
 
-    /// The points from the first at or after `low` to the last at or before `high`, as a range of indices.
+    /// The indices of the points from `low` to `high`, both included.
     pub fn stretch(&self, low: f64, high: f64) -> (usize, usize) {
         let from = self.xs.partition_point(|x| *x < low);
         (from, from + self.xs[from..].partition_point(|x| *x <= high))
     }
 
-    /// The points of a stretch and one on either side of it, where lines come from and go to.
+    /// The points of a range of x and one more at each end, which lines need.
     pub fn around(&self, axis: Axis) -> impl ExactSizeIterator<Item = (f64, f64)> {
         let (from, to) = self.stretch(axis.low, axis.high);
         let (from, to) = (from.saturating_sub(1), (to + 1).min(self.len()));
@@ -196,13 +196,13 @@ impl Curve {
             .zip(self.ys[from..to].iter().copied())
     }
 
-    /// How many points lie on an axis.
+    /// The number of points on an axis.
     pub fn count(&self, axis: Axis) -> usize {
         let (from, to) = self.stretch(axis.low, axis.high);
         to - from
     }
 
-    /// The columns, of so many along the axis, that have a point with a finite y.
+    /// Reduces the points along the axis to this many columns; skips columns without a finite y.
     pub fn columns(&self, axis: Axis, columns: usize) -> impl Iterator<Item = Column> {
         let (mut from, end) = self.stretch(axis.low, axis.high);
         let mut width = 0;
@@ -219,8 +219,8 @@ impl Curve {
         })
     }
 
-    /// The first index from `from` on whose x is at or beyond the border. Looks around a guess in growing steps: columns
-    /// have about as many points as the one before, and each place that is looked at has to come from memory.
+    /// The first index from `from` on whose x is at or beyond the border. Searches around a guess in growing steps, because
+    /// columns have about as many points as the previous one, and each probe costs a memory access.
     fn next_after(&self, from: usize, end: usize, guess: usize, border: f64) -> usize {
         let guess = guess.clamp(from, end);
         let (mut low, mut high, mut step) = (guess, guess, 4);
@@ -251,7 +251,7 @@ impl Curve {
         })
     }
 
-    /// Whole blocks by their extremes, what sticks out at either end point by point.
+    /// Whole blocks by their extremes, the rest at both ends point by point.
     fn extremes(&self, from: usize, to: usize) -> Extremes {
         let (first, last) = (from.div_ceil(BLOCK), to / BLOCK);
         if first >= last {
@@ -299,7 +299,7 @@ mod tests {
             .collect()
     }
 
-    /// What `columns` says, point by point.
+    /// The result of `columns`, computed point by point.
     fn slowly(points: &[(f64, f64)], axis: Axis, columns: usize) -> Vec<Column> {
         let column_of = |x: f64| {
             (0..columns)
@@ -413,7 +413,7 @@ mod tests {
             Some((40_007.0, 9.0))
         );
         assert_eq!(full.reaches(axis).count(), 0);
-        // The smoothed curve of the means is that of all points, but for what lies within one of them.
+        // Smoothing the averages equals smoothing all points, except within one average.
         let (thin, full) = (thin.smoothed(0.97), full.smoothed(0.97));
         let apart = thin
             .points()

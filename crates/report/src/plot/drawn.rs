@@ -1,4 +1,4 @@
-//! What a chart shows: which figures, along which axis, how smooth, of which runs.
+//! The content of a chart: its values, x axis, smoothing, and runs.
 
 use warmstart_runs::run::RunId;
 use warmstart_runs::store::Run;
@@ -18,7 +18,7 @@ pub enum ChartKind {
 }
 
 impl ChartKind {
-    /// In the order in which they are shown as far as there is room.
+    /// In the order of the screen, which shows as many as fit.
     pub const ALL: [Self; 7] = [
         Self::Accuracy,
         Self::Loss,
@@ -41,7 +41,7 @@ impl ChartKind {
         }
     }
 
-    /// For where there is little room.
+    /// A short title.
     pub fn short_name(self) -> &'static str {
         match self {
             Self::Accuracy => "acc",
@@ -51,13 +51,13 @@ impl ChartKind {
         }
     }
 
-    /// Whether it is measured once an epoch, by validation.
+    /// Whether validation measures it, once an epoch.
     pub fn is_by_epoch(self) -> bool {
         matches!(self, Self::Accuracy | Self::Loss)
     }
 }
 
-/// What charts run along.
+/// The x axis of charts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum XAxis {
     #[default]
@@ -89,7 +89,7 @@ impl XAxis {
         }
     }
 
-    /// What the axis is called on paper.
+    /// The title of the axis in a file.
     pub fn counts(self) -> &'static str {
         match self {
             Self::Epoch => "epoch",
@@ -107,13 +107,13 @@ impl XAxis {
     }
 }
 
-/// How much of what happened within epochs is shown.
+/// How charts show the values within epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Smoothing {
-    /// A figure for each epoch.
+    /// One value for each epoch.
     #[default]
     Epochs,
-    /// Every figure there is.
+    /// Every value.
     Points,
     Light,
     Medium,
@@ -132,7 +132,7 @@ impl Smoothing {
         }
     }
 
-    /// The weight of what was before in the moving average.
+    /// The weight of earlier values in the moving average.
     pub fn weight(self) -> Option<f64> {
         match self {
             Self::Epochs | Self::Points => None,
@@ -142,7 +142,7 @@ impl Smoothing {
         }
     }
 
-    /// What the state file calls it.
+    /// Its name in the state file.
     pub fn key(self) -> &'static str {
         match self {
             Self::Epochs => "epochs",
@@ -153,7 +153,7 @@ impl Smoothing {
         }
     }
 
-    /// The one of that key.
+    /// The variant with this name.
     pub fn named(key: &str) -> Option<Self> {
         [
             Self::Epochs,
@@ -177,19 +177,19 @@ impl Smoothing {
     }
 }
 
-/// A run that is drawn, and what is added to its places along the axis.
+/// A drawn run, and the offset of its positions along the axis.
 #[derive(Debug, Clone, Copy)]
 pub struct Drawn<'a> {
     pub run: &'a Run,
-    /// How many runs are older, which its marker and colour follow from.
+    /// The number of older runs, which determines its marker and colour.
     pub rank: usize,
     pub shift: f64,
-    /// Nothing after this step.
+    /// The last drawn step.
     pub until: Option<u64>,
 }
 
 impl<'a> Drawn<'a> {
-    /// A run as it is.
+    /// A run without offset or limit.
     pub fn whole(run: &'a Run) -> Self {
         Self {
             run,
@@ -216,8 +216,7 @@ impl<'a> Drawn<'a> {
     }
 }
 
-/// How much further along the axis a run begins that continues another one which is drawn too: there that one's checkpoint
-/// lies. `drawn` finds the runs that are.
+/// The offset of a run that continues another drawn one: the position of that one's checkpoint. `drawn` finds drawn runs.
 pub fn begins<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along: XAxis) -> f64 {
     /// Files may say that two runs started from each other.
     const STAGES: usize = 32;
@@ -235,7 +234,7 @@ pub fn begins<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along
     at
 }
 
-/// Where a checkpoint of a run lies.
+/// The position of a checkpoint of a run.
 pub fn end_of(run: &Run, step: u64, along: XAxis) -> f64 {
     let times = Times::of(&run.state, along);
     let epoch = run.state.epochs.iter().find(|epoch| epoch.step == step);

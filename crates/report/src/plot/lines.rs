@@ -227,7 +227,7 @@ pub(super) fn lines(
         .collect()
 }
 
-/// The figure of an interval of steps, and its range if known.
+/// The value of an interval of steps, and its range if known.
 type FigureOf = fn(&Progress) -> (f64, Option<(f64, f64)>);
 
 struct Source<'a> {

@@ -1,19 +1,19 @@
-//! Charts as PNG: the SVG, drawn. Its fonts are part of the program, so that a picture is the same on every machine.
+//! Charts as PNG, rendered from the SVG. The program contains the font, so a chart looks the same on every machine.
 
 use anyhow::Context;
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree};
 
-/// `DejaVu Sans`, cut down to Latin, Greek and Cyrillic letters, figures and the signs of units.
+/// `DejaVu Sans`, reduced to Latin, Greek and Cyrillic letters, digits and signs of units.
 const FONTS: [&[u8]; 2] = [
     include_bytes!("../../../../assets/fonts/DejaVuSans.ttf"),
     include_bytes!("../../../../assets/fonts/DejaVuSans-Bold.ttf"),
 ];
 const FAMILY: &str = "DejaVu Sans";
-/// Pixels for each unit of the SVG: sharp on paper and on screens of today.
+/// Pixels for each unit of the SVG, enough for print.
 const SCALE: f32 = 2.0;
 
-/// Renders an SVG of ours; fails if there is no memory for its pixels.
+/// Renders an SVG of this crate. Fails if the pixels need too much memory.
 pub fn from_svg(svg: &str) -> anyhow::Result<Vec<u8>> {
     let mut options = Options::default();
     let fonts = options.fontdb_mut();

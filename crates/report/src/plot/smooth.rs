@@ -1,8 +1,8 @@
-//! Smoothing as an exponential moving average without the pull of its first value.
+//! Smoothing by an exponential moving average without bias to its first value.
 
-/// The debiased exponential moving average of `values`: `yₙ = Σ wⁱ xₙ₋ᵢ / Σ wⁱ`, what pandas calls
-/// `ewm(alpha=1 - w, adjust=True).mean()`. A value that is not finite stays where it is and ages what was before it. A value
-/// with a count stands for as many equal ones, so that a curve of means is as smooth as the one of all points.
+/// The debiased exponential moving average of `values`: `yₙ = Σ wⁱ xₙ₋ᵢ / Σ wⁱ`, in pandas
+/// `ewm(alpha=1 - w, adjust=True).mean()`. A value that is not finite stays, and still counts as a step. A value with a count
+/// counts as that many equal values, so a curve of averages is as smooth as one of all points.
 pub(super) fn smooth(values: impl IntoIterator<Item = (f64, u32)>, weight: f64) -> Vec<f64> {
     let weight = weight.clamp(0.0, 1.0);
     let (mut sum, mut weights) = (0.0, 0.0);
@@ -28,7 +28,7 @@ pub(super) fn smooth(values: impl IntoIterator<Item = (f64, u32)>, weight: f64) 
 mod tests {
     use super::*;
 
-    /// `x, w, y` from pandas: its head says how.
+    /// `x, w, y` from pandas; the head of the file says how.
     const REFERENCE: &str = include_str!("../../../../tests/data/smoothing.csv");
 
     fn each(values: &[f64], weight: f64) -> Vec<f64> {
@@ -53,7 +53,7 @@ mod tests {
             for ((smoothed, expected), value) in
                 each(&values, weight).iter().zip(column(at)).zip(&values)
             {
-                // Where there is no figure pandas carries the last average on; here the gap stays a gap.
+                // In a gap, pandas repeats the last average; here the gap stays.
                 let agrees = if value.is_nan() {
                     smoothed.is_nan()
                 } else {

@@ -1,11 +1,11 @@
-//! Charts as SVG, on the same axes and from the same curves as on the screen. Written here: a plotting library would be
-//! a hundred thousand lines for what takes two hundred, with other ticks than the screen's.
+//! Charts as SVG, with the axes and curves of the screen. A plotting library would add a hundred thousand lines for two hundred,
+//! and other ticks than the screen's.
 
 use std::fmt::Write;
 
 use super::{Axis, Curve};
 
-/// Points of a stretch beyond which a line is drawn by the extremes of its columns.
+/// With more points than this, a line is drawn by the extremes of its columns.
 const DENSE: usize = 2000;
 const WIDTH: f64 = 860.0;
 const PANEL: f64 = 330.0;
@@ -31,9 +31,9 @@ pub(super) struct SvgSeries<'a> {
     pub name: String,
     pub curve: &'a Curve,
     pub colour: &'static str,
-    /// Apart from others of the same colour, and in print.
+    /// Dashed, to distinguish it from others of its colour and in print.
     pub dash: &'static str,
-    /// Behind the others, and without a name.
+    /// Faint, behind the others, without a name.
     pub faint: bool,
     /// Whether each point is marked.
     pub marked: bool,
@@ -56,7 +56,7 @@ pub(super) fn picture(title: &str, panels: &[Panel]) -> String {
     svg
 }
 
-/// Where values lie on the paper.
+/// The positions of values on the paper.
 struct Paper {
     x: Axis,
     y: Axis,
@@ -167,7 +167,7 @@ fn draw_axes(svg: &mut String, panel: &Panel, paper: &Paper) {
 fn draw_legend(svg: &mut String, panel: &Panel, paper: &Paper, y: f64) {
     let mut x = paper.left;
     for series in panel.series.iter().filter(|series| !series.faint) {
-        // Seven units a character is what a sans-serif of this size takes at most, on average.
+        // On average, a character of this size is at most seven units wide.
         let width = 44.0 + 7.0 * series.name.chars().count() as f64;
         if x + width > paper.left + paper.width && x > paper.left {
             let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{:.1}\">…</text>", y + 4.0);
@@ -242,7 +242,7 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
     }
 }
 
-/// Text escaped for XML; characters that XML cannot represent were removed where they entered.
+/// Text escaped for XML. Characters that XML cannot represent were removed earlier.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -30,7 +30,7 @@ fn runs() -> Runs {
             images_per_second: 1.0,
             train_time: 150.0 * f64::from(epoch),
             best,
-            data_wait: None,
+            ..Epoch::default()
         })
     };
     let events = [

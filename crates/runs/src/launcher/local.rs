@@ -91,13 +91,13 @@ impl Launcher for Local {
     }
 
     fn ask(&self, worker: &Handle, request: Request) -> io::Result<bool> {
-        let Handle::Local(identity) = worker;
+        let process = worker.local().and_then(|it| Some((it, raw_pid(it)?)));
+        let Some((identity, pid)) = process else {
+            return Ok(false);
+        };
         let request = match request {
             Request::Stop => rustix::process::Signal::TERM,
             Request::StopNow => rustix::process::Signal::QUIT,
-        };
-        let Some(pid) = raw_pid(identity) else {
-            return Ok(false);
         };
         let signal = |signal| match send(pid, signal, || state(identity) != WorkerState::Gone) {
             Err(error) if error == rustix::io::Errno::SRCH => Ok(false),
@@ -111,8 +111,7 @@ impl Launcher for Local {
     }
 
     fn state(&self, worker: &Handle) -> WorkerState {
-        let Handle::Local(identity) = worker;
-        state(identity)
+        worker.local().map_or(WorkerState::Gone, state)
     }
 
     /// Checks the lock, which the system releases however the worker ends.
@@ -122,8 +121,8 @@ impl Launcher for Local {
     }
 
     fn origin(&self, worker: &Handle, host: &str, here: &Host) -> Origin {
-        let Handle::Local(identity) = worker;
-        if identity.boot_id == here.boot_id {
+        let boot_id = worker.local().map(|identity| &identity.boot_id);
+        if boot_id == Some(&here.boot_id) {
             Origin::Here
         } else if host == here.name {
             Origin::BeforeReboot
@@ -228,7 +227,7 @@ pub(crate) mod tests {
 
     /// This worker with another identity.
     pub(crate) fn changed(worker: &Handle, change: impl FnOnce(&mut Identity)) -> Handle {
-        let Handle::Local(mut identity) = worker.clone();
+        let mut identity = worker.local().unwrap().clone();
         change(&mut identity);
         Handle::Local(identity)
     }

@@ -86,11 +86,11 @@ impl Run {
             .map_or(1, |attempt| attempt.number);
         match self.state.setback.as_ref()? {
             Outcome::Failed { error, help, .. } => Some((
-                format!("done, but attempt {number} failed before it had anything new: {error}"),
+                format!("is done, but attempt {number} failed before it had anything new: {error}"),
                 help.clone(),
             )),
             _ => Some((
-                format!("done, but attempt {number} was stopped before it had anything new"),
+                format!("is done, but attempt {number} was stopped before it had anything new"),
                 "resume it to apply the change".to_owned(),
             )),
         }

@@ -7,90 +7,12 @@ use crate::queue;
 use crate::run::{RunId, RunInfo};
 use jiff::Timestamp;
 use warmstart_schema::annotation::Annotation;
-use warmstart_schema::event::Record;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::{Liveness, RunState, Status};
 use warmstart_schema::text;
 
 use super::lineage::Lineage;
-use super::{ExperimentFile, Home};
-
-/// A change found by a poll of the run folders.
-#[derive(Debug)]
-pub enum Change {
-    /// A run whose log was read to its end; its events come next.
-    Added {
-        id: RunId,
-        info: Result<RunInfo, String>,
-        experiment: Option<Arc<Experiment>>,
-    },
-    /// `run.json` was replaced.
-    Info {
-        id: RunId,
-        info: Result<RunInfo, String>,
-    },
-    /// Lines were appended; `restarted` if the log was replaced, which voids earlier events.
-    Events {
-        id: RunId,
-        records: Vec<Record>,
-        damaged: usize,
-        restarted: bool,
-    },
-    /// The state after the whole log, instead of its events; a summary lacks the progress within epochs.
-    State {
-        id: RunId,
-        state: Box<RunState>,
-        is_summary: bool,
-    },
-    /// The receiver no longer needs the progress within epochs of a run at rest.
-    Summarized {
-        id: RunId,
-    },
-    /// The run's experiment was changed.
-    Experiment {
-        id: RunId,
-        experiment: Option<Arc<Experiment>>,
-    },
-    Liveness {
-        id: RunId,
-        liveness: Liveness,
-    },
-    /// Tags, note and archived flag of a run.
-    Annotation {
-        id: RunId,
-        annotation: Annotation,
-    },
-    Removed {
-        id: RunId,
-    },
-    Queue(queue::Content),
-    /// Something besides the runs is unreadable.
-    Problem {
-        text: String,
-    },
-    /// Folders beside the runs that are no runs.
-    PassedOver {
-        text: String,
-    },
-}
-
-impl Change {
-    /// The run that changes.
-    pub fn run(&self) -> Option<&RunId> {
-        match self {
-            Self::Added { id, .. }
-            | Self::Info { id, .. }
-            | Self::Events { id, .. }
-            | Self::State { id, .. }
-            | Self::Summarized { id }
-            | Self::Experiment { id, .. }
-            | Self::Liveness { id, .. }
-            | Self::Annotation { id, .. }
-            | Self::Removed { id } => Some(id),
-            Self::Queue(_) | Self::Problem { .. } | Self::PassedOver { .. } => None,
-        }
-    }
-}
+use super::{Change, ExperimentFile, Home, Run};
 
 /// How many runs are in each kind of state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,82 +20,6 @@ pub struct Tally {
     pub live: usize,
     pub queued: usize,
     pub failed_or_lost: usize,
-}
-
-/// One run.
-#[derive(Debug, Clone)]
-pub struct Run {
-    pub id: RunId,
-    pub info: Result<RunInfo, String>,
-    /// The experiment as it was at launch, with later changes.
-    pub experiment: Option<Arc<Experiment>>,
-    /// Boxed: `RunState` is large, and runs move.
-    pub state: Box<RunState>,
-    /// Whether the state lacks the progress within epochs; the log of an opened run is read whole.
-    pub is_summary: bool,
-    pub liveness: Liveness,
-    pub annotation: Annotation,
-}
-
-impl Run {
-    pub fn status(&self) -> Status {
-        self.state.status(self.liveness)
-    }
-
-    /// The experiment's name, or the run's id if the name is unreadable.
-    pub fn label(&self) -> &str {
-        self.info
-            .as_ref()
-            .map_or(self.id.as_str(), |info| &info.experiment)
-    }
-
-    /// The same for machines: exactly as the experiment's file has it.
-    pub fn exact_label(&self) -> &str {
-        let exact = self
-            .info
-            .as_ref()
-            .ok()
-            .and_then(|info| info.exact.as_deref());
-        exact.unwrap_or_else(|| self.label())
-    }
-
-    /// The experiment's file stem.
-    pub fn stem(&self) -> Option<&str> {
-        self.info.as_ref().ok().map(|info| info.stem.as_str())
-    }
-
-    /// Whether the file that it was launched from has changed since.
-    pub fn is_changed_since(&self, file: &ExperimentFile) -> bool {
-        let Ok(info) = &self.info else { return false };
-        let (Some(then), Some(now)) = (&info.sha256, &file.sha256) else {
-            return false;
-        };
-        // A changed comment is no change. The run stores the split rule that its file may omit.
-        let relevant = |experiment: &Experiment| {
-            let mut experiment = experiment.clone();
-            if let Some(folder) = experiment.dataset.folder_mut() {
-                folder.split = None;
-            }
-            experiment
-        };
-        let is_same = || match (&file.loaded, self.experiment.as_deref()) {
-            (Ok(now), Some(then)) => relevant(now) == relevant(then),
-            _ => false,
-        };
-        then != now && !is_same()
-    }
-
-    /// The device it runs on, or the requested one before a worker has chosen.
-    pub fn device(&self) -> &str {
-        let chosen = self
-            .state
-            .attempt
-            .as_ref()
-            .map(|attempt| attempt.device.as_str());
-        chosen
-            .or_else(|| self.info.as_ref().ok().map(|info| info.device.as_str()))
-            .unwrap_or("")
-    }
 }
 
 /// All runs below one folder.

@@ -144,7 +144,14 @@ impl Summaries {
     fn encode(&mut self, summary: &Summary) -> Option<Vec<u8>> {
         let mut state = summary.state.clone();
         let epochs = std::mem::take(&mut state.epochs);
-        let mut bytes = rmp_serde::to_vec(&epochs).ok()?;
+        // Without names, a field that is left out would shift those after it.
+        let has_further = epochs.iter().any(|epoch| !epoch.further.is_empty());
+        let mut bytes = if has_further {
+            rmp_serde::to_vec_named(&epochs)
+        } else {
+            rmp_serde::to_vec(&epochs)
+        }
+        .ok()?;
         let kept = Kept {
             info_stamp: summary.info_stamp,
             log_stamp: summary.log_stamp,

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::queue::{self, Queue};
-use crate::run::{self, RunDir, RunId};
+use crate::run::{RunDir, RunId};
+use crate::survey;
 use warmstart_schema::event;
 
 use self::liveness::QueueState;
@@ -158,7 +159,7 @@ impl Watcher {
         {
             return;
         }
-        let survey = match run::survey(&self.root, |id| self.runs.contains_key(id)) {
+        let survey = match survey::survey(&self.root, |id| self.runs.contains_key(id)) {
             Ok(survey) => survey,
             Err(error) => {
                 return self.report(1, format!("{}: {error}", self.root.display()), changes);

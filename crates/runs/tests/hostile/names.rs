@@ -6,7 +6,8 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use warmstart_runs::run::{self, Launch, RunDir, RunId};
+use warmstart_runs::run::{Launch, RunDir, RunId};
+use warmstart_runs::survey;
 use warmstart_schema::experiment;
 use warmstart_schema::seed::SplitMix64;
 
@@ -141,7 +142,7 @@ fn hostile_names_never_leave_the_folder_of_runs() {
     let before = canary();
     make_runs(&root, NAMES);
     assert_eq!(canary(), before);
-    assert_eq!(run::list(&root).unwrap().len(), NAMES);
+    assert_eq!(survey::list(&root).unwrap().len(), NAMES);
 }
 
 #[test]
@@ -248,8 +249,8 @@ fn links_to_runs_are_followed_once_and_skipped_folders_reported() {
     }
     fs::create_dir(here(".trash")).unwrap();
     fs::write(here("queue.json"), "{}").unwrap();
-    let survey = run::survey(root.path(), |_| false).unwrap();
-    let ids: Vec<&str> = survey.ids.iter().map(run::RunId::as_str).collect();
+    let survey = survey::survey(root.path(), |_| false).unwrap();
+    let ids: Vec<&str> = survey.ids.iter().map(RunId::as_str).collect();
     assert_eq!(ids, ["20260101-000000-0000", "20260101-000000-0001"]);
     let said = survey.sentence(root.path()).unwrap();
     assert!(said.starts_with("10 folders are skipped"), "{said}");
@@ -266,7 +267,7 @@ fn links_to_runs_are_followed_once_and_skipped_folders_reported() {
 #[test]
 fn damaged_and_too_new_runs_are_distinguished() {
     let root = tempfile::tempdir().unwrap();
-    let dir = run::RunDir::new(root.path());
+    let dir = RunDir::new(root.path());
     for (text, said) in [
         (
             "{\"format\": 9, \"later\": true}",

@@ -164,21 +164,9 @@ fn validate_input(experiment: &Experiment, findings: &mut Vec<Finding>) {
 }
 
 fn validate_augment(experiment: &Experiment, findings: &mut Vec<Finding>) {
-    let augment = &experiment.augment;
-    number(
-        findings,
-        "augment.rotation",
-        augment.rotation,
-        |x| (0.0..=180.0).contains(&x),
-        "degrees from 0 to 180",
-    );
-    number(
-        findings,
-        "augment.zoom",
-        augment.zoom,
-        |x| (0.0..=0.9).contains(&x),
-        "a share from 0 to 0.9",
-    );
+    for (field, value, allowed, expected) in experiment.augment.numbers() {
+        number(findings, field, value, |x| allowed.contains(&x), expected);
+    }
 }
 
 fn validate_freeze(experiment: &Experiment, findings: &mut Vec<Finding>) {

@@ -208,7 +208,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (sender, mut messages) = tokio::sync::mpsc::unbounded_channel();
         let run: RunId = "20261122-100107-7f3a".parse().unwrap();
-        let Handle::Local(mut gone) = launcher::current();
+        let mut gone = launcher::current().local().unwrap().clone();
         gone.start_ticks += 1;
         let gone = Handle::Local(gone);
         let mut meter = Meter::new(folder.path().to_path_buf(), sender);

@@ -117,23 +117,23 @@ pub struct Binding {
 }
 
 /// A character.
-pub(super) const fn key(c: char) -> Key {
+pub(crate) const fn key(c: char) -> Key {
     Key::Plain(KeyCode::Char(c))
 }
 
 /// A key that is not a character.
-pub(super) const fn code(code: KeyCode) -> Key {
+pub(crate) const fn code(code: KeyCode) -> Key {
     Key::Plain(code)
 }
 
 /// A character with control.
-pub(super) const fn control(c: char) -> Key {
+pub(crate) const fn control(c: char) -> Key {
     Key::Control(c)
 }
 
 /// A binding: the action's name, its keys and their text, the command, its word in the footer
 /// (empty: only in the help), and the text for the help.
-pub(super) const fn bind(
+pub(crate) const fn bind(
     action: &'static str,
     keys: &'static [Key],
     label: &'static str,

@@ -1,25 +1,19 @@
 //! The default keys of each screen and popup, in the order of the footer and the help.
 
-mod compare;
-mod dataset;
-mod everywhere;
-mod experiments;
-mod machine;
-mod popups;
-mod run;
-
 use super::binding::{Binding, Context};
+use super::popups;
 use crate::command::Command;
+use crate::screen::{compare, dataset, experiments, machine, run};
 
 /// The keys of a context, in groups.
 pub(super) fn of(context: Context) -> &'static [&'static [Binding]] {
     match context {
-        Context::Experiments => experiments::BINDINGS,
-        Context::Run => run::BINDINGS,
-        Context::Log => run::LOG,
-        Context::Compare => compare::BINDINGS,
-        Context::Machine => machine::BINDINGS,
-        Context::Dataset => dataset::BINDINGS,
+        Context::Experiments => experiments::keys::BINDINGS,
+        Context::Run => run::keys::BINDINGS,
+        Context::Log => run::keys::LOG,
+        Context::Compare => compare::keys::BINDINGS,
+        Context::Machine => machine::keys::BINDINGS,
+        Context::Dataset => dataset::keys::BINDINGS,
         Context::Filter => popups::FILTER,
         Context::Prompt => popups::PROMPT,
         Context::Columns => popups::COLUMNS,
@@ -37,9 +31,9 @@ pub(super) fn of(context: Context) -> &'static [&'static [Binding]] {
 /// The commands that the footer shows first, if its order is not the table's.
 pub fn first_in_foot(context: Context) -> &'static [Command] {
     match context {
-        Context::Experiments => experiments::FIRST_IN_FOOT,
-        Context::Run => run::FIRST_IN_FOOT,
-        Context::Compare => compare::FIRST_IN_FOOT,
+        Context::Experiments => experiments::keys::FIRST_IN_FOOT,
+        Context::Run => run::keys::FIRST_IN_FOOT,
+        Context::Compare => compare::keys::FIRST_IN_FOOT,
         _ => &[],
     }
 }

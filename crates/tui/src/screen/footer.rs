@@ -17,7 +17,7 @@ use crate::keys::{Binding, Context, first_in_foot};
 use crate::message::Activity;
 use crate::model::{Filter, Model, Screen, Typing};
 
-use crate::model::available::refusal;
+use crate::available::refusal;
 use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
 

@@ -283,7 +283,7 @@ impl Story {
                 images_per_second: round(self.speed),
                 train_time: round(self.trained),
                 best,
-                data_wait: None,
+                ..Epoch::default()
             }),
         );
         self.phase(Phase::Saving);

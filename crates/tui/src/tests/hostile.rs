@@ -37,7 +37,7 @@ fn epoch(number: u32, value: f64) -> Event {
         images_per_second: value,
         train_time: value,
         best: number.is_multiple_of(3),
-        data_wait: None,
+        ..Epoch::default()
     })
 }
 

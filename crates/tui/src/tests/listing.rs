@@ -63,16 +63,10 @@ fn many(count: u32) -> Model {
         let val_acc = f64::from(number.wrapping_mul(2_654_435_761) % 10_000) / 10_000.0;
         let epoch = Event::Epoch(Epoch {
             epoch: 1,
-            step: 10,
-            train_loss: 1.0,
-            train_acc: 0.5,
-            val_loss: 1.0,
             val_acc,
-            learning_rate: 0.001,
-            images_per_second: 100.0,
             train_time: 10.0,
             best: true,
-            data_wait: None,
+            ..Epoch::default()
         });
         let info = Ok(serde_json::from_value(info).unwrap());
         changes.push(Change::Added {

@@ -1,8 +1,8 @@
 //! Compares two experiments side by side.
 
+use crate::available::difference_target;
 use crate::effect::Effect;
 use crate::message::Report;
-use crate::model::available::difference_target;
 use crate::model::{CompareView, Model, Popup, Screen, Target};
 use warmstart_report::compare::{Columns, Selection};
 

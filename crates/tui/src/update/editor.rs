@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use warmstart_schema::experiment::parse;
 use warmstart_schema::text;
 
+use crate::available;
 use crate::effect::{Effect, Writing};
 use crate::format;
 use crate::message::Report;
-use crate::model::available;
 use crate::model::{Destination, Editor, Model, Palette, Popup, Source};
 
 /// Reads the current file.

@@ -3,10 +3,10 @@
 use warmstart_runs::run::source_stem;
 use warmstart_schema::state::Status;
 
+use crate::available::launchable;
 use crate::command::TrainingCommand;
 use crate::effect::Effect;
 use crate::format::plural;
-use crate::model::available::launchable;
 use crate::model::{Entry, Extension, InputPrompt, Kind, Model, Popup};
 use warmstart_runs::store::{ExperimentFile, Run};
 

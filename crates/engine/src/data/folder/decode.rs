@@ -112,7 +112,7 @@ pub fn try_out(path: &Path) -> Result<Content> {
     result.unwrap_or_else(|| Err(anyhow!("the decoder panicked")))
 }
 
-/// A decoder that panics has met a picture that it does not understand.
+/// Turns a panic of a decoder into an error about the image.
 fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Option<Result<T>> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
@@ -164,7 +164,7 @@ fn opened(
         _ => bail!("{}", what_it_is(bytes)),
     }
     let mut limits = Limits::no_limits();
-    // For PNG's decoder that is what it may unpack beside the picture: a colour profile may claim gigabytes.
+    // PNG's decoder limits only data besides the image; a colour profile may claim gigabytes.
     limits.max_alloc = Some(if format == Some(ImageFormat::Png) {
         MAX_PROFILE
     } else {
@@ -239,7 +239,7 @@ fn what_it_is(bytes: &[u8]) -> String {
 
 /// Whether a JPEG ends as it should. The decoder would fill the rest with grey and call it good.
 fn is_whole_jpeg(bytes: &[u8]) -> bool {
-    // Of what begins with 0xff, these have no content: fill bytes, the image's start, and what stands within compressed data.
+    // These markers have no content: fill bytes, the image's start, and markers within compressed data.
     let has_content =
         |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 1 | 0xd0..=0xd8 | 0xff);
     let mut rest = bytes;
@@ -254,7 +254,7 @@ fn is_whole_jpeg(bytes: &[u8]) -> bool {
     false
 }
 
-/// RGB with 8 bits a channel; what is transparent shows white.
+/// RGB with 8 bits a channel; transparent areas become white.
 fn opaque(picture: DynamicImage) -> RgbImage {
     if !picture.color().has_alpha() {
         return picture.into_rgb8();
@@ -346,7 +346,7 @@ fn cut((width, height): (u32, u32), framing: Framing, orientation: Orientation) 
     [left, top, across, down]
 }
 
-/// Turns what was resized: a square is turned at little cost.
+/// Rotates after resizing, when the image is small.
 fn turn(orientation: Orientation, side: u32, out: &mut [u8]) -> Result<()> {
     if orientation != Orientation::NoTransforms {
         let square =

@@ -16,7 +16,7 @@ use super::{Decoding, Listing, Unreadable, decode};
 use crate::data::{Batch, Input};
 use crate::failure::UserError;
 
-/// Batches that wait for the model, beside the one that is being made and the one that is being used.
+/// Batches that wait for the model, besides the one in decoding and the one in use.
 const AHEAD: usize = 2;
 const CHANNELS: usize = 3;
 
@@ -124,7 +124,7 @@ impl Iterator for Stream {
     }
 }
 
-/// Makes batches until all are made or nobody takes them any more.
+/// Makes all batches, or stops if the receiver is gone.
 fn feed(
     listing: &Listing,
     decoding: &Decoding,

@@ -11,7 +11,8 @@ const EXPERIMENT: &str = "{ name: x, dataset: { name: emoji98 }, model: { backbo
 fn summary(number: usize) -> Summary {
     let epoch = |epoch: u32, wait: Option<f64>| {
         json!({ "event": "epoch", "epoch": epoch, "step": epoch, "train_loss": "inf", "train_acc": 0.5, "val_loss": 0.1 + number as f64,
-            "val_acc": 0.5, "learning_rate": 0.1, "images_per_second": 7.0, "train_time": 3.5, "best": epoch == 1, "data_wait": wait })
+            "val_acc": 0.5, "learning_rate": 0.1, "images_per_second": 7.0, "train_time": 3.5, "best": epoch == 1, "data_wait": wait,
+            "further": if number.is_multiple_of(4) { json!({ "val_margin": "inf" }) } else { json!({}) } })
     };
     let part = |name: &str| json!({ "name": name, "total": 9, "trainable": 4, "frozen": number % 2, "statistics": 1 });
     let counts = json!({ "blocks": [part("stem"), part("head")], "total": part("all") });

@@ -10,11 +10,11 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::paint;
 use crate::chart::{Axis, Chart, Curve, Series, Unit};
 use crate::format::metric;
 use crate::model::{CompareView, Model};
 use crate::mouse::{HitBox, HitMap};
+use crate::screen::paint;
 use crate::theme::THEME;
 use warmstart_report::compare::{Metric, Row};
 use warmstart_runs::store::Run;

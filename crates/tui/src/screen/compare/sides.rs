@@ -10,8 +10,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::{label, marker, paint, place, table, written};
+use super::view::{label, marker, place, written};
 use crate::model::CompareView;
+use crate::screen::{paint, table};
 use crate::theme::THEME;
 use warmstart_report::compare::{Column, Kind, Row};
 

@@ -8,10 +8,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use warmstart_schema::experiment::Augment;
 use warmstart_schema::look::{Facts, Label, Picture};
 
-use super::draw_picture;
+use super::view::draw_picture;
 use crate::format::count;
 use crate::model::DatasetView;
 use crate::screen::paint;
@@ -119,23 +118,11 @@ fn draw_place(
             format!(
                 "   beside it {word} {}: {}",
                 epochs.join(", "),
-                described(&facts.augment)
+                facts.augment
             )
         }
         (true, Some(file)) => format!("   {file}"),
         (true, None) => String::new(),
     };
     paint::left(buf, rest, &text, THEME.muted);
-}
-
-/// Describes the augmentation.
-pub(super) fn described(augment: &Augment) -> String {
-    let rotation = (augment.rotation > 0.0).then(|| format!("±{}°", augment.rotation));
-    let flip = augment.horizontal_flip.then(|| "flip".to_owned());
-    let zoom = (augment.zoom > 0.0).then(|| format!("zoom ±{:.0} %", augment.zoom * 100.0));
-    [rotation, flip, zoom]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(", ")
 }

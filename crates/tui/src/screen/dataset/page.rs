@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use warmstart_schema::experiment::Labels;
 use warmstart_schema::look::Picture;
 
-use super::draw_picture;
+use super::view::draw_picture;
 use crate::model::DatasetView;
 use crate::screen::paint;
 use crate::theme::THEME;

@@ -16,8 +16,8 @@ use ratatui::widgets::{Block, Clear};
 use unicode_width::UnicodeWidthStr;
 
 use super::input;
+use crate::available::refusal;
 use crate::layout::popup_width;
-use crate::model::available::refusal;
 use crate::model::{Candidate, Model, Palette, Purpose, Target};
 use crate::screen::paint;
 use crate::theme::THEME;

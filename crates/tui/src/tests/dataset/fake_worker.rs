@@ -61,11 +61,7 @@ impl DatasetSource {
             train: part(images[0]),
             validation: part(images[1]),
             test: part(images[2]),
-            augment: Augment {
-                rotation: 15.0,
-                horizontal_flip: true,
-                zoom: 0.1,
-            },
+            augment: Augment::EVERY,
             notes: Vec::new(),
             class_weights: None,
         };

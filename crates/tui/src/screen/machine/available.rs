@@ -6,7 +6,7 @@ use crate::model::Model;
 /// Most runs that a device may take at a time.
 const MOST_SLOTS: u32 = 64;
 
-pub(super) fn refusal(model: &Model, command: QueueCommand) -> Option<String> {
+pub(crate) fn refusal(model: &Model, command: QueueCommand) -> Option<String> {
     let queue = model.runs.queue();
     let place = || {
         let run = model.run().ok_or("nothing is selected")?;

@@ -4,12 +4,12 @@ use tui_input::Input;
 use warmstart_runs::run::RunId;
 use warmstart_schema::annotation;
 
+use crate::available::{expandable, target_ids};
 use crate::columns::columns;
 use crate::command::ListCommand;
 use crate::effect::{AnnotationChange, Effect, Undo};
 use crate::format::plural;
 use crate::message::Report;
-use crate::model::available::{expandable, target_ids};
 use crate::model::{Listing, Model, Popup, PromptKind, Screen};
 use warmstart_runs::store::Change;
 use warmstart_runs::trash;
@@ -18,7 +18,7 @@ use warmstart_runs::trash;
 const REMEMBERED: usize = 20;
 
 /// Runs a command of the list.
-pub(super) fn run_command(model: &mut Model, command: ListCommand) -> Vec<Effect> {
+pub(crate) fn run_command(model: &mut Model, command: ListCommand) -> Vec<Effect> {
     match command {
         ListCommand::Expand => expand(model),
         ListCommand::Flat => flat(model),
@@ -62,14 +62,14 @@ fn flat(model: &mut Model) {
     }
 }
 
-pub(super) fn sort(model: &mut Model) {
+pub(crate) fn sort(model: &mut Model) {
     if let Some(list) = list(model) {
         list.sort_by_next();
     }
 }
 
 /// Sorts by a column of the list, or reverses its order.
-pub(super) fn sort_by(model: &mut Model, column: usize) {
+pub(crate) fn sort_by(model: &mut Model, column: usize) {
     let Some(list) = list(model) else { return };
     let Some(column) = list.columns.get(column).copied() else {
         return;
@@ -78,7 +78,7 @@ pub(super) fn sort_by(model: &mut Model, column: usize) {
     list.sort = Some(column);
 }
 
-pub(super) fn reverse(model: &mut Model) {
+pub(crate) fn reverse(model: &mut Model) {
     if let Some(list) = list(model) {
         list.reversed = !list.reversed;
     }
@@ -139,7 +139,7 @@ fn prompt(model: &mut Model, kind: PromptKind) {
 }
 
 /// Accepts the open filter or prompt; `None` if neither is open.
-pub(super) fn accept(model: &mut Model) -> Option<Vec<Effect>> {
+pub(crate) fn accept(model: &mut Model) -> Option<Vec<Effect>> {
     let chosen = match &model.popup {
         Some(Popup::Columns { chosen }) => Some(*chosen),
         _ => None,
@@ -205,7 +205,7 @@ fn delete(model: &mut Model) {
 }
 
 /// Records a change that undo can restore.
-pub(super) fn apply_done(
+pub(crate) fn apply_done(
     model: &mut Model,
     undo: Option<Undo>,
     changes: Vec<Change>,
@@ -226,7 +226,7 @@ pub(super) fn apply_done(
 }
 
 /// The marked runs, if there are at least two.
-pub(super) fn compared(model: &Model) -> Option<Vec<RunId>> {
+pub(crate) fn compared(model: &Model) -> Option<Vec<RunId>> {
     let marked = target_ids(model);
     (marked.len() > 1).then_some(marked)
 }

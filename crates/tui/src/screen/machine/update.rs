@@ -6,7 +6,7 @@ use crate::command::QueueCommand;
 use crate::effect::{Effect, QueueChange};
 use crate::model::{Model, Popup};
 
-pub(super) fn run_command(model: &mut Model, command: QueueCommand) -> Vec<Effect> {
+pub(crate) fn run_command(model: &mut Model, command: QueueCommand) -> Vec<Effect> {
     let queue = model.runs.queue();
     let run = model
         .run()

@@ -21,7 +21,7 @@ const CLOSEST: f64 = 1e-5;
 const FLATTEST: u8 = 12;
 
 /// Runs a command on the charts of the open run.
-pub(super) fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
+pub(crate) fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
     let Screen::Run(view) = &mut model.open else {
         return Vec::new();
     };
@@ -120,7 +120,7 @@ fn neighbour(alone: Option<ChartKind>, next: bool) -> Option<ChartKind> {
 }
 
 /// Moves the cursor to a position, or to the nearest epoch if it moves by epochs.
-pub(super) fn point_at(model: &mut Model, x: f64) {
+pub(crate) fn point_at(model: &mut Model, x: f64) {
     let Screen::Run(view) = &mut model.open else {
         return;
     };
@@ -139,7 +139,7 @@ pub(super) fn point_at(model: &mut Model, x: f64) {
 }
 
 /// Zooms around a position, which stays in place.
-pub(super) fn zoom_at(model: &mut Model, x: f64, closer: bool) {
+pub(crate) fn zoom_at(model: &mut Model, x: f64, closer: bool) {
     let Screen::Run(view) = &mut model.open else {
         return;
     };

@@ -6,7 +6,7 @@ use crate::command::{Command, ExperimentCommand, Movement, Show, TrainingCommand
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, control, key};
 
-pub(super) const LAUNCH: Binding = bind(
+pub(crate) const LAUNCH: Binding = bind(
     "launch",
     &[key('r')],
     "r",
@@ -16,7 +16,7 @@ pub(super) const LAUNCH: Binding = bind(
 );
 
 /// Keys that act on an existing run.
-pub(super) const OF_A_RUN: &[Binding] = &[
+pub(crate) const OF_A_RUN: &[Binding] = &[
     bind(
         "stop",
         &[key('s')],
@@ -43,7 +43,7 @@ pub(super) const OF_A_RUN: &[Binding] = &[
     ),
 ];
 
-pub(super) const SORT: Binding = bind(
+pub(crate) const SORT: Binding = bind(
     "sort",
     &[key('o')],
     "o",
@@ -51,7 +51,7 @@ pub(super) const SORT: Binding = bind(
     "sort",
     "sort by the next column",
 );
-pub(super) const REVERSE: Binding = bind(
+pub(crate) const REVERSE: Binding = bind(
     "reverse",
     &[key('O')],
     "O",
@@ -59,7 +59,7 @@ pub(super) const REVERSE: Binding = bind(
     "",
     "sort the other way round",
 );
-pub(super) const EXPORT: Binding = bind(
+pub(crate) const EXPORT: Binding = bind(
     "export",
     &[key('E')],
     "E",
@@ -67,7 +67,7 @@ pub(super) const EXPORT: Binding = bind(
     "export",
     "export the comparison: CSV, TSV, Markdown, LaTeX, JSON, HTML, text",
 );
-pub(super) const COMPARE: Binding = bind(
+pub(crate) const COMPARE: Binding = bind(
     "compare",
     &[key('c')],
     "c",
@@ -75,7 +75,7 @@ pub(super) const COMPARE: Binding = bind(
     "compare",
     "compare the runs that are marked, or shown by a filter, or all",
 );
-pub(super) const MACHINE: Binding = bind(
+pub(crate) const MACHINE: Binding = bind(
     "machine",
     &[key('M')],
     "M",
@@ -83,7 +83,7 @@ pub(super) const MACHINE: Binding = bind(
     "machine",
     "the machine: GPUs, processor, memory, disk, what each run uses, and the queue",
 );
-pub(super) const FILTER: Binding = bind(
+pub(crate) const FILTER: Binding = bind(
     "filter",
     &[key('/')],
     "/",
@@ -92,7 +92,7 @@ pub(super) const FILTER: Binding = bind(
     "show only what fits: words, field:value, figure>0.6, -not",
 );
 /// Keys that act on an experiment file.
-pub(super) const OF_A_FILE: &[Binding] = &[
+pub(crate) const OF_A_FILE: &[Binding] = &[
     bind(
         "duplicate",
         &[key('C')],
@@ -118,7 +118,7 @@ pub(super) const OF_A_FILE: &[Binding] = &[
         "its experiment side by side with another; with two marked runs theirs",
     ),
 ];
-pub(super) const DATASET: Binding = bind(
+pub(crate) const DATASET: Binding = bind(
     "dataset",
     &[key('d')],
     "d",
@@ -126,7 +126,7 @@ pub(super) const DATASET: Binding = bind(
     "",
     "look at the pictures that it learns from",
 );
-pub(super) const BACK: Binding = bind(
+pub(crate) const BACK: Binding = bind(
     "back",
     &[code(KeyCode::Esc), key('h'), code(KeyCode::Backspace)],
     "esc h",
@@ -135,7 +135,7 @@ pub(super) const BACK: Binding = bind(
     "back; clears a filter first",
 );
 
-pub(super) const OPEN_RUN: Binding = bind(
+pub(crate) const OPEN_RUN: Binding = bind(
     "open",
     &[code(KeyCode::Enter), key('l')],
     "enter l",
@@ -145,7 +145,7 @@ pub(super) const OPEN_RUN: Binding = bind(
 );
 
 /// Keys that move in a list.
-pub(super) const MOVES: &[Binding] = &[
+pub(crate) const MOVES: &[Binding] = &[
     bind(
         "up",
         &[code(KeyCode::Up), key('k')],
@@ -179,7 +179,7 @@ pub(super) const MOVES: &[Binding] = &[
         "a page down",
     ),
 ];
-pub(super) const FIRST: Binding = bind(
+pub(crate) const FIRST: Binding = bind(
     "first",
     &[code(KeyCode::Home), key('g')],
     "home g",
@@ -187,7 +187,7 @@ pub(super) const FIRST: Binding = bind(
     "",
     "to the first",
 );
-pub(super) const LAST: Binding = bind(
+pub(crate) const LAST: Binding = bind(
     "last",
     &[code(KeyCode::End), key('G')],
     "end G",
@@ -195,7 +195,7 @@ pub(super) const LAST: Binding = bind(
     "",
     "to the last",
 );
-pub(super) const REDRAW: Binding = bind(
+pub(crate) const REDRAW: Binding = bind(
     "redraw",
     &[control('l')],
     "ctrl-l",
@@ -203,7 +203,7 @@ pub(super) const REDRAW: Binding = bind(
     "",
     "redraw the screen",
 );
-pub(super) const SUSPEND: Binding = bind(
+pub(crate) const SUSPEND: Binding = bind(
     "suspend",
     &[control('z')],
     "ctrl-z",
@@ -213,7 +213,7 @@ pub(super) const SUSPEND: Binding = bind(
 );
 
 /// The last keys of every screen.
-pub(super) const ENDS: &[Binding] = &[
+pub(crate) const ENDS: &[Binding] = &[
     bind(
         "palette",
         &[key(':'), control('p')],

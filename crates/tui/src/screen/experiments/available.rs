@@ -6,7 +6,7 @@ use warmstart_runs::trash;
 use crate::command::ListCommand;
 use crate::model::{Kind, Model, Screen, Target};
 
-pub(super) fn refusal(model: &Model, command: ListCommand) -> Option<String> {
+pub(crate) fn refusal(model: &Model, command: ListCommand) -> Option<String> {
     let no_run = || {
         model
             .targets()

@@ -2,16 +2,16 @@
 
 use crossterm::event::KeyCode;
 
-use super::everywhere::{
-    BACK, COMPARE, DATASET, ENDS, EXPORT, FILTER, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE,
-    OF_A_RUN, REVERSE, SORT,
-};
-use super::machine::QUEUE_FROM_AFAR;
 use crate::command::{Command, ListCommand, Show, TrainingCommand};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
+use crate::keys::everywhere::{
+    BACK, COMPARE, DATASET, ENDS, EXPORT, FILTER, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE,
+    OF_A_RUN, REVERSE, SORT,
+};
+use crate::screen::machine::keys::QUEUE_FROM_AFAR;
 
-pub(super) const BINDINGS: &[&[Binding]] = &[
+pub(crate) const BINDINGS: &[&[Binding]] = &[
     &[
         bind(
             "open",
@@ -132,7 +132,7 @@ pub(super) const BINDINGS: &[&[Binding]] = &[
 ];
 
 /// Keys for new users.
-pub(super) const FIRST_IN_FOOT: &[Command] = &[
+pub(crate) const FIRST_IN_FOOT: &[Command] = &[
     Command::Open,
     Command::Training(TrainingCommand::Launch),
     Command::Training(TrainingCommand::LaunchAll),

@@ -8,7 +8,7 @@ use crate::command::DatasetCommand;
 use crate::effect::DatasetSource;
 use crate::model::{DatasetPane, DatasetView, InputPrompt, Model, Opened, Popup, Screen};
 
-pub(super) fn refusal(model: &Model, command: DatasetCommand) -> Option<String> {
+pub(crate) fn refusal(model: &Model, command: DatasetCommand) -> Option<String> {
     let view = view(model)?;
     match command {
         DatasetCommand::View
@@ -21,7 +21,7 @@ pub(super) fn refusal(model: &Model, command: DatasetCommand) -> Option<String> 
     }
 }
 
-pub(super) fn prediction_refusal(model: &Model) -> Option<String> {
+pub(crate) fn prediction_refusal(model: &Model) -> Option<String> {
     let view = view(model);
     view.and_then(not_read)
         .or_else(|| no_model_run(model))
@@ -33,7 +33,7 @@ pub(super) fn prediction_refusal(model: &Model) -> Option<String> {
         })
 }
 
-pub(super) fn completion_refusal(model: &Model) -> Option<String> {
+pub(crate) fn completion_refusal(model: &Model) -> Option<String> {
     (!matches!(model.popup, Some(Popup::Input(InputPrompt::File { .. }))))
         .then(|| "a number cannot be completed".to_owned())
 }

@@ -11,7 +11,7 @@ use warmstart_report::compare::{Baseline, Column, Columns, Format, Selection as 
 const CLIPBOARD: usize = 74_994;
 
 /// Runs a command of the compare screen.
-pub(super) fn change(model: &mut Model, change: ComparisonCommand) -> Vec<Effect> {
+pub(crate) fn change(model: &mut Model, change: ComparisonCommand) -> Vec<Effect> {
     match change {
         ComparisonCommand::Copy => return copy(model),
         ComparisonCommand::CopyCommand => return copy_command(model),
@@ -91,7 +91,7 @@ fn hide(view: &mut CompareView) {
 }
 
 /// Sorts by the next column of figures; after the last one in the order of the experiments.
-pub(super) fn sort(model: &mut Model) {
+pub(crate) fn sort(model: &mut Model) {
     if let Screen::Compare(view) = &mut model.open {
         let columns = view.shown.sortable();
         let next = match &view.options.sort {
@@ -108,7 +108,7 @@ pub(super) fn sort(model: &mut Model) {
 }
 
 /// Sorts by a column of the table, or reverses its order.
-pub(super) fn sort_by(model: &mut Model, column: usize) {
+pub(crate) fn sort_by(model: &mut Model, column: usize) {
     let Screen::Compare(view) = &mut model.open else {
         return;
     };
@@ -125,7 +125,7 @@ pub(super) fn sort_by(model: &mut Model, column: usize) {
 }
 
 /// Moves the cursor to the epoch nearest to a position.
-pub(super) fn point_at(model: &mut Model, x: f64) {
+pub(crate) fn point_at(model: &mut Model, x: f64) {
     let Screen::Compare(view) = &mut model.open else {
         return;
     };
@@ -138,7 +138,7 @@ pub(super) fn point_at(model: &mut Model, x: f64) {
     view.cursor = Some(epoch);
 }
 
-pub(super) fn reverse(model: &mut Model) {
+pub(crate) fn reverse(model: &mut Model) {
     if let Screen::Compare(view) = &mut model.open {
         view.options.reversed = !view.options.reversed;
         view.list.selection = Selection::default();
@@ -146,7 +146,7 @@ pub(super) fn reverse(model: &mut Model) {
 }
 
 /// Moves down the rows: runs, or fields in a transposed table.
-pub(super) fn move_down(view: &mut CompareView, by: isize) {
+pub(crate) fn move_down(view: &mut CompareView, by: isize) {
     if view.options.transposed {
         let last = view.shown.table().columns.len().saturating_sub(1);
         view.scrolled = view.scrolled.saturating_add_signed(by).min(last);
@@ -155,7 +155,7 @@ pub(super) fn move_down(view: &mut CompareView, by: isize) {
     }
 }
 
-pub(super) fn move_right(view: &mut CompareView, by: isize) {
+pub(crate) fn move_right(view: &mut CompareView, by: isize) {
     if view.options.transposed {
         view.list.selection.step(view.shown.ids(), by);
     } else {
@@ -195,7 +195,7 @@ fn move_cursor(model: &mut Model, after: bool) {
 }
 
 /// Exports the open comparison, or all runs from other screens, in the chosen format.
-pub(super) fn export(model: &Model, chosen: usize) -> Vec<Effect> {
+pub(crate) fn export(model: &Model, chosen: usize) -> Vec<Effect> {
     let format = Format::ALL[chosen.min(Format::ALL.len() - 1)];
     vec![Effect::Export {
         text: text(model, format),

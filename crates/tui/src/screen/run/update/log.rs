@@ -8,7 +8,7 @@ use crate::message::Report;
 use crate::model::log;
 use crate::model::{InputPrompt, Model, Pane, Popup, Screen};
 
-pub(super) fn run_command(model: &mut Model, command: LogCommand) -> Vec<Effect> {
+pub(crate) fn run_command(model: &mut Model, command: LogCommand) -> Vec<Effect> {
     match command {
         LogCommand::Find => {
             model.popup = Some(Popup::Input(InputPrompt::Search {
@@ -23,7 +23,7 @@ pub(super) fn run_command(model: &mut Model, command: LogCommand) -> Vec<Effect>
 }
 
 /// Searches upwards from the bottom line, so the newest match comes first.
-pub(super) fn accept(model: &mut Model) {
+pub(crate) fn accept(model: &mut Model) {
     let Some(Popup::Input(InputPrompt::Search { input })) = &model.popup else {
         return;
     };

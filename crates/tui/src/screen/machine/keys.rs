@@ -2,12 +2,12 @@
 
 use crossterm::event::KeyCode;
 
-use super::everywhere::{BACK, ENDS, FIRST, LAST, LAUNCH, MOVES, OF_A_RUN, OPEN_RUN};
 use crate::command::{Command, QueueCommand};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
+use crate::keys::everywhere::{BACK, ENDS, FIRST, LAST, LAUNCH, MOVES, OF_A_RUN, OPEN_RUN};
 
-pub(super) const BINDINGS: &[&[Binding]] = &[
+pub(crate) const BINDINGS: &[&[Binding]] = &[
     &[OPEN_RUN, LAUNCH],
     OF_A_RUN,
     QUEUE,
@@ -73,7 +73,7 @@ const DOWN: Command = Command::Queue(QueueCommand::Down);
 const PAUSE: Command = Command::Queue(QueueCommand::Pause);
 
 /// The same keys on the list of experiments, where the footer has no space for them.
-pub(super) const QUEUE_FROM_AFAR: &[Binding] = &[
+pub(crate) const QUEUE_FROM_AFAR: &[Binding] = &[
     bind(
         "queue-up",
         &[key('K')],

@@ -2,12 +2,12 @@
 
 use crossterm::event::KeyCode;
 
-use super::everywhere::{BACK, ENDS, FIRST, LAST, MOVES};
 use crate::command::{Command, DatasetCommand, Movement};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
+use crate::keys::everywhere::{BACK, ENDS, FIRST, LAST, MOVES};
 
-pub(super) const BINDINGS: &[&[Binding]] = &[&[BACK], MOVES, &[FIRST, LAST], ENDS, PICTURES];
+pub(crate) const BINDINGS: &[&[Binding]] = &[&[BACK], MOVES, &[FIRST, LAST], ENDS, PICTURES];
 
 const PICTURES: &[Binding] = &[
     bind(

@@ -2,14 +2,14 @@
 
 use crossterm::event::KeyCode;
 
-use super::everywhere::{
-    BACK, COMPARE, DATASET, ENDS, EXPORT, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE, OF_A_RUN,
-};
 use crate::command::{ChartCommand, Command, LogCommand, Show, TrainingCommand};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
+use crate::keys::everywhere::{
+    BACK, COMPARE, DATASET, ENDS, EXPORT, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE, OF_A_RUN,
+};
 
-pub(super) const BINDINGS: &[&[Binding]] = &[
+pub(crate) const BINDINGS: &[&[Binding]] = &[
     &[LAUNCH],
     OF_A_RUN,
     &[
@@ -43,7 +43,7 @@ pub(super) const BINDINGS: &[&[Binding]] = &[
 ];
 
 /// The log is a list of lines.
-pub(super) const LOG: &[&[Binding]] = &[&[BACK], SEARCH, MOVES, &[FIRST, LAST], ENDS];
+pub(crate) const LOG: &[&[Binding]] = &[&[BACK], SEARCH, MOVES, &[FIRST, LAST], ENDS];
 
 const SEARCH: &[Binding] = &[
     bind(
@@ -307,7 +307,7 @@ const CHARTS: &[Binding] = &[
     ),
 ];
 
-pub(super) const FIRST_IN_FOOT: &[Command] = &[
+pub(crate) const FIRST_IN_FOOT: &[Command] = &[
     Command::Chart(ChartCommand::Cursor(-1)),
     Command::Chart(ChartCommand::ZoomIn),
     Command::Chart(ChartCommand::Next),

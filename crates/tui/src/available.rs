@@ -1,17 +1,18 @@
 //! Which commands are available, and why not. The footer, the palette and `update` all ask here.
 
-mod dataset;
-mod list;
-mod queue;
 mod training;
 
-use super::{Filter, Model, Popup, Screen};
-use crate::command::{Command, ExperimentCommand, LogCommand, Show};
+use crate::command::{Command, ExperimentCommand, Show};
 use crate::layout::shows_whole_question;
+use crate::model::{Filter, Model, Popup, Screen};
+use crate::screen::dataset::available as dataset;
+use crate::screen::experiments::available as list;
+use crate::screen::machine::available as queue;
+use crate::screen::run::available as run;
 
-pub(crate) use self::dataset::{model_run, source as dataset_source};
-pub(crate) use self::list::{difference_target, expandable, target_ids};
 pub(crate) use self::training::{experiment_file, launchable};
+pub(crate) use crate::screen::dataset::available::{model_run, source as dataset_source};
+pub(crate) use crate::screen::experiments::available::{difference_target, expandable, target_ids};
 
 /// Why a command is not available now; `None` if it is.
 pub(crate) fn refusal(model: &Model, command: Command) -> Option<String> {
@@ -20,7 +21,7 @@ pub(crate) fn refusal(model: &Model, command: Command) -> Option<String> {
         Command::Queue(command) => queue::refusal(model, command),
         Command::List(command) => list::refusal(model, command),
         Command::Dataset(command) => dataset::refusal(model, command),
-        Command::Log(command) => log(model, command),
+        Command::Log(command) => run::log(model, command),
         Command::Experiment(command) => experiment(model, command),
         Command::Open => {
             let nothing = !matches!(model.open, Screen::Dataset(_))
@@ -33,12 +34,7 @@ pub(crate) fn refusal(model: &Model, command: Command) -> Option<String> {
             .runs
             .is_empty()
             .then(|| "there is no run to compare yet; r launches one".to_owned()),
-        Command::Chart(_) => {
-            let none = model
-                .run()
-                .is_none_or(|run| run.state.epochs.is_empty() && run.state.batches.is_empty());
-            none.then(|| "there are no figures yet".to_owned())
-        }
+        Command::Chart(_) => run::chart(model),
         Command::Predict => dataset::prediction_refusal(model),
         Command::Complete => dataset::completion_refusal(model),
         Command::Yes => question(model),
@@ -70,15 +66,6 @@ fn experiment(model: &Model, command: ExperimentCommand) -> Option<String> {
         | ExperimentCommand::OtherText
         | ExperimentCommand::AllFields => None,
     }
-}
-
-fn log(model: &Model, command: LogCommand) -> Option<String> {
-    let Screen::Run(view) = &model.open else {
-        return Some("no log is open".to_owned());
-    };
-    let searches_again = matches!(command, LogCommand::Before | LogCommand::After);
-    (searches_again && view.searched.is_none())
-        .then(|| "nothing is searched for yet; / starts a search".to_owned())
 }
 
 fn question(model: &Model) -> Option<String> {

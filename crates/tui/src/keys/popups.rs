@@ -2,10 +2,10 @@
 
 use crossterm::event::KeyCode;
 
-use super::everywhere::{FIRST, LAST, MOVES, REDRAW, SUSPEND};
 use crate::command::{Command, ComparisonCommand, ExperimentCommand, Movement};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, control, key};
+use crate::keys::everywhere::{FIRST, LAST, MOVES, REDRAW, SUSPEND};
 
 const ACCEPT: Binding = bind(
     "accept",
@@ -46,7 +46,7 @@ const ENDS: &[Binding] = &[
     SUSPEND,
 ];
 
-pub(super) const QUESTION: &[&[Binding]] = &[
+pub(crate) const QUESTION: &[&[Binding]] = &[
     &[
         bind("yes", &[key('y')], "y", Command::Yes, "yes", "yes"),
         bind(
@@ -60,7 +60,7 @@ pub(super) const QUESTION: &[&[Binding]] = &[
     ],
     ENDS,
 ];
-pub(super) const FILTER: &[&[Binding]] = &[
+pub(crate) const FILTER: &[&[Binding]] = &[
     &[
         ACCEPT,
         LEAVE,
@@ -83,8 +83,8 @@ pub(super) const FILTER: &[&[Binding]] = &[
     ],
     ENDS,
 ];
-pub(super) const PROMPT: &[&[Binding]] = &[&[ACCEPT, LEAVE], ENDS];
-pub(super) const INPUT: &[&[Binding]] = &[
+pub(crate) const PROMPT: &[&[Binding]] = &[&[ACCEPT, LEAVE], ENDS];
+pub(crate) const INPUT: &[&[Binding]] = &[
     &[
         ACCEPT,
         LEAVE,
@@ -99,7 +99,7 @@ pub(super) const INPUT: &[&[Binding]] = &[
     ],
     ENDS,
 ];
-pub(super) const COLUMNS: &[&[Binding]] = &[
+pub(crate) const COLUMNS: &[&[Binding]] = &[
     &[
         bind(
             "accept",
@@ -116,7 +116,7 @@ pub(super) const COLUMNS: &[&[Binding]] = &[
     &[LAST],
     ENDS,
 ];
-pub(super) const EXPORT: &[&[Binding]] = &[
+pub(crate) const EXPORT: &[&[Binding]] = &[
     &[
         ACCEPT,
         bind(
@@ -142,7 +142,7 @@ pub(super) const EXPORT: &[&[Binding]] = &[
     &[FIRST, LAST],
     ENDS,
 ];
-pub(super) const PALETTE: &[&[Binding]] = &[
+pub(crate) const PALETTE: &[&[Binding]] = &[
     &[
         bind(
             "accept",
@@ -188,7 +188,7 @@ pub(super) const PALETTE: &[&[Binding]] = &[
     ],
     ENDS,
 ];
-pub(super) const EDITOR: &[&[Binding]] = &[
+pub(crate) const EDITOR: &[&[Binding]] = &[
     &[
         bind(
             "accept",
@@ -218,7 +218,7 @@ pub(super) const EDITOR: &[&[Binding]] = &[
     ],
     ENDS,
 ];
-pub(super) const DIFFERENCE: &[&[Binding]] = &[
+pub(crate) const DIFFERENCE: &[&[Binding]] = &[
     &[
         bind(
             "differing",
@@ -236,7 +236,7 @@ pub(super) const DIFFERENCE: &[&[Binding]] = &[
     ENDS,
 ];
 /// The screen is hidden, so only keys that affect nothing hidden work.
-pub(super) const SMALL: &[&[Binding]] = &[&[
+pub(crate) const SMALL: &[&[Binding]] = &[&[
     bind(
         "quit",
         &[key('q'), control('c')],
@@ -248,4 +248,4 @@ pub(super) const SMALL: &[&[Binding]] = &[&[
     REDRAW,
     SUSPEND,
 ]];
-pub(super) const READING: &[&[Binding]] = &[&[LEAVE, CLOSE], MOVES, &[FIRST, LAST], ENDS];
+pub(crate) const READING: &[&[Binding]] = &[&[LEAVE, CLOSE], MOVES, &[FIRST, LAST], ENDS];

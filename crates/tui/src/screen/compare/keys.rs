@@ -2,14 +2,14 @@
 
 use crossterm::event::KeyCode;
 
-use super::everywhere::{
-    BACK, ENDS, EXPORT, FILTER, LAST, LAUNCH, MACHINE, MOVES, OF_A_RUN, OPEN_RUN, REVERSE, SORT,
-};
 use crate::command::{Command, ComparisonCommand, ListCommand, Movement};
 use crate::keys::binding::Binding;
 use crate::keys::binding::{bind, code, key};
+use crate::keys::everywhere::{
+    BACK, ENDS, EXPORT, FILTER, LAST, LAUNCH, MACHINE, MOVES, OF_A_RUN, OPEN_RUN, REVERSE, SORT,
+};
 
-pub(super) const BINDINGS: &[&[Binding]] = &[
+pub(crate) const BINDINGS: &[&[Binding]] = &[
     &[OPEN_RUN, LAUNCH],
     OF_A_RUN,
     &[SORT, REVERSE, EXPORT],
@@ -162,7 +162,7 @@ const TABLE: &[Binding] = &[
     ),
 ];
 
-pub(super) const FIRST_IN_FOOT: &[Command] = &[
+pub(crate) const FIRST_IN_FOOT: &[Command] = &[
     Command::Open,
     Command::Sort,
     Command::Comparison(ComparisonCommand::Curves),

@@ -4,10 +4,10 @@ use tui_input::Input;
 use warmstart_schema::look::Answer;
 use warmstart_schema::prediction::Predictions;
 
+use crate::available::{dataset_source, model_run};
 use crate::command::{DatasetCommand, Movement};
 use crate::effect::Effect;
 use crate::message::Report;
-use crate::model::available::{dataset_source, model_run};
 use crate::model::{
     DatasetPane, DatasetView, Grid, InputPrompt, Model, Popup, Prediction, Screen, Seen,
 };
@@ -16,7 +16,7 @@ use warmstart_runs::store::Run;
 use warmstart_runs::worker::DatasetResponse;
 use warmstart_runs::worker::Subject;
 
-pub(super) fn open(model: &mut Model) -> Vec<Effect> {
+pub(crate) fn open(model: &mut Model) -> Vec<Effect> {
     let Ok((source, label)) = dataset_source(model) else {
         return Vec::new();
     };
@@ -31,7 +31,7 @@ pub(super) fn open(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Runs a command of the dataset screen.
-pub(super) fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Effect> {
+pub(crate) fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Effect> {
     let Screen::Dataset(view) = &mut model.open else {
         return Vec::new();
     };
@@ -64,7 +64,7 @@ pub(super) fn run_command(model: &mut Model, command: DatasetCommand) -> Vec<Eff
 }
 
 /// Shows the selected image alone.
-pub(super) fn open_picture(model: &mut Model) -> Vec<Effect> {
+pub(crate) fn open_picture(model: &mut Model) -> Vec<Effect> {
     if let Screen::Dataset(view) = &mut model.open {
         view.pane = DatasetPane::One;
     }
@@ -72,7 +72,7 @@ pub(super) fn open_picture(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Sorts the classes by their number of images, or by number again.
-pub(super) fn sort(model: &mut Model) -> Vec<Effect> {
+pub(crate) fn sort(model: &mut Model) -> Vec<Effect> {
     if let Screen::Dataset(view) = &mut model.open {
         view.by_count = !view.by_count;
         view.scrolled = 0;
@@ -80,7 +80,7 @@ pub(super) fn sort(model: &mut Model) -> Vec<Effect> {
     next_question(model)
 }
 
-pub(super) fn move_by(model: &mut Model, movement: Movement) -> Vec<Effect> {
+pub(crate) fn move_by(model: &mut Model, movement: Movement) -> Vec<Effect> {
     if let Screen::Dataset(view) = &mut model.open {
         step(view, movement);
     }
@@ -118,7 +118,7 @@ fn step(view: &mut DatasetView, movement: Movement) {
 }
 
 /// Adapts the page to the terminal's new size.
-pub(super) fn resized(model: &mut Model) -> Vec<Effect> {
+pub(crate) fn resized(model: &mut Model) -> Vec<Effect> {
     let grid = Grid::of(model.size);
     if let Screen::Dataset(view) = &mut model.open {
         view.grid = grid;
@@ -137,7 +137,7 @@ fn next_question(model: &mut Model) -> Vec<Effect> {
 }
 
 /// What a worker said that shows a dataset.
-pub(super) fn on_response(
+pub(crate) fn on_response(
     model: &mut Model,
     ticket: u64,
     response: DatasetResponse,
@@ -172,7 +172,7 @@ pub(super) fn on_response(
 }
 
 /// Asks for the path of an image, or predicts the shown image.
-pub(super) fn predict(model: &mut Model) -> Vec<Effect> {
+pub(crate) fn predict(model: &mut Model) -> Vec<Effect> {
     let Some(run) = model_run(model).map(|run| run.id.clone()) else {
         return Vec::new();
     };
@@ -227,7 +227,7 @@ fn ask(
 }
 
 /// Accepts the typed number or path.
-pub(super) fn accept(model: &mut Model) -> Vec<Effect> {
+pub(crate) fn accept(model: &mut Model) -> Vec<Effect> {
     match model.popup.take() {
         Some(Popup::Input(InputPrompt::Number { input })) => {
             let Screen::Dataset(view) = &mut model.open else {
@@ -267,7 +267,7 @@ pub(super) fn accept(model: &mut Model) -> Vec<Effect> {
 }
 
 /// Requests completions of a path.
-pub(super) fn complete(model: &Model) -> Vec<Effect> {
+pub(crate) fn complete(model: &Model) -> Vec<Effect> {
     match &model.popup {
         Some(Popup::Input(InputPrompt::File { input, .. })) => {
             vec![Effect::CompletePath(input.value().to_owned())]
@@ -277,7 +277,7 @@ pub(super) fn complete(model: &Model) -> Vec<Effect> {
 }
 
 /// Applies completions of a path, unless the user has typed more since.
-pub(super) fn completed(model: &mut Model, typed: &str, longer: String, names: Vec<String>) {
+pub(crate) fn completed(model: &mut Model, typed: &str, longer: String, names: Vec<String>) {
     if let Some(Popup::Input(InputPrompt::File {
         input, candidates, ..
     })) = &mut model.popup
@@ -289,7 +289,7 @@ pub(super) fn completed(model: &mut Model, typed: &str, longer: String, names: V
 }
 
 /// Applies a prediction.
-pub(super) fn predicted(model: &mut Model, ticket: u64, result: Result<Predictions, Failure>) {
+pub(crate) fn predicted(model: &mut Model, ticket: u64, result: Result<Predictions, Failure>) {
     if let Some(Popup::Prediction(prediction)) = &mut model.popup
         && prediction.ticket == ticket
     {

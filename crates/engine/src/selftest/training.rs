@@ -1,0 +1,53 @@
+//! A small training: a new model, Adam, and steps on synthetic images.
+
+use anyhow::Result;
+use tch::{Device, Tensor};
+use warmstart_schema::experiment::{self, Precision};
+
+use crate::model::{Mode, Model, ModelSpec};
+use crate::optimizer::Optimizer;
+use crate::train::autocast;
+use crate::train::evaluate::cross_entropy;
+
+const LEARNING_RATE: f64 = 1e-3;
+
+/// A model and its optimizer.
+pub(super) struct Training {
+    pub model: Model,
+    optimizer: Optimizer,
+    precision: Precision,
+}
+
+impl Training {
+    /// With the initial weights of `seed`.
+    pub(super) fn new(
+        spec: &ModelSpec,
+        seed: u64,
+        device: Device,
+        precision: Precision,
+    ) -> Result<Self> {
+        let model = Model::new(spec, seed, device)?;
+        let adam = experiment::Optimizer::Adam {
+            learning_rate: 0.0,
+            weight_decay: 0.0,
+        };
+        let optimizer = Optimizer::new(&adam, model.trainable())?;
+        Ok(Self {
+            model,
+            optimizer,
+            precision,
+        })
+    }
+
+    /// One step on images `[N, 3, H, W]` of the classes `[N]`. Returns the loss, which is computed when it is read.
+    pub(super) fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        self.optimizer.zero_grad();
+        let loss = {
+            let _autocast = autocast(self.precision, &self.model)?;
+            cross_entropy(&self.model.forward(images, Mode::Train)?, labels)?
+        };
+        loss.f_backward()?;
+        self.optimizer.step(LEARNING_RATE)?;
+        Ok(loss.f_detach()?)
+    }
+}

@@ -1,0 +1,170 @@
+//! The runs of a folder, and the folders in it that are none.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::run::RunId;
+use warmstart_schema::text;
+
+/// The content of a folder of runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// All runs, oldest first.
+    pub ids: Vec<RunId>,
+    /// Folders that are no runs, by name, with the reason.
+    pub passed_over: Vec<(String, NoRun)>,
+}
+
+/// Why a folder is not shown as a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRun {
+    /// It has no `run.json`.
+    NoInfo,
+    /// It is a run, but its name is invalid.
+    Name,
+    /// It is a link to a run that is listed already.
+    Twice,
+    /// It is a dangling link.
+    Dangling,
+}
+
+impl Survey {
+    /// A sentence about the skipped folders; none if there are none.
+    pub fn sentence(&self, root: &Path) -> Option<String> {
+        let group = |why: NoRun, words: &str| {
+            let names: Vec<String> = self
+                .passed_over
+                .iter()
+                .filter(|(_, is)| *is == why)
+                .map(|(name, _)| text::line(name, 60))
+                .collect();
+            (!names.is_empty()).then(|| format!("{} {words}", crate::pictures::listed(&names)))
+        };
+        let groups: Vec<String> = [
+            group(NoRun::NoInfo, "(no run.json)"),
+            group(
+                NoRun::Name,
+                "(a run, but its name has more than a-z, 0-9 and -: rename it to see it)",
+            ),
+            group(NoRun::Twice, "(a link to a run that is listed already)"),
+            group(NoRun::Dangling, "(a link that leads nowhere)"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let (count, root) = (
+            self.passed_over.len(),
+            text::line(&root.display().to_string(), 200),
+        );
+        let are = if count == 1 {
+            "folder is skipped"
+        } else {
+            "folders are skipped"
+        };
+        (count > 0).then(|| format!("{count} {are} of the runs in {root}: {}", groups.join("; ")))
+    }
+}
+
+/// The ids of all runs below `root`, oldest first; none if the folder does not exist.
+pub fn list(root: &Path) -> io::Result<Vec<RunId>> {
+    survey(root, |_| false).map(|survey| survey.ids)
+}
+
+/// All runs below `root`, and the folders beside them that are none. A run is a folder with a `run.json`, or one that is
+/// unreadable. Follows links. Of a `known` run it looks only at the name.
+pub fn survey(root: &Path, known: impl Fn(&RunId) -> bool) -> io::Result<Survey> {
+    let entries = match fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Survey::default()),
+        other => other?,
+    };
+    let (mut survey, mut links) = (Survey::default(), Vec::new());
+    for entry in entries.flatten() {
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") || !(kind.is_dir() || kind.is_symlink()) {
+            continue;
+        }
+        let id: Option<RunId> = name.to_str().and_then(|name| name.parse().ok());
+        if kind.is_symlink() {
+            links.push((entry.path(), id));
+            continue;
+        }
+        match id {
+            Some(id) if known(&id) || has_info(&entry.path()) => survey.ids.push(id),
+            id => survey
+                .passed_over
+                .extend(no_run(&entry.path(), id.is_some())),
+        }
+    }
+    survey.follow(root, links);
+    survey.ids.sort_unstable();
+    survey
+        .passed_over
+        .sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(survey)
+}
+
+impl Survey {
+    /// Adds the runs that links lead to, each once.
+    fn follow(&mut self, root: &Path, mut links: Vec<(PathBuf, Option<RunId>)>) {
+        links.sort_unstable();
+        let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+        let mut seen: Vec<PathBuf> = Vec::new();
+        for (link, id) in links {
+            let name = link
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let Ok(target) = fs::canonicalize(&link) else {
+                self.passed_over.push((name, NoRun::Dangling));
+                continue;
+            };
+            if !target.is_dir() {
+                continue;
+            }
+            let is_here = target.parent() == Some(root.as_path())
+                && target
+                    .file_name()
+                    .and_then(|name| name.to_str()?.parse().ok())
+                    .is_some_and(|id| self.ids.contains(&id));
+            match id {
+                Some(_) if is_here || seen.contains(&target) => {
+                    self.passed_over.push((name, NoRun::Twice));
+                }
+                Some(id) if has_info(&target) => {
+                    seen.push(target);
+                    self.ids.push(id);
+                }
+                id => self.passed_over.extend(no_run(&link, id.is_some())),
+            }
+        }
+    }
+}
+
+/// Why a folder is no run; none if it is empty or has another known purpose.
+fn no_run(folder: &Path, is_name: bool) -> Option<(String, NoRun)> {
+    let name = folder.file_name()?.to_string_lossy().into_owned();
+    Some((
+        name,
+        if !is_name && has_info(folder) {
+            NoRun::Name
+        } else {
+            NoRun::NoInfo
+        },
+    ))
+}
+
+/// Whether a folder has a `run.json`, or may have one because it is unreadable.
+fn has_info(folder: &Path) -> bool {
+    match fs::symlink_metadata(folder.join("run.json")) {
+        Ok(_) => true,
+        Err(error) => !matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        ),
+    }
+}

@@ -1,0 +1,28 @@
+//! The meanings of its keys.
+
+/// Keys of the compare screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ComparisonCommand {
+    /// Shows all columns, or only those that differ.
+    Differing,
+    /// Shows the differing fields of the experiments.
+    Config,
+    /// Uses the selected run as the baseline, or the published figures again.
+    Pin,
+    Transpose,
+    Seeds,
+    /// Selects the figures: best epoch, last epoch, or best of all epochs.
+    Figures,
+    /// Shows all runs, or the newest of each experiment.
+    Which,
+    /// Selects the chart below the table.
+    Curves,
+    EpochBefore,
+    EpochAfter,
+    /// Hides the column that the table is sorted by.
+    Hide,
+    /// Copies the table to the terminal's clipboard.
+    Copy,
+    /// Copies the command that prints the table.
+    CopyCommand,
+}

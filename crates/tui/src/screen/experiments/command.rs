@@ -1,0 +1,19 @@
+//! The meanings of its keys.
+
+/// The list of experiments and its marked runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListCommand {
+    /// Shows or hides an experiment's runs.
+    Expand,
+    /// Switches between all runs and experiments with their newest run.
+    Flat,
+    Archived,
+    Columns,
+    Mark,
+    MarkAll,
+    Tag,
+    Note,
+    Archive,
+    Delete,
+    Undo,
+}

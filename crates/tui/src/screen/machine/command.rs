@@ -1,0 +1,16 @@
+//! The meanings of its keys.
+
+/// Changes the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueCommand {
+    /// Swaps the selected run with the one before it in the queue.
+    Up,
+    Down,
+    /// Removes a run from the queue, after a question.
+    Remove,
+    /// Pauses or resumes the queue.
+    Pause,
+    /// Lets the device take more runs at a time.
+    MoreSlots,
+    FewerSlots,
+}

@@ -1,0 +1,4 @@
+//! What its commands change.
+
+pub(crate) mod charts;
+pub(crate) mod log;
