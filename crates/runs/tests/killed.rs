@@ -80,7 +80,7 @@ fn work(root: &Path) {
         ..info
     })
     .unwrap();
-    checkpoint::remove_unfinished(&Disk, &run).unwrap();
+    checkpoint::recover(&Disk, &run).unwrap();
     let mut log = EventWriter::open(&run.events()).unwrap();
     run.write_labels(&Labels {
         names: vec!["a".into(), "b".into()],

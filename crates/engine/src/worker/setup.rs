@@ -97,8 +97,8 @@ pub(super) fn prepare<'a>(
         interrupt,
         ..
     } = *context;
-    checkpoint::remove_unfinished(&Disk, run).with_context(doing(
-        "removing unfinished saves from",
+    checkpoint::recover(&Disk, run).with_context(doing(
+        "recovering checkpoints in",
         run,
         "ckpt",
     ))?;
