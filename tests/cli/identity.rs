@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use warmstart_runs::checkpoint::{self, Content, Machine, Sums};
+use warmstart_runs::checkpoint::{self, Conditions, Content, Sums};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::storage::Disk;
 use warmstart_schema::policy::Progress;
@@ -270,7 +270,7 @@ fn checkpoint_at_step_10() -> Content {
         "best_step": 10,
         "stopped_early": false,
         "train_time": 1.0,
-        "machine": Machine::default(),
+        "machine": Conditions::default(),
     });
     Content {
         state: serde_json::from_value(state).unwrap(),

@@ -20,7 +20,7 @@ pub fn serve(files: &[&Path], mut answers: impl Write) -> Result<()> {
     for file in files {
         let checked = match experiment::load(file, &[]) {
             Ok(experiment) => check(&experiment, &SearchPaths::from_env()),
-            // Whoever asks has read the file and told its problems.
+            // The caller has read the file and reported its problems.
             Err(problems) => Checked {
                 findings: problems
                     .iter()

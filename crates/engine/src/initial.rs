@@ -70,7 +70,7 @@ pub fn preparation(experiment: &Experiment, places: &SearchPaths) -> Preparation
     Preparation::new(experiment, &stated.unwrap_or_default())
 }
 
-/// Likewise, where it may start from the best checkpoint of another run below `root`, which keeps what it learnt with.
+/// As [`preparation`]. A run that starts from the best checkpoint of another run below `root` keeps that run's preparation.
 pub fn preparation_below(
     experiment: &Experiment,
     root: &Path,
@@ -214,7 +214,7 @@ pub fn load(
     load_after(model, experiment, root, None, places)
 }
 
-/// Likewise, where `init: {from: …}` meant the experiment of this file when the run was launched.
+/// As [`load`]. `init_file` is the experiment's file that `init: {from: …}` named when the run was launched.
 pub fn load_after(
     model: &Model,
     experiment: &Experiment,

@@ -45,8 +45,8 @@ pub struct State {
     pub stopped_early: bool,
     /// Seconds spent training.
     pub train_time: f64,
-    /// The conditions of a bitwise equal continuation.
-    pub machine: Machine,
+    #[serde(rename = "machine")]
+    pub conditions: Conditions,
     /// Why this state may differ from that of an unbroken run, collected over all attempts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_exact: Vec<String>,
@@ -66,13 +66,14 @@ pub struct Skipped {
     pub in_a_row: u32,
 }
 
-/// Sums over the batches of an epoch so far; float64 holds them exactly as the device does.
+/// Sums over the batches of an epoch so far. The device sums in float64, so saving loses nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Sums {
     /// Sum of the loss of every image.
     pub loss: f64,
     /// Number of correctly classified images.
     pub correct: f64,
+    /// Number of images in those batches.
     pub images: u32,
 }
 
@@ -88,12 +89,16 @@ impl Sums {
     }
 }
 
-/// What results depend on besides the experiment.
+/// What a bitwise equal continuation needs: device, threads, libtorch, and the hashes of experiment and pictures.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Machine {
+pub struct Conditions {
+    /// `cpu` or `cuda:0`.
     pub device: String,
+    /// The model of the device.
     pub device_name: String,
+    /// Threads of libtorch.
     pub threads: u32,
+    /// The version of libtorch.
     pub libtorch: String,
     /// SHA-256 of the resolved experiment.
     pub experiment: String,
@@ -102,26 +107,26 @@ pub struct Machine {
     pub pictures: String,
 }
 
-impl Machine {
-    /// Why a continuation under `self` may differ from one under `other`; empty if it cannot. [`crate::change::consequences`]
+impl Conditions {
+    /// Why a continuation under `self` may differ from one under `before`; empty if it cannot. [`crate::change::consequences`]
     /// adds the reasons that follow from a changed experiment.
-    pub fn differences(&self, other: &Self) -> Vec<String> {
+    pub fn differences(&self, before: &Self) -> Vec<String> {
         let mut reasons = Vec::new();
         let mut compare = |what: &str, then: &str, now: &str| {
             if then != now {
                 reasons.push(format!("{what} was {then}, is {now}"));
             }
         };
-        compare("the device", &other.device, &self.device);
-        compare("the device's model", &other.device_name, &self.device_name);
+        compare("the device", &before.device, &self.device);
+        compare("the device's model", &before.device_name, &self.device_name);
         compare(
             "the number of threads",
-            &other.threads.to_string(),
+            &before.threads.to_string(),
             &self.threads.to_string(),
         );
-        compare("libtorch", &other.libtorch, &self.libtorch);
+        compare("libtorch", &before.libtorch, &self.libtorch);
         // If the images could not be listed, they cannot be compared.
-        if other.pictures != self.pictures && !self.pictures.is_empty() {
+        if before.pictures != self.pictures && !self.pictures.is_empty() {
             reasons.push("pictures were added, removed or replaced".to_owned());
         }
         reasons
@@ -358,8 +363,9 @@ fn check_room(storage: &impl Storage, folder: &Path, bytes: u64) -> io::Result<(
     let free = storage.free(folder)?;
     if free < bytes + HEADROOM {
         let message = format!(
-            "{} MB free on the disk, {} MB needed",
+            "{} MiB free on the disk of {}, {} MiB needed. Free space, or lower train.checkpoint.keep",
             free >> 20,
+            folder.display(),
             (bytes + HEADROOM) >> 20
         );
         return Err(io::Error::new(io::ErrorKind::StorageFull, message));
@@ -545,17 +551,16 @@ pub fn put_aside(storage: &impl Storage, run: &RunDir) -> io::Result<Option<Stri
         let _ = storage.remove_file(&run.checkpoints());
         return Ok(None);
     }
-    let free = (1_u32..).map(|number| format!("ckpt.before-{number}"));
-    let name = free
-        .into_iter()
-        .find(|name| !storage.exists(&run.path().join(name)));
+    let mut candidates = (1_u32..).map(|number| format!("ckpt.before-{number}"));
+    let name = candidates.find(|name| !storage.exists(&run.path().join(name)));
     let name = name.ok_or(io::ErrorKind::AlreadyExists)?;
     storage.rename(&run.checkpoints(), &run.path().join(&name))?;
     storage.sync_dir(run.path())?;
     Ok(Some(name))
 }
 
-/// The best checkpoint, as the newest one names it; none for a run that has not saved yet.
+/// The best checkpoint, as the newest one names it; none for a run that has not saved yet. Reads the newest whole: only an
+/// intact one names the best.
 pub fn best(storage: &impl Storage, run: &RunDir) -> Result<Option<Content>, Error> {
     let (newest, _) = newest(storage, run)?;
     match newest.as_ref().and_then(|newest| {
@@ -625,7 +630,7 @@ fn read_step(storage: &impl Storage, folder: &Path, step: u64) -> Result<Content
         .map_err(|error| damaged(format!("{STATE}: {error}")))?;
     if state.step != step || manifest.step != step {
         return Err(damaged(format!(
-            "the folder is of step {step}, {STATE} of {}, {MANIFEST} of {}",
+            "folder, {STATE} and {MANIFEST} name different steps: {step}, {} and {}",
             state.step, manifest.step
         )));
     }

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use simulated::{Fault, Simulated, Watcher};
-use warmstart_runs::checkpoint::{self, Content, Error, Machine, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Conditions, Content, Error, Skipped, State, Sums};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::storage::{Disk, Storage};
 use warmstart_schema::policy::{Plateau, Progress};
@@ -48,9 +48,9 @@ fn content(step: u64, batch: u32, best_step: u64) -> Content {
             best_step: Some(best_step),
             stopped_early: false,
             train_time: 2.5,
-            machine: Machine {
+            conditions: Conditions {
                 threads: 2,
-                ..Machine::default()
+                ..Conditions::default()
             },
             not_exact: Vec::new(),
             skipped: Skipped::default(),

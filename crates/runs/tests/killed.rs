@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Conditions, Content, Skipped, State, Sums};
 use warmstart_runs::event_log::{EventReader, EventWriter};
 use warmstart_runs::run::{self, Labels, Launch, RunDir, RunInfo};
 use warmstart_runs::storage::Disk;
@@ -46,7 +46,7 @@ fn content(step: u64) -> Content {
             best_step: Some(if step < 3 { 1 } else { step }),
             stopped_early: false,
             train_time: 2.5,
-            machine: Machine::default(),
+            conditions: Conditions::default(),
             not_exact: Vec::new(),
             skipped: Skipped::default(),
             preparation: None,

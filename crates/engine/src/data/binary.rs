@@ -51,7 +51,7 @@ impl Pictures {
 /// What a record consists of.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout {
-    /// Whether a coarse label stands before the fine one.
+    /// Whether a coarse label precedes the fine one.
     pub coarse: bool,
     pub classes: u8,
     pub coarse_classes: u8,

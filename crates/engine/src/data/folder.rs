@@ -197,7 +197,7 @@ impl Source for Folder {
     }
 }
 
-/// Pictures that could not be read, each told once.
+/// Pictures that could not be read, each reported once.
 #[derive(Debug, Default)]
 struct Unreadable {
     known: BTreeSet<u32>,

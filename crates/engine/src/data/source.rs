@@ -27,7 +27,7 @@ pub trait Source: fmt::Debug {
     }
 }
 
-/// A picture's labels, as many as it has, and its file, where it has one of its own.
+/// A picture's labels, and its file if each picture is a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Described {
     pub fine: Option<u32>,

@@ -29,7 +29,7 @@ impl Agreement {
         }
     }
 
-    /// Likewise, with an error that is relative to the reference.
+    /// As [`Self::absolute`], with an error relative to the reference.
     pub fn relative(
         &mut self,
         found: f64,

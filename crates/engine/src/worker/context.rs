@@ -7,7 +7,7 @@ use warmstart_runs::run::{RunDir, RunInfo};
 use warmstart_schema::state::RunState;
 
 use crate::interrupt::Interrupt;
-use crate::report::PROGRESS_EVERY;
+use crate::reporter::PROGRESS_EVERY;
 
 /// Options of a worker, beside what the run's folder says.
 #[derive(Debug, Clone, Copy, Default)]
