@@ -218,7 +218,7 @@ pub(super) fn table<const N: usize>(columns: &[Column; N], rows: Vec<[String; N]
     written(columns, &rows, "widen the terminal")
 }
 
-/// Likewise of the columns that were asked for, or of all.
+/// As [`table`], with the columns that the user asked for, or all.
 pub(super) fn chosen(
     columns: &[Column],
     rows: &[Vec<String>],

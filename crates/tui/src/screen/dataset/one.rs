@@ -35,7 +35,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Fac
     let share = if epochs.is_empty() {
         pictures
     } else {
-        first_share(pictures)
+        left_half(pictures)
     };
     let drawn = draw_picture(buf, share, picture);
     let mut rest = pictures;
@@ -60,11 +60,11 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Fac
         );
         seen.push(epoch);
     }
-    draw_place(buf, place, view, facts, picture, &seen);
+    draw_position(buf, place, view, facts, picture, &seen);
 }
 
-/// The area of an image that leaves at least as much space beside it.
-fn first_share(area: Rect) -> Rect {
+/// The left half of an area, less the gap.
+fn left_half(area: Rect) -> Rect {
     Rect {
         width: area.width.saturating_sub(GAP) / 2,
         ..area
@@ -94,7 +94,7 @@ fn draw_labels(buf: &mut Buffer, area: Rect, picture: &Picture) {
     paint::left_line(buf, area, &Line::from(spans));
 }
 
-fn draw_place(
+fn draw_position(
     buf: &mut Buffer,
     area: Rect,
     view: &DatasetView,
@@ -119,7 +119,7 @@ fn draw_place(
             format!(
                 "   beside it {word} {}: {}",
                 epochs.join(", "),
-                described(&facts.augment)
+                augmentation_text(&facts.augment)
             )
         }
         (true, Some(file)) => format!("   {file}"),
@@ -128,8 +128,8 @@ fn draw_place(
     paint::left(buf, rest, &text, THEME.muted);
 }
 
-/// Describes the augmentation.
-pub(super) fn described(augment: &Augment) -> String {
+/// The augmentation in a few words: `±15°, flip`.
+fn augmentation_text(augment: &Augment) -> String {
     let rotation = (augment.rotation > 0.0).then(|| format!("±{}°", augment.rotation));
     let flip = augment.horizontal_flip.then(|| "flip".to_owned());
     let zoom = (augment.zoom > 0.0).then(|| format!("zoom ±{:.0} %", augment.zoom * 100.0));
