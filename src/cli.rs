@@ -178,7 +178,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, drawing: home::Drawing) -> an
         Some(Verb::Prefetch(arguments)) => prefetch::prefetch(context, &arguments),
         Some(Verb::VerifyResume(arguments)) => verify_resume::verify_resume(context, &arguments),
         Some(Verb::Selftest(arguments)) => selftest::selftest(context, &arguments),
-        Some(Verb::Config(arguments)) => config::config(context, &arguments),
+        Some(Verb::Config(arguments)) => config::run(context, &arguments),
         Some(Verb::Doctor) => doctor::doctor(context),
         Some(Verb::Completions(arguments)) => completions::completions(&arguments),
         Some(Verb::Docs(arguments)) => docs::docs(&arguments, &Cli::command()),

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
 struct Answer<'a> {
     file: String,
     ok: bool,
-    problems: Vec<Told<'a>>,
+    problems: Vec<ProblemAnswer<'a>>,
     /// Findings that do not prevent a launch.
     notes: Vec<&'a Finding>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ struct Answer<'a> {
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct ProblemAnswer<'a> {
     line: Option<usize>,
     column: Option<usize>,
     field: &'a str,
@@ -46,7 +46,7 @@ struct Told<'a> {
     help: Option<&'a str>,
 }
 
-impl<'a> From<&'a Problem> for Told<'a> {
+impl<'a> From<&'a Problem> for ProblemAnswer<'a> {
     fn from(problem: &'a Problem) -> Self {
         let (line, column) = problem.at.unzip();
         Self {
@@ -180,13 +180,13 @@ fn lacks(experiment: &Experiment, paths: &SearchPaths, findings: &mut Vec<Findin
         let is_data = lack.text.starts_with("data:");
         let field = if is_data { "dataset" } else { "model.weights" };
         let is_own = is_data && experiment.dataset.folder().is_some();
-        let is_told = findings.iter().any(|one| match one.severity {
+        let is_reported = findings.iter().any(|one| match one.severity {
             Severity::Error => one.field.starts_with(field),
             _ => lack.is_fetched && !is_data && one.field == field,
         });
-        if lack.is_fetched && !is_told {
+        if lack.is_fetched && !is_reported {
             findings.push(Finding::note(field, format!("not here yet: {}", lack.text)));
-        } else if !is_told {
+        } else if !is_reported {
             let field = if is_own { "dataset.path" } else { field };
             findings.push(Finding::error(
                 field,
@@ -270,7 +270,7 @@ fn answer(judged: &Judged) -> Answer<'_> {
     Answer {
         file: shown(&judged.file.path),
         ok: judged.problems.is_empty() && judged.is_whole,
-        problems: judged.problems.iter().map(Told::from).collect(),
+        problems: judged.problems.iter().map(ProblemAnswer::from).collect(),
         notes: judged.notes().collect(),
         pictures: judged.checked.pictures.as_ref(),
     }

@@ -1,16 +1,15 @@
 //! `warmstart compare`
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
-use warmstart_runs::storage::{self, Disk, replace};
 
-use super::{Context, Exit, output, shown};
 use warmstart_report::compare::{Format, ShownArguments, Table, render, table};
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::store::experiments;
+
+use super::output::Overwrite;
+use super::{Context, Exit, output, shown};
 
 /// Print the study's table: one row per run, the published row below its experiment
 ///
@@ -44,10 +43,10 @@ pub(super) fn compare(context: &Context, arguments: &Arguments) -> anyhow::Resul
     match &arguments.output {
         None => output::answer(&render(&table, format, output::width()))?,
         Some(path) => {
-            write(
+            output::write_file(
                 path,
                 render(&table, format, None).as_bytes(),
-                arguments.overwrite,
+                Overwrite::of_flag(arguments.overwrite),
             )?;
             output::note(
                 context,
@@ -84,26 +83,5 @@ fn format(context: &Context, arguments: &Arguments) -> Result<Format, Failure> {
             Err(Failure::new(Kind::Input, what)
                 .help(format!("name it {}, or add --format", Format::endings())))
         }
-    }
-}
-
-/// Writes a new file, or replaces one as a whole where that was asked for.
-pub(super) fn write(path: &Path, content: &[u8], overwrite: bool) -> anyhow::Result<()> {
-    let cannot = || format!("{} cannot be written", shown(path));
-    if overwrite {
-        // The folder is synced by its name, which must not be empty.
-        let path = std::path::absolute(path).with_context(cannot)?;
-        return replace(&Disk, &path, content).with_context(cannot);
-    }
-    match storage::create(path, content) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let help = "name another file, or add --overwrite to replace it";
-            Err(
-                Failure::new(Kind::Input, format!("{} is there already", shown(path)))
-                    .help(help)
-                    .into(),
-            )
-        }
-        written => written.with_context(cannot),
     }
 }

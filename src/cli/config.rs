@@ -1,16 +1,16 @@
 //! `warmstart config`
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use warmstart_runs::storage::{self, Disk, replace};
-
-use super::output::Problems;
-use super::{Context, Exit, output, shown};
+use serde_json::json;
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_tui::config::{self, Loaded};
+
+use super::output::{Overwrite, Problems};
+use super::{Context, Exit, output, shown};
 
 /// Show the dashboard's settings and where they come from
 #[derive(Debug, Args)]
@@ -23,17 +23,19 @@ pub(super) struct Arguments {
 enum Action {
     /// Check the file
     Check,
-    /// Write a file with every default, and its schema for editors; an existing file stays
+    /// Write the schema for editors, and a file with every default
+    ///
+    /// Fails if the file exists; the schema is written anyway.
     Init,
     /// Print the JSON Schema of the file
     Schema,
 }
 
-pub(super) fn config(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     match arguments.action {
         None => show(context),
         Some(Action::Check) => check(context),
-        Some(Action::Init) => init(),
+        Some(Action::Init) => init(context),
         Some(Action::Schema) => {
             output::answer_json(&config::json_schema())?;
             Ok(Exit::Done)
@@ -41,55 +43,52 @@ pub(super) fn config(context: &Context, arguments: &Arguments) -> anyhow::Result
     }
 }
 
-fn place(loaded: &Loaded) -> anyhow::Result<&Path> {
-    let failure = || {
-        Failure::new(
-            Kind::NotFound,
-            "there is no home folder to keep settings in".to_owned(),
-        )
-    };
-    Ok(loaded
-        .path
-        .as_deref()
-        .ok_or_else(|| failure().help("set HOME or XDG_CONFIG_HOME"))?)
+fn config_path() -> Result<PathBuf, Failure> {
+    config::config_file().ok_or_else(|| {
+        let what = "there is no home folder to keep settings in".to_owned();
+        Failure::new(Kind::NotFound, what).help("set HOME or XDG_CONFIG_HOME")
+    })
 }
 
-/// The path and all settings in effect.
+/// Prints the path and the settings in use.
 fn show(context: &Context) -> anyhow::Result<Exit> {
+    let path = config_path()?;
     let loaded = config::load();
-    let path = place(&loaded)?;
     if context.json {
-        let answer =
-            serde_json::json!({ "path": path, "exists": loaded.is_there, "config": loaded.config });
+        let answer = json!({ "path": path, "exists": loaded.is_there, "config": loaded.config });
         output::answer_json(&answer)?;
     } else {
         let state = match (loaded.is_there, loaded.problems.is_empty()) {
             (false, _) => "not there; `warmstart config init` writes it",
             (true, true) => "read",
-            (true, false) => "has mistakes, which are left out below",
+            (true, false) => "has mistakes; the settings below leave them out",
         };
         let yaml = serde_yaml::to_string(&loaded.config)
             .context("the settings cannot be written as YAML")?;
-        output::answer(&format!("# {}: {state}\n{yaml}", shown(path)))?;
+        output::answer(&format!("# {}: {state}\n{yaml}", shown(&path)))?;
     }
-    result(loaded)
+    exit_or_problems(loaded)
 }
 
 fn check(context: &Context) -> anyhow::Result<Exit> {
+    let path = config_path()?;
     let loaded = config::load();
-    let path = place(&loaded)?;
-    if loaded.problems.is_empty() && !context.json {
+    if context.json {
+        let problems = loaded.problems.len();
+        let answer = json!({ "path": path, "exists": loaded.is_there, "problems": problems });
+        output::answer_json(&answer)?;
+    } else if loaded.problems.is_empty() {
         let state = if loaded.is_there {
             "ok"
         } else {
-            "not there, so every default holds"
+            "not there, so the defaults apply"
         };
-        output::answer(&format!("{}: {state}\n", shown(path)))?;
+        output::answer(&format!("{}: {state}\n", shown(&path)))?;
     }
-    result(loaded)
+    exit_or_problems(loaded)
 }
 
-fn result(loaded: Loaded) -> anyhow::Result<Exit> {
+fn exit_or_problems(loaded: Loaded) -> anyhow::Result<Exit> {
     if loaded.problems.is_empty() {
         Ok(Exit::Done)
     } else {
@@ -97,35 +96,22 @@ fn result(loaded: Loaded) -> anyhow::Result<Exit> {
     }
 }
 
-fn init() -> anyhow::Result<Exit> {
-    let loaded = config::load();
-    let path = place(&loaded)?;
+fn init(context: &Context) -> anyhow::Result<Exit> {
+    let path = config_path()?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", shown(folder)))?;
-    let schema = serde_json::to_string_pretty(&config::json_schema())?;
-    write(path, &config::sample(), false)?;
-    write(
-        &folder.join("config.schema.json"),
-        &format!("{schema}\n"),
-        true,
-    )?;
-    output::answer(&format!("wrote {}\n", shown(path)))?;
-    Ok(Exit::Done)
-}
-
-fn write(path: &Path, text: &str, replaces: bool) -> anyhow::Result<()> {
-    let text = text.as_bytes();
-    match if replaces {
-        replace(&Disk, path, text)
+    fs::create_dir_all(folder).with_context(|| {
+        let folder = shown(folder);
+        format!("{folder} cannot be created: correct its permissions, or set XDG_CONFIG_HOME")
+    })?;
+    let schema = folder.join("config.schema.json");
+    let text = serde_json::to_string_pretty(&config::json_schema())? + "\n";
+    output::write_file(&schema, text.as_bytes(), Overwrite::Yes)?;
+    let help = "`warmstart config check` says whether it is right";
+    output::write_file(&path, config::sample().as_bytes(), Overwrite::No { help })?;
+    if context.json {
+        output::answer_json(&json!({ "path": path, "schema": schema }))?;
     } else {
-        storage::create(path, text)
-    } {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let what = format!("{} is there already", shown(path));
-            Err(Failure::new(Kind::Input, what)
-                .help("`warmstart config check` says whether it is right")
-                .into())
-        }
-        written => written.with_context(|| format!("{} cannot be written", shown(path))),
+        output::answer(&format!("wrote {}\n", shown(&path)))?;
     }
+    Ok(Exit::Done)
 }

@@ -2,19 +2,21 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
+use warmstart_report::fit::{self, Column};
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::launcher::Login;
 use warmstart_runs::queue::Queue;
+use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::event::Attempt;
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::text;
 
-use super::{Color, Context, Exit};
-use warmstart_report::fit::{self, Column};
-use warmstart_runs::failure::{Failure, Kind};
-use warmstart_runs::launcher::Login;
+use super::{Color, Context, Exit, shown};
 
 /// The reader of stdout is gone.
 #[derive(Debug)]
@@ -57,6 +59,47 @@ pub(super) fn answer(text: &str) -> anyhow::Result<()> {
 /// Writes an answer as JSON.
 pub(super) fn answer_json(value: &impl Serialize) -> anyhow::Result<()> {
     answer(&(serde_json::to_string_pretty(value)? + "\n"))
+}
+
+/// What to do about a file that exists.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Overwrite {
+    /// Replace it as a whole.
+    Yes,
+    /// Fail with this advice.
+    No { help: &'static str },
+}
+
+impl Overwrite {
+    /// As `--overwrite` says.
+    pub(super) fn of_flag(overwrite: bool) -> Self {
+        if overwrite {
+            Self::Yes
+        } else {
+            let help = "name another file, or add --overwrite to replace it";
+            Self::No { help }
+        }
+    }
+}
+
+/// Writes a whole file.
+pub(super) fn write_file(path: &Path, bytes: &[u8], overwrite: Overwrite) -> anyhow::Result<()> {
+    let cannot = || format!("{} cannot be written", shown(path));
+    let help = match overwrite {
+        Overwrite::Yes => {
+            // Its folder is synced too, and needs a name for that.
+            let path = std::path::absolute(path).with_context(cannot)?;
+            return storage::replace(&Disk, &path, bytes).with_context(cannot);
+        }
+        Overwrite::No { help } => help,
+    };
+    match storage::create(path, bytes) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let what = format!("{} is there already", shown(path));
+            Err(Failure::new(Kind::Input, what).help(help).into())
+        }
+        written => written.with_context(cannot),
+    }
 }
 
 /// Prints a message on stderr, unless `--quiet` is set.
@@ -175,7 +218,7 @@ pub(super) fn table<const N: usize>(columns: &[Column; N], rows: Vec<[String; N]
     written(columns, &rows, "widen the terminal")
 }
 
-/// The same with the chosen columns, or with all.
+/// As [`table`], with the columns that the user asked for, or all.
 pub(super) fn chosen(
     columns: &[Column],
     rows: &[Vec<String>],

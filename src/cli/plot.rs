@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{Context, Exit, compare, output, shown};
 use warmstart_report::plot::{ChartKind, Drawn, Plot, Smoothing, XAxis, png};
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::names;
 use warmstart_runs::store::Run;
+
+use super::output::Overwrite;
+use super::{Context, Exit, output, shown};
 
 /// Draw charts of runs into an SVG or PNG file
 ///
@@ -125,7 +127,7 @@ pub(super) fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<E
                 Format::Svg => svg.into_bytes(),
                 Format::Png => png(&svg)?,
             };
-            compare::write(path, &content, arguments.overwrite)?;
+            output::write_file(path, &content, Overwrite::of_flag(arguments.overwrite))?;
             output::note(context, &format!("charts written to {}", shown(path)));
         }
     }

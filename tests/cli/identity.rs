@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use warmstart_runs::checkpoint::{self, Conditions, Content, Sums};
+use warmstart_runs::run::RunDir;
+use warmstart_runs::storage::Disk;
+use warmstart_schema::policy::Progress;
 
 use crate::place::{Place, Said, said, said_by};
 
@@ -253,6 +257,38 @@ fn a_run_whose_checkpoints_are_gone_starts_over_only_where_that_is_asked_for() {
             .unwrap()
             .contains("\"start_over\"")
     );
+}
+
+/// A checkpoint at step 10, without tensors.
+fn checkpoint_at_step_10() -> Content {
+    let state = serde_json::json!({
+        "step": 10,
+        "epoch": 1,
+        "batch": 0,
+        "sums": Sums::default(),
+        "progress": Progress::default(),
+        "best_step": 10,
+        "stopped_early": false,
+        "train_time": 1.0,
+        "machine": Conditions::default(),
+    });
+    Content {
+        state: serde_json::from_value(state).unwrap(),
+        model: Vec::new(),
+        optimizer: Vec::new(),
+    }
+}
+
+#[test]
+fn resume_takes_the_only_checkpoint_from_aside() {
+    let place = Place::new();
+    let run = RunDir::new(place.stopped());
+    checkpoint::save(&Disk, &run, &checkpoint_at_step_10(), 1).unwrap();
+    let aside = run.checkpoints().join(".step-00000010.old");
+    fs::rename(run.checkpoint(10), &aside).unwrap();
+    let resumed = place.with(&["resume", "a", "--quiet"]);
+    assert_eq!(resumed.code, 0, "{}", resumed.err);
+    assert!(run.checkpoint(10).exists() && !aside.exists());
 }
 
 #[test]

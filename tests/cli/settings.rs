@@ -48,6 +48,39 @@ fn settings_are_written_once_shown_and_checked() {
 }
 
 #[test]
+fn config_commands_answer_in_json() {
+    let place = Place::new();
+    let path = place.folder.path().join("config/warmstart/config.yaml");
+    let check = |place: &Place| place.say(&["config", "check", "--json"]);
+    let answer = |exists: bool, problems: u32| serde_json::json!({ "path": path, "exists": exists, "problems": problems });
+    assert_eq!(check(&place).json(), answer(false, 0));
+    let schema = path.with_file_name("config.schema.json");
+    assert_eq!(
+        place.say(&["config", "init", "--json"]).json(),
+        serde_json::json!({ "path": path, "schema": schema })
+    );
+    assert_eq!(check(&place).json(), answer(true, 0));
+    fs::write(&path, "bell: true\nthem: dark\n").unwrap();
+    let checked = check(&place);
+    assert_eq!((checked.code, checked.json()), (2, answer(true, 1)));
+}
+
+#[test]
+fn init_refreshes_the_schema_beside_an_existing_file() {
+    let place = Place::new();
+    let path = place.folder.path().join("config/warmstart/config.yaml");
+    place.write("config/warmstart/config.yaml", "bell: true\n");
+    let schema = path.with_file_name("config.schema.json");
+    fs::write(&schema, "of an earlier version").unwrap();
+    assert_eq!(place.say(&["config", "init"]).code, 2);
+    assert_eq!(
+        fs::read_to_string(&schema).unwrap(),
+        place.say(&["config", "schema"]).out
+    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), "bell: true\n");
+}
+
+#[test]
 fn mistakes_are_reported_with_their_place_and_an_exit_code() {
     let place = Place::new();
     place.write("config/warmstart/config.yaml", "bell: true\nthem: dark\n");

@@ -9,7 +9,7 @@ use warmstart_schema::experiment::Augment;
 use warmstart_schema::seed::SplitMix64;
 
 struct Operation {
-    /// Names the random stream. Each operation has its own, `augment.<name>`, so that a new one changes no draw of the others.
+    /// The name of the random stream, `augment.<name>`. Each operation has another, so that a new one does not change the others.
     stream: &'static str,
     /// Changes images that are the rows of a batch from a given one on.
     apply: fn(&Tensor, &Augment, SplitMix64, usize) -> Result<Tensor>,

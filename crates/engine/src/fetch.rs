@@ -133,7 +133,7 @@ impl Fetcher<'_> {
     /// Fetches a published dataset and unpacks it below `downloads`.
     pub fn published(&mut self, published: &Published) -> Result<PathBuf> {
         let help = format!(
-            "`warmstart prefetch` goes on where this broke off; set WARMSTART_MIRROR to another place that has {archive}, or put \
+            "`warmstart prefetch` continues where this stopped; set WARMSTART_MIRROR to another place that has {archive}, or put \
              {archive} into {}",
             self.places.downloads.display(),
             archive = published.archive,

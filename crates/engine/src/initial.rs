@@ -71,7 +71,7 @@ pub fn preparation(experiment: &Experiment, places: &SearchPaths) -> Preparation
     Preparation::new(experiment, &stated.unwrap_or_default())
 }
 
-/// Likewise, where it may start from the best checkpoint of another run below `root`, which keeps what it learnt with.
+/// As [`preparation`]. A run that starts from the best checkpoint of another run below `root` keeps that run's preparation.
 pub fn preparation_below(
     experiment: &Experiment,
     root: &Path,
@@ -215,7 +215,7 @@ pub fn load(
     load_after(model, experiment, root, None, places)
 }
 
-/// The same, if `init: {from: …}` named the experiment of this file at launch.
+/// As [`load`]. `init_file` is the experiment's file that `init: {from: …}` named when the run was launched.
 pub fn load_after(
     model: &Model,
     experiment: &Experiment,

@@ -47,7 +47,7 @@ impl Interrupt {
             Arc::new(AtomicBool::new(true)),
         )?;
         flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
-        // A limit on the size of files then fails the write, and the worker can report it.
+        // A limit on the size of files then is an error of the write, which is reported.
         flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         Ok(this)
     }

@@ -50,9 +50,10 @@ impl Pass {
 }
 
 /// Weight and bias.
-type Dense = (Tensor, Tensor);
+pub(crate) type Dense = (Tensor, Tensor);
 
-fn dense(tensors: &Tensors, prefix: &str) -> Result<Dense> {
+/// The tensors `prefix.weight` and `prefix.bias`.
+pub(crate) fn dense(tensors: &Tensors, prefix: &str) -> Result<Dense> {
     Ok((
         named(tensors, &format!("{prefix}.weight"))?,
         named(tensors, &format!("{prefix}.bias"))?,

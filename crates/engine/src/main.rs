@@ -12,7 +12,7 @@ use warmstart_engine::device::DeviceRequest;
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::predict::Subject;
 use warmstart_engine::worker::{self, Options};
-use warmstart_engine::{check, doctor, export, look, predict, prefetch, report::log, selftest};
+use warmstart_engine::{check, doctor, export, look, predict, prefetch, selftest, worker_log};
 
 const USAGE: &str =
     "usage: warmstart-worker train RUN_FOLDER [--stop-after STEP] | export RUN_FOLDER [FILE] | prefetch NAME... |
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
         ) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                log::line(&format!("failed: {error:#}"));
+                worker_log::line(&format!("failed: {error:#}"));
                 ExitCode::FAILURE
             }
         },
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
             match check::serve(&files, std::io::stdout().lock()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
-                    log::line(&format!("failed: {error:#}"));
+                    worker_log::line(&format!("failed: {error:#}"));
                     ExitCode::FAILURE
                 }
             }
@@ -97,7 +97,7 @@ fn main() -> ExitCode {
 }
 
 fn misused() -> ExitCode {
-    log::line(USAGE);
+    worker_log::line(USAGE);
     ExitCode::from(2)
 }
 
@@ -112,7 +112,7 @@ fn selftest(device: &OsStr, only: &[OsString]) -> ExitCode {
     match selftest::serve(request, &only, std::io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log::line(&format!("failed: {error:#}"));
+            worker_log::line(&format!("failed: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -124,7 +124,7 @@ fn train(folder: &Path, options: Options) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            log::line(&format!("failed: {error:#}"));
+            worker_log::line(&format!("failed: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -144,7 +144,7 @@ fn print(answer: &impl Serialize) -> ExitCode {
     match serde_json::to_string(answer) {
         Ok(answer) => say(&answer),
         Err(error) => {
-            log::line(&format!(
+            worker_log::line(&format!(
                 "failed: the answer cannot be written as JSON: {error}"
             ));
             ExitCode::FAILURE

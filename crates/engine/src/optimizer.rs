@@ -52,7 +52,7 @@ impl Optimizer {
         Self::with_rule(|params| rule(settings, params), params)
     }
 
-    /// Likewise with a rule that is made for the parameters.
+    /// As [`Self::new`], with a rule that `rule` makes for the parameters.
     pub fn with_rule<'a>(
         rule: impl FnOnce(&[Tensor]) -> Result<Box<dyn Rule>>,
         params: impl IntoIterator<Item = (&'a str, &'a Tensor)>,

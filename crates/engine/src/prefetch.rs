@@ -16,7 +16,7 @@ use warmstart_schema::prefetch::{Fetched, Refused, Report};
 use crate::failure::UserError;
 use crate::fetch::{Fetcher, Progress, Sources, Stopped};
 use crate::interrupt::{Flow, Interrupt};
-use crate::report::Reporter;
+use crate::reporter::Reporter;
 use crate::{data, initial, weights};
 
 /// The least time between two progress events.
@@ -121,7 +121,7 @@ pub fn run(names: &[&str]) -> ExitCode {
     let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
         Err(error) => {
-            crate::report::log::line(&format!("signals cannot be received: {error}"));
+            crate::worker_log::line(&format!("signals cannot be received: {error}"));
             return ExitCode::FAILURE;
         }
     };

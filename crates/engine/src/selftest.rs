@@ -133,7 +133,7 @@ impl<W: Write> Session<'_, W> {
         self.rates()?;
         self.check("memory", "peak", || device::peak(device))?;
         self.check("out of memory", "", || device::out_of_memory(device))?;
-        // Last, because a GPU refuses a process after an error in a kernel.
+        // Last: after an error, a GPU does nothing more for the process.
         self.check("GPU error", "", || device::gpu_error(device))
     }
 

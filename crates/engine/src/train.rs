@@ -235,7 +235,7 @@ impl Trainer<'_> {
             precision,
             interrupt,
             |sums, done| {
-                if reporter.is_due() {
+                if reporter.is_progress_due() {
                     reporter.progress(&evaluation_progress(
                         Phase::Validating,
                         epoch,
@@ -360,7 +360,7 @@ impl Trainer<'_> {
             precision,
             interrupt,
             |sums, done| {
-                if reporter.is_due() {
+                if reporter.is_progress_due() {
                     reporter.progress(&evaluation_progress(
                         Phase::Testing,
                         epoch,

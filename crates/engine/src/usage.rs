@@ -116,7 +116,7 @@ fn known(nvml: &Nvml, index: u32) -> Option<Known> {
     numbered(index, visible.as_deref(), order == "PCI_BUS_ID", &devices)
 }
 
-/// Likewise for these devices, each with its name and UUID in NVML's order. CUDA counts what `CUDA_VISIBLE_DEVICES` lists, up to the
+/// NVML's number of a CUDA device among `devices`: name and UUID of each, in NVML's order. CUDA counts what `CUDA_VISIBLE_DEVICES` lists, up to the
 /// first entry that it does not understand. Numbers there are NVML's where CUDA counts by bus, or where all GPUs are alike; otherwise
 /// CUDA puts the fastest first, which NVML cannot tell.
 fn numbered(

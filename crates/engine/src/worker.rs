@@ -21,7 +21,7 @@ pub use self::context::Options;
 use self::context::doing;
 use crate::heartbeat::Heartbeat;
 use crate::interrupt::Interrupt;
-use crate::report::log;
+use crate::worker_log;
 
 /// Dashboards look at the lock by taking it for a moment; an owner holds it for longer than this.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
         .state()
         .with_context(doing("reading", &run, "events.jsonl"))?;
     if matches!(before.outcome, Some(Outcome::Finished { .. })) && !before.awaits_change {
-        log::line("this run is finished; there is nothing to resume");
+        worker_log::line("this run is finished; there is nothing to resume");
         return Ok(true);
     }
     let info = RunInfo {
@@ -76,10 +76,12 @@ fn start_next(run: &RunDir, info: &RunInfo) {
         return;
     };
     let Ok(programs) = Programs::find() else {
-        log::line("the queue cannot continue: the worker's program is no longer where it was");
+        worker_log::line(
+            "the queue cannot continue: the worker's program is no longer where it was",
+        );
         return;
     };
     for failure in Queue::new(root).start_next(&programs, &info.id) {
-        log::line(&failure);
+        worker_log::line(&failure);
     }
 }

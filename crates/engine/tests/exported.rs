@@ -29,7 +29,7 @@ use warmstart_engine::initial::model_spec;
 use warmstart_engine::model::{Mode, Model};
 use warmstart_engine::selftest::formula;
 use warmstart_engine::weights::{self, LoadPolicy};
-use warmstart_runs::checkpoint::{Content, Machine, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{Conditions, Content, Skipped, State, Sums};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::architecture::{HeadSpec, TensorSpec};
@@ -85,7 +85,7 @@ fn best(case: &Value, hidden: &Value) -> (Model, Best) {
         best_step: Some(10),
         stopped_early: false,
         train_time: 1.0,
-        machine: Machine::default(),
+        conditions: Conditions::default(),
         plateau: Plateau::default(),
         not_exact: Vec::new(),
         skipped: Skipped::default(),

@@ -24,11 +24,11 @@ use warmstart_engine::initial;
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::model::Model;
 use warmstart_engine::optimizer::Optimizer;
-use warmstart_engine::report::Reporter;
+use warmstart_engine::reporter::Reporter;
 use warmstart_engine::train::{Examples, Setup, train};
 use warmstart_engine::usage::Usage;
 use warmstart_engine::weights::{self, LoadPolicy};
-use warmstart_runs::checkpoint::{self, Machine, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Conditions, Skipped, State, Sums};
 use warmstart_runs::launcher::{self, MONITOR, WorkerState};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::search_paths::SearchPaths;
@@ -525,7 +525,7 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         best_step: None,
         stopped_early: false,
         train_time: 0.0,
-        machine: Machine::default(),
+        conditions: Conditions::default(),
         not_exact: Vec::new(),
         skipped: Skipped::default(),
         preparation: None,

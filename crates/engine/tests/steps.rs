@@ -14,12 +14,12 @@ use warmstart_engine::data::{Batch, Batches, Input, Part, Source, balanced_weigh
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::model::{Model, ModelSpec};
 use warmstart_engine::optimizer::Optimizer;
-use warmstart_engine::report::Reporter;
+use warmstart_engine::reporter::Reporter;
 use warmstart_engine::selftest::formula;
 use warmstart_engine::train::{Ended, Examples, Setup, train};
 use warmstart_engine::usage::Usage;
 use warmstart_engine::weights::{self, LoadPolicy};
-use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Conditions, Content, Skipped, State, Sums};
 use warmstart_runs::event_log::EventReader;
 use warmstart_runs::run::{Launch, RunDir};
 use warmstart_runs::storage::Disk;
@@ -112,7 +112,7 @@ fn fresh() -> State {
         not_exact: Vec::new(),
         stopped_early: false,
         train_time: 0.0,
-        machine: Machine::default(),
+        conditions: Conditions::default(),
         skipped: Skipped::default(),
         preparation: None,
     }

@@ -31,7 +31,7 @@ pub use self::config::{
 pub use self::figures::Figures;
 pub use self::format::Format;
 pub use self::gain::Gain;
-pub use self::options::{At, Baseline, Columns, Options, Selection};
+pub use self::options::{Baseline, Columns, FiguresOf, Options, Selection};
 pub use self::table::{Cell, Kind, Row, Table, table};
 pub use self::value::{Value, thousands};
 pub use warmstart_schema::metric::Metric;

@@ -12,7 +12,7 @@ mod times;
 use warmstart_runs::store::Run;
 
 pub use self::axis::{Axis, Unit};
-pub use self::curve::{Curve, Mean};
+pub use self::curve::{Curve, Extremes, Mean};
 pub use self::drawn::{ChartKind, Drawn, Smoothing, XAxis, begins, end_of};
 use self::lines::lines;
 pub use self::lines::{Curves, Key, Line, Role, gpu_readings};
@@ -153,25 +153,19 @@ impl Plot {
     }
 
     fn x(&self, series: &[SvgSeries]) -> Axis {
-        let reaches = series.iter().filter_map(|series| series.curve.reach());
-        let (low, high) = reaches.fold((f64::INFINITY, 0.0_f64), |(low, high), reach| {
-            (low.min(reach.0), high.max(reach.1))
+        let ranges = series.iter().filter_map(|series| series.curve.x_range());
+        let (low, high) = ranges.fold((f64::INFINITY, 0.0_f64), |(low, high), range| {
+            (low.min(range.0), high.max(range.1))
         });
         let whole = if high > low { (low, high) } else { (0.0, 1.0) };
         let (low, high) = self.window.unwrap_or(whole);
-        let low = if self.log_x && low <= 0.0 {
-            high / 1000.0
-        } else {
-            low
-        };
-        let axis = Axis::linear(low, high).in_unit(self.along.unit());
-        if self.log_x { axis.logarithmic() } else { axis }
+        self.along.axis((low, high), self.log_x)
     }
 
     fn y(&self, quantity: ChartKind, series: &[SvgSeries], x: Axis) -> Axis {
         let ranges = series
             .iter()
-            .filter_map(|series| series.curve.heights(x.low, x.high));
+            .filter_map(|series| series.curve.y_range_on(x.low, x.high));
         let ends: Vec<f64> = ranges.flat_map(|(low, high)| [low, high]).collect();
         let axis = if self.log_y {
             Axis::around_log(ends)

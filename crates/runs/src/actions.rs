@@ -190,18 +190,29 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
 /// Refuses to resume a run whose checkpoints are gone: it starts over only if the user asks for that.
 fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
     let id = &run.id;
-    let steps = checkpoint::steps(&Disk, dir).map_err(|error| {
-        Failure::new(
-            Kind::Disk,
-            format!(
-                "cannot read the checkpoints of run {id}: {error}: {}",
-                dir.checkpoints().display()
-            ),
-        )
-        .help("correct their permissions, or repair the disk; the run is unchanged")
-    })?;
-    if !steps.is_empty() {
+    let unreadable = |error: io::Error| {
+        let what = format!(
+            "cannot read the checkpoints of run {id}: {error}: {}",
+            dir.checkpoints().display()
+        );
+        Failure::new(Kind::Disk, what)
+            .help("correct their permissions, or repair the disk; the run is unchanged")
+    };
+    if !checkpoint::steps(&Disk, dir)
+        .map_err(unreadable)?
+        .is_empty()
+    {
         return Ok(());
+    }
+    // An interrupted save may have left the only checkpoint aside.
+    if let Some(_lock) = dir.lock().map_err(unreadable)? {
+        checkpoint::recover(&Disk, dir)?;
+        if !checkpoint::steps(&Disk, dir)
+            .map_err(unreadable)?
+            .is_empty()
+        {
+            return Ok(());
+        }
     }
     let named = match dir.names(&Disk) {
         Ok(names) => names.last.map(|step| ("names.json knows", step)),

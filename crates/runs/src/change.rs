@@ -70,6 +70,7 @@ pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Cha
     if fields.is_empty() {
         return Ok(fields);
     }
+    checkpoint::recover(&Disk, run)?;
     let state = checkpoint::newest(&Disk, run)?
         .0
         .map(|content| content.state);

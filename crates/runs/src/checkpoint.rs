@@ -1,17 +1,18 @@
 //! Checkpoints. Each is a new folder: written aside, synced, hashed, renamed, read back. Reading takes the newest intact one.
 //! This module sees bytes only; the engine knows the tensors in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use warmstart_schema::policy::{Plateau, Progress};
+use warmstart_schema::preparation::Preparation;
 
 use crate::run::{Names, RunDir};
 use crate::storage::{Durable, Storage};
-use warmstart_schema::policy::{Plateau, Progress};
-use warmstart_schema::preparation::Preparation;
 
 /// Version of the checkpoint's files; a reader refuses any other.
 const FORMAT: u32 = 1;
@@ -21,8 +22,6 @@ pub const MODEL: &str = "model.safetensors";
 /// The optimizer's tensors.
 pub const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
-/// The error of a disk that does not return what was written.
-const EIO: i32 = 5;
 /// Disk space that must stay free after a save.
 pub const HEADROOM: u64 = 64 << 20;
 
@@ -46,8 +45,8 @@ pub struct State {
     pub stopped_early: bool,
     /// Seconds spent training.
     pub train_time: f64,
-    /// The conditions of a bitwise equal continuation.
-    pub machine: Machine,
+    #[serde(rename = "machine")]
+    pub conditions: Conditions,
     /// Why this state may differ from that of an unbroken run, collected over all attempts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_exact: Vec<String>,
@@ -67,7 +66,7 @@ pub struct Skipped {
     pub in_a_row: u32,
 }
 
-/// Sums over the batches of an epoch so far; float64 holds them exactly as the device does.
+/// Sums over the batches of an epoch so far. The device sums in float64, so saving loses nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sums {
     /// Sum of the loss of every image.
@@ -75,6 +74,7 @@ pub struct Sums {
     /// The sum of every metric of the engine, by its name.
     #[serde(flatten)]
     pub metrics: BTreeMap<String, f64>,
+    /// Number of images in those batches.
     pub images: u32,
 }
 
@@ -115,12 +115,16 @@ impl Sums {
     }
 }
 
-/// What results depend on besides the experiment.
+/// What a bitwise equal continuation needs: device, threads, libtorch, and the hashes of experiment and pictures.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Machine {
+pub struct Conditions {
+    /// `cpu` or `cuda:0`.
     pub device: String,
+    /// The model of the device.
     pub device_name: String,
+    /// Threads of libtorch.
     pub threads: u32,
+    /// The version of libtorch.
     pub libtorch: String,
     /// SHA-256 of the resolved experiment.
     pub experiment: String,
@@ -129,26 +133,26 @@ pub struct Machine {
     pub pictures: String,
 }
 
-impl Machine {
-    /// Why a continuation under `self` may differ from one under `other`; empty if it cannot. [`crate::change::consequences`]
+impl Conditions {
+    /// Why a continuation under `self` may differ from one under `before`; empty if it cannot. [`crate::change::consequences`]
     /// adds the reasons that follow from a changed experiment.
-    pub fn differences(&self, other: &Self) -> Vec<String> {
+    pub fn differences(&self, before: &Self) -> Vec<String> {
         let mut reasons = Vec::new();
         let mut compare = |what: &str, then: &str, now: &str| {
             if then != now {
                 reasons.push(format!("{what} was {then}, is {now}"));
             }
         };
-        compare("the device", &other.device, &self.device);
-        compare("the device's model", &other.device_name, &self.device_name);
+        compare("the device", &before.device, &self.device);
+        compare("the device's model", &before.device_name, &self.device_name);
         compare(
             "the number of threads",
-            &other.threads.to_string(),
+            &before.threads.to_string(),
             &self.threads.to_string(),
         );
-        compare("libtorch", &other.libtorch, &self.libtorch);
+        compare("libtorch", &before.libtorch, &self.libtorch);
         // If the images could not be listed, they cannot be compared.
-        if other.pictures != self.pictures && !self.pictures.is_empty() {
+        if before.pictures != self.pictures && !self.pictures.is_empty() {
             reasons.push("pictures were added, removed or replaced".to_owned());
         }
         reasons
@@ -215,7 +219,7 @@ pub enum Error {
 }
 
 /// Writes a checkpoint, reads it back, makes it `last` (and `best`), and then removes older ones except the `keep` newest and the
-/// best of each. Returns its bytes. On an error no unfinished part remains, and the older ones do.
+/// best of each. Returns its bytes. On an error the older ones remain, and the one of this step, if there was one.
 pub fn save(
     storage: &impl Storage,
     run: &RunDir,
@@ -223,10 +227,9 @@ pub fn save(
     keep: usize,
 ) -> Result<u64, Error> {
     let step = content.state.step;
-    let target = run.checkpoint(step);
     let failed = |source| Error::Io {
         doing: "saving",
-        path: target.clone(),
+        path: run.checkpoint(step),
         source,
     };
     let folder = run.checkpoints();
@@ -238,35 +241,8 @@ pub fn save(
     let files = files(content).map_err(failed)?;
     let bytes = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
     check_room(storage, &folder, bytes).map_err(failed)?;
-    let aside = folder.join(format!(".step-{step:08}.new"));
-    // A resumed run repeats steps: an existing checkpoint here is damaged, or was saved before the epoch's end.
-    let replaces = storage.exists(&target);
-    let written = write_folder(storage, &aside, &files);
-    let committed = written.map_err(failed).and_then(|()| {
-        if replaces {
-            storage.exchange(&aside, &target)
-        } else {
-            storage.rename(&aside, &target)
-        }
-        .map_err(failed)?;
-        let is_there = storage
-            .sync_dir(&folder)
-            .map_err(failed)
-            .and_then(|()| read(storage, &target).map(drop));
-        is_there.inspect_err(|_| {
-            // Under its final name there is an acknowledged checkpoint, or none.
-            let _ = if replaces {
-                storage.exchange(&aside, &target)
-            } else {
-                storage.remove_dir(&target)
-            };
-        })
-    });
-    if storage.exists(&aside) {
-        // Ignore errors: an earlier error is the one to report, or this is what the exchange replaced.
-        let _ = storage.remove_dir(&aside);
-    }
-    committed?;
+    recover_step(storage, run, step)?;
+    commit_folder(storage, run, step, &files)?;
     let names = Names {
         last: Some(step),
         best: content.state.best_step,
@@ -275,6 +251,100 @@ pub fn save(
     // Ignore errors: the next save tries again to remove it.
     let _ = remove_old(storage, run, names, keep);
     Ok(bytes)
+}
+
+/// A folder of `run` that holds a checkpoint under another name: `new` until it is in place, `old` while another replaces it.
+fn aside(run: &RunDir, step: u64, suffix: &str) -> PathBuf {
+    run.checkpoints().join(format!(".step-{step:08}.{suffix}"))
+}
+
+/// Writes the folder of a checkpoint and reads it back. A resumed run repeats steps, so it may replace a checkpoint: one that is
+/// damaged, or that was saved before the epoch's end. On an error that one is back in its place, or aside for [`recover`].
+fn commit_folder(
+    storage: &impl Storage,
+    run: &RunDir,
+    step: u64,
+    files: &[(&str, Vec<u8>)],
+) -> Result<(), Error> {
+    let (new, target, old) = (
+        aside(run, step, "new"),
+        run.checkpoint(step),
+        aside(run, step, "old"),
+    );
+    let failed = |source| Error::Io {
+        doing: "saving",
+        path: target.clone(),
+        source,
+    };
+    let placed = write_folder(storage, &new, files)
+        .and_then(|()| put_in_place(storage, &new, &target, &old));
+    let replaced = placed.map_err(|error| {
+        if !storage.exists(&old) {
+            // Report the first error.
+            let _ = storage.remove_dir(&new);
+        }
+        failed(error)
+    })?;
+    let verified = storage
+        .sync_dir(&run.checkpoints())
+        .map_err(failed)
+        .and_then(|()| read(storage, &target).map(drop));
+    // Ignore errors of a removal: `recover` repeats it.
+    match (&verified, replaced) {
+        (Ok(()), None) => {}
+        (Ok(()), Some(replaced)) => {
+            let _ = storage.remove_dir(&replaced);
+        }
+        (Err(_), None) => {
+            let _ = storage.remove_dir(&target);
+        }
+        (Err(_), Some(replaced)) => {
+            if put_back(storage, &replaced, &target, &new).is_ok() {
+                let _ = storage.remove_dir(&new);
+            }
+        }
+    }
+    verified
+}
+
+/// Renames `new` to `target`. Returns the path of the folder that this replaced: `new`, or `old` on a file system that cannot
+/// swap folders. On an error `target` is unchanged, or `old` exists.
+fn put_in_place(
+    storage: &impl Storage,
+    new: &Path,
+    target: &Path,
+    old: &Path,
+) -> io::Result<Option<PathBuf>> {
+    if !storage.exists(target) {
+        return storage.rename(new, target).map(|()| None);
+    }
+    match storage.exchange(new, target) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+        exchanged => return exchanged.map(|()| Some(new.to_path_buf())),
+    }
+    storage.rename(target, old)?;
+    // `old` must be durable before the other takes its name.
+    sync_parent(storage, old)
+        .and_then(|()| storage.rename(new, target))
+        .inspect_err(|_| {
+            let _ = storage.rename(old, target);
+        })?;
+    Ok(Some(old.to_path_buf()))
+}
+
+/// Undoes [`put_in_place`], which returned `replaced`. Afterwards `new` is the folder that was in place.
+fn put_back(storage: &impl Storage, replaced: &Path, target: &Path, new: &Path) -> io::Result<()> {
+    if replaced == new {
+        storage.exchange(new, target)?;
+    } else {
+        storage.rename(target, new)?;
+        storage.rename(replaced, target)?;
+    }
+    sync_parent(storage, target)
+}
+
+fn sync_parent(storage: &impl Storage, path: &Path) -> io::Result<()> {
+    storage.sync_dir(path.parent().unwrap_or(Path::new("/")))
 }
 
 fn files(content: &Content) -> io::Result<Vec<(&'static str, Vec<u8>)>> {
@@ -306,9 +376,6 @@ fn write_folder(
     folder: &Path,
     files: &[(&str, Vec<u8>)],
 ) -> io::Result<()> {
-    if storage.exists(folder) {
-        storage.remove_dir(folder)?;
-    }
     storage.create_dir(folder)?;
     for (name, bytes) in files {
         let mut file = storage.create(&folder.join(name))?;
@@ -322,8 +389,9 @@ fn check_room(storage: &impl Storage, folder: &Path, bytes: u64) -> io::Result<(
     let free = storage.free(folder)?;
     if free < bytes + HEADROOM {
         let message = format!(
-            "{} MB free on the disk, {} MB needed",
+            "{} MiB free on the disk of {}, {} MiB needed. Free space, or lower train.checkpoint.keep",
             free >> 20,
+            folder.display(),
             (bytes + HEADROOM) >> 20
         );
         return Err(io::Error::new(io::ErrorKind::StorageFull, message));
@@ -346,12 +414,90 @@ fn remove_old(storage: &impl Storage, run: &RunDir, names: Names, keep: usize) -
         .try_for_each(|step| storage.remove_dir(&run.checkpoint(*step)))
 }
 
-/// Removes the remains of an interrupted save. The caller must hold the run's lock.
-pub fn remove_unfinished(storage: &impl Storage, run: &RunDir) -> io::Result<()> {
-    let folder = run.checkpoints();
-    let names = storage.names(&folder)?;
-    let mut asides = names.iter().filter(|name| name.starts_with(".step-"));
-    asides.try_for_each(|name| storage.remove_dir(&folder.join(name)))
+/// Ends interrupted saves. If a checkpoint is missing or damaged and an intact copy of it lies aside, the copy becomes the
+/// checkpoint. Removes all other copies. The caller must hold the run's lock.
+pub fn recover(storage: &impl Storage, run: &RunDir) -> Result<(), Error> {
+    let names = storage.names(&run.checkpoints()).map_err(unlisted(run))?;
+    let steps: BTreeSet<u64> = names
+        .iter()
+        .filter_map(|name| name.strip_prefix(".step-")?.split('.').next()?.parse().ok())
+        .collect();
+    steps
+        .into_iter()
+        .try_for_each(|step| recover_step(storage, run, step))
+}
+
+fn recover_step(storage: &impl Storage, run: &RunDir, step: u64) -> Result<(), Error> {
+    // `old` was a checkpoint, `new` perhaps never.
+    let mut copies = ["old", "new"]
+        .map(|suffix| aside(run, step, suffix))
+        .to_vec();
+    copies.retain(|copy| storage.exists(copy));
+    if copies.is_empty() {
+        return Ok(());
+    }
+    let target = run.checkpoint(step);
+    let failed = |source| Error::Io {
+        doing: "recovering",
+        path: target.clone(),
+        source,
+    };
+    if !is_intact(storage, &target, step)? {
+        for copy in &copies {
+            if is_intact(storage, copy, step)? {
+                promote(storage, copy, &target).map_err(failed)?;
+                break;
+            }
+        }
+    }
+    // The checkpoint must be durable under its name before its copies go.
+    storage.sync_dir(&run.checkpoints()).map_err(failed)?;
+    copies.retain(|copy| storage.exists(copy));
+    copies
+        .iter()
+        .try_for_each(|copy| storage.remove_dir(copy))
+        .map_err(failed)
+}
+
+/// Whether `folder` holds a whole checkpoint of that step. It is an error if that cannot be found out.
+fn is_intact(storage: &impl Storage, folder: &Path, step: u64) -> Result<bool, Error> {
+    match read_step(storage, folder, step) {
+        Ok(_) => Ok(true),
+        Err(Error::Damaged { .. }) => Ok(false),
+        Err(Error::Io { source, .. })
+            if source.kind() == io::ErrorKind::NotFound || is_bad_sector(&source) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Renames an intact copy to `target`, which is missing or damaged.
+fn promote(storage: &impl Storage, copy: &Path, target: &Path) -> io::Result<()> {
+    // The process that wrote the files may have died before it synced them.
+    for name in storage.names(copy)? {
+        storage.sync_file(&copy.join(name))?;
+    }
+    storage.sync_dir(copy)?;
+    if storage.exists(target) {
+        storage.remove_dir(target)?;
+    }
+    storage.rename(copy, target)
+}
+
+/// Whether the disk does not return what was written.
+fn is_bad_sector(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::IO.raw_os_error())
+}
+
+fn unlisted(run: &RunDir) -> impl Fn(io::Error) -> Error {
+    let path = run.checkpoints();
+    move |source| Error::Io {
+        doing: "listing",
+        path: path.clone(),
+        source,
+    }
 }
 
 /// Steps of all checkpoints, ascending.
@@ -371,19 +517,18 @@ pub fn newest(
     storage: &impl Storage,
     run: &RunDir,
 ) -> Result<(Option<Content>, Vec<String>), Error> {
-    let unlisted = |source| Error::Io {
-        doing: "listing",
-        path: run.checkpoints(),
-        source,
-    };
     let mut reasons = Vec::new();
-    for step in steps(storage, run).map_err(unlisted)?.into_iter().rev() {
+    for step in steps(storage, run)
+        .map_err(unlisted(run))?
+        .into_iter()
+        .rev()
+    {
         match read(storage, &run.checkpoint(step)) {
             Ok(content) => return Ok((Some(content), reasons)),
             Err(error @ (Error::Damaged { .. } | Error::Format { .. })) => {
                 reasons.push(error.to_string());
             }
-            Err(Error::Io { source, .. }) if source.raw_os_error() == Some(EIO) => {
+            Err(Error::Io { source, .. }) if is_bad_sector(&source) => {
                 reasons.push(format!("cannot read checkpoint {step}: {source}"));
             }
             Err(error) => return Err(error),
@@ -432,17 +577,16 @@ pub fn put_aside(storage: &impl Storage, run: &RunDir) -> io::Result<Option<Stri
         let _ = storage.remove_file(&run.checkpoints());
         return Ok(None);
     }
-    let free = (1_u32..).map(|number| format!("ckpt.before-{number}"));
-    let name = free
-        .into_iter()
-        .find(|name| !storage.exists(&run.path().join(name)));
+    let mut candidates = (1_u32..).map(|number| format!("ckpt.before-{number}"));
+    let name = candidates.find(|name| !storage.exists(&run.path().join(name)));
     let name = name.ok_or(io::ErrorKind::AlreadyExists)?;
     storage.rename(&run.checkpoints(), &run.path().join(&name))?;
     storage.sync_dir(run.path())?;
     Ok(Some(name))
 }
 
-/// The best checkpoint, as the newest one names it; none for a run that has not saved yet.
+/// The best checkpoint, as the newest one names it; none for a run that has not saved yet. Reads the newest whole: only an
+/// intact one names the best.
 pub fn best(storage: &impl Storage, run: &RunDir) -> Result<Option<Content>, Error> {
     let (newest, _) = newest(storage, run)?;
     match newest.as_ref().and_then(|newest| {
@@ -458,6 +602,19 @@ pub fn best(storage: &impl Storage, run: &RunDir) -> Result<Option<Content>, Err
 
 /// Reads a checkpoint and checks every byte of it against its manifest.
 pub fn read(storage: &impl Storage, folder: &Path) -> Result<Content, Error> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let step = name
+        .strip_prefix("step-")
+        .and_then(|step| step.parse().ok());
+    let step = step.ok_or_else(|| Error::Damaged {
+        path: folder.to_path_buf(),
+        what: "its folder is not named step-N".to_owned(),
+    })?;
+    read_step(storage, folder, step)
+}
+
+/// As [`read`]: the checkpoint of a step, in a folder of any name.
+fn read_step(storage: &impl Storage, folder: &Path, step: u64) -> Result<Content, Error> {
     let damaged = |what: String| Error::Damaged {
         path: folder.to_path_buf(),
         what,
@@ -497,12 +654,11 @@ pub fn read(storage: &impl Storage, folder: &Path) -> Result<Content, Error> {
     };
     let state: State = serde_json::from_slice(&file(STATE)?)
         .map_err(|error| damaged(format!("{STATE}: {error}")))?;
-    if state.step != manifest.step
-        || folder.file_name() != Some(format!("step-{:08}", state.step).as_ref())
-    {
-        return Err(damaged(
-            "folder, state and manifest are not of one step".to_owned(),
-        ));
+    if state.step != step || manifest.step != step {
+        return Err(damaged(format!(
+            "folder, {STATE} and {MANIFEST} name different steps: {step}, {} and {}",
+            state.step, manifest.step
+        )));
     }
     Ok(Content {
         state,

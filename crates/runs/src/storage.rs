@@ -18,9 +18,11 @@ pub trait Storage {
     fn create(&self, path: &Path) -> io::Result<Self::File>;
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes a file's content durable. Any process may have written it.
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
     /// Renames `from` to `to`, which it replaces, in one step.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Swaps two folders in one step.
+    /// Swaps two folders in one step. Network file systems cannot: the error is [`io::ErrorKind::Unsupported`].
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()>;
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes a folder and its content.
@@ -68,21 +70,19 @@ impl Storage for Disk {
         File::open(path)?.sync_all()
     }
 
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
 
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
-        match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
-            Ok(()) => Ok(()),
-            // Network file systems cannot swap. The replaced folder is then gone for a moment, but the checkpoint before it is
-            // not.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                fs::remove_dir_all(other)?;
-                fs::rename(one, other)
-            }
-            Err(error) => Err(error.into()),
-        }
+        renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).map_err(|error| match error {
+            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => io::ErrorKind::Unsupported.into(),
+            error => error.into(),
+        })
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use simulated::{Fault, Simulated, Watcher};
-use warmstart_runs::checkpoint::{self, Content, Error, Machine, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Conditions, Content, Error, Skipped, State, Sums};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::storage::{Disk, Storage};
 use warmstart_schema::policy::{Plateau, Progress};
@@ -48,9 +48,9 @@ fn content(step: u64, batch: u32, best_step: u64) -> Content {
             best_step: Some(best_step),
             stopped_early: false,
             train_time: 2.5,
-            machine: Machine {
+            conditions: Conditions {
                 threads: 2,
-                ..Machine::default()
+                ..Conditions::default()
             },
             not_exact: Vec::new(),
             skipped: Skipped::default(),
@@ -121,46 +121,113 @@ fn wrong(disk: &Simulated, saves: &[Content], acknowledged: usize) -> Option<Str
         .map(|error| error.to_string())
 }
 
-/// Runs the story, and checks what a power loss before each change would leave. Returns the number of checks, and the first
-/// failure.
-fn power_losses(disk: Simulated) -> (usize, Option<String>) {
-    let saves = Rc::new(story());
-    let (images, acknowledged) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
-    let first_wrong = Rc::new(RefCell::new(None));
-    let mut disk = disk;
+/// What is wrong with a disk after the next attempt recovered it.
+fn wrong_after_recovery(
+    disk: &Simulated,
+    saves: &[Content],
+    acknowledged: usize,
+) -> Option<String> {
+    let run = RunDir::new(RUN);
+    if let Err(error) = checkpoint::recover(disk, &run) {
+        return Some(error.to_string());
+    }
+    let names = disk.names(&run.checkpoints()).unwrap();
+    if names.iter().any(|name| name.starts_with('.')) {
+        return Some(format!("recovery left {names:?}"));
+    }
+    wrong(disk, saves, acknowledged)
+}
+
+/// As [`wrong_after_recovery`], also if the recovery is interrupted by a power loss before any of its changes, and repeated.
+fn wrong_after_interrupted_recovery(
+    disk: &mut Simulated,
+    saves: &[Content],
+    acknowledged: usize,
+) -> Option<String> {
+    let interrupted = Rc::new(RefCell::new(None));
     disk.watcher = Some(Watcher({
-        let (saves, images, acknowledged, first_wrong) = (
-            Rc::clone(&saves),
-            Rc::clone(&images),
-            Rc::clone(&acknowledged),
-            Rc::clone(&first_wrong),
-        );
+        let (interrupted, saves) = (Rc::clone(&interrupted), saves.to_vec());
         Rc::new(move |disk: &Simulated| {
-            if first_wrong.borrow().is_some() {
-                return;
-            }
-            for (subset, torn) in subsets(disk.pending())
-                .into_iter()
-                .flat_map(|subset| [0, 1].map(|torn| (subset, torn)))
-            {
-                let after = disk.after_power_loss(|index| subset >> (index % 64) & 1 == 1, torn);
-                images.set(images.get() + 1);
-                if let Some(what) = wrong(&after, &saves, acknowledged.get()) {
-                    *first_wrong.borrow_mut() =
-                        Some(format!("after {} saves: {what}", acknowledged.get()));
-                    return;
-                }
+            for is_kept in [false, true] {
+                let after = disk.after_power_loss(|_| is_kept, 0);
+                let found = wrong_after_recovery(&after, &saves, acknowledged);
+                let mut interrupted = interrupted.borrow_mut();
+                *interrupted = interrupted.take().or(found);
             }
         })
     }));
+    let found = wrong_after_recovery(disk, saves, acknowledged);
+    disk.watcher = None;
+    interrupted.take().or(found)
+}
+
+/// What power losses during saves left.
+#[derive(Default)]
+struct Losses {
+    /// Acknowledged saves so far.
+    acknowledged: Cell<usize>,
+    /// Number of disks that were checked.
+    images: Cell<usize>,
+    first_wrong: RefCell<Option<String>>,
+}
+
+/// Makes a disk check what a power loss before each of its changes would leave.
+fn watch(disk: &mut Simulated, saves: &Rc<Vec<Content>>) -> Rc<Losses> {
+    let losses = Rc::new(Losses::default());
+    let (seen, saves) = (Rc::clone(&losses), Rc::clone(saves));
+    disk.watcher = Some(Watcher(Rc::new(move |disk: &Simulated| {
+        if seen.first_wrong.borrow().is_some() {
+            return;
+        }
+        let acknowledged = seen.acknowledged.get();
+        let replaces = acknowledged > 0
+            && saves
+                .get(acknowledged)
+                .is_some_and(|next| next.state.step == saves[acknowledged - 1].state.step);
+        for (subset, torn) in ways(disk.pending()) {
+            let mut after = disk.after_power_loss(|index| subset >> (index % 64) & 1 == 1, torn);
+            seen.images.set(seen.images.get() + 1);
+            // Where folders are swapped, the checkpoint is never aside.
+            let at_once = if disk.without_exchange || disk.is_faulty() {
+                None
+            } else {
+                wrong(&after, &saves, acknowledged)
+            };
+            let found = at_once.or_else(|| {
+                if replaces {
+                    wrong_after_interrupted_recovery(&mut after, &saves, acknowledged)
+                } else {
+                    wrong_after_recovery(&after, &saves, acknowledged)
+                }
+            });
+            if let Some(what) = found {
+                *seen.first_wrong.borrow_mut() =
+                    Some(format!("after {acknowledged} saves: {what}"));
+                return;
+            }
+        }
+    })));
+    losses
+}
+
+/// Runs the story, and checks what a power loss before each change would leave. Returns the number of checks, and the first
+/// failure.
+fn power_losses(mut disk: Simulated) -> (usize, Option<String>) {
+    let saves = Rc::new(story());
+    let losses = watch(&mut disk, &saves);
     let run = RunDir::new(RUN);
     for save in saves.iter() {
         disk.mark();
         checkpoint::save(&disk, &run, save, KEEP).unwrap();
-        acknowledged.set(acknowledged.get() + 1);
+        losses.acknowledged.set(losses.acknowledged.get() + 1);
     }
-    let found = first_wrong.borrow().clone();
-    (images.get(), found)
+    (losses.images.get(), losses.first_wrong.take())
+}
+
+/// Ways a power loss ends: which of the pending changes survive, and how much of the lost content.
+fn ways(pending: usize) -> Vec<(u64, usize)> {
+    let torn = |subset| [0, 1].map(|torn| (subset, torn));
+    subsets(pending).into_iter().flat_map(torn).collect()
 }
 
 /// Which of the pending changes survive: all subsets of up to seven, and as many subsets of more.
@@ -199,6 +266,13 @@ fn power_loss_keeps_acknowledged_checkpoints() {
 }
 
 #[test]
+fn power_loss_keeps_acknowledged_checkpoints_where_folders_cannot_be_swapped() {
+    let (images, wrong) = power_losses(Simulated::new(Path::new(RUN)).without_exchange());
+    assert_eq!(wrong, None);
+    assert!(images >= 10_000, "{images}");
+}
+
+#[test]
 fn every_sync_is_needed() {
     let healthy = Simulated::new(Path::new(RUN));
     power_losses(healthy.clone());
@@ -225,9 +299,14 @@ const ERRORS: [i32; 6] = [28, 5, 122, 30, 13, 24];
 /// `EINTR`, which is no error of a disk.
 const EINTR: i32 = 4;
 
+/// An empty disk that can swap folders, and one that cannot.
+fn disks() -> [Simulated; 2] {
+    let disk = || Simulated::new(Path::new(RUN));
+    [disk(), disk().without_exchange()]
+}
+
 /// A disk after the first `saves` of the story.
-fn disk_after(saves: &[Content]) -> Simulated {
-    let disk = Simulated::new(Path::new(RUN));
+fn disk_after(disk: Simulated, saves: &[Content]) -> Simulated {
     for save in saves {
         checkpoint::save(&disk, &RunDir::new(RUN), save, KEEP).unwrap();
     }
@@ -235,16 +314,18 @@ fn disk_after(saves: &[Content]) -> Simulated {
 }
 
 /// The result of a save in which one call, or all calls from it on, behaved differently; false if there were fewer calls.
-fn with_fault(hit: usize, fault: Fault) -> bool {
+fn with_fault(disk: Simulated, hit: usize, fault: Fault) -> bool {
     let (run, saves) = (RunDir::new(RUN), story());
-    let disk = disk_after(&saves[..hit]);
-    disk.fail(Some(fault));
+    let disk = disk_after(disk, &saves[..hit]);
+    disk.fail(&[fault]);
     let saved = checkpoint::save(&disk, &run, &saves[hit], KEEP);
     let reached = disk.calls() >= fault.call;
-    disk.fail(None);
+    disk.fail(&[]);
     let acknowledged = hit + usize::from(saved.is_ok());
     let case = format!("{fault:?} of save {hit}: {saved:?}");
-    assert_eq!(wrong(&disk, &saves, acknowledged), None, "{case}");
+    if !disk.without_exchange {
+        assert_eq!(wrong(&disk, &saves, acknowledged), None, "{case}");
+    }
     if let Err(Error::Io { source, path, .. }) = &saved {
         assert!(
             source.raw_os_error() == Some(fault.errno) && path.starts_with(RUN),
@@ -261,12 +342,8 @@ fn with_fault(hit: usize, fault: Fault) -> bool {
     // A short write is allowed.
     assert!(fault.errno != Fault::SHORT || saved.is_ok(), "{case}");
     // The next save finds a healthy disk, as the next attempt of the run would.
-    checkpoint::remove_unfinished(&disk, &run).unwrap();
-    let left = disk.names(&run.checkpoints()).unwrap();
-    assert!(
-        !left.iter().any(|name| name.starts_with('.')),
-        "{case}: {left:?}"
-    );
+    let found = wrong_after_recovery(&disk, &saves, acknowledged);
+    assert_eq!(found, None, "{case}");
     for save in &saves[acknowledged..=hit + 1] {
         checkpoint::save(&disk, &run, save, KEEP).unwrap();
     }
@@ -285,19 +362,18 @@ fn errors_at_any_call_lose_only_that_save() {
         .collect();
     let mut tried = 0;
     for &(errno, persistent) in &kinds {
-        for hit in [0, 3, 6] {
+        for (hit, disk) in [0, 3, 6]
+            .into_iter()
+            .flat_map(|hit| disks().map(|disk| (hit, disk)))
+        {
+            let fault = |call| Fault {
+                call,
+                errno,
+                persistent,
+            };
             // A save has fewer calls than that.
             tried += (1..1000)
-                .take_while(|&call| {
-                    with_fault(
-                        hit,
-                        Fault {
-                            call,
-                            errno,
-                            persistent,
-                        },
-                    )
-                })
+                .take_while(|&call| with_fault(disk.copy(), hit, fault(call)))
                 .count();
         }
     }
@@ -310,7 +386,7 @@ fn errors_at_any_call_lose_only_that_save() {
 #[test]
 fn older_checkpoints_go_after_the_new_one_is_durable_and_read_back() {
     let (run, saves) = (RunDir::new(RUN), story());
-    let mut disk = disk_after(&saves[..3]);
+    let mut disk = disk_after(Simulated::new(Path::new(RUN)), &saves[..3]);
     let seen = Rc::new(RefCell::new(Vec::new()));
     disk.watcher = Some(Watcher({
         let (seen, run) = (Rc::clone(&seen), run.clone());
@@ -344,17 +420,10 @@ fn corrupt_writes_are_noticed_before_the_older_checkpoint_goes() {
         .into_iter()
         .flat_map(|hit| (1..60).map(move |call| (hit, call)))
     {
-        let disk = Simulated::new(Path::new(RUN));
-        for save in &saves[..hit] {
-            checkpoint::save(&disk, &run, save, KEEP).unwrap();
-        }
-        disk.fail(Some(Fault {
-            call,
-            errno: Fault::SILENT,
-            persistent: false,
-        }));
+        let disk = disk_after(Simulated::new(Path::new(RUN)), &saves[..hit]);
+        disk.fail(&[corrupt(call)]);
         let saved = checkpoint::save(&disk, &run, &saves[hit], KEEP);
-        disk.fail(None);
+        disk.fail(&[]);
         noticed += usize::from(matches!(saved, Err(Error::Damaged { .. })));
         // names.json is written last, and is a separate error if it is unreadable.
         let wrong = wrong(&disk, &saves, hit + usize::from(saved.is_ok()));
@@ -364,6 +433,106 @@ fn corrupt_writes_are_noticed_before_the_older_checkpoint_goes() {
         assert!(is_fine, "save {hit}, call {call}: {wrong:?}, {saved:?}");
     }
     assert_eq!(noticed, 8, "each file of both checkpoints");
+}
+
+/// A write that changes its data.
+fn corrupt(call: usize) -> Fault {
+    Fault {
+        call,
+        errno: Fault::SILENT,
+        persistent: false,
+    }
+}
+
+/// The save of the story that replaces another of the same step.
+const REPLACES: usize = 6;
+
+/// Disks before the save that replaces another, each with a write call whose corruption that save notices.
+fn noticed_corruptions() -> Vec<(Simulated, usize)> {
+    let saves = story();
+    let is_noticed = |(disk, call): &(Simulated, usize)| {
+        let disk = disk.copy();
+        disk.fail(&[corrupt(*call)]);
+        let saved = checkpoint::save(&disk, &RunDir::new(RUN), &saves[REPLACES], KEEP);
+        matches!(saved, Err(Error::Damaged { .. }))
+    };
+    let noticed: Vec<_> = disks()
+        .map(|disk| disk_after(disk, &saves[..REPLACES]))
+        .into_iter()
+        .flat_map(|disk| (1..60).map(move |call| (disk.copy(), call)))
+        .filter(is_noticed)
+        .collect();
+    assert_eq!(noticed.len(), 2 * 4, "each file on both disks");
+    noticed
+}
+
+#[test]
+fn power_loss_during_rollbacks_keeps_the_replaced_checkpoint() {
+    let saves = Rc::new(story());
+    for (mut disk, call) in noticed_corruptions() {
+        let losses = watch(&mut disk, &saves);
+        losses.acknowledged.set(REPLACES);
+        disk.fail(&[corrupt(call)]);
+        checkpoint::save(&disk, &RunDir::new(RUN), &saves[REPLACES], KEEP).unwrap_err();
+        assert_eq!(losses.first_wrong.take(), None, "call {call}, {disk:?}");
+    }
+}
+
+#[test]
+fn failed_rollbacks_keep_the_replaced_checkpoint() {
+    let (run, saves) = (RunDir::new(RUN), story());
+    let mut tried = 0;
+    for (healthy, call) in noticed_corruptions() {
+        for (error, persistent) in (call + 1..100).flat_map(|call| [(call, false), (call, true)]) {
+            let error = Fault {
+                call: error,
+                errno: 5,
+                persistent,
+            };
+            let case = format!(
+                "without exchange: {}, call {call} corrupt, {error:?}",
+                healthy.without_exchange
+            );
+            let disk = healthy.copy();
+            disk.fail(&[corrupt(call), error]);
+            checkpoint::save(&disk, &run, &saves[REPLACES], KEEP).unwrap_err();
+            if disk.calls() < error.call {
+                break;
+            }
+            tried += 1;
+            for (subset, torn) in ways(disk.pending()) {
+                let mut after =
+                    disk.after_power_loss(|index| subset >> (index % 64) & 1 == 1, torn);
+                let found = wrong_after_interrupted_recovery(&mut after, &saves, REPLACES);
+                assert_eq!(found, None, "{case}");
+            }
+            // The same process saves again, and fails again.
+            disk.fail(&[corrupt(call)]);
+            let again = checkpoint::save(&disk, &run, &saves[REPLACES], KEEP);
+            disk.fail(&[]);
+            let acknowledged = REPLACES + usize::from(again.is_ok());
+            let found = wrong_after_recovery(&disk, &saves, acknowledged);
+            assert_eq!(found, None, "{case}, then {again:?}");
+            checkpoint::save(&disk, &run, &saves[REPLACES], KEEP).unwrap();
+            assert_eq!(wrong(&disk, &saves, REPLACES + 1), None, "{case}");
+        }
+    }
+    assert!(tried > 100, "{tried}");
+}
+
+#[test]
+fn recovery_keeps_intact_copies_of_missing_checkpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::new(folder.path());
+    checkpoint::save(&Disk, &run, &content(5, 0, 5), KEEP).unwrap();
+    for suffix in ["old", "new"] {
+        let aside = run.checkpoints().join(format!(".step-00000005.{suffix}"));
+        fs::rename(run.checkpoint(5), &aside).unwrap();
+        checkpoint::recover(&Disk, &run).unwrap();
+        let (found, _) = checkpoint::newest(&Disk, &run).unwrap();
+        assert_eq!(found, Some(content(5, 0, 5)), "{suffix}");
+        assert!(!aside.exists());
+    }
 }
 
 #[test]

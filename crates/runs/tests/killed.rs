@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Conditions, Content, Skipped, State, Sums};
 use warmstart_runs::event_log::{EventReader, EventWriter};
 use warmstart_runs::run::{Labels, Launch, RunDir, RunInfo};
 use warmstart_runs::storage::Disk;
@@ -47,7 +47,7 @@ fn content(step: u64) -> Content {
             best_step: Some(if step < 3 { 1 } else { step }),
             stopped_early: false,
             train_time: 2.5,
-            machine: Machine::default(),
+            conditions: Conditions::default(),
             not_exact: Vec::new(),
             skipped: Skipped::default(),
             preparation: None,
@@ -81,7 +81,7 @@ fn work(root: &Path) {
         ..info
     })
     .unwrap();
-    checkpoint::remove_unfinished(&Disk, &run).unwrap();
+    checkpoint::recover(&Disk, &run).unwrap();
     let mut log = EventWriter::open(&run.events()).unwrap();
     run.write_labels(&Labels {
         names: vec!["a".into(), "b".into()],

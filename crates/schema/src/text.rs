@@ -237,7 +237,7 @@ pub fn closest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, word)| word)
 }
 
-/// A text parsed from JSON, as one printable line; likewise for several.
+/// Parses a text, or several, from JSON, each as one printable line.
 pub(crate) fn read<'de, D: Deserializer<'de>, T: Deserialize<'de> + Foreign>(
     from: D,
 ) -> Result<T, D::Error> {

@@ -162,7 +162,7 @@ impl Chart<'_> {
         let count = curve.count(self.x);
         if count <= canvas.columns() {
             canvas.path(curve.around(self.x).map(|point| self.place(point)), pen);
-            for (x, (low, high)) in curve.reaches(self.x) {
+            for (x, (low, high)) in curve.y_ranges(self.x) {
                 let ends = [self.place((x, low)), self.place((x, high))];
                 canvas.path(ends, pen);
             }
@@ -173,13 +173,13 @@ impl Chart<'_> {
                     .div_ceil(canvas.columns().max(1))
                     .max(1)
             };
-            let (from, to) = curve.stretch(self.x.low, self.x.high);
+            let stretch = curve.stretch(self.x.low, self.x.high);
             // Counted from the curve's first point, marks stay on theirs while the axis moves.
             let marked = curve
                 .points()
                 .enumerate()
-                .take(to)
-                .skip(from)
+                .take(stretch.end)
+                .skip(stretch.start)
                 .filter(|(index, _)| index % every == 0);
             if let Some(mark) = mark {
                 for point in marked.filter_map(|(_, point)| self.place(point)) {

@@ -313,7 +313,7 @@ fn back(model: &mut Model) -> Vec<Effect> {
             view.pane = Pane::Charts;
             return Vec::new();
         }
-        if view.charts.cursor.take().is_some() || view.charts.alone.take().is_some() {
+        if view.charts.cursor.take().is_some() || view.charts.single.take().is_some() {
             return Vec::new();
         }
     }

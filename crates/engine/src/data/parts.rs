@@ -86,7 +86,7 @@ pub fn parts(experiment: &Experiment, places: &SearchPaths, device: Device) -> R
     )
 }
 
-/// Likewise, their pictures prepared as the weights ask for.
+/// As [`parts`], with pictures prepared as the weights need them.
 pub fn prepared_parts(
     experiment: &Experiment,
     preparation: &Preparation,

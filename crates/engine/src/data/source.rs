@@ -27,7 +27,7 @@ pub trait Source: fmt::Debug {
     }
 }
 
-/// The labels of an image, and its file if it has one.
+/// A picture's labels, and its file if each picture is a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Described {
     pub fine: Option<u32>,

@@ -71,7 +71,7 @@ fn extract(
             continue;
         };
         if found.contains(&name) {
-            return Err(refused(&format!("{name} stands in it twice")));
+            return Err(refused(&format!("{name} is in it twice")));
         }
         if entry.size() != *bytes {
             return Err(refused(&format!(
@@ -129,11 +129,11 @@ fn wanted<'a, R: Read>(
     }
 }
 
-/// Copies an entry. Calls `copied` with the length of each piece; it returns whether to stop.
+/// Copies an entry. Calls `progress` with the bytes of each piece; it returns whether to stop.
 fn copy(
     from: &mut impl Read,
     to: &Path,
-    mut copied: impl FnMut(u64) -> bool,
+    mut progress: impl FnMut(u64) -> bool,
 ) -> Result<(), FetchError> {
     let disk = |error| FetchError::disk(to, error);
     let mut file = File::create_new(to).map_err(disk)?;
@@ -144,7 +144,7 @@ fn copy(
             return file.sync_all().map_err(disk);
         }
         file.write_all(&bytes[..length]).map_err(disk)?;
-        if copied(length as u64) {
+        if progress(length as u64) {
             return Err(FetchError::Stopped);
         }
     }

@@ -44,7 +44,7 @@ impl Default for Timeouts {
     }
 }
 
-/// Opens private repositories. It is sent to one origin, and never printed.
+/// Opens private repositories; sent to one origin only, and never printed.
 #[derive(Clone)]
 pub struct Token {
     secret: String,
@@ -165,7 +165,7 @@ impl Client {
             .map_err(|_| FetchError::last(format!("no request can be made to {}", shown(url))))?;
         let (sender, receiver) = sync_channel(CHUNKS);
         let agent = self.agent.clone();
-        // In a thread of its own, because a name that does not resolve or a host that keeps silent cannot be interrupted.
+        // In a separate thread, because a name that does not resolve or a host that keeps silent cannot be interrupted.
         std::thread::spawn(move || talk(&agent, request, &sender));
         let mut exchange = Exchange {
             receiver,

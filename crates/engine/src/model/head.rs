@@ -1,10 +1,10 @@
-//! The study's head on tensors.
+//! The classification head: dropout, linear, ReLU, batch normalization, linear.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tch::{Kind, Tensor};
 use warmstart_schema::architecture::HeadSpec;
 
-use crate::layers::{BatchNorm, Pass, Tensors};
+use crate::layers::{BatchNorm, Dense, Pass, Tensors, dense};
 
 /// `PyTorch`'s default for batch normalization.
 const EPSILON: f64 = 1e-5;
@@ -12,34 +12,22 @@ const EPSILON: f64 = 1e-5;
 #[derive(Debug)]
 pub(super) struct Head {
     dropout: f64,
-    hidden: (Tensor, Tensor),
+    hidden: Dense,
     norm: BatchNorm,
-    output: (Tensor, Tensor),
+    output: Dense,
 }
 
 impl Head {
     pub(super) fn new(spec: &HeadSpec, tensors: &Tensors) -> Result<Self> {
-        let get = |name: String| {
-            tensors
-                .get(&name)
-                .map(Tensor::shallow_clone)
-                .with_context(|| format!("the model has no tensor `{name}`"))
-        };
-        let dense = |prefix: &str| -> Result<_> {
-            Ok((
-                get(format!("{prefix}.weight"))?,
-                get(format!("{prefix}.bias"))?,
-            ))
-        };
         Ok(Self {
             dropout: spec.dropout,
-            hidden: dense("head.fc1")?,
+            hidden: dense(tensors, "head.fc1")?,
             norm: BatchNorm::new("head.bn", EPSILON, tensors)?,
-            output: dense("head.fc2")?,
+            output: dense(tensors, "head.fc2")?,
         })
     }
 
-    /// `[N, F]` to logits `[N, classes]`; dropout goes with batch statistics: both are for training.
+    /// Features `[N, F]` to float32 logits `[N, classes]`. Dropout is on if `pass` uses batch statistics: both are for training.
     pub(super) fn forward(&self, features: &Tensor, pass: Pass) -> Result<Tensor> {
         let x = features.f_dropout(self.dropout, pass.batch_statistics)?;
         let x = x

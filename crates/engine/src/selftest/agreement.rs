@@ -29,7 +29,7 @@ impl Agreement {
         }
     }
 
-    /// The same with an error relative to the reference.
+    /// As [`Self::absolute`], with an error relative to the reference.
     pub fn relative(
         &mut self,
         found: f64,

@@ -13,7 +13,7 @@ use crate::data::{Batches, Features, Input, Part, Source};
 use crate::failure::UserError;
 use crate::ffi::Autocast;
 use crate::model::Model;
-use crate::report::log;
+use crate::worker_log;
 
 /// Batches in an epoch over `images`: the last one may be smaller, but a single image makes none, because batch normalization
 /// has no variance of one.
@@ -105,9 +105,9 @@ impl Examples {
     pub fn none_readable(&self) -> anyhow::Error {
         let (count, part, found) = (self.len(), self.part.adjective(), self.unreadable());
         for picture in &found {
-            log::line(&format!("left out: {picture}"));
+            worker_log::line(&format!("left out: {picture}"));
         }
-        // Their names were logged after the first attempts to read them.
+        // After several attempts to read them, an earlier message named them.
         let names = if found.is_empty() {
             "worker.log names them".to_owned()
         } else {

@@ -9,7 +9,7 @@ use warmstart_schema::event::{Event, Level, Phase, PhaseProgress};
 use super::clock::count;
 use super::{Setup, Trainer};
 use crate::interrupt::Flow;
-use crate::report::log;
+use crate::worker_log;
 
 impl Trainer<'_> {
     /// A backbone that is frozen whole gives the same features of the same image each time: validation images never change,
@@ -37,7 +37,7 @@ impl Trainer<'_> {
             let is_training = before > 0;
             let begun = Instant::now();
             let kept = examples.keep_features(model, batch_size, precision, |done| {
-                if reporter.is_due() {
+                if reporter.is_progress_due() {
                     let rate = (before + done) as f64 / started.elapsed().as_secs_f64();
                     reporter.progress(&Event::Progress(PhaseProgress {
                         phase: Phase::Loading,
@@ -90,7 +90,7 @@ impl Trainer<'_> {
             .flat_map(|part| part.unreadable())
             .collect();
         for picture in &found {
-            log::line(&format!("left out: {picture}"));
+            worker_log::line(&format!("left out: {picture}"));
         }
         if !found.is_empty() {
             let what = if found.len() == 1 {

@@ -9,7 +9,7 @@ use super::batches::Examples;
 use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
-use crate::report::Reporter;
+use crate::reporter::Reporter;
 
 /// How an attempt ended when nothing went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -156,7 +156,7 @@ impl Trainer<'_> {
         }
         let batches = count(self.batches_per_epoch());
         let setup = &mut self.setup;
-        let is_due = setup.reporter.is_due();
+        let is_due = setup.reporter.is_progress_due();
         let gradient_norm = if is_due || self.guard.is_on() && !self.guard.is_non_finite() {
             setup.optimizer.gradient_norm(None)?
         } else {

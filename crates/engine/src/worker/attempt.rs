@@ -13,9 +13,10 @@ use super::setup::{Prepared, prepare};
 use crate::device::{self, DeviceRequest};
 use crate::failure::UserError;
 use crate::interrupt::Interrupt;
-use crate::report::{Reporter, log};
+use crate::reporter::Reporter;
 use crate::train::{Ended, train};
 use crate::usage::{Usage, cpu_name};
+use crate::worker_log;
 
 /// Runs one attempt and logs how it ended, a panic included. False when it failed.
 pub(super) fn attempt(
@@ -68,7 +69,7 @@ pub(super) fn attempt(
         },
         Err(error) => {
             let UserError { kind, error, help } = UserError::of(&error);
-            log::line(&format!("failed: {error}\nhelp: {help}"));
+            worker_log::line(&format!("failed: {error}\nhelp: {help}"));
             Event::Failed { kind, error, help }
         }
     };

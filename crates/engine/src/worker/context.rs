@@ -7,7 +7,7 @@ use warmstart_runs::run::{RunDir, RunInfo};
 use warmstart_schema::state::RunState;
 
 use crate::interrupt::Interrupt;
-use crate::report::PROGRESS_EVERY;
+use crate::reporter::PROGRESS_EVERY;
 
 /// Options of a worker besides those in the run's folder.
 #[derive(Debug, Clone, Copy, Default)]

@@ -18,8 +18,9 @@ use super::context::doing;
 use crate::data::{self, Own, Parts};
 use crate::failure::UserError;
 use crate::interrupt::Interrupt;
-use crate::report::{Reporter, log};
+use crate::reporter::Reporter;
 use crate::train::steps_per_epoch;
+use crate::worker_log;
 
 /// The splits after their pictures were read, and the pictures of an earlier attempt.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ pub(super) fn read(
     let started = Instant::now();
     let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let parts = data::inspect(parts, before.as_ref(), |done, total| {
-        if reporter.is_due() {
+        if reporter.is_progress_due() {
             reporter.progress(&Event::Progress(PhaseProgress {
                 phase: Phase::Loading,
                 epoch,
@@ -83,7 +84,7 @@ pub(super) fn report(
             .iter()
             .flat_map(|part| &own.inspected(*part).unreadable)
         {
-            log::line(&format!("left out: {}", one.text));
+            worker_log::line(&format!("left out: {}", one.text));
         }
     }
     if let Some(error) = data::refusal(&findings) {
@@ -115,7 +116,7 @@ fn moved(moves: &Moves) -> Vec<String> {
         (&moves.removed, "removed"),
         (&moves.replaced, "replaced"),
     ];
-    let told: Vec<String> = changes
+    let counts: Vec<String> = changes
         .into_iter()
         .filter(|(names, _)| !names.is_empty())
         .map(|(names, how)| format!("{} {how} ({})", names.len(), listed(names)))
@@ -130,12 +131,12 @@ fn moved(moves: &Moves) -> Vec<String> {
             listed(&moves.crossed)
         )
     };
-    let told = if told.is_empty() {
+    let changed = if counts.is_empty() {
         "pictures have moved".to_owned()
     } else {
-        format!("pictures: {}", told.join(", "))
+        format!("pictures: {}", counts.join(", "))
     };
-    vec![format!("since the last attempt, {told}; {crossed}")]
+    vec![format!("since the last attempt, {changed}; {crossed}")]
 }
 
 /// Warns where the run whose weights this one takes was trained on pictures that this one measures on.
@@ -156,17 +157,17 @@ pub(super) fn warn_of_leak(
         (leak.validation, ours.validation.len(), "validation"),
         (leak.test, ours.test.len(), "test"),
     ];
-    let told: Vec<String> = parts
+    let leaked: Vec<String> = parts
         .into_iter()
         .filter(|(count, _, _)| *count > 0)
         .map(|(count, all, part)| format!("{count} of the {all} {part} pictures"))
         .collect();
-    if !told.is_empty() {
+    if !leaked.is_empty() {
         let text = format!(
             "run {}, which this one starts from, has learnt from {}: their figures look better than they are; give both the same \
              seed, shares and pictures",
             from.run,
-            told.join(" and ")
+            leaked.join(" and ")
         );
         reporter.note(Level::Warning, text);
     }

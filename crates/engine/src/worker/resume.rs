@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use warmstart_runs::change;
-use warmstart_runs::checkpoint::{self, Content, Machine, State};
+use warmstart_runs::checkpoint::{self, Conditions, Content, State};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::storage::Disk;
 use warmstart_schema::event::Event;
@@ -11,7 +11,7 @@ use warmstart_schema::state::{Outcome, RunState};
 
 use super::context::doing;
 use crate::failure::UserError;
-use crate::report::Reporter;
+use crate::reporter::Reporter;
 
 /// What to do where a run's checkpoints cannot be had.
 const GONE: &str = "bring them back, or start over with `warmstart resume RUN --from-start`, which keeps what is there";
@@ -51,7 +51,7 @@ pub(super) fn put_aside(run: &RunDir, reporter: &mut Reporter) -> Result<()> {
 pub(super) fn other_pictures(
     saved: Option<&Content>,
     before: &RunState,
-    machine: &Machine,
+    conditions: &Conditions,
 ) -> bool {
     let Some(Content { state, .. }) = saved else {
         return false;
@@ -66,7 +66,7 @@ pub(super) fn other_pictures(
                 .iter()
                 .any(|change| change.field == "dataset.path")
         });
-    is_moved && !machine.pictures.is_empty() && machine.pictures != state.machine.pictures
+    is_moved && !conditions.pictures.is_empty() && conditions.pictures != state.conditions.pictures
 }
 
 /// The error of a folder that holds other pictures.
@@ -105,10 +105,10 @@ pub(super) fn where_pictures_are(error: anyhow::Error, before: &RunState) -> any
 pub(super) fn resumed(
     saved: Content,
     before: &RunState,
-    machine: &Machine,
+    conditions: &Conditions,
     experiment: &Experiment,
 ) -> Content {
-    let not_exact = not_exact(&saved.state, before, machine, experiment);
+    let not_exact = not_exact(&saved.state, before, conditions, experiment);
     // More patience continues a run that had stopped early.
     let stopped_early = saved
         .state
@@ -116,7 +116,7 @@ pub(super) fn resumed(
         .has_stopped(experiment.train.early_stopping.as_ref());
     Content {
         state: State {
-            machine: machine.clone(),
+            conditions: conditions.clone(),
             not_exact,
             stopped_early,
             ..saved.state
@@ -128,18 +128,18 @@ pub(super) fn resumed(
 fn not_exact(
     saved: &State,
     before: &RunState,
-    machine: &Machine,
+    conditions: &Conditions,
     experiment: &Experiment,
 ) -> Vec<String> {
-    let then = (saved.step, saved.machine.experiment.as_str());
-    let mut reasons = machine.differences(&saved.machine);
+    let then = (saved.step, saved.conditions.experiment.as_str());
+    let mut reasons = conditions.differences(&saved.conditions);
     reasons.extend(change::consequences(
         &before.changes,
         then,
-        &machine.experiment,
+        &conditions.experiment,
         experiment,
     ));
-    if machine.device != "cpu" && !experiment.train.deterministic {
+    if conditions.device != "cpu" && !experiment.train.deterministic {
         reasons.push(
             "a GPU may sum in another order each time without train.deterministic: true".to_owned(),
         );

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use warmstart_runs::checkpoint::{self, Content, Machine, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Conditions, Content, Skipped, State, Sums};
 use warmstart_runs::heartbeat;
 use warmstart_runs::launcher;
 use warmstart_runs::search_paths::SearchPaths;
@@ -24,7 +24,7 @@ use crate::initial::{self, Origin};
 use crate::interrupt::Flow;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
-use crate::report::Reporter;
+use crate::reporter::Reporter;
 use crate::train::{Examples, Setup};
 use crate::weights::{self, LoadPolicy};
 use crate::{ffi, prefetch};
@@ -97,8 +97,8 @@ pub(super) fn prepare<'a>(
         interrupt,
         ..
     } = *context;
-    checkpoint::remove_unfinished(&Disk, run).with_context(doing(
-        "removing unfinished saves from",
+    checkpoint::recover(&Disk, run).with_context(doing(
+        "recovering checkpoints in",
         run,
         "ckpt",
     ))?;
@@ -125,10 +125,10 @@ pub(super) fn prepare<'a>(
         .flatten()
         .map(|parts| parts.fingerprint.clone())
         .collect();
-    let machine = machine(&context.place, threads, yaml, pictures);
-    let moved = own.is_some() && resume::other_pictures(saved.as_ref(), before, &machine);
-    let saved = saved.map(|content| resume::resumed(content, before, &machine, experiment));
-    report_attempt(context, &machine, saved.as_ref(), experiment, reporter);
+    let conditions = conditions(&context.place, threads, yaml, pictures);
+    let moved = own.is_some() && resume::other_pictures(saved.as_ref(), before, &conditions);
+    let saved = saved.map(|content| resume::resumed(content, before, &conditions, experiment));
+    report_attempt(context, &conditions, saved.as_ref(), experiment, reporter);
     for text in skipped {
         reporter.note(Level::Warning, text);
     }
@@ -159,7 +159,7 @@ pub(super) fn prepare<'a>(
         experiment,
         &preparation,
         &parts,
-        machine,
+        conditions,
         saved,
         reporter,
     )?;
@@ -184,8 +184,8 @@ pub(super) fn prepare<'a>(
     })))
 }
 
-fn machine(place: &Place, threads: u32, yaml: &[u8], pictures: String) -> Machine {
-    Machine {
+fn conditions(place: &Place, threads: u32, yaml: &[u8], pictures: String) -> Conditions {
+    Conditions {
         device: device::name_of(place.device),
         device_name: place.name.clone(),
         threads,
@@ -204,13 +204,13 @@ fn threads(saved: Option<&Content>) -> u32 {
         .and_then(|threads| threads.parse().ok())
         .filter(|&threads| threads > 0);
     saved.map_or(asked.unwrap_or(cores), |content| {
-        content.state.machine.threads
+        content.state.conditions.threads
     })
 }
 
 fn report_attempt(
     context: &Context,
-    machine: &Machine,
+    conditions: &Conditions,
     saved: Option<&Content>,
     experiment: &Experiment,
     reporter: &mut Reporter,
@@ -223,11 +223,11 @@ fn report_attempt(
             .map_or(1, |attempt| attempt.number + 1),
         worker: launcher::current(),
         host: launcher::local::host(),
-        device: machine.device.clone(),
+        device: conditions.device.clone(),
         device_name: context.place.name.clone(),
         device_reason: context.place.reason.clone(),
-        threads: machine.threads,
-        libtorch: machine.libtorch.clone(),
+        threads: conditions.threads,
+        libtorch: conditions.libtorch.clone(),
         epochs,
         resumed_from: saved.map(|content| content.state.step),
         not_exact: saved
@@ -246,7 +246,7 @@ fn model(
     experiment: &Experiment,
     preparation: &Preparation,
     parts: &Parts,
-    machine: Machine,
+    conditions: Conditions,
     saved: Option<Content>,
     reporter: &mut Reporter,
 ) -> Result<(Model, Optimizer, State)> {
@@ -279,7 +279,7 @@ fn model(
         let root = context.root();
         let begun = State {
             preparation: Some(preparation.clone()),
-            ..fresh(machine)
+            ..fresh(conditions)
         };
         let origin = initial::load_after(
             &model,
@@ -326,7 +326,7 @@ fn model(
     Ok((model, optimizer, state))
 }
 
-fn fresh(machine: Machine) -> State {
+fn fresh(conditions: Conditions) -> State {
     State {
         step: 0,
         epoch: 0,
@@ -338,7 +338,7 @@ fn fresh(machine: Machine) -> State {
         not_exact: Vec::new(),
         stopped_early: false,
         train_time: 0.0,
-        machine,
+        conditions,
         skipped: Skipped::default(),
         preparation: None,
     }

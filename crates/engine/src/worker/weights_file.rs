@@ -12,7 +12,7 @@ use warmstart_schema::event::{Event, Level, StartedFrom, WeightsFacts};
 use warmstart_schema::experiment::{Experiment, Weights};
 use warmstart_schema::state::RunState;
 
-use crate::report::Reporter;
+use crate::reporter::Reporter;
 
 /// Logs which file of weights an attempt began from; when it resumes a checkpoint, also whether that file has changed one by now.
 pub(super) fn report(

@@ -140,7 +140,7 @@ fn a_file_of_another_size_twice_or_missing_is_refused() {
         None,
     ))
     .unwrap_err();
-    assert!(error.contains("train.bin stands in it twice"), "{error}");
+    assert!(error.contains("train.bin is in it twice"), "{error}");
     let mut tar = tar::Builder::new(Vec::new());
     entry(
         &mut tar,

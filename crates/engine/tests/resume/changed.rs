@@ -72,7 +72,7 @@ fn a_finished_run_with_more_epochs_ends_as_one_that_was_planned_so() {
         );
         let (mut planned, mut changed) = (result(&longer).unwrap(), result(&run).unwrap());
         for result in [&mut planned, &mut changed] {
-            result.last.state.machine.experiment.clear();
+            result.last.state.conditions.experiment.clear();
         }
         assert_eq!(changed == planned, is_exact, "{schedule}");
 
@@ -147,7 +147,7 @@ fn more_patience_revives_a_run_that_had_lost_it() {
     assert!(state(&run).attempt.unwrap().not_exact.is_empty());
     let (mut one, mut other) = (result(&run).unwrap(), result(&patient).unwrap());
     for result in [&mut one, &mut other] {
-        result.last.state.machine.experiment.clear();
+        result.last.state.conditions.experiment.clear();
     }
     assert!(one == other);
 }

@@ -124,7 +124,7 @@ cp -r \"$DISK/$NAME\" \"$OUT/large\"
     );
     assert_eq!(read("small.status").trim(), "1", "{}", read("small.log"));
     let small = RunDir::new(out.join("small"));
-    assert_failed_for_the_disk(&small, &["checkpoint", "MB free on the disk"]);
+    assert_failed_for_the_disk(&small, &["checkpoint", "MiB free on the disk"]);
     assert_whole(&small);
     assert_eq!(checkpoint::steps(&Disk, &small).unwrap().len(), 0);
     assert_eq!(read("large.status").trim(), "0", "{}", read("large.log"));

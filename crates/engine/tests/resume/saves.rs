@@ -61,7 +61,7 @@ fn checkpoints_are_made_every_five_minutes_and_at_every_epochs_end() {
     );
     let [mut seldom, mut often] = [&seldom, &often].map(|run| result(run).unwrap());
     for result in [&mut seldom, &mut often] {
-        result.last.state.machine.experiment.clear();
+        result.last.state.conditions.experiment.clear();
     }
     assert!(seldom == often, "checkpoints change what is learnt");
 }

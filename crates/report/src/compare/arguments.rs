@@ -4,7 +4,7 @@ use clap::Args;
 use warmstart_schema::run_id::RunId;
 use warmstart_schema::text;
 
-use super::{At, Baseline, Column, Columns, Options, Selection, config_fields};
+use super::{Baseline, Column, Columns, FiguresOf, Options, Selection, config_fields};
 use crate::edit;
 use crate::query::{FilterOption, Query};
 use warmstart_runs::failure::{Failure, Kind};
@@ -35,7 +35,7 @@ pub struct ShownArguments {
     reverse: bool,
     /// Which epoch's accuracies and losses
     #[arg(long, value_name = "WHICH", default_value = "best-epoch")]
-    figures: At,
+    figures: FiguresOf,
     /// Only columns in which these runs differ, fields of their experiments too
     #[arg(long, conflicts_with_all = ["columns", "config"])]
     differing: bool,
@@ -93,7 +93,7 @@ impl ShownArguments {
                 Some("published") => Baseline::Published,
                 Some(name) => Baseline::Run(names::run(runs, name)?.id.clone()),
             },
-            seeds: self.seeds,
+            merge_seeds: self.seeds,
             transposed: self.transpose,
         })
     }

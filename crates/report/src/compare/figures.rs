@@ -6,7 +6,7 @@ use warmstart_schema::experiment::Reference;
 use warmstart_schema::metric::Metric;
 use warmstart_schema::state::RunState;
 
-use super::At;
+use super::FiguresOf;
 use crate::field::best_or_last;
 
 /// Values by [`Metric`]; unmeasured ones are absent.
@@ -27,9 +27,9 @@ impl Figures {
     }
 
     /// A run's figures. Training time and test do not depend on the chosen epoch.
-    pub fn of(state: &RunState, at: At) -> Self {
+    pub fn of(state: &RunState, at: FiguresOf) -> Self {
         let epoch = match at {
-            At::BestEpoch => {
+            FiguresOf::BestEpoch => {
                 let tested = state.test.as_ref().map(|test| test.epoch);
                 let tested = state
                     .epochs
@@ -37,13 +37,13 @@ impl Figures {
                     .find(|epoch| Some(epoch.epoch) == tested);
                 tested.or_else(|| best_or_last(state))
             }
-            At::Last | At::Best => state.epochs.last(),
+            FiguresOf::Last | FiguresOf::Best => state.epochs.last(),
         };
         Self::by(|metric| {
             let figures = state
                 .epochs
                 .iter()
-                .filter(|_| at == At::Best)
+                .filter(|_| at == FiguresOf::Best)
                 .filter_map(|epoch| metric.of_epoch(epoch));
             figures
                 .filter(|figure| figure.is_finite())

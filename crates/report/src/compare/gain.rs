@@ -2,7 +2,7 @@
 
 use warmstart_runs::run::RunId;
 
-use super::{At, Figures, Metric};
+use super::{Figures, FiguresOf, Metric};
 use warmstart_runs::store::{Run, Runs};
 use warmstart_schema::metric::Unit;
 
@@ -18,7 +18,7 @@ pub struct Gain {
 
 impl Gain {
     /// The gain of a run whose initial run still exists.
-    pub fn of(runs: &Runs, run: &Run, at: At) -> Option<Self> {
+    pub fn of(runs: &Runs, run: &Run, at: FiguresOf) -> Option<Self> {
         let source = runs.get(&run.state.started_from.as_ref()?.run)?;
         let (before, after) = (Figures::of(&source.state, at), Figures::of(&run.state, at));
         let difference = |metric: Metric| {

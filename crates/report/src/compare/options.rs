@@ -1,10 +1,11 @@
 //! What a table shows, and the command line for the same table.
 
+use clap::ValueEnum;
 use warmstart_runs::run::RunId;
+use warmstart_runs::shell::FolderOptions;
 
 use super::{Column, Format};
 use crate::query::Query;
-use warmstart_runs::shell::FolderOptions;
 
 /// Which runs, which figures, which columns, in which order.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -15,11 +16,11 @@ pub struct Options {
     /// None means the order of the experiments' files.
     pub sort: Option<Column>,
     pub reversed: bool,
-    pub figures: At,
+    pub figures: FiguresOf,
     pub columns: Columns,
     pub baseline: Baseline,
     /// Runs whose experiments differ only in their seed as one row.
-    pub seeds: bool,
+    pub merge_seeds: bool,
     pub transposed: bool,
 }
 
@@ -35,27 +36,19 @@ pub enum Selection {
 }
 
 /// Which epoch's accuracies and losses are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum At {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum FiguresOf {
     /// Those of the best epoch, whose checkpoint was measured on the test images
     #[default]
     BestEpoch,
     /// Those of the last epoch
     Last,
-    /// The best of each figure, whichever epoch it is of
+    /// The best value of each figure, from any epoch
     Best,
 }
 
-impl At {
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::BestEpoch => "best-epoch",
-            Self::Last => "last",
-            Self::Best => "best",
-        }
-    }
-
-    /// Which epoch the figures are of, in words.
+impl FiguresOf {
+    /// Names the epoch, for the table's caption.
     pub fn words(self) -> &'static str {
         match self {
             Self::BestEpoch => "at the best epoch",
@@ -64,6 +57,7 @@ impl At {
         }
     }
 
+    /// The next choice, in a circle.
     #[must_use]
     pub fn next(self) -> Self {
         match self {
@@ -77,7 +71,7 @@ impl At {
 /// Which columns a table has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Columns {
-    /// The study's.
+    /// The columns of the study's table.
     #[default]
     Standard,
     /// The study's columns, and the experiments' fields in which the shown runs differ.
@@ -87,7 +81,7 @@ pub enum Columns {
     Named(Vec<Column>),
 }
 
-/// The baseline of differences.
+/// What differences are computed from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Baseline {
     #[default]
@@ -101,7 +95,7 @@ impl Options {
     /// The command that prints the same table, from the same folders.
     pub fn command(&self, format: Format, folders: &FolderOptions) -> String {
         let mut command = format!("warmstart compare{}", folders.of("compare"));
-        let mut say = |words: &[&str]| {
+        let mut push = |words: &[&str]| {
             for word in words {
                 command.push(' ');
                 command.push_str(&shell_words::quote(word));
@@ -109,28 +103,29 @@ impl Options {
         };
         match &self.selection {
             Selection::Newest => {}
-            Selection::All => say(&["--all"]),
-            Selection::Runs(ids) => ids.iter().for_each(|id| say(&[id.as_str()])),
+            Selection::All => push(&["--all"]),
+            Selection::Runs(ids) => ids.iter().for_each(|id| push(&[id.as_str()])),
         }
         if !self.filter.is_empty() {
             // One word, so that a filter may begin with a dash.
-            say(&[&format!("--filter={}", self.filter.source())]);
+            push(&[&format!("--filter={}", self.filter.source())]);
         }
         if let Some(sort) = &self.sort {
-            say(&["--sort", &sort.key()]);
+            push(&["--sort", &sort.key()]);
         }
         if self.reversed {
-            say(&["--reverse"]);
+            push(&["--reverse"]);
         }
-        if self.figures != At::default() {
-            say(&["--figures", self.figures.key()]);
+        let figures = self.figures.to_possible_value();
+        if let Some(figures) = figures.filter(|_| self.figures != FiguresOf::default()) {
+            push(&["--figures", figures.get_name()]);
         }
         match &self.columns {
             Columns::Standard => {}
-            Columns::Differing => say(&["--differing"]),
-            Columns::Config => say(&["--config"]),
+            Columns::Differing => push(&["--differing"]),
+            Columns::Config => push(&["--config"]),
             Columns::Named(columns) => {
-                say(&[
+                push(&[
                     "--columns",
                     &columns
                         .iter()
@@ -142,16 +137,16 @@ impl Options {
         }
         match &self.baseline {
             Baseline::None => {}
-            Baseline::Published => say(&["--baseline", "published"]),
-            Baseline::Run(id) => say(&["--baseline", id.as_str()]),
+            Baseline::Published => push(&["--baseline", "published"]),
+            Baseline::Run(id) => push(&["--baseline", id.as_str()]),
         }
-        if self.seeds {
-            say(&["--seeds"]);
+        if self.merge_seeds {
+            push(&["--seeds"]);
         }
         if self.transposed {
-            say(&["--transpose"]);
+            push(&["--transpose"]);
         }
-        say(&["--format", format.key()]);
+        push(&["--format", format.key()]);
         command
     }
 }
@@ -177,9 +172,9 @@ mod tests {
                 ..Options::default()
             };
             let command = options.command(Format::Csv, &FolderOptions::default());
-            let said = command.replace("warmstart compare", "printf '%s\\n'");
+            let script = command.replace("warmstart compare", "printf '%s\\n'");
             let output = std::process::Command::new("sh")
-                .args(["-c", &said])
+                .args(["-c", &script])
                 .output()
                 .unwrap();
             let text = String::from_utf8(output.stdout).unwrap();

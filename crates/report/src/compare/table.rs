@@ -10,7 +10,8 @@ use warmstart_schema::state::Status;
 use super::column::facts;
 use super::line::Line;
 use super::{
-    At, Baseline, Column, Columns, Figures, Gain, Metric, Options, Selection, Value, config, seeds,
+    Baseline, Column, Columns, Figures, FiguresOf, Gain, Metric, Options, Selection, Value, config,
+    seeds,
 };
 use crate::field::{Field, Subject};
 use warmstart_runs::store::{ExperimentFile, Home, Run, Runs};
@@ -25,7 +26,7 @@ pub struct Table {
     /// Mark and text.
     pub footnotes: Vec<(String, String)>,
     pub transposed: bool,
-    pub figures: At,
+    pub figures: FiguresOf,
 }
 
 /// A value of each metric; unmeasured ones are absent.
@@ -100,7 +101,7 @@ impl Table {
 /// name or sort them.
 pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table {
     let chosen = chosen(runs, files, options);
-    let groups = if options.seeds {
+    let groups = if options.merge_seeds {
         seeds::group(chosen)
     } else {
         chosen.into_iter().map(|run| vec![run]).collect()

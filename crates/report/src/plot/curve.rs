@@ -1,11 +1,12 @@
-//! The points of a line in order of x, indexed so that a range of 100,000 points reduces to columns in microseconds.
+//! The points of a line, in order of x, indexed so that a chart reduces 100,000 of them to its columns in microseconds.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::axis::Axis;
 use super::smooth::smooth;
 
-/// Number of points with one stored pair of extremes.
+/// Points that share one pair of extremes.
 const BLOCK: usize = 16;
 
 /// Points in order of x. A y that is not finite is a gap.
@@ -13,48 +14,53 @@ const BLOCK: usize = 16;
 pub struct Curve {
     xs: Arc<[f64]>,
     ys: Vec<f64>,
-    /// The range of the values that each point averages; empty if no point is an average.
-    reaches: Vec<Extremes>,
-    /// How many values each point averages; empty likewise.
+    /// The y range of the points that each mean covers; empty if no point is a mean.
+    y_ranges: Vec<Extremes>,
+    /// How many points each mean covers; empty if no point is a mean.
     counts: Arc<[u32]>,
-    /// The range of the finite y of every `BLOCK` points.
+    /// The least and the greatest finite y of every `BLOCK` points.
     blocks: Vec<Extremes>,
 }
 
-/// A point, which may average several values.
+/// A point that may be the mean of several.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mean {
     pub x: f64,
     pub y: f64,
-    /// The range of these values.
-    pub reach: (f64, f64),
+    /// The least and the greatest y that the mean covers.
+    pub y_range: Extremes,
     pub count: u32,
 }
 
 impl Mean {
-    /// A single value, or the average of `count` values of unknown range.
+    /// A point, or a mean of `count` points whose range is unknown.
     pub fn of(x: f64, y: f64, count: u32) -> Self {
         Self {
             x,
             y,
-            reach: (y, y),
+            y_range: (y, y),
             count,
         }
     }
 }
 
-/// The points in a column of a chart: where the line enters, its range, and where it leaves.
+/// The points in one column of a chart, by their finite y.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Column {
+    /// The column's number, from 0 at the left.
     pub index: usize,
+    /// The y of its first point.
     pub first: f64,
+    /// The least y.
     pub low: f64,
+    /// The greatest y.
     pub high: f64,
+    /// The y of its last point.
     pub last: f64,
 }
 
-/// The range so far; `(∞, -∞)` without values.
-type Extremes = (f64, f64);
+/// The least and the greatest value; `(∞, -∞)` if there is none.
+pub type Extremes = (f64, f64);
 const NONE: Extremes = (f64::INFINITY, f64::NEG_INFINITY);
 
 fn widen((low, high): Extremes, y: f64) -> Extremes {
@@ -66,12 +72,12 @@ fn widen((low, high): Extremes, y: f64) -> Extremes {
 }
 
 impl Curve {
-    /// From points in any order; skips those whose x is NaN.
+    /// Points in any order; leaves out those whose x is not finite.
     pub fn new(points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         Self::of_means(points.into_iter().map(|(x, y)| Mean::of(x, y, 1)))
     }
 
-    /// The same from points that may average several values.
+    /// As [`Curve::new`], from means.
     pub fn of_means(points: impl IntoIterator<Item = Mean>) -> Self {
         let mut points: Vec<Mean> = points
             .into_iter()
@@ -85,43 +91,43 @@ impl Curve {
             .map(|point| (point.x, point.y))
             .unzip::<_, _, Vec<f64>, Vec<f64>>();
         let are_means = points.iter().any(|point| point.count > 1);
-        let (reaches, counts) = if are_means {
+        let (y_ranges, counts) = if are_means {
             points
                 .iter()
-                .map(|point| (point.reach, point.count))
+                .map(|point| (point.y_range, point.count))
                 .unzip()
         } else {
             (Vec::new(), Vec::new())
         };
-        Self::of_columns(xs.into(), ys, reaches, counts.into())
+        Self::from_parts(xs.into(), ys, y_ranges, counts.into())
     }
 
-    fn of_columns(
+    fn from_parts(
         xs: Arc<[f64]>,
         ys: Vec<f64>,
-        reaches: Vec<Extremes>,
+        y_ranges: Vec<Extremes>,
         counts: Arc<[u32]>,
     ) -> Self {
         let mut curve = Self {
             xs,
             ys,
-            reaches,
+            y_ranges,
             counts,
             blocks: Vec::new(),
         };
         let starts = (0..curve.len()).step_by(BLOCK);
         curve.blocks = starts
-            .map(|from| curve.each(from, (from + BLOCK).min(curve.len()), NONE))
+            .map(|from| curve.widen_by(from, (from + BLOCK).min(curve.len()), NONE))
             .collect();
         curve
     }
 
-    /// The curve smoothed by a debiased exponential moving average with this weight.
+    /// The same points smoothed by a debiased exponential moving average of this weight.
     #[must_use]
     pub fn smoothed(&self, weight: f64) -> Self {
         let counts = self.counts.iter().copied().chain(std::iter::repeat(1));
         let ys = smooth(self.ys.iter().copied().zip(counts), weight);
-        Self::of_columns(
+        Self::from_parts(
             Arc::clone(&self.xs),
             ys,
             Vec::new(),
@@ -129,11 +135,11 @@ impl Curve {
         )
     }
 
-    /// For averages on a range of x: the range of their values, each at its x, if it exceeds the averages.
-    pub fn reaches(&self, axis: Axis) -> impl Iterator<Item = (f64, Extremes)> {
-        let (from, to) = self.stretch(axis.low, axis.high);
-        let xs = self.xs[from..to].iter().copied();
-        xs.zip(self.reaches.iter().skip(from).copied())
+    /// The y range that each mean on this axis covers, with its x. Leaves out points that are not means.
+    pub fn y_ranges(&self, axis: Axis) -> impl Iterator<Item = (f64, Extremes)> {
+        let stretch = self.stretch(axis.low, axis.high);
+        let xs = self.xs[stretch.clone()].iter().copied();
+        xs.zip(self.y_ranges.iter().skip(stretch.start).copied())
             .filter(|(_, (low, high))| low < high)
     }
 
@@ -141,20 +147,21 @@ impl Curve {
         self.xs.len()
     }
 
+    /// All points as x and y, in order of x.
     pub fn points(&self) -> impl DoubleEndedIterator<Item = (f64, f64)> + ExactSizeIterator {
         self.xs.iter().copied().zip(self.ys.iter().copied())
     }
 
     /// The first and the last x.
-    pub fn reach(&self) -> Option<(f64, f64)> {
+    pub fn x_range(&self) -> Option<(f64, f64)> {
         Some((*self.xs.first()?, *self.xs.last()?))
     }
 
-    /// The point nearest to x; none if x is more than half a step outside the curve.
+    /// The point nearest to an x that lies in the curve's x range, or beyond it by half of the mean distance between points.
     pub fn nearest(&self, x: f64) -> Option<(f64, f64)> {
-        let (first, last) = self.reach()?;
+        let (first, last) = self.x_range()?;
         let slack = (last - first) / (self.len().max(2) - 1) as f64 / 2.0;
-        if !(x >= first - slack && x <= last + slack) && x.to_bits() != first.to_bits() {
+        if !(x >= first - slack && x <= last + slack) {
             return None;
         }
         let after = self
@@ -170,9 +177,12 @@ impl Curve {
         Some((self.xs[nearest], self.ys[nearest]))
     }
 
-    /// The range of the finite y on a range of x; without points there, that of its neighbours.
-    pub fn heights(&self, low: f64, high: f64) -> Option<(f64, f64)> {
-        let (mut from, mut to) = self.stretch(low, high);
+    /// The least and the greatest finite y of the points from x `low` to `high`; if there is none, of the nearest on either side.
+    pub fn y_range_on(&self, low: f64, high: f64) -> Option<(f64, f64)> {
+        let Range {
+            start: mut from,
+            end: mut to,
+        } = self.stretch(low, high);
         if from >= to {
             (from, to) = (from.saturating_sub(1), (to + 1).min(self.len()));
         }
@@ -180,31 +190,31 @@ impl Curve {
         (extremes.0 <= extremes.1).then_some(extremes)
     }
 
-    /// The indices of the points from `low` to `high`, both included.
-    pub fn stretch(&self, low: f64, high: f64) -> (usize, usize) {
+    /// The indices of the points from x `low` to `high`, ends included.
+    pub fn stretch(&self, low: f64, high: f64) -> Range<usize> {
         let from = self.xs.partition_point(|x| *x < low);
-        (from, from + self.xs[from..].partition_point(|x| *x <= high))
+        from..from + self.xs[from..].partition_point(|x| *x <= high)
     }
 
-    /// The points of a range of x and one more at each end, which lines need.
+    /// The points on an axis and the nearest on either side of it, so that lines cross its ends.
     pub fn around(&self, axis: Axis) -> impl ExactSizeIterator<Item = (f64, f64)> {
-        let (from, to) = self.stretch(axis.low, axis.high);
-        let (from, to) = (from.saturating_sub(1), (to + 1).min(self.len()));
-        self.xs[from..to]
-            .iter()
-            .copied()
-            .zip(self.ys[from..to].iter().copied())
+        let stretch = self.stretch(axis.low, axis.high);
+        let around = stretch.start.saturating_sub(1)..(stretch.end + 1).min(self.len());
+        let xs = self.xs[around.clone()].iter().copied();
+        xs.zip(self.ys[around].iter().copied())
     }
 
-    /// The number of points on an axis.
+    /// How many points lie on an axis.
     pub fn count(&self, axis: Axis) -> usize {
-        let (from, to) = self.stretch(axis.low, axis.high);
-        to - from
+        self.stretch(axis.low, axis.high).len()
     }
 
-    /// Reduces the points along the axis to this many columns; skips columns without a finite y.
+    /// Divides the axis into so many columns, and returns those with a finite y.
     pub fn columns(&self, axis: Axis, columns: usize) -> impl Iterator<Item = Column> {
-        let (mut from, end) = self.stretch(axis.low, axis.high);
+        let Range {
+            start: mut from,
+            end,
+        } = self.stretch(axis.low, axis.high);
         let mut width = 0;
         (0..columns).filter_map(move |index| {
             let border = axis.at((index + 1) as f64 / columns as f64);
@@ -219,8 +229,8 @@ impl Curve {
         })
     }
 
-    /// The first index from `from` on whose x is at or beyond the border. Searches around a guess in growing steps, because
-    /// columns have about as many points as the previous one, and each probe costs a memory access.
+    /// The first index from `from` whose x is at or beyond the border. Looks around a guess in growing steps: a column has about
+    /// as many points as the one before, and each look costs a read from memory.
     fn next_after(&self, from: usize, end: usize, guess: usize, border: f64) -> usize {
         let guess = guess.clamp(from, end);
         let (mut low, mut high, mut step) = (guess, guess, 4);
@@ -251,13 +261,13 @@ impl Curve {
         })
     }
 
-    /// Whole blocks by their extremes, the rest at both ends point by point.
+    /// The extremes of a range of points: from whole blocks, and point by point at either end.
     fn extremes(&self, from: usize, to: usize) -> Extremes {
         let (first, last) = (from.div_ceil(BLOCK), to / BLOCK);
         if first >= last {
-            return self.each(from, to, NONE);
+            return self.widen_by(from, to, NONE);
         }
-        let ends = self.each(last * BLOCK, to, self.each(from, first * BLOCK, NONE));
+        let ends = self.widen_by(last * BLOCK, to, self.widen_by(from, first * BLOCK, NONE));
         self.blocks[first..last]
             .iter()
             .fold(ends, |(low, high), block| {
@@ -265,17 +275,17 @@ impl Curve {
             })
     }
 
-    /// Point by point.
-    fn each(&self, from: usize, to: usize, extremes: Extremes) -> Extremes {
-        if self.reaches.is_empty() {
+    /// Widens `extremes` by each of a range of points.
+    fn widen_by(&self, from: usize, to: usize, extremes: Extremes) -> Extremes {
+        if self.y_ranges.is_empty() {
             self.ys[from..to]
                 .iter()
                 .fold(extremes, |extremes, y| widen(extremes, *y))
         } else {
-            self.reaches[from..to]
+            self.y_ranges[from..to]
                 .iter()
-                .fold(extremes, |extremes, reach| {
-                    widen(widen(extremes, reach.0), reach.1)
+                .fold(extremes, |extremes, (low, high)| {
+                    widen(widen(extremes, *low), *high)
                 })
         }
     }
@@ -299,7 +309,7 @@ mod tests {
             .collect()
     }
 
-    /// The result of `columns`, computed point by point.
+    /// What `columns` says, point by point.
     fn slowly(points: &[(f64, f64)], axis: Axis, columns: usize) -> Vec<Column> {
         let column_of = |x: f64| {
             (0..columns)
@@ -346,12 +356,12 @@ mod tests {
                     let fast: Vec<Column> = curve.columns(axis, columns).collect();
                     assert_eq!(fast, slowly(&points, axis, columns), "{axis:?} {columns}");
                 }
-                let (from, to) = curve.stretch(low, high);
+                let stretch = curve.stretch(low, high);
                 let of_points = slowly(&points, linear, 1)
                     .first()
                     .map(|column| (column.low, column.high));
-                if from < to {
-                    assert_eq!(curve.heights(low, high), of_points);
+                if !stretch.is_empty() {
+                    assert_eq!(curve.y_range_on(low, high), of_points);
                 }
             }
         }
@@ -387,17 +397,20 @@ mod tests {
         let all: Vec<(f64, f64)> = all.collect();
         let means = all.chunks(8).map(|part| {
             let y = part.iter().map(|point| point.1).sum::<f64>() / 8.0;
-            let reach = part.iter().fold(NONE, |reach, point| widen(reach, point.1));
+            let y_range = part.iter().fold(NONE, |range, point| widen(range, point.1));
             Mean {
                 x: part[7].0,
                 y,
-                reach,
+                y_range,
                 count: 8,
             }
         });
         let (thin, full) = (Curve::of_means(means), Curve::new(all.iter().copied()));
         let axis = Axis::linear(0.0, 63_999.0);
-        assert_eq!(thin.heights(0.0, 63_999.0), full.heights(0.0, 63_999.0));
+        assert_eq!(
+            thin.y_range_on(0.0, 63_999.0),
+            full.y_range_on(0.0, 63_999.0)
+        );
         let spikes = |curve: &Curve| -> Vec<usize> {
             curve
                 .columns(axis, 160)
@@ -407,13 +420,13 @@ mod tests {
         };
         assert_eq!(spikes(&thin), spikes(&full));
         assert_eq!(
-            thin.reaches(Axis::linear(40_000.0, 40_010.0))
-                .map(|(x, reach)| (x, reach.1))
+            thin.y_ranges(Axis::linear(40_000.0, 40_010.0))
+                .map(|(x, (_, high))| (x, high))
                 .next(),
             Some((40_007.0, 9.0))
         );
-        assert_eq!(full.reaches(axis).count(), 0);
-        // Smoothing the averages equals smoothing all points, except within one average.
+        assert_eq!(full.y_ranges(axis).count(), 0);
+        // The smoothed curve of the means is that of all points, but for what lies within one of them.
         let (thin, full) = (thin.smoothed(0.97), full.smoothed(0.97));
         let apart = thin
             .points()
@@ -421,7 +434,7 @@ mod tests {
             .fold(0.0, f64::max);
         assert!(apart < 0.05, "{apart}");
         assert!(
-            thin.heights(0.0, 63_999.0).unwrap().1 < 2.0,
+            thin.y_range_on(0.0, 63_999.0).unwrap().1 < 2.0,
             "a smoothed curve reaches no further than it goes"
         );
     }
@@ -449,6 +462,6 @@ mod tests {
     fn what_comes_out_of_order_is_put_in_order() {
         let curve = Curve::new([(3.0, 0.3), (f64::NAN, 9.0), (1.0, 0.1)]);
         assert_eq!(curve.points().collect::<Vec<_>>(), [(1.0, 0.1), (3.0, 0.3)]);
-        assert_eq!(curve.heights(1.5, 2.5), Some((0.1, 0.3)));
+        assert_eq!(curve.y_range_on(1.5, 2.5), Some((0.1, 0.3)));
     }
 }

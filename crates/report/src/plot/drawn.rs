@@ -3,7 +3,7 @@
 use warmstart_runs::run::RunId;
 use warmstart_runs::store::Run;
 
-use super::{Times, Unit};
+use super::{Axis, Times, Unit};
 
 /// A chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +99,17 @@ impl XAxis {
         }
     }
 
+    /// The axis from `low` to `high`. A logarithmic one starts above 0: at a thousandth of its end, if it must.
+    pub fn axis(self, (low, high): (f64, f64), log: bool) -> Axis {
+        let low = if log && low <= 0.0 {
+            high / 1000.0
+        } else {
+            low
+        };
+        let axis = Axis::linear(low, high).in_unit(self.unit());
+        if log { axis.logarithmic() } else { axis }
+    }
+
     pub fn unit(self) -> Unit {
         match self {
             Self::Epoch | Self::Step => Unit::Whole,
@@ -177,12 +188,13 @@ impl Smoothing {
     }
 }
 
-/// A drawn run, and the offset of its positions along the axis.
+/// A run that is drawn.
 #[derive(Debug, Clone, Copy)]
 pub struct Drawn<'a> {
     pub run: &'a Run,
     /// The number of older runs, which determines its marker and colour.
     pub rank: usize,
+    /// Added to every x of the run.
     pub shift: f64,
     /// The last drawn step.
     pub until: Option<u64>,

@@ -283,12 +283,12 @@ impl Source<'_> {
             return self.epochs(of_epoch);
         }
         self.curve(self.state.batches.iter().map(|progress| {
-            let (y, reach) = figure(progress);
+            let (y, y_range) = figure(progress);
             let (step, mean) = self.point(progress, y);
             (
                 step,
                 Mean {
-                    reach: reach.unwrap_or(mean.reach),
+                    y_range: y_range.unwrap_or(mean.y_range),
                     ..mean
                 },
             )

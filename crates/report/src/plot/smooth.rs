@@ -1,8 +1,8 @@
 //! Smoothing by an exponential moving average without bias to its first value.
 
-/// The debiased exponential moving average of `values`: `yₙ = Σ wⁱ xₙ₋ᵢ / Σ wⁱ`, in pandas
-/// `ewm(alpha=1 - w, adjust=True).mean()`. A value that is not finite stays, and still counts as a step. A value with a count
-/// counts as that many equal values, so a curve of averages is as smooth as one of all points.
+/// The debiased exponential moving average of `values`: `yₙ = Σ wⁱ xₙ₋ᵢ / Σ wⁱ`, what pandas calls
+/// `ewm(alpha=1 - w, adjust=True).mean()`. A value that is not finite stays where it is and ages what was before it. A value
+/// with a count acts as that many equal values, so that a curve of means is as smooth as one of all points.
 pub(super) fn smooth(values: impl IntoIterator<Item = (f64, u32)>, weight: f64) -> Vec<f64> {
     let weight = weight.clamp(0.0, 1.0);
     let (mut sum, mut weights) = (0.0, 0.0);

@@ -215,7 +215,7 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
         pen_is_down = point.is_some();
     }
     if is_sparse {
-        for (x, (low, high)) in curve.reaches(paper.x) {
+        for (x, (low, high)) in curve.y_ranges(paper.x) {
             if let (Some((x, low)), Some((_, high))) =
                 (paper.point((x, low)), paper.point((x, high)))
             {

@@ -21,8 +21,8 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// The worker: `WARMSTART_WORKER`, or beside the running program, or where `make install` puts it; the dashboard's program
-    /// likewise. The error lists the paths searched for the worker.
+    /// Finds both programs: named by the environment (`WARMSTART_WORKER`), beside the running program, or where `make install`
+    /// puts them. The error lists the paths searched for the worker.
     pub fn find() -> Result<Self, Vec<PathBuf>> {
         let worker = find_worker()?;
         Ok(Self {

@@ -3,7 +3,7 @@
 //! Every change is pending until it is synced: a file's content until the file is, a name until its folder is. A power loss
 //! keeps what was synced and any part of what was pending.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ impl Pending {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     live: Vec<Node>,
     durable: Vec<Node>,
@@ -76,12 +76,14 @@ impl State {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Simulated {
     state: Rc<RefCell<State>>,
-    /// The call that fails, how, and whether all later ones fail too.
-    fault: Rc<Cell<Option<Fault>>>,
+    /// Which calls fail, and how.
+    faults: Rc<RefCell<Vec<Fault>>>,
     /// The sync to skip, by what it syncs.
     forgotten: Option<String>,
     /// Writes appear under their final name at once, as if there were no rename.
     without_rename: bool,
+    /// Folders cannot be swapped, as on network file systems.
+    pub without_exchange: bool,
     /// Called before each change, so that a test can check what a power loss would leave there.
     pub watcher: Option<Watcher>,
 }
@@ -156,12 +158,20 @@ impl Simulated {
         }
     }
 
-    pub(crate) fn fail(&self, fault: Option<Fault>) {
-        self.fault.set(fault);
+    pub(crate) fn without_exchange(self) -> Self {
+        Self {
+            without_exchange: true,
+            ..self
+        }
+    }
+
+    /// Sets the faults, and counts calls from here.
+    pub(crate) fn fail(&self, faults: &[Fault]) {
+        *self.faults.borrow_mut() = faults.to_vec();
         self.state.borrow_mut().calls = 0;
     }
 
-    /// Calls since the fault was set.
+    /// Calls since the faults were set.
     pub(crate) fn calls(&self) -> usize {
         self.state.borrow().calls
     }
@@ -222,19 +232,21 @@ impl Simulated {
             state.calls += 1;
             state.calls
         };
-        match self.fault.get() {
-            Some(fault) if fault.errno > 0 && fault.hits(call) => {
-                Err(io::Error::from_raw_os_error(fault.errno))
-            }
-            _ => Ok(()),
-        }
+        let faults = self.faults.borrow();
+        let error = faults
+            .iter()
+            .find(|fault| fault.errno > 0 && fault.hits(call));
+        error.map_or(Ok(()), |fault| {
+            Err(io::Error::from_raw_os_error(fault.errno))
+        })
     }
 
     /// Whether the current call has this fault, which is no error.
     fn does(&self, errno: i32) -> bool {
-        self.fault
-            .get()
-            .is_some_and(|fault| fault.errno == errno && fault.hits(self.calls()))
+        self.faults
+            .borrow()
+            .iter()
+            .any(|fault| fault.errno == errno && fault.hits(self.calls()))
     }
 
     /// How many files below a folder were read.
@@ -333,6 +345,20 @@ impl Simulated {
         state.durable[inode] = state.live[inode].clone();
         state.pending.retain(|change| change.inode() != inode);
         state.forget_what_is_gone();
+    }
+
+    /// Whether faults are set.
+    pub(crate) fn is_faulty(&self) -> bool {
+        !self.faults.borrow().is_empty()
+    }
+
+    /// A separate disk with the same content and pending changes, without faults and watcher.
+    pub(crate) fn copy(&self) -> Self {
+        Self {
+            state: Rc::new(RefCell::new(self.state.borrow().clone())),
+            without_exchange: self.without_exchange,
+            ..Self::default()
+        }
     }
 
     /// Restarts the numbering of syncs.
@@ -437,6 +463,13 @@ impl Storage for Simulated {
         Ok(())
     }
 
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.changing()?;
+        let inode = self.require(path)?;
+        self.synced(inode, &format!("content of {}", shape(path)));
+        Ok(())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.changing()?;
         let (folder, old) = self.place(from)?;
@@ -453,6 +486,9 @@ impl Storage for Simulated {
     }
 
     fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        if self.without_exchange {
+            return self.call().and(Err(ErrorKind::Unsupported.into()));
+        }
         self.changing()?;
         let ((folder, first), (_, second)) = (self.place(one)?, self.place(other)?);
         let names = vec![

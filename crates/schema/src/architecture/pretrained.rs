@@ -9,7 +9,7 @@ pub struct Pretrained {
     pub pixels: u32,
     /// Mean of each channel of pixels in 0..1 that the weights were trained with.
     pub mean: [f32; 3],
-    /// Standard deviation likewise.
+    /// Standard deviation of each channel, as `mean`.
     pub std: [f32; 3],
 }
 

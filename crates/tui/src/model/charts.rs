@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
+pub(crate) use warmstart_report::plot::{ChartKind, Drawn, Line, Role, Smoothing, Times, XAxis};
+use warmstart_report::plot::{Curves, Key, begins, end_of};
 use warmstart_runs::run::RunId;
+use warmstart_runs::store::{Run, Runs};
 
 use super::{Model, Screen};
 use crate::chart::Axis;
-pub(crate) use warmstart_report::plot::{ChartKind, Drawn, Line, Role, Smoothing, Times, XAxis};
-use warmstart_report::plot::{Curves, Key, begins, end_of};
-use warmstart_runs::store::{Run, Runs};
 
 /// Which runs are drawn beside the open one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,27 +28,27 @@ pub(crate) enum Others {
 pub(crate) struct ChartView {
     /// The cursor's position on the x axis.
     pub cursor: Option<f64>,
-    pub along: XAxis,
+    pub x_axis: XAxis,
     pub log_x: bool,
     pub log_y: bool,
-    pub detail: Smoothing,
+    pub smoothing: Smoothing,
     pub others: Others,
     /// The runs that were marked when this run was opened, except this run.
     pub marked: Vec<RunId>,
-    /// The chart that is shown alone.
-    pub alone: Option<ChartKind>,
+    /// The only chart that is shown; `None` shows all.
+    pub single: Option<ChartKind>,
     /// The visible range of the x axis; `None` for all of it.
     pub window: Option<(f64, f64)>,
     /// How many times the y range was halved around the figure under the cursor.
-    pub height: u8,
+    pub y_halvings: u8,
     curves: Curves,
 }
 
 impl ChartView {
     /// The default view with this smoothing.
-    pub(crate) fn with(detail: Smoothing) -> Self {
+    pub(crate) fn with(smoothing: Smoothing) -> Self {
         Self {
-            detail,
+            smoothing,
             ..Self::default()
         }
     }
@@ -58,7 +58,7 @@ impl ChartView {
         let mut view = Self::default();
         view.curves.keep(vec![(
             run.id.clone(),
-            Key::of(Drawn::whole(run), view.along, view.detail),
+            Key::of(Drawn::whole(run), view.x_axis, view.smoothing),
         )]);
         view
     }
@@ -78,9 +78,10 @@ impl ChartView {
         }
     }
 
-    pub(crate) fn lines(&self, drawn: Drawn, quantity: ChartKind) -> &[Line] {
+    /// The lines of one run in one chart, from the cache where it has them.
+    pub(crate) fn lines(&self, drawn: Drawn, kind: ChartKind) -> &[Line] {
         self.curves
-            .lines(drawn, quantity, (self.along, self.detail))
+            .lines(drawn, kind, (self.x_axis, self.smoothing))
     }
 
     /// The runs to draw with the open one, oldest first.
@@ -100,39 +101,31 @@ impl ChartView {
                 .map(Drawn::whole)
                 .collect(),
         };
-        // A run that continues another one is drawn after it.
         if self.others != Others::Stage {
-            let drawn: HashSet<&RunId> = others
-                .iter()
-                .map(|other| &other.run.id)
-                .chain([&run.id])
-                .collect();
-            let find = |id: &RunId| runs.get(id).filter(|_| drawn.contains(id));
-            let own = begins(run, &find, self.along);
-            let shifts: Vec<f64> = others
-                .iter()
-                .map(|other| begins(other.run, &find, self.along) - own)
-                .collect();
-            others
-                .iter_mut()
-                .zip(shifts)
-                .for_each(|(other, shift)| other.shift = shift);
+            self.align(&mut others, runs, run);
         }
-        if !others.is_empty() {
-            for (rank, any) in runs.iter().enumerate() {
-                others
-                    .iter_mut()
-                    .filter(|other| other.run.id == any.id)
-                    .for_each(|other| other.rank = rank);
-            }
-        }
+        rank(&mut others, runs);
         others
+    }
+
+    /// Shifts each run that continues a drawn one, so that it starts where that one's checkpoint is.
+    fn align(&self, others: &mut [Drawn], runs: &Runs, run: &Run) {
+        let drawn: HashSet<RunId> = others
+            .iter()
+            .map(|other| other.run.id.clone())
+            .chain([run.id.clone()])
+            .collect();
+        let find = |id: &RunId| runs.get(id).filter(|_| drawn.contains(id));
+        let own = begins(run, &find, self.x_axis);
+        for other in others {
+            other.shift = begins(other.run, &find, self.x_axis) - own;
+        }
     }
 
     /// The run before this one, moved so that its checkpoint is where this run starts.
     fn stage<'a>(&self, runs: &'a Runs, run: &Run) -> Option<Drawn<'a>> {
         let (stage, step) = stage_of(runs, run)?;
-        let end = end_of(stage, step, self.along);
+        let end = end_of(stage, step, self.x_axis);
         Some(Drawn {
             shift: -end,
             until: Some(step),
@@ -141,14 +134,14 @@ impl ChartView {
     }
 
     /// The full x range. Per-epoch figures start at the first epoch, others at the first step.
-    pub(crate) fn whole(&self, runs: &Runs, run: &Run, quantity: ChartKind) -> Axis {
-        let by_epoch = quantity.is_by_epoch() && self.detail == Smoothing::Epochs;
-        let own = Times::of(&run.state, self.along).extent(run, by_epoch);
+    pub(crate) fn whole(&self, runs: &Runs, run: &Run, kind: ChartKind) -> Axis {
+        let by_epoch = kind.is_by_epoch() && self.smoothing == Smoothing::Epochs;
+        let own = Times::of(&run.state, self.x_axis).extent(run, by_epoch);
         let (low, high) = self
             .others(runs, run)
             .iter()
             .fold(own, |(low, high), other| {
-                let extent = Times::of(&other.run.state, self.along).extent(other.run, by_epoch);
+                let extent = Times::of(&other.run.state, self.x_axis).extent(other.run, by_epoch);
                 let end = if other.until.is_some() {
                     0.0
                 } else {
@@ -156,30 +149,20 @@ impl ChartView {
                 };
                 (low.min(extent.0 + other.shift), high.max(end))
             });
-        let low = if self.log_x && low <= 0.0 {
-            high / 1000.0
-        } else {
-            low
-        };
-        self.dressed(Axis::linear(low, high))
+        self.x_axis.axis((low, high), self.log_x)
     }
 
     /// The visible x range.
-    pub(crate) fn axis(&self, runs: &Runs, run: &Run, quantity: ChartKind) -> Axis {
-        let whole = self.whole(runs, run, quantity);
+    pub(crate) fn axis(&self, runs: &Runs, run: &Run, kind: ChartKind) -> Axis {
+        let whole = self.whole(runs, run, kind);
         self.window
-            .map_or(whole, |(low, high)| self.dressed(Axis::linear(low, high)))
-    }
-
-    fn dressed(&self, axis: Axis) -> Axis {
-        let axis = axis.in_unit(self.along.unit());
-        if self.log_x { axis.logarithmic() } else { axis }
+            .map_or(whole, |window| self.x_axis.axis(window, self.log_x))
     }
 
     /// The step at the cursor.
     pub(crate) fn step(&self, run: &Run) -> Option<f64> {
         self.cursor
-            .map(|cursor| Times::of(&run.state, self.along).step_at(cursor))
+            .map(|cursor| Times::of(&run.state, self.x_axis).step_at(cursor))
     }
 
     /// The epoch nearest to the cursor.
@@ -200,6 +183,18 @@ pub(crate) fn stage_of<'a>(runs: &'a Runs, run: &Run) -> Option<(&'a Run, u64)> 
     Some((runs.get(&from.run)?, from.step))
 }
 
+/// Numbers the drawn runs by their place among all runs.
+fn rank(drawn: &mut [Drawn], runs: &Runs) {
+    if drawn.is_empty() {
+        return;
+    }
+    for (rank, run) in runs.iter().enumerate() {
+        for one in drawn.iter_mut().filter(|one| one.run.id == run.id) {
+            one.rank = rank;
+        }
+    }
+}
+
 impl Model {
     /// Drops cached curves that changed or that no open chart shows.
     pub(crate) fn refresh_curves(&mut self) {
@@ -211,14 +206,14 @@ impl Model {
         };
         let others = view.charts.others(&self.runs, run);
         let shown = others.into_iter().chain([Drawn::whole(run)]);
-        let ids: Vec<(RunId, Key)> = shown
+        let keys: Vec<(RunId, Key)> = shown
             .map(|drawn| {
                 (
                     drawn.run.id.clone(),
-                    Key::of(drawn, view.charts.along, view.charts.detail),
+                    Key::of(drawn, view.charts.x_axis, view.charts.smoothing),
                 )
             })
             .collect();
-        view.charts.curves.keep(ids);
+        view.charts.curves.keep(keys);
     }
 }

@@ -5,13 +5,13 @@
 //! A sequence may arrive in pieces, and its end may never arrive. The bytes alone cannot tell a
 //! slow report from keys, so the decision depends on time. Time is an argument, for tests.
 //!
-//! - `ESC` alone for [`ESCAPE`] is the Esc key. Bytes within [`WARY`] that could be the rest of a
+//! - `ESC` alone for [`ESCAPE`] is the Esc key. Bytes within [`LATE_SEQUENCE`] that could be the rest of a
 //!   sequence are treated as its rest. So a person who types `[` right after Esc sees it only when
 //!   nothing more arrives.
 //! - A control sequence ends with its last byte, however late. A report that was cut off swallows
 //!   one typed key.
 //! - A string (OSC, DCS, APC, PM, SOS, a paste) does not end with a byte that a person would type.
-//!   After [`QUIET`] without a byte, a single key is a key again and ends the string. Ctrl-C always
+//!   After [`DOUBT_AFTER`] without a byte, a single key is a key again and ends the string. Ctrl-C always
 //!   is a key, except in a paste.
 
 mod meaning;
@@ -28,22 +28,22 @@ use self::text::{Step, Text};
 
 /// How long an `ESC` waits for the rest of a sequence before it is the Esc key.
 const ESCAPE: Duration = Duration::from_millis(50);
-/// How long after that the rest of a sequence may still arrive.
-const WARY: Duration = Duration::from_millis(1250);
+/// How long after that the rest of the sequence may still arrive.
+const LATE_SEQUENCE: Duration = Duration::from_millis(1250);
 /// After this time without a byte, an unfinished string may be over.
-const QUIET: Duration = Duration::from_millis(1250);
+const DOUBT_AFTER: Duration = Duration::from_millis(1250);
 /// After this time without a byte, an unfinished string is over unless its end arrives.
-const OVER: Duration = Duration::from_secs(5);
+const STRING_TIMEOUT: Duration = Duration::from_secs(5);
 /// A string that takes this long may be over too: the user may be typing.
-const LONG: Duration = Duration::from_secs(10);
+const LONG_STRING: Duration = Duration::from_secs(10);
 /// Bytes without such a gap arrive together; nobody types that fast.
-const TOGETHER: Duration = Duration::from_millis(30);
+const BURST_GAP: Duration = Duration::from_millis(30);
 /// A shorter gap is probably not typing.
-const SWIFT: Duration = Duration::from_millis(150);
+const TYPING_GAP: Duration = Duration::from_millis(150);
 /// Bytes to keep of a control sequence; no key has as many.
-const KEPT: usize = 64;
+const MAX_SEQUENCE: usize = 64;
 /// Most bytes that may wait for a decision.
-const HELD: usize = 4096;
+const MAX_HELD: usize = 4096;
 
 /// Turns bytes into events.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ pub(super) struct Decoder {
     last_bytes: Option<Instant>,
 }
 
-/// What the bytes so far have started.
+/// The unfinished sequence, if any.
 #[derive(Debug, Default)]
 enum State {
     #[default]
@@ -113,9 +113,9 @@ impl Decoder {
             State::Escape(since) => Some(*since + ESCAPE),
             State::Held(_, until) => Some(*until),
             State::Doubt(doubt) => Some(doubt.until),
-            State::Text(text) if text.has_pasted() => {
-                self.last_bytes.map(|last_bytes| last_bytes + OVER)
-            }
+            State::Text(text) if text.has_pasted() => self
+                .last_bytes
+                .map(|last_bytes| last_bytes + STRING_TIMEOUT),
             _ => None,
         }
     }
@@ -146,9 +146,10 @@ impl Decoder {
             State::Character(character) => self.continue_character(character, byte, now),
             State::Escape(since) => self.escaped(byte, since, now),
             State::Wary(since) => {
-                let is_soon = now.saturating_duration_since(since) < WARY && begins(byte);
+                let is_soon = now.saturating_duration_since(since) < LATE_SEQUENCE
+                    && begun(byte, now).is_some();
                 if is_soon && rest.is_empty() {
-                    self.state = State::Held(byte, now + WARY);
+                    self.state = State::Held(byte, now + LATE_SEQUENCE);
                 } else if is_soon || is_rest(byte, rest) {
                     self.escaped(byte, now, now);
                 } else {
@@ -156,8 +157,8 @@ impl Decoder {
                 }
             }
             State::Held(first, until) => {
-                let is_quick = until.saturating_duration_since(now) + SWIFT > WARY;
-                if goes_on(first, byte, is_quick) {
+                let is_quick = until.saturating_duration_since(now) + TYPING_GAP > LATE_SEQUENCE;
+                if continues(first, byte, is_quick) {
                     self.escaped(first, now, now);
                     self.byte(byte, rest, now);
                 } else {
@@ -193,7 +194,7 @@ impl Decoder {
             State::Text(text) => self.text(text, byte, now),
             State::Doubt(mut doubt) => {
                 doubt.held.push(byte);
-                doubt.until = now + TOGETHER;
+                doubt.until = now + BURST_GAP;
                 self.state = State::Doubt(doubt);
             }
         }
@@ -241,7 +242,7 @@ impl Decoder {
         }
     }
 
-    /// A control function of one byte; it starts the same sequence as `ESC` and a letter.
+    /// A control function of one byte, 0x80 to 0x9f. It starts the same sequence as `ESC` and the byte 0x40 lower.
     fn eight_bit(&mut self, byte: u8, now: Instant) {
         if let Some(state) = begun(byte - 0x40, now) {
             self.state = state;
@@ -279,6 +280,7 @@ impl Decoder {
             b'[' if sequence.is_empty() => self.state = State::Console,
             b'M' if sequence.is_empty() => self.state = State::Click(Vec::new()),
             b'~' if sequence == b"200" => self.state = State::Text(Text::paste(now)),
+            0x40..=0x7e if sequence.len() > MAX_SEQUENCE => {}
             0x40..=0x7e => self.events.extend(meaning::control(&sequence, byte)),
             _ => self.interrupted(State::Control(sequence), byte, now),
         }
@@ -312,7 +314,7 @@ impl Decoder {
         }
     }
 
-    /// Whether the next bytes may be keys, although a string has not ended.
+    /// After a long gap within a string, holds the next bytes back until it is clear whether they are keys.
     fn begin_doubt(&mut self, bytes: &[u8], now: Instant) {
         let (State::Text(text), Some(last_bytes), Some(first)) =
             (&self.state, self.last_bytes, bytes.first())
@@ -320,12 +322,12 @@ impl Decoder {
             return;
         };
         let silence = now.saturating_duration_since(last_bytes);
-        let is_long = text.takes_long(now) && silence >= TOGETHER;
-        if (silence >= QUIET || is_long) && text.can_doubt(*first) {
+        let is_long = text.takes_long(now) && silence >= BURST_GAP;
+        if (silence >= DOUBT_AFTER || is_long) && text.can_doubt(*first) {
             let State::Text(text) = take(&mut self.state) else {
                 return;
             };
-            let until = now + TOGETHER;
+            let until = now + BURST_GAP;
             self.state = State::Doubt(Doubt {
                 text,
                 held: Vec::new(),
@@ -335,11 +337,10 @@ impl Decoder {
         }
     }
 
-    /// Decides: the end of the string, or more bytes than anybody types, mean that it is the
-    /// string.
+    /// Ends the doubt if the held bytes contain the string's end, or are more than anybody types: they are part of the string.
     fn settle_doubt(&mut self) {
         let is_clear = |doubt: &Doubt| {
-            doubt.held.len() > HELD || doubt.text.clone().ends_within(&doubt.held, doubt.until)
+            doubt.held.len() > MAX_HELD || doubt.text.clone().ends_within(&doubt.held, doubt.until)
         };
         if matches!(&self.state, State::Doubt(doubt) if is_clear(doubt))
             && let State::Doubt(doubt) = take(&mut self.state)
@@ -348,13 +349,14 @@ impl Decoder {
         }
     }
 
+    /// Ends the doubt when no more bytes arrive. The held bytes are keys if they are a single key, or after [`STRING_TIMEOUT`].
     fn decide(&mut self, mut doubt: Doubt, now: Instant) {
         let mut alone = Self::default();
         let mut events = alone.feed(&doubt.held, now);
         events.extend(alone.tick(now + ESCAPE));
         let is_one_key = matches!(events[..], [Event::Key(_)])
             && matches!(alone.state, State::Ground | State::Wary(_));
-        if is_one_key || doubt.silence >= OVER {
+        if is_one_key || doubt.silence >= STRING_TIMEOUT {
             self.events.extend(doubt.text.pasted());
             self.events.append(&mut events);
             self.state = alone.state;
@@ -382,14 +384,13 @@ impl Decoder {
                 KeyCode::Char(char::from(byte - 1 + b'a')),
                 KeyModifiers::CONTROL,
             ),
-            0x1b => (KeyCode::Esc, KeyModifiers::NONE),
             0x1c..=0x1f => (
                 KeyCode::Char(char::from(byte - 0x1c + b'4')),
                 KeyModifiers::CONTROL,
             ),
             _ => return self.character(char::from(byte), alt),
         };
-        self.press(code, modifiers | alted(alt));
+        self.press(code, modifiers | alt_modifier(alt));
     }
 
     fn character(&mut self, c: char, alt: bool) {
@@ -398,7 +399,7 @@ impl Decoder {
         } else {
             KeyModifiers::NONE
         };
-        self.press(KeyCode::Char(c), shift | alted(alt));
+        self.press(KeyCode::Char(c), shift | alt_modifier(alt));
     }
 
     fn press(&mut self, code: KeyCode, modifiers: KeyModifiers) {
@@ -406,7 +407,7 @@ impl Decoder {
     }
 }
 
-fn alted(alt: bool) -> KeyModifiers {
+fn alt_modifier(alt: bool) -> KeyModifiers {
     if alt {
         KeyModifiers::ALT
     } else {
@@ -415,8 +416,8 @@ fn alted(alt: bool) -> KeyModifiers {
 }
 
 fn keep(sequence: &mut Vec<u8>, byte: u8) {
-    // A longer sequence has no meaning, but wait for its end.
-    if sequence.len() <= KEPT {
+    // Store one byte more than MAX_SEQUENCE: it marks the sequence as too long.
+    if sequence.len() <= MAX_SEQUENCE {
         sequence.push(byte);
     }
 }
@@ -426,18 +427,18 @@ fn begun(byte: u8, since: Instant) -> Option<State> {
     match byte {
         b'[' => Some(State::Control(Vec::new())),
         b'O' => Some(State::Single(Vec::new())),
-        b']' | b'P' | b'_' | b'^' | b'X' => Some(State::Text(Text::string(since))),
+        byte if starts_string(byte) => Some(State::Text(Text::string(since))),
         _ => None,
     }
 }
 
-/// Whether a byte after `ESC` starts a sequence and is not just a key with alt.
-fn begins(byte: u8) -> bool {
-    matches!(byte, b'[' | b'O' | b']' | b'P' | b'_' | b'^' | b'X')
+/// Whether `ESC` and this byte start a control string: OSC, DCS, APC, PM or SOS.
+fn starts_string(byte: u8) -> bool {
+    matches!(byte, b']' | b'P' | b'_' | b'^' | b'X')
 }
 
 /// Whether a single byte continues the one before. The same byte twice is a key held down.
-fn goes_on(first: u8, byte: u8, is_quick: bool) -> bool {
+fn continues(first: u8, byte: u8, is_quick: bool) -> bool {
     match first {
         b'[' | b'O' => (0x20..=0x7e).contains(&byte) && byte != first,
         // The dashboard uses P as a key, and no response has a letter next.
@@ -457,7 +458,7 @@ fn is_rest(first: u8, rest: &[u8]) -> bool {
                     && rest[..end].iter().any(|byte| matches!(byte, b';'..=b'?'))
             })
         }
-        b']' | b'P' | b'_' | b'^' | b'X' => {
+        first if starts_string(first) => {
             rest.contains(&0x07) || rest.windows(2).any(|pair| pair == b"\x1b\\")
         }
         _ => false,

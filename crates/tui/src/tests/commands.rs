@@ -296,7 +296,7 @@ fn first_launch_warns_if_session_end_kills_runs() {
     assert_eq!(
         names(&press(&mut model, "r")),
         ["launch 1-resnet-original"],
-        "told once"
+        "reported once"
     );
 }
 

@@ -238,7 +238,7 @@ fn training_that_is_not_saved(#[case] minutes: f64, #[case] saved: bool, #[case]
         json!({"event": "batch", "epoch": 2, "step": step, "batch": step - 10, "batches": 100,
         "loss": 1.0, "accuracy": 0.5, "learning_rate": 0.1, "images_per_second": 9.0, "gradient_norm": 1.0, "t": t})
     };
-    // The first step is told at BEGAN + 3, the checkpoint two events later.
+    // The first step is logged at BEGAN + 3, the checkpoint two events later.
     let saved_at = BEGAN + if saved { 600.0 } else { 3.0 };
     if saved {
         more[0]["t"] = json!(saved_at);

@@ -145,7 +145,7 @@ fn new_file_name_can_be_edited() {
 
 #[test]
 fn mistake_is_shown_while_typing_and_blocks_enter() {
-    for (field, typed, told) in [
+    for (field, typed, message) in [
         (
             "train.epochs",
             "0",
@@ -171,7 +171,7 @@ fn mistake_is_shown_while_typing_and_blocks_enter() {
     ] {
         let keys = format!("jjjjC{field}<enter>{CLEAR}{typed}");
         let said = problems(&keys);
-        assert!(said.contains(told), "{field} {typed}: {said}");
+        assert!(said.contains(message), "{field} {typed}: {said}");
         let mut model = typical();
         assert!(answered(&mut model, &format!("{keys}<enter>")).is_empty());
         editor(&model);

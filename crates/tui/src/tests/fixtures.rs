@@ -1,5 +1,5 @@
 //! The runs that tests draw: five like the quickstart's, as event logs in `tests/data/runs`. They are written by
-//! `cargo test -p warmstart --lib write_the_runs -- --ignored`, from the schema's own types.
+//! `cargo test -p warmstart-tui --lib write_the_runs -- --ignored`, from the schema's own types.
 
 use std::path::{Path, PathBuf};
 
@@ -87,7 +87,7 @@ pub(crate) fn typical() -> Model {
     update(&mut model, Message::Experiments(catalogue));
     let mut changes = Vec::new();
     let mut watcher = Watcher::new(&data().join("runs"));
-    // Read all logs whole, because tests have no watcher.
+    // Poll until nothing is left: in a test no thread polls.
     watcher.want([DONE, LIVE, STOPPED, RESUMED, FAILED].map(id));
     loop {
         let found = watcher.poll();
@@ -119,41 +119,41 @@ pub(crate) fn typical() -> Model {
     model
 }
 
-/// Records events with a clock that the test moves.
-struct Story {
+/// Builds the log of a run, with a clock that each event moves.
+struct LogBuilder {
     experiment: Experiment,
     now: f64,
-    steps: u32,
+    steps_per_epoch: u32,
     step: u64,
-    trained: f64,
-    speed: f64,
+    train_seconds: f64,
+    images_per_second: f64,
     records: Vec<Record>,
 }
 
-impl Story {
-    fn new(stem: &str, offset: f64, speed: f64) -> Self {
+impl LogBuilder {
+    fn new(stem: &str, offset: f64, images_per_second: f64) -> Self {
         let path = data().join(format!("experiments/quickstart/{stem}.yaml"));
         let experiment = parse(&std::fs::read_to_string(path).unwrap(), stem).unwrap();
-        let mut story = Self {
+        let mut log = Self {
             experiment,
             now: START + offset,
-            steps: 34,
+            steps_per_epoch: 34,
             step: 0,
-            trained: 0.0,
-            speed,
+            train_seconds: 0.0,
+            images_per_second,
             records: Vec::new(),
         };
-        story.say(
+        log.push(
             0.0,
             Event::Header {
                 format: 1,
                 software: "warmstart 0.1.0".to_owned(),
             },
         );
-        story
+        log
     }
 
-    fn say(&mut self, after: f64, event: Event) {
+    fn push(&mut self, after: f64, event: Event) {
         self.now += after;
         self.records.push(Record {
             t: (self.now * 1000.0).round() / 1000.0,
@@ -162,7 +162,7 @@ impl Story {
     }
 
     fn phase(&mut self, phase: Phase) {
-        self.say(0.01, Event::Phase { phase });
+        self.push(0.01, Event::Phase { phase });
     }
 
     fn attempt(&mut self, number: u32, resumed_from: Option<u64>, not_exact: &[&str]) {
@@ -172,7 +172,7 @@ impl Story {
             start_ticks: 1,
         });
         let epochs = self.experiment.train.epochs;
-        self.say(
+        self.push(
             0.4,
             Event::Attempt(Attempt {
                 number,
@@ -190,7 +190,7 @@ impl Story {
             }),
         );
         self.phase(Phase::Loading);
-        self.say(
+        self.push(
             0.6,
             Event::Dataset(DatasetFacts {
                 name: "emoji98".to_owned(),
@@ -198,7 +198,7 @@ impl Story {
                 validation: 911,
                 test: 774,
                 classes: 98,
-                steps_per_epoch: self.steps,
+                steps_per_epoch: self.steps_per_epoch,
                 smallest: Some(ClassFacts {
                     name: "keycap".to_owned(),
                     images: 9,
@@ -225,30 +225,30 @@ impl Story {
             cached_features: false,
             preparation: None,
         };
-        self.say(0.3, Event::Model(facts));
+        self.push(0.3, Event::Model(facts));
     }
 
     fn batches(&mut self, epoch: u32, until: u32, loss: f64, accuracy: f64) {
         self.phase(Phase::Training);
         for batch in (4..=until).step_by(6) {
             let (share, seconds) = (
-                f64::from(batch) / f64::from(self.steps),
-                6.0 * 64.0 / self.speed,
+                f64::from(batch) / f64::from(self.steps_per_epoch),
+                6.0 * 64.0 / self.images_per_second,
             );
             let event = Batch {
                 epoch,
                 step: self.step + u64::from(batch),
                 batch,
-                batches: self.steps,
+                batches: self.steps_per_epoch,
                 loss: round(loss * (1.15 - 0.15 * share)),
                 accuracy: round(accuracy * (0.85 + 0.15 * share)),
                 learning_rate: self.rate(epoch),
-                images_per_second: round(self.speed + 3.0 * share),
+                images_per_second: round(self.images_per_second + 3.0 * share),
                 gradient_norm: round(1.0 + loss / 4.0),
             };
-            self.say(seconds, Event::Batch(event));
+            self.push(seconds, Event::Batch(event));
         }
-        self.say(
+        self.push(
             0.1,
             Event::System(System {
                 cpu: Some(97.0),
@@ -266,12 +266,12 @@ impl Story {
 
     fn epoch(&mut self, epoch: u32, figures: [f64; 4], best: bool) {
         let [train_loss, train_acc, val_loss, val_acc] = figures.map(round);
-        self.batches(epoch, self.steps, train_loss, train_acc);
-        self.step += u64::from(self.steps);
-        self.trained += 2127.0 / self.speed;
+        self.batches(epoch, self.steps_per_epoch, train_loss, train_acc);
+        self.step += u64::from(self.steps_per_epoch);
+        self.train_seconds += 2127.0 / self.images_per_second;
         self.phase(Phase::Validating);
-        self.say(
-            911.0 / self.speed / 3.0,
+        self.push(
+            911.0 / self.images_per_second / 3.0,
             Event::Epoch(Epoch {
                 epoch,
                 step: self.step,
@@ -280,14 +280,14 @@ impl Story {
                 val_loss,
                 val_acc,
                 learning_rate: self.rate(epoch),
-                images_per_second: round(self.speed),
-                train_time: round(self.trained),
+                images_per_second: round(self.images_per_second),
+                train_time: round(self.train_seconds),
                 best,
                 ..Epoch::default()
             }),
         );
         self.phase(Phase::Saving);
-        self.say(
+        self.push(
             0.05,
             Event::Checkpoint(Checkpoint {
                 step: self.step,
@@ -299,13 +299,13 @@ impl Story {
         );
     }
 
-    /// Adds epochs whose accuracy rises from `low` towards `high`; validation is best at `peak`.
-    fn learn(&mut self, epochs: std::ops::RangeInclusive<u32>, reach: f64, peak: u32) {
+    /// Adds epochs. Validation accuracy approaches `limit` (0 to 1), is best at epoch `peak`, and falls after it.
+    fn learn(&mut self, epochs: std::ops::RangeInclusive<u32>, limit: f64, peak: u32) {
         for epoch in epochs {
             let x = f64::from(epoch);
-            let train_acc = reach * 1.25 * (1.0 - (-x / 4.0).exp());
+            let train_acc = limit * 1.25 * (1.0 - (-x / 4.0).exp());
             let over = f64::from(epoch.saturating_sub(peak));
-            let val_acc = reach * (1.0 - (-x.min(f64::from(peak)) / 3.0).exp()) - 0.004 * over
+            let val_acc = limit * (1.0 - (-x.min(f64::from(peak)) / 3.0).exp()) - 0.004 * over
                 + 0.006 * (x * 1.7).sin();
             let (train_loss, val_loss) = (
                 4.4 * (-x / 5.0).exp() + 0.4,
@@ -321,9 +321,9 @@ impl Story {
         }
     }
 
-    fn test(&mut self, epoch: u32, accuracy: f64) {
+    fn test_and_finish(&mut self, epoch: u32, accuracy: f64) {
         self.phase(Phase::Testing);
-        self.say(
+        self.push(
             0.8,
             Event::Test(Test {
                 epoch,
@@ -331,8 +331,8 @@ impl Story {
                 accuracy: round(accuracy),
             }),
         );
-        let train_time = round(self.trained);
-        self.say(
+        let train_time = round(self.train_seconds);
+        self.push(
             0.1,
             Event::Finished {
                 train_time,
@@ -383,38 +383,38 @@ fn round(value: f64) -> f64 {
 }
 
 #[test]
-#[ignore = "writes tests/data/runs anew"]
+#[ignore = "rewrites tests/data/runs"]
 fn write_the_runs() {
-    let mut done = Story::new("1-resnet-original", 0.0, 410.0);
+    let mut done = LogBuilder::new("1-resnet-original", 0.0, 410.0);
     done.attempt(1, None, &[]);
     done.learn(1..=10, 0.31, 8);
-    done.test(8, 0.2946);
+    done.test_and_finish(8, 0.2946);
     done.write(DONE, "1-resnet-original");
 
-    let mut live = Story::new("2-resnet-resized", 833.0, 96.0);
+    let mut live = LogBuilder::new("2-resnet-resized", 833.0, 96.0);
     live.attempt(1, None, &[]);
     live.learn(1..=7, 0.41, 4);
     live.batches(8, 22, 1.1, 0.42);
     live.write(LIVE, "2-resnet-resized");
 
-    let mut stopped = Story::new("3-lite0-resized", 2333.0, 58.0);
+    let mut stopped = LogBuilder::new("3-lite0-resized", 2333.0, 58.0);
     stopped.attempt(1, None, &[]);
     stopped.learn(1..=3, 0.47, 12);
-    stopped.say(1.0, Event::Stopping);
-    stopped.say(
+    stopped.push(1.0, Event::Stopping);
+    stopped.push(
         0.3,
         Event::Stopped {
             step: 102,
-            train_time: round(stopped.trained),
+            train_time: round(stopped.train_seconds),
         },
     );
     stopped.write(STOPPED, "3-lite0-resized");
 
-    let mut resumed = Story::new("4-lite0-freeze", 3533.0, 505.0);
+    let mut resumed = LogBuilder::new("4-lite0-freeze", 3533.0, 505.0);
     resumed.attempt(1, None, &[]);
     resumed.learn(1..=6, 0.48, 17);
     resumed.batches(7, 10, 1.3, 0.5);
-    resumed.say(
+    resumed.push(
         900.0,
         Event::Note {
             level: Level::Info,
@@ -424,7 +424,7 @@ fn write_the_runs() {
     resumed.attempt(2, Some(204), &["4 threads instead of 2"]);
     resumed.learn(7..=20, 0.48, 17);
     let hash = "9f2c4e".repeat(8);
-    resumed.say(
+    resumed.push(
         0.2,
         Event::Frozen {
             tensors: 245,
@@ -432,12 +432,12 @@ fn write_the_runs() {
             after: hash,
         },
     );
-    resumed.test(17, 0.4884);
+    resumed.test_and_finish(17, 0.4884);
     resumed.write(RESUMED, "4-lite0-freeze");
 
-    let mut failed = Story::new("5-lite0-finetune", 7133.0, 61.0);
+    let mut failed = LogBuilder::new("5-lite0-finetune", 7133.0, 61.0);
     failed.attempt(1, None, &[]);
-    failed.say(
+    failed.push(
         0.1,
         Event::Note {
             level: Level::Warning,
@@ -446,7 +446,7 @@ fn write_the_runs() {
     );
     failed.learn(1..=2, 0.5, 2);
     failed.epoch(3, [f64::NAN, 0.0102, f64::NAN, 0.0102], false);
-    failed.say(
+    failed.push(
         0.2,
         Event::Failed {
             kind: Failure::NotANumber,

@@ -66,8 +66,8 @@ pub(super) fn draw(
         .collect();
     let last = curves
         .iter()
-        .filter_map(Curve::reach)
-        .map(|reach| reach.1)
+        .filter_map(Curve::x_range)
+        .map(|range| range.1)
         .fold(2.0, f64::max);
     let values = curves.iter().flat_map(Curve::points).map(|point| point.1);
     let (x, y) = (

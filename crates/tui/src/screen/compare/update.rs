@@ -40,7 +40,7 @@ pub(crate) fn change(model: &mut Model, change: ComparisonCommand) -> Vec<Effect
             };
         }
         ComparisonCommand::Transpose => options.transposed = !options.transposed,
-        ComparisonCommand::Seeds => options.seeds = !options.seeds,
+        ComparisonCommand::Seeds => options.merge_seeds = !options.merge_seeds,
         ComparisonCommand::Figures => options.figures = options.figures.next(),
         ComparisonCommand::Curves => view.curves = view.curves.next(),
         ComparisonCommand::Hide => hide(view),

@@ -109,7 +109,7 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
     let options = view.options();
     let shown = view.shown.table();
     let measured = shown.measured().count();
-    let rows = if options.seeds {
+    let rows = if options.merge_seeds {
         plural(measured, "row")
     } else {
         plural(measured, "run")
@@ -150,7 +150,7 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
             parts.push(format!("Δ to {label} {id}"));
         }
     }
-    if options.seeds {
+    if options.merge_seeds {
         parts.push("mean ± standard deviation (n)".to_owned());
     }
     paint::left(buf, paint::inset(area), &parts.join(" · "), THEME.muted);

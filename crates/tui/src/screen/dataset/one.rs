@@ -34,7 +34,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Fac
     let share = if epochs.is_empty() {
         pictures
     } else {
-        first_share(pictures)
+        left_half(pictures)
     };
     let drawn = draw_picture(buf, share, picture);
     let mut rest = pictures;
@@ -59,11 +59,11 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Fac
         );
         seen.push(epoch);
     }
-    draw_place(buf, place, view, facts, picture, &seen);
+    draw_position(buf, place, view, facts, picture, &seen);
 }
 
-/// The area of an image that leaves at least as much space beside it.
-fn first_share(area: Rect) -> Rect {
+/// The left half of an area, less the gap.
+fn left_half(area: Rect) -> Rect {
     Rect {
         width: area.width.saturating_sub(GAP) / 2,
         ..area
@@ -93,7 +93,7 @@ fn draw_labels(buf: &mut Buffer, area: Rect, picture: &Picture) {
     paint::left_line(buf, area, &Line::from(spans));
 }
 
-fn draw_place(
+fn draw_position(
     buf: &mut Buffer,
     area: Rect,
     view: &DatasetView,

@@ -186,7 +186,7 @@ fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, hits: 
     let (name, places) = table::fit(&columns, inner, NAME.0..=NAME.1, 2);
     let what = if list.flat { "run" } else { "experiment" };
     let filter = list.filter.text();
-    // A filter that is longer than names has a row of its own.
+    // A filter that is longer than names has a separate row.
     let is_long = !filter.is_empty() && what.len() + 2 + filter.width() > usize::from(name.width);
     let title = if filter.is_empty() || is_long {
         what.to_owned()
@@ -296,7 +296,7 @@ fn draw_title(
         table::cell(buf, head, place, column, column.title, THEME.label);
         return;
     }
-    // The arrow stands in the gap before the column.
+    // The arrow is in the gap before the column.
     let before = Rect {
         x: place.x.saturating_sub(1),
         width: 1,
@@ -458,7 +458,7 @@ pub(in crate::screen) fn epochs(run: &Run) -> String {
         .map_or_else(|| NOT_YET.to_owned(), |planned| format!("{at}/{planned}"))
 }
 
-/// The state in a word or two, what stands in the way included.
+/// The state in a word or two, or what prevents a launch.
 fn state(entry: &Entry, model: &Model) -> (String, Style) {
     let style = THEME.status(entry.status()).1;
     let text = match entry.status() {

@@ -50,7 +50,7 @@ pub(crate) fn draw(
         .iter()
         .position(|other| other.id == run.id)
         .filter(|_| !others.is_empty());
-    for (index, (quantity, area)) in arranged(area, view.alone).into_iter().enumerate() {
+    for (index, (quantity, area)) in arranged(area, view.single).into_iter().enumerate() {
         let scene = Scene {
             quantity,
             view,
@@ -113,7 +113,7 @@ fn draw_one(
     is_first: bool,
     hit_map: &mut HitMap,
 ) {
-    let most = if scene.view.alone.is_some() {
+    let most = if scene.view.single.is_some() {
         4
     } else {
         1 + u16::from(area.height >= 12)
@@ -128,7 +128,7 @@ fn draw_one(
     legend::draw_title(buf, title, model.appearance.ascii, scene, is_first);
     legend::draw_others(buf, names, &others);
     let series = series(scene);
-    if series.iter().all(|series| series.curve.reach().is_none()) {
+    if series.iter().all(|series| series.curve.x_range().is_none()) {
         let row = paint::row(plot, plot.height / 2);
         let words = if scene.run.status().is_live() {
             "no figures yet"
@@ -142,7 +142,7 @@ fn draw_one(
     let chart = Chart {
         series: &series,
         x: scene.x,
-        y: heights(scene, &series),
+        y: y_axis(scene, &series),
         best: best.as_slice(),
         events: &events,
         cursor: scene.view.cursor,
@@ -236,7 +236,7 @@ fn series<'a>(scene: &'a Scene) -> Vec<Series<'a>> {
 
 fn best(scene: &Scene) -> Option<(f64, f64)> {
     let epoch = scene.run.state.best_epoch()?;
-    let x = Times::of(&scene.run.state, scene.view.along).epoch(epoch);
+    let x = Times::of(&scene.run.state, scene.view.x_axis).epoch(epoch);
     let y = match scene.quantity {
         ChartKind::Accuracy => epoch.val_acc,
         ChartKind::Loss => epoch.val_loss,
@@ -247,7 +247,7 @@ fn best(scene: &Scene) -> Option<(f64, f64)> {
 
 /// The positions of resumes, and of the end of the previous stage.
 fn events(scene: &Scene) -> Vec<f64> {
-    let times = Times::of(&scene.run.state, scene.view.along);
+    let times = Times::of(&scene.run.state, scene.view.x_axis);
     let resumes = scene
         .run
         .state
@@ -260,10 +260,10 @@ fn events(scene: &Scene) -> Vec<f64> {
 }
 
 /// The y range of all visible data, or a part of it around the figure under the cursor.
-fn heights(scene: &Scene, series: &[Series]) -> Axis {
+fn y_axis(scene: &Scene, series: &[Series]) -> Axis {
     let ranges = series
         .iter()
-        .filter_map(|series| series.curve.heights(scene.x.low, scene.x.high));
+        .filter_map(|series| series.curve.y_range_on(scene.x.low, scene.x.high));
     let fixed = match scene.quantity {
         ChartKind::Usage => Some((0.0, 100.0)),
         // Start at 0, so that a decrease is visible relative to the total.
@@ -293,8 +293,8 @@ fn heights(scene: &Scene, series: &[Series]) -> Axis {
         .and_then(|curve| under_cursor(curve, scene.view.cursor))
         .filter(|y| y.is_finite())
     {
-        Some(about) if scene.view.height > 0 => {
-            axis.zoomed(0.5_f64.powi(i32::from(scene.view.height)), about)
+        Some(about) if scene.view.y_halvings > 0 => {
+            axis.zoomed(0.5_f64.powi(i32::from(scene.view.y_halvings)), about)
         }
         _ => axis,
     }
@@ -320,7 +320,7 @@ pub(crate) fn place(view: &ChartView) -> Option<String> {
     )]
     let step = at.abs().round() as u64;
     let sign = if at < 0.0 { "−" } else { "" };
-    Some(match view.along {
+    Some(match view.x_axis {
         XAxis::Epoch if (at - at.round()).abs() < 1e-9 => format!("at epoch {at:.0}"),
         XAxis::Epoch => format!("at epoch {at:.2}"),
         XAxis::Step => format!("at step {sign}{}", count(step)),

@@ -5,7 +5,7 @@
 //!  accuracy   ● val 0.6180  ▲ best at 11   train 0.7310     │ parameters           24,112,420
 //!  charts                                                   │ by block, and what it runs on
 //! ─────────────────────────────────────────────────────────┴────────────────────────────────
-//!  log                                             what is wrong, if anything, stands above it
+//!  log                                               what is wrong, if anything, is above it
 //! ```
 //! One run. On narrow terminals the parameters are below the charts. With less height, first the
 //! log is hidden, then the parameters, then the second chart.
@@ -165,7 +165,7 @@ fn draw_narrow(
     hit_map: &mut HitMap,
 ) {
     // A single chart gets all the space; the facts return with the other charts.
-    let has_strip = area.height >= 12 && view.charts.alone.is_none();
+    let has_strip = area.height >= 12 && view.charts.single.is_none();
     let strip = if has_strip {
         4 + u16::from(area.height >= 24)
     } else {

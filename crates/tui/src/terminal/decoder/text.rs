@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crossterm::event::Event;
 
-use super::{LONG, WARY};
+use super::{LATE_SEQUENCE, LONG_STRING};
 
 /// Ends a paste.
 const PASTED: &[u8] = b"\x1b[201~";
@@ -74,14 +74,16 @@ impl Text {
     /// Whether it takes longer than a string should. A paste may.
     pub(super) fn takes_long(&self, now: Instant) -> bool {
         matches!(self.kind, Kind::String { .. })
-            && now.saturating_duration_since(self.began) >= LONG
+            && now.saturating_duration_since(self.began) >= LONG_STRING
     }
 
     pub(super) fn push(&mut self, byte: u8, now: Instant) -> Step {
         match &mut self.kind {
             Kind::String { escape, character } => match escape.take() {
                 Some(_) if byte == b'\\' => Step::Ended,
-                Some(since) if now.saturating_duration_since(since) < WARY => Step::Escaped(since),
+                Some(since) if now.saturating_duration_since(since) < LATE_SEQUENCE => {
+                    Step::Escaped(since)
+                }
                 // The user pressed Esc, and the string is over.
                 Some(_) => Step::Left,
                 None => string(byte, escape, character, now),

@@ -171,7 +171,7 @@ fn gpu_part(scene: &Scene) -> Option<Part> {
     if scene.quantity != ChartKind::Usage {
         return None;
     }
-    let readings = gpu_readings(Drawn::whole(scene.run), scene.view.along);
+    let readings = gpu_readings(Drawn::whole(scene.run), scene.view.x_axis);
     let figures: Vec<String> = readings
         .iter()
         .filter_map(|(unit, curve)| {
@@ -193,12 +193,12 @@ fn choices(scene: &Scene) -> String {
     let view = scene.view;
     let window = view.window.map(|_| "zoomed".to_owned());
     let parts = [
-        (view.along != XAxis::Epoch).then(|| view.along.name().to_owned()),
-        (view.detail != Smoothing::Epochs).then(|| view.detail.name().to_owned()),
+        (view.x_axis != XAxis::Epoch).then(|| view.x_axis.name().to_owned()),
+        (view.smoothing != Smoothing::Epochs).then(|| view.smoothing.name().to_owned()),
         view.log_y.then(|| "log".to_owned()),
         view.log_x.then(|| "log axis".to_owned()),
         window,
-        (view.height > 0).then(|| format!("height ÷{}", 1 << view.height)),
+        (view.y_halvings > 0).then(|| format!("height ÷{}", 1 << view.y_halvings)),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }

@@ -39,9 +39,9 @@ pub(crate) fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
         ChartCommand::ZoomOut => said = zoom(charts, runs, run, 2.0),
         ChartCommand::PanLeft => said = pan(charts, runs, run, -0.25),
         ChartCommand::PanRight => said = pan(charts, runs, run, 0.25),
-        ChartCommand::HalfHeight => charts.height = (charts.height + 1).min(FLATTEST),
-        ChartCommand::DoubleHeight => charts.height = charts.height.saturating_sub(1),
-        ChartCommand::Whole => (charts.window, charts.height) = (None, 0),
+        ChartCommand::HalfHeight => charts.y_halvings = (charts.y_halvings + 1).min(FLATTEST),
+        ChartCommand::DoubleHeight => charts.y_halvings = charts.y_halvings.saturating_sub(1),
+        ChartCommand::Whole => (charts.window, charts.y_halvings) = (None, 0),
         ChartCommand::XAxis => said = Some(turn(charts, run)),
         ChartCommand::LogX => {
             charts.log_x = !charts.log_x;
@@ -53,25 +53,25 @@ pub(crate) fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
             said = Some(format!("from bottom to top: {}", kind(charts.log_y)));
         }
         ChartCommand::Smooth => {
-            charts.detail = charts.detail.next();
-            model.detail = charts.detail;
-            let name = if charts.detail == Smoothing::Epochs {
+            charts.smoothing = charts.smoothing.next();
+            model.detail = charts.smoothing;
+            let name = if charts.smoothing == Smoothing::Epochs {
                 "a figure an epoch"
             } else {
-                charts.detail.name()
+                charts.smoothing.name()
             };
             said = Some(name.to_owned());
         }
         ChartCommand::Others => said = Some(next_others(charts, runs, run)),
-        ChartCommand::Next => charts.alone = neighbour(charts.alone, true),
-        ChartCommand::Previous => charts.alone = neighbour(charts.alone, false),
+        ChartCommand::Next => charts.single = neighbour(charts.single, true),
+        ChartCommand::Previous => charts.single = neighbour(charts.single, false),
         ChartCommand::Save => return vec![Effect::ExportCharts(picture(charts, runs, run))],
         ChartCommand::Alone(number) => {
             let chosen = usize::from(number)
                 .checked_sub(1)
                 .and_then(|index| ChartKind::ALL.get(index))
                 .copied();
-            charts.alone = chosen.filter(|_| chosen != charts.alone);
+            charts.single = chosen.filter(|_| chosen != charts.single);
         }
     }
     if let Some(text) = said {
@@ -85,10 +85,10 @@ pub(crate) fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
 fn picture(charts: &ChartView, runs: &Runs, run: &Run) -> String {
     let plot = Plot {
         quantities: charts
-            .alone
+            .single
             .map_or_else(|| ChartKind::ALL[..2].to_vec(), |quantity| vec![quantity]),
-        along: charts.along,
-        detail: charts.detail,
+        along: charts.x_axis,
+        detail: charts.smoothing,
         log_x: charts.log_x,
         log_y: charts.log_y,
         window: charts.window,
@@ -107,7 +107,7 @@ fn kind(log: bool) -> &'static str {
 
 /// The chart whose x axis the cursor and the zoom use.
 fn leading(charts: &ChartView) -> ChartKind {
-    charts.alone.unwrap_or(ChartKind::Accuracy)
+    charts.single.unwrap_or(ChartKind::Accuracy)
 }
 
 fn neighbour(alone: Option<ChartKind>, next: bool) -> Option<ChartKind> {
@@ -128,10 +128,10 @@ pub(crate) fn point_at(model: &mut Model, x: f64) {
         return;
     };
     let charts = &mut view.charts;
-    let times = Times::of(&run.state, charts.along);
+    let times = Times::of(&run.state, charts.x_axis);
     let epochs = run.state.epochs.iter().map(|epoch| times.epoch(epoch));
     let nearest = epochs.min_by(|a, b| (a - x).abs().total_cmp(&(b - x).abs()));
-    charts.cursor = if charts.detail == Smoothing::Epochs {
+    charts.cursor = if charts.smoothing == Smoothing::Epochs {
         nearest.or(Some(x))
     } else {
         Some(x)
@@ -155,7 +155,7 @@ pub(crate) fn zoom_at(model: &mut Model, x: f64, closer: bool) {
 /// disappears and the screen follows the run.
 fn move_cursor(charts: &mut ChartView, runs: &Runs, run: &Run, by: i8) {
     let axis = charts.axis(runs, run, leading(charts));
-    let times = Times::of(&run.state, charts.along);
+    let times = Times::of(&run.state, charts.x_axis);
     let epochs: Vec<f64> = run
         .state
         .epochs
@@ -169,7 +169,8 @@ fn move_cursor(charts: &mut ChartView, runs: &Runs, run: &Run, by: i8) {
         .filter(|x| (axis.low..=axis.high).contains(x))
         .count();
     let to =
-        if charts.detail == Smoothing::Epochs && !epochs.is_empty() && in_sight <= SINGLE_EPOCHS {
+        if charts.smoothing == Smoothing::Epochs && !epochs.is_empty() && in_sight <= SINGLE_EPOCHS
+        {
             let from = charts.cursor.unwrap_or(newest);
             by_epochs(&epochs, from, isize::from(by)).filter(|_| charts.cursor.is_some() || by < 0)
         } else {
@@ -202,10 +203,10 @@ fn jump(charts: &mut ChartView, runs: &Runs, run: &Run) {
         .state
         .epochs
         .first()
-        .map(|epoch| Times::of(&run.state, charts.along).epoch(epoch));
+        .map(|epoch| Times::of(&run.state, charts.x_axis).epoch(epoch));
     let low = charts.whole(runs, run, leading(charts)).low;
     charts.cursor = first
-        .filter(|_| charts.detail == Smoothing::Epochs)
+        .filter(|_| charts.smoothing == Smoothing::Epochs)
         .or(Some(low));
     follow(charts, runs, run);
 }
@@ -289,10 +290,10 @@ fn pan(charts: &mut ChartView, runs: &Runs, run: &Run, by: f64) -> Option<String
 /// meaning on another axis.
 fn turn(charts: &mut ChartView, run: &Run) -> String {
     let step = charts.step(run);
-    charts.along = charts.along.next();
-    charts.cursor = step.map(|step| Times::of(&run.state, charts.along).at(step));
+    charts.x_axis = charts.x_axis.next();
+    charts.cursor = step.map(|step| Times::of(&run.state, charts.x_axis).at(step));
     charts.window = None;
-    charts.along.name().to_owned()
+    charts.x_axis.name().to_owned()
 }
 
 fn next_others(charts: &mut ChartView, runs: &Runs, run: &Run) -> String {

@@ -8,8 +8,9 @@ use warmstart_runs::event_log::EventWriter;
 use warmstart_schema::event::{Event, Level, Phase};
 
 use crate::usage::Usage;
+use crate::worker_log;
 
-/// The least time between two progress events, unless an option asks for more.
+/// The usual least time between two progress events; `Options::progress_every` of the worker sets another.
 pub const PROGRESS_EVERY: Duration = Duration::from_millis(400);
 /// The least time between two samples of the machine's use.
 const USAGE_EVERY: Duration = Duration::from_secs(2);
@@ -22,7 +23,7 @@ pub struct Reporter {
     progress_every: Duration,
     last_progress: Option<Instant>,
     last_usage: Option<Instant>,
-    /// Whether the last write failed; reported once.
+    /// Whether the last write failed. Only the first failure in a row is logged.
     failing: bool,
 }
 
@@ -44,62 +45,55 @@ impl Reporter {
     pub fn emit(&mut self, event: &Event) {
         let failed = self.writer.write(event).err();
         if let (Some(error), false) = (&failed, self.failing) {
-            log::line(&format!(
+            worker_log::line(&format!(
                 "events.jsonl cannot be written, trying again with each event: {error}"
             ));
         }
         self.failing = failed.is_some();
     }
 
+    /// Writes that a phase begins. The next progress is due after `progress_every`.
     pub fn phase(&mut self, phase: Phase) {
         self.last_progress = Some(Instant::now());
         self.emit(&Event::Phase { phase });
     }
 
+    /// Writes a note, also to `worker.log`.
     pub fn note(&mut self, level: Level, text: impl Into<String>) {
         let text = text.into();
-        log::line(&text);
+        worker_log::line(&text);
         self.emit(&Event::Note { level, text });
     }
 
     /// Whether progress is worth computing now.
-    pub fn is_due(&self) -> bool {
+    pub fn is_progress_due(&self) -> bool {
         self.last_progress
             .is_none_or(|last| last.elapsed() >= self.progress_every)
     }
 
-    /// Writes progress, and now and then the machine's use.
+    /// Writes progress, and every [`USAGE_EVERY`] a sample of the machine's use.
     pub fn progress(&mut self, progress: &Event) {
         self.last_progress = Some(Instant::now());
         self.emit(progress);
+        self.sample_usage();
+    }
+
+    fn sample_usage(&mut self) {
         if self
             .last_usage
-            .is_none_or(|last| last.elapsed() >= USAGE_EVERY)
+            .is_some_and(|last| last.elapsed() < USAGE_EVERY)
         {
-            self.last_usage = Some(Instant::now());
-            let sample = self.usage.sample();
-            self.emit(&Event::System(sample));
+            return;
         }
+        self.last_usage = Some(Instant::now());
+        let sample = self.usage.sample();
+        self.emit(&Event::System(sample));
     }
 
     /// Syncs the log, so that it survives a power loss.
     pub fn sync(&mut self) {
         if let Err(error) = self.writer.flush().and_then(|()| self.writer.sync()) {
-            log::line(&format!("events.jsonl cannot be synced: {error}"));
+            worker_log::line(&format!("events.jsonl cannot be synced: {error}"));
         }
-    }
-}
-
-/// The worker's own log: its standard error, which its launcher sends to `worker.log`.
-pub mod log {
-    use std::io::Write;
-
-    /// Writes a line. A failure is ignored: there is nowhere to report it.
-    pub fn line(text: &str) {
-        let _ = writeln!(
-            std::io::stderr(),
-            "{} {text}",
-            jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        );
     }
 }
