@@ -26,7 +26,9 @@ const STEP: &str = "step";
 pub fn rule(settings: &Settings, params: &[Tensor]) -> Result<Box<dyn Rule>> {
     let decay = settings.weight_decay();
     Ok(match settings {
-        Settings::Sgd { momentum, .. } => Box::new(Sgd::new(params, *momentum, decay)?),
+        Settings::Sgd {
+            momentum, nesterov, ..
+        } => Box::new(Sgd::new(params, *momentum, *nesterov, decay)?),
         Settings::Adam { .. } => Box::new(Adam::new(params, decay)?),
         Settings::Adamw { .. } => Box::new(AdamW::new(params, decay)?),
         Settings::Rmsprop { .. } => Box::new(RmsProp::new(params, decay)?),

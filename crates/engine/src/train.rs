@@ -6,6 +6,7 @@ mod clock;
 pub mod evaluate;
 mod features;
 mod guard;
+pub mod loss;
 mod saving;
 mod setup;
 mod step;

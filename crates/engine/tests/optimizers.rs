@@ -161,6 +161,7 @@ fn the_norm_is_over_all_gradients_and_clipping_scales_them_to_it() {
     let settings = warmstart_schema::experiment::Optimizer::Sgd {
         learning_rate: 0.1,
         momentum: 0.0,
+        nesterov: false,
         weight_decay: 0.0,
     };
     let optimizer = Optimizer::new(&settings, ["p", "q"].into_iter().zip(&params)).unwrap();

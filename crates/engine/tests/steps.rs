@@ -97,7 +97,13 @@ fn experiment(table: &Value, case: &Value) -> Experiment {
          \x20 schedule: {{ name: step, step_epochs: 1, gamma: 0.5 }}\n",
         table["seed"], table["hidden"], case["epochs"], case["batch_size"], case["accumulate"]
     );
-    experiment::parse(&yaml, "x.yaml").unwrap()
+    let recipe: Vec<String> = case["recipe"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(field, value)| format!("train.{field}={value}"))
+        .collect();
+    experiment::parse_with(&yaml, "x.yaml", &recipe).unwrap()
 }
 
 fn fresh() -> State {
@@ -165,12 +171,7 @@ fn trained(
         }
     });
     let of_head = model.trainable().filter(|(name, _)| HeadSpec::owns(name));
-    let settings = experiment::Optimizer::Sgd {
-        learning_rate: 0.0,
-        momentum: 0.9,
-        weight_decay: 0.0,
-    };
-    let mut optimizer = Optimizer::new(&settings, of_head).unwrap();
+    let mut optimizer = Optimizer::new(&experiment.train.optimizer, of_head).unwrap();
     let state = match from {
         None => fresh(),
         Some(Content {
@@ -259,7 +260,7 @@ fn newest(run: &RunDir) -> Content {
 
 #[rstest]
 fn a_step_is_pytorchs_step_on_all_images_that_enter_it(
-    #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)] index: usize,
+    #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)] index: usize,
 ) {
     let (root, table) = (tempfile::tempdir().unwrap(), table());
     let case = &table["cases"][index];
@@ -315,7 +316,7 @@ fn a_step_is_pytorchs_step_on_all_images_that_enter_it(
 
 #[rstest]
 fn a_run_stopped_where_pictures_are_missing_goes_on_to_the_same_bits(
-    #[values(5, 7, 9)] index: usize,
+    #[values(5, 7, 9, 15)] index: usize,
 ) {
     let (root, table) = (tempfile::tempdir().unwrap(), table());
     let case = &table["cases"][index];

@@ -197,6 +197,13 @@ pub struct Train {
     /// Give rare classes a larger weight in the training loss. Reported losses stay unweighted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,
+    /// Share of each training label that is spread evenly over all classes, as in `PyTorch`'s `CrossEntropyLoss`. Reported losses
+    /// stay those of the plain labels.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub label_smoothing: f64,
+    /// Scale the gradients of a step down where their common L2 norm is above this. The reported norm is that before clipping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
     #[serde(default)]
     pub checkpoint: Saving,
     /// What to do about a step whose loss or gradients are not finite.
@@ -384,6 +391,14 @@ fn default_accumulate() -> u32 {
 )]
 fn is_default_accumulate(accumulate: &u32) -> bool {
     *accumulate == default_accumulate()
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's `skip_serializing_if` passes a reference"
+)]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 #[expect(

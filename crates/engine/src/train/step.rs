@@ -9,8 +9,9 @@ use super::Trainer;
 use super::accumulation::{Part, Waiting};
 use super::batches::autocast;
 use super::clock::{Clock, count};
-use super::evaluate::{Weighted, batch_sums, cross_entropy, weighted_cross_entropy};
+use super::evaluate::{Weighted, batch_sums, cross_entropy};
 use super::guard::Guard;
+use super::loss::Targets;
 use crate::augment::augment;
 use crate::data::{self, Input};
 use crate::model::Mode;
@@ -93,12 +94,16 @@ impl Trainer<'_> {
             let logits = input.forward(&setup.model, Mode::Train)?;
             (cross_entropy(&logits, &labels)?, logits)
         };
+        let targets = Targets {
+            labels: &labels,
+            smoothing: setup.experiment.train.label_smoothing,
+        };
         // What a step minimizes is the mean over all of its images. Their number and weight are known once all of them were
         // read, so each batch has the share that is planned, and the step makes up the difference.
         let share = members.len() as f64 / part.images.max(1) as f64;
         let minimized = match &setup.class_weights {
             Some(weights) => {
-                let Weighted { sum, weight } = weighted_cross_entropy(&logits, &labels, weights)?;
+                let Weighted { sum, weight } = targets.weighted_cross_entropy(&logits, weights)?;
                 if setup.experiment.train.accumulate == 1 {
                     sum.f_div(&weight)?
                 } else {
@@ -109,8 +114,18 @@ impl Trainer<'_> {
                     sum.f_div_scalar(part.images.max(1) as f64)?
                 }
             }
-            None if setup.experiment.train.accumulate == 1 => loss.shallow_clone(),
-            None => scaled(&loss, share)?,
+            None => {
+                let mean = if targets.are_plain() {
+                    loss.shallow_clone()
+                } else {
+                    targets.cross_entropy(&logits)?
+                };
+                if setup.experiment.train.accumulate == 1 {
+                    mean
+                } else {
+                    scaled(&mean, share)?
+                }
+            }
         };
         self.waiting.batches += 1;
         self.waiting.images += members.len();
@@ -154,8 +169,10 @@ impl Trainer<'_> {
         let batches = count(self.batches_per_epoch());
         let setup = &mut self.setup;
         let is_due = setup.reporter.is_due();
-        let gradient_norm = if is_due || self.guard.is_on() && !self.guard.is_non_finite() {
-            setup.optimizer.gradient_norm(None)?
+        let clip = setup.experiment.train.clip_norm;
+        let is_wanted = is_due || clip.is_some() || self.guard.is_on();
+        let gradient_norm = if is_wanted && !self.guard.is_non_finite() {
+            setup.optimizer.gradient_norm(clip)?
         } else {
             0.0
         };

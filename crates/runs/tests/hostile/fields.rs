@@ -43,10 +43,13 @@ train:
   deterministic: true
   on_nan: skip
   class_weights: balanced
+  label_smoothing: 0.1
+  clip_norm: 1
   optimizer:
     name: sgd
     learning_rate: 0.01
     momentum: 0.8
+    nesterov: true
     weight_decay: 0.001
   schedule:
     name: step

@@ -56,6 +56,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_optimizer,
         validate_schedule,
         validate_early_stopping,
+        validate_step,
         validate_saving,
         validate_reference,
     ];
@@ -213,6 +214,26 @@ fn validate_length(experiment: &Experiment, findings: &mut Vec<Finding>) {
     whole(findings, "train.accumulate", experiment.train.accumulate);
 }
 
+fn validate_step(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let train = &experiment.train;
+    number(
+        findings,
+        "train.label_smoothing",
+        train.label_smoothing,
+        |x| (0.0..1.0).contains(&x),
+        "a share from 0 to below 1",
+    );
+    if let Some(norm) = train.clip_norm {
+        number(
+            findings,
+            "train.clip_norm",
+            norm,
+            |x| x > 0.0 && x <= 1e6,
+            "a norm above 0 and up to 1000000",
+        );
+    }
+}
+
 fn validate_saving(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let saving = &experiment.train.checkpoint;
     let expected = "minutes above 0 and up to 1440";
@@ -237,7 +258,10 @@ fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
         |x| x > 0.0 && x <= 100.0,
         "a rate above 0 and up to 100",
     );
-    if let Optimizer::Sgd { momentum, .. } = *optimizer {
+    if let Optimizer::Sgd {
+        momentum, nesterov, ..
+    } = *optimizer
+    {
         number(
             findings,
             "train.optimizer.momentum",
@@ -245,6 +269,10 @@ fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
             |x| (0.0..1.0).contains(&x),
             "a share from 0 to below 1",
         );
+        if nesterov && momentum == 0.0 {
+            let field = "train.optimizer.nesterov";
+            findings.push(Finding::new(field, "it only with momentum", "momentum 0"));
+        }
     }
     number(
         findings,
