@@ -3,6 +3,7 @@
 
 mod dataset;
 mod fields;
+mod groups;
 mod misplaced;
 mod optimizer;
 mod parse;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::dataset::{Dataset, DatasetKind, ImageFolder, SplitRule};
 pub use self::fields::{Freeze, OnNan, Weights};
+pub use self::groups::Groups;
 pub use self::optimizer::Optimizer;
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 pub use self::place::whole;
@@ -188,6 +190,8 @@ pub struct Train {
     )]
     pub accumulate: u32,
     pub optimizer: Optimizer,
+    #[serde(default, skip_serializing_if = "Groups::is_default")]
+    pub groups: Groups,
     #[serde(default)]
     pub schedule: Schedule,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -253,7 +253,7 @@ fn model(
     let blocks = Architecture::new(experiment.model.backbone).blocks.len();
     let spec = initial::prepared_spec(experiment, preparation, parts.labels.names.len(), blocks);
     let model = Model::new(&spec, experiment.seed, context.place.device)?;
-    let mut optimizer = Optimizer::new(&experiment.train.optimizer, model.trainable())?;
+    let mut optimizer = Optimizer::of(experiment, &model)?;
     let (state, origin) = if let Some(Content {
         state,
         model: bytes,

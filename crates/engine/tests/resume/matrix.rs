@@ -15,12 +15,20 @@ use warmstart_schema::state::Outcome;
 use super::support::{log, state};
 use super::tiny::{Result, alone, new_run, result, root, train};
 
-const OPTIMIZERS: [&str; 5] = [
+const OPTIMIZERS: [&str; 6] = [
     "{ name: sgd, learning_rate: 0.05, momentum: 0 }",
     "{ name: sgd, learning_rate: 0.02, momentum: 0.9, weight_decay: 0.01 }",
     "{ name: adam, learning_rate: 0.01 }",
     "{ name: adamw, learning_rate: 0.01, weight_decay: 0.1 }",
     "{ name: rmsprop, learning_rate: 0.003 }",
+    "{ name: sgd, learning_rate: 0.02, nesterov: true, weight_decay: 0.01 }",
+];
+/// All that a recipe can add to a step, for the last optimizer.
+const RECIPE: [&str; 4] = [
+    "train.label_smoothing=0.1",
+    "train.clip_norm=0.5",
+    "train.groups.layer_decay=0.8",
+    "train.groups.decay_norms_and_biases=false",
 ];
 const SCHEDULES: [&str; 4] = [
     "{ name: constant }",
@@ -144,7 +152,10 @@ fn cells(optimizer: &str) {
             format!("train.optimizer={optimizer}"),
             format!("train.schedule={schedule}"),
         ];
-        let changes: Vec<&str> = changes.iter().map(String::as_str).collect();
+        let mut changes: Vec<&str> = changes.iter().map(String::as_str).collect();
+        if optimizer == OPTIMIZERS[5] {
+            changes.extend(RECIPE);
+        }
         let (whole, looks) = straight(root.path(), &changes);
         for place in PLACES {
             let run = stopped(root.path(), &changes, &looks, place);
@@ -203,6 +214,11 @@ fn adamw_goes_on_bit_for_bit() {
 #[test]
 fn rmsprop_goes_on_bit_for_bit() {
     cells(OPTIMIZERS[4]);
+}
+
+#[test]
+fn a_recipe_with_all_there_is_goes_on_bit_for_bit() {
+    cells(OPTIMIZERS[5]);
 }
 
 /// A safetensors file with some of its tensors zeroed.

@@ -51,6 +51,12 @@ train:
     momentum: 0.8
     nesterov: true
     weight_decay: 0.001
+  groups:
+    stem: 0.1
+    blocks: 0.2
+    head: 2
+    layer_decay: 0.9
+    decay_norms_and_biases: false
   schedule:
     name: step
     step_epochs: 3

@@ -66,6 +66,18 @@ impl Optimizer {
             | Self::Rmsprop { weight_decay, .. } => weight_decay,
         }
     }
+
+    /// The same without weight decay.
+    #[must_use]
+    pub fn without_weight_decay(mut self) -> Self {
+        match &mut self {
+            Self::Sgd { weight_decay, .. }
+            | Self::Adam { weight_decay, .. }
+            | Self::Adamw { weight_decay, .. }
+            | Self::Rmsprop { weight_decay, .. } => *weight_decay = 0.0,
+        }
+        self
+    }
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]

@@ -54,6 +54,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
     let training = [
         validate_length,
         validate_optimizer,
+        validate_groups,
         validate_schedule,
         validate_early_stopping,
         validate_step,
@@ -280,6 +281,31 @@ fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
         optimizer.weight_decay(),
         |x| (0.0..=10.0).contains(&x),
         "0 to 10",
+    );
+}
+
+fn validate_groups(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let groups = &experiment.train.groups;
+    for (field, factor) in [
+        ("train.groups.stem", groups.stem),
+        ("train.groups.blocks", groups.blocks),
+        ("train.groups.head", groups.head),
+    ] {
+        let expected = "a factor above 0 and up to 1000";
+        number(
+            findings,
+            field,
+            factor,
+            |x| x > 0.0 && x <= 1000.0,
+            expected,
+        );
+    }
+    number(
+        findings,
+        "train.groups.layer_decay",
+        groups.layer_decay,
+        |x| x > 0.0 && x <= 1.0,
+        "a factor above 0 and up to 1",
     );
 }
 
