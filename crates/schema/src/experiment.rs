@@ -23,7 +23,7 @@ pub use self::groups::Groups;
 pub use self::optimizer::Optimizer;
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 pub use self::place::whole;
-pub use self::schedule::Schedule;
+pub use self::schedule::{Every, Length, Schedule, Shape};
 use crate::architecture::Backbone;
 pub use crate::dataset_name::Labels;
 use crate::metric::Metric;

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Experiment, Freeze, Optimizer, Schedule};
+use super::{Every, Experiment, Freeze, Length, Optimizer, Shape};
 use crate::architecture::Architecture;
 
 /// A field with a forbidden value.
@@ -28,7 +28,7 @@ impl Finding {
 }
 
 /// The fields that take whole numbers.
-const RANGES: [(&str, RangeInclusive<u32>); 10] = [
+const RANGES: [(&str, RangeInclusive<u32>); 12] = [
     ("dataset.limit", 10..=1_000_000),
     ("input.resize", 32..=1024),
     ("model.head.hidden", 1..=65_536),
@@ -38,6 +38,8 @@ const RANGES: [(&str, RangeInclusive<u32>); 10] = [
     ("train.accumulate", 1..=1000),
     ("train.checkpoint.keep", 2..=1000),
     ("train.schedule.step_epochs", 1..=100_000),
+    ("train.schedule.step_steps", 1..=1_000_000_000),
+    ("train.schedule.warmup_steps", 0..=1_000_000_000),
     ("train.schedule.patience", 0..=100_000),
     ("train.early_stopping.patience", 1..=100_000),
 ];
@@ -312,33 +314,75 @@ fn validate_groups(experiment: &Experiment, findings: &mut Vec<Finding>) {
 fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let schedule = &experiment.train.schedule;
     let epochs = f64::from(experiment.train.epochs);
-    let field = "train.schedule.warmup_epochs";
-    // Epochs of 0 are reported already.
-    let most = if epochs > 0.0 { epochs } else { f64::MAX };
-    number(
-        findings,
-        field,
-        schedule.warmup_epochs(),
-        |x| (0.0..=most).contains(&x),
-        "0 up to the number of epochs",
-    );
-    if let Schedule::Step { gamma, .. } | Schedule::Plateau { gamma, .. } = *schedule {
-        number(
-            findings,
-            "train.schedule.gamma",
-            gamma,
-            |x| x > 0.0 && x <= 1.0,
-            "a factor above 0 and up to 1",
-        );
-    }
-    match *schedule {
-        Schedule::Step { step_epochs, .. } => {
-            whole(findings, "train.schedule.step_epochs", step_epochs);
+    match schedule.warmup {
+        Length::Epochs(warmup) => {
+            // Epochs of 0 are reported already.
+            let most = if epochs > 0.0 { epochs } else { f64::MAX };
+            let expected = "0 up to the number of epochs";
+            let field = "train.schedule.warmup_epochs";
+            number(
+                findings,
+                field,
+                warmup,
+                |x| (0.0..=most).contains(&x),
+                expected,
+            );
         }
-        Schedule::Plateau { patience, .. } => {
+        Length::Steps(steps) => whole(findings, "train.schedule.warmup_steps", steps),
+    }
+    let mut gamma = |gamma| {
+        let expected = "a factor above 0 and up to 1";
+        let field = "train.schedule.gamma";
+        number(findings, field, gamma, |x| x > 0.0 && x <= 1.0, expected);
+    };
+    match schedule.shape {
+        Shape::Constant | Shape::Cosine => {}
+        Shape::Exponential { gamma: factor, .. } => gamma(factor),
+        Shape::Step {
+            count,
+            unit,
+            gamma: factor,
+        } => {
+            gamma(factor);
+            let field = match unit {
+                Every::Epoch => "train.schedule.step_epochs",
+                Every::Step => "train.schedule.step_steps",
+            };
+            whole(findings, field, count);
+        }
+        Shape::OneCycle {
+            rise,
+            start_divisor,
+            end_divisor,
+        } => {
+            number(
+                findings,
+                "train.schedule.rise",
+                rise,
+                |x| x > 0.0 && x < 1.0,
+                "a share above 0 and below 1",
+            );
+            for (field, divisor) in [
+                ("train.schedule.start_divisor", start_divisor),
+                ("train.schedule.end_divisor", end_divisor),
+            ] {
+                let expected = "a number from 1 to 1000000000";
+                number(
+                    findings,
+                    field,
+                    divisor,
+                    |x| (1.0..=1e9).contains(&x),
+                    expected,
+                );
+            }
+        }
+        Shape::Plateau {
+            gamma: factor,
+            patience,
+        } => {
+            gamma(factor);
             whole(findings, "train.schedule.patience", patience);
         }
-        Schedule::Constant { .. } | Schedule::Cosine { .. } => {}
     }
 }
 
