@@ -1,6 +1,7 @@
 //! An experiment file: what to train, on which data, and the published figures to compare with. Strict YAML: unknown keys are
 //! refused.
 
+mod augment;
 mod dataset;
 mod fields;
 mod groups;
@@ -17,6 +18,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::augment::{
+    Augment, ColorJitter, Erasing, ErasingFill, PaddingCrop, PaddingFill, ResizedCrop,
+};
 pub use self::dataset::{Dataset, DatasetKind, ImageFolder, SplitRule};
 pub use self::fields::{Freeze, OnNan, Weights};
 pub use self::groups::Groups;
@@ -97,28 +101,6 @@ impl Interpolation {
         [Self::Nearest, Self::Bilinear, Self::Bicubic]
             .into_iter()
             .find(|known| known.as_str() == name)
-    }
-}
-
-/// Random changes of training images, different in each epoch.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Augment {
-    /// Rotate by up to this many degrees in either direction.
-    #[serde(default)]
-    pub rotation: f64,
-    /// Mirror half of the images left to right.
-    #[serde(default)]
-    pub horizontal_flip: bool,
-    /// Zoom in or out by up to this share.
-    #[serde(default)]
-    pub zoom: f64,
-}
-
-impl Augment {
-    /// Whether training images stay unchanged.
-    pub fn is_identity(&self) -> bool {
-        *self == Self::default()
     }
 }
 

@@ -23,6 +23,7 @@ const AUGMENT: Augment = Augment {
     rotation: 15.0,
     horizontal_flip: true,
     zoom: 0.1,
+    ..Augment::NONE
 };
 
 fn passed(text: impl Into<String>) -> Outcome {

@@ -27,6 +27,24 @@ augment:
   horizontal_flip: true
   rotation: 10
   zoom: 0.1
+  resized_crop:
+    min_area: 0.2
+    max_area: 0.9
+    max_aspect: 1.5
+  padding_crop:
+    pixels: 4
+    fill: reflect
+  color_jitter:
+    brightness: 0.4
+    contrast: 0.3
+    saturation: 0.2
+    hue: 0.1
+  erasing:
+    probability: 0.5
+    min_area: 0.1
+    max_area: 0.3
+    max_aspect: 2
+    fill: black
 model:
   backbone: resnet18
   weights: random

@@ -11,7 +11,11 @@ impl Architecture {
         for (index, block) in self.blocks.iter().enumerate() {
             let is_after = index > 0 && !has_inner(block);
             for tensor in &block.tensors {
-                let inner = if index == 0 { 0 } else { inner(block, &tensor.name) };
+                let inner = if index == 0 {
+                    0
+                } else {
+                    inner(block, &tensor.name)
+                };
                 let place = (index, inner);
                 // What follows the last block belongs to it, or to the head.
                 if !is_after && last.is_some_and(|last| last != place) {

@@ -28,9 +28,11 @@ impl Finding {
 }
 
 /// The fields that take whole numbers.
-const RANGES: [(&str, RangeInclusive<u32>); 12] = [
+const RANGES: [(&str, RangeInclusive<u32>); 13] = [
     ("dataset.limit", 10..=1_000_000),
     ("input.resize", 32..=1024),
+    // No image is smaller than 32 pixels, and a mirrored border must fit into it.
+    ("augment.padding_crop.pixels", 1..=31),
     ("model.head.hidden", 1..=65_536),
     ("train.epochs", 1..=100_000),
     // Batch normalization needs two examples to have a variance.
@@ -45,11 +47,13 @@ const RANGES: [(&str, RangeInclusive<u32>); 12] = [
 ];
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
-    let rules = [
+    let rules: [fn(&Experiment, &mut Vec<Finding>); 8] = [
         validate_texts,
         validate_dataset,
         validate_input,
         validate_augment,
+        validate_crops,
+        validate_colors,
         validate_freeze,
         validate_head,
     ];
@@ -182,6 +186,93 @@ fn validate_augment(experiment: &Experiment, findings: &mut Vec<Finding>) {
         augment.zoom,
         |x| (0.0..=0.9).contains(&x),
         "a share from 0 to 0.9",
+    );
+}
+
+/// Areas and shapes of random rectangles.
+fn validate_areas(
+    fields: [&'static str; 3],
+    (min_area, max_area, max_aspect): (f64, f64, f64),
+    findings: &mut Vec<Finding>,
+) {
+    let [min_field, max_field, aspect_field] = fields;
+    let is_share = |x: f64| x > 0.0 && x <= 1.0;
+    let expected = "a share of the area above 0 and up to 1";
+    number(findings, min_field, min_area, is_share, expected);
+    number(findings, max_field, max_area, is_share, expected);
+    if is_share(min_area) && is_share(max_area) && min_area > max_area {
+        let expected = format!("at most the largest area of {max_area}");
+        findings.push(Finding::new(min_field, &expected, min_area));
+    }
+    let expected = "a ratio of sides from 1 to 100";
+    number(
+        findings,
+        aspect_field,
+        max_aspect,
+        |x| (1.0..=100.0).contains(&x),
+        expected,
+    );
+}
+
+fn validate_crops(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let augment = &experiment.augment;
+    if let Some(crop) = &augment.resized_crop {
+        validate_areas(
+            [
+                "augment.resized_crop.min_area",
+                "augment.resized_crop.max_area",
+                "augment.resized_crop.max_aspect",
+            ],
+            (crop.min_area, crop.max_area, crop.max_aspect),
+            findings,
+        );
+    }
+    if let Some(crop) = &augment.padding_crop {
+        whole(findings, "augment.padding_crop.pixels", crop.pixels);
+    }
+    if let Some(erasing) = &augment.erasing {
+        number(
+            findings,
+            "augment.erasing.probability",
+            erasing.probability,
+            |x| (0.0..=1.0).contains(&x),
+            "a share from 0 to 1",
+        );
+        validate_areas(
+            [
+                "augment.erasing.min_area",
+                "augment.erasing.max_area",
+                "augment.erasing.max_aspect",
+            ],
+            (erasing.min_area, erasing.max_area, erasing.max_aspect),
+            findings,
+        );
+    }
+}
+
+fn validate_colors(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let Some(jitter) = &experiment.augment.color_jitter else {
+        return;
+    };
+    for (field, strength) in [
+        ("augment.color_jitter.brightness", jitter.brightness),
+        ("augment.color_jitter.contrast", jitter.contrast),
+        ("augment.color_jitter.saturation", jitter.saturation),
+    ] {
+        number(
+            findings,
+            field,
+            strength,
+            |x| (0.0..=10.0).contains(&x),
+            "0 to 10",
+        );
+    }
+    number(
+        findings,
+        "augment.color_jitter.hue",
+        jitter.hue,
+        |x| (0.0..=0.5).contains(&x),
+        "a share of a turn from 0 to 0.5",
     );
 }
 

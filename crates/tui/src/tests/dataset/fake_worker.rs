@@ -65,6 +65,7 @@ impl DatasetSource {
                 rotation: 15.0,
                 horizontal_flip: true,
                 zoom: 0.1,
+                ..Augment::NONE
             },
             notes: Vec::new(),
             class_weights: None,
