@@ -7,6 +7,7 @@ pub mod evaluate;
 mod features;
 mod guard;
 pub mod loss;
+mod mix;
 mod saving;
 mod setup;
 mod step;

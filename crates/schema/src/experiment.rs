@@ -6,6 +6,7 @@ mod dataset;
 mod fields;
 mod groups;
 mod misplaced;
+mod mix;
 mod optimizer;
 mod parse;
 mod place;
@@ -24,6 +25,7 @@ pub use self::augment::{
 pub use self::dataset::{Dataset, DatasetKind, ImageFolder, SplitRule};
 pub use self::fields::{Freeze, OnNan, Weights};
 pub use self::groups::Groups;
+pub use self::mix::Mix;
 pub use self::optimizer::Optimizer;
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 pub use self::place::whole;
@@ -187,6 +189,8 @@ pub struct Train {
     /// stay those of the plain labels.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub label_smoothing: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
     /// Scale the gradients of a step down where their common L2 norm is above this. The reported norm is that before clipping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
@@ -320,6 +324,11 @@ impl Experiment {
     /// Side length in pixels of the backbone's input.
     pub fn pixels(&self) -> u32 {
         self.input.resize.unwrap_or(self.dataset.name().pixels())
+    }
+
+    /// Whether training sees every image unchanged, so that a frozen backbone gives the same features each time.
+    pub fn keeps_training_images(&self) -> bool {
+        self.augment.is_identity() && self.train.mix.is_none()
     }
 
     /// Number of classes; none if only the image folder determines it.

@@ -3,15 +3,16 @@
 use anyhow::{Result, bail};
 use tch::Tensor;
 use warmstart_schema::event::{Batch, Event};
-use warmstart_schema::seed;
+use warmstart_schema::seed::{self, SplitMix64};
 
 use super::Trainer;
 use super::accumulation::{Part, Waiting};
 use super::batches::autocast;
 use super::clock::{Clock, count};
-use super::evaluate::{Weighted, batch_sums, cross_entropy};
+use super::evaluate::{Weighted, batch_sums};
 use super::guard::Guard;
 use super::loss::Targets;
+use super::mix::mixed;
 use crate::augment::augment;
 use crate::data::{self, Input};
 use crate::model::Mode;
@@ -82,21 +83,27 @@ impl Trainer<'_> {
             ..
         } = batch;
         let draw = |purpose| seed::derive(setup.experiment.seed, purpose, u64::from(epoch), moment);
-        let input = match input {
+        let (input, share) = match input {
             Input::Images(images) => {
-                Input::Images(augment(&images, &setup.experiment.augment, draw)?)
+                let images = augment(&images, &setup.experiment.augment, draw)?;
+                let (images, share) = match &setup.experiment.train.mix {
+                    Some(settings) => mixed(&images, settings, SplitMix64::new(draw("mix")))?,
+                    None => (images, 1.0),
+                };
+                (Input::Images(images), share)
             }
-            features @ Input::Features(_) => features,
+            features @ Input::Features(_) => (features, 1.0),
+        };
+        let targets = Targets {
+            labels: &labels,
+            smoothing: setup.experiment.train.label_smoothing,
+            share,
         };
         tch::manual_seed(draw("dropout").cast_signed());
         let (loss, logits) = {
             let _autocast = autocast(precision, &setup.model)?;
             let logits = input.forward(&setup.model, Mode::Train)?;
-            (cross_entropy(&logits, &labels)?, logits)
-        };
-        let targets = Targets {
-            labels: &labels,
-            smoothing: setup.experiment.train.label_smoothing,
+            (targets.reported(&logits)?, logits)
         };
         // What a step minimizes is the mean over all of its images. Their number and weight are known once all of them were
         // read, so each batch has the share that is planned, and the step makes up the difference.
@@ -134,7 +141,9 @@ impl Trainer<'_> {
         }
         minimized.f_backward()?;
         self.setup.state.sums.images += count(members.len());
-        self.sums = self.sums.f_add(&batch_sums(&loss, &logits, &labels)?)?;
+        self.sums = self
+            .sums
+            .f_add(&batch_sums(&loss, &logits, &targets.main_labels()?)?)?;
         Ok(())
     }
 

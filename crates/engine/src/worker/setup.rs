@@ -320,7 +320,7 @@ fn model(
         weights: origin.words,
         started_from: origin.run,
         counts: count(architecture, &head, spec.frozen_blocks),
-        cached_features: spec.frozen_blocks == blocks && experiment.augment.is_identity(),
+        cached_features: spec.frozen_blocks == blocks && experiment.keeps_training_images(),
         preparation: Some(preparation.clone()),
     }));
     Ok((model, optimizer, state))

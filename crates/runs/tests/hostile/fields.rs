@@ -63,6 +63,11 @@ train:
   class_weights: balanced
   label_smoothing: 0.1
   clip_norm: 1
+  mix:
+    mixup: 0.2
+    cutmix: 1
+    probability: 0.9
+    switch: 0.4
   optimizer:
     name: sgd
     learning_rate: 0.01

@@ -64,6 +64,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_schedule,
         validate_early_stopping,
         validate_step,
+        validate_mix,
         validate_saving,
         validate_reference,
     ];
@@ -325,6 +326,42 @@ fn validate_step(experiment: &Experiment, findings: &mut Vec<Finding>) {
             |x| x > 0.0 && x <= 1e6,
             "a norm above 0 and up to 1000000",
         );
+    }
+}
+
+fn validate_mix(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let Some(mix) = &experiment.train.mix else {
+        return;
+    };
+    for (field, parameter) in [
+        ("train.mix.mixup", mix.mixup),
+        ("train.mix.cutmix", mix.cutmix),
+    ] {
+        number(
+            findings,
+            field,
+            parameter,
+            |x| (0.0..=100.0).contains(&x),
+            "0 to 100",
+        );
+    }
+    for (field, share) in [
+        ("train.mix.probability", mix.probability),
+        ("train.mix.switch", mix.switch),
+    ] {
+        let expected = "a share from 0 to 1";
+        number(
+            findings,
+            field,
+            share,
+            |x| (0.0..=1.0).contains(&x),
+            expected,
+        );
+    }
+    if mix.mixup == 0.0 && mix.cutmix == 0.0 {
+        let help = "add `mixup: 0.2`, or remove `mix`";
+        findings
+            .push(Finding::new("train.mix", "`mixup` or `cutmix` above 0", "neither").help(help));
     }
 }
 
