@@ -142,6 +142,7 @@ fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], d
             train_time: f64::from(epoch) * 10.0,
             best,
             data_wait: None,
+            plain: None,
         })
     };
     let mut events = vec![epoch(1, acc, true), epoch(2, 0.99, false)];

@@ -276,6 +276,7 @@ fn events(texts: Texts) -> Vec<Event> {
             train_time: 1.0,
             best: true,
             data_wait: None,
+            plain: None,
         }),
     ];
     if number.is_multiple_of(2) {

@@ -3,6 +3,7 @@
 
 mod augment;
 mod dataset;
+mod ema;
 mod fields;
 mod groups;
 mod misplaced;
@@ -23,6 +24,7 @@ pub use self::augment::{
     Augment, ColorJitter, Erasing, ErasingFill, PaddingCrop, PaddingFill, ResizedCrop,
 };
 pub use self::dataset::{Dataset, DatasetKind, ImageFolder, SplitRule};
+pub use self::ema::Ema;
 pub use self::fields::{Freeze, OnNan, Weights};
 pub use self::groups::Groups;
 pub use self::mix::Mix;
@@ -194,6 +196,8 @@ pub struct Train {
     /// Scale the gradients of a step down where their common L2 norm is above this. The reported norm is that before clipping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<Ema>,
     #[serde(default)]
     pub checkpoint: Saving,
     /// What to do about a step whose loss or gradients are not finite.

@@ -85,6 +85,7 @@ fn events(seed: u32) -> Vec<Record> {
             train_time: t,
             best: true,
             data_wait: None,
+            plain: None,
         };
         records.push(Record {
             t,

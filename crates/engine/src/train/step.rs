@@ -193,6 +193,9 @@ impl Trainer<'_> {
         let setup = &mut self.setup;
         setup.optimizer.step(rate)?;
         setup.state.step += 1;
+        if let Some(average) = &mut setup.average {
+            average.update(setup.optimizer.steps().cast_unsigned())?;
+        }
         if is_due {
             let sums = self.read_sums()?;
             let setup = &mut self.setup;

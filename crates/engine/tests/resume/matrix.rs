@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use tch::Tensor;
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::weights;
+use warmstart_engine::worker::{self, Options};
 use warmstart_runs::checkpoint::{self, Content, State, Sums};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::storage::Disk;
@@ -223,6 +225,41 @@ fn rmsprop_goes_on_bit_for_bit() {
 #[test]
 fn a_recipe_with_all_there_is_goes_on_bit_for_bit() {
     cells(OPTIMIZERS[5]);
+}
+
+#[test]
+fn averaged_weights_go_on_bit_for_bit_and_are_what_is_saved() {
+    let _alone = alone();
+    let root = root();
+    let changes = ["train.ema={ decay: 0.8, warmup: true }"];
+    let interrupt = Interrupt::default();
+    let whole = new_run(root.path(), &changes);
+    assert!(train(&whole, &interrupt).unwrap());
+    let figures = state(&whole).epochs;
+    assert!(figures.iter().all(|epoch| epoch.plain.is_some()));
+    assert!(
+        figures
+            .iter()
+            .any(|epoch| epoch.plain.unwrap().val_loss.to_bits() != epoch.val_loss.to_bits())
+    );
+    let whole = result(&whole).unwrap();
+    for step in [1, 4, 8] {
+        let run = new_run(root.path(), &changes);
+        let options = Options {
+            stop_after: Some(step),
+            progress_every: Duration::ZERO,
+        };
+        assert!(worker::run(run.path(), options, &interrupt).unwrap());
+        assert_eq!(state(&run).outcome, Some(Outcome::Stopped));
+        assert!(train(&run, &interrupt).unwrap());
+        let broken = result(&run).unwrap();
+        assert!(broken == whole, "{}", difference(&whole, &broken));
+        let plain: Vec<_> = state(&run).epochs.iter().map(|epoch| epoch.plain).collect();
+        assert_eq!(
+            plain,
+            figures.iter().map(|epoch| epoch.plain).collect::<Vec<_>>()
+        );
+    }
 }
 
 /// A safetensors file with some of its tensors zeroed.

@@ -31,6 +31,7 @@ fn runs() -> Runs {
             train_time: 150.0 * f64::from(epoch),
             best,
             data_wait: None,
+            plain: None,
         })
     };
     let events = [

@@ -68,6 +68,9 @@ train:
     cutmix: 1
     probability: 0.9
     switch: 0.4
+  ema:
+    decay: 0.99
+    warmup: true
   optimizer:
     name: sgd
     learning_rate: 0.01

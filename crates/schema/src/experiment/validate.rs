@@ -65,6 +65,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_early_stopping,
         validate_step,
         validate_mix,
+        validate_ema,
         validate_saving,
         validate_reference,
     ];
@@ -325,6 +326,19 @@ fn validate_step(experiment: &Experiment, findings: &mut Vec<Finding>) {
             norm,
             |x| x > 0.0 && x <= 1e6,
             "a norm above 0 and up to 1000000",
+        );
+    }
+}
+
+fn validate_ema(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    if let Some(ema) = &experiment.train.ema {
+        let expected = "a share above 0 and below 1";
+        number(
+            findings,
+            "train.ema.decay",
+            ema.decay,
+            |x| x > 0.0 && x < 1.0,
+            expected,
         );
     }
 }

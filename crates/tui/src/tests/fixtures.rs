@@ -284,6 +284,7 @@ impl Story {
                 train_time: round(self.trained),
                 best,
                 data_wait: None,
+                plain: None,
             }),
         );
         self.phase(Phase::Saving);

@@ -38,6 +38,7 @@ fn epoch(number: u32, value: f64) -> Event {
         train_time: value,
         best: number.is_multiple_of(3),
         data_wait: None,
+        plain: None,
     })
 }
 

@@ -73,6 +73,7 @@ fn many(count: u32) -> Model {
             train_time: 10.0,
             best: true,
             data_wait: None,
+            plain: None,
         });
         let info = Ok(serde_json::from_value(info).unwrap());
         changes.push(Change::Added {
