@@ -19,7 +19,11 @@ enum Mixing {
 }
 
 /// Mixes images `[N, 3, H, W]`, and says which share of each image stayed its own.
-pub fn mixed(images: &Tensor, settings: &Mix, mut random: SplitMix64) -> Result<(Tensor, f64)> {
+pub(super) fn mixed(
+    images: &Tensor,
+    settings: &Mix,
+    mut random: SplitMix64,
+) -> Result<(Tensor, f64)> {
     let (_, _, height, width) = images.size4()?;
     apply(images, draw(settings, (height, width), &mut random))
 }
@@ -51,9 +55,10 @@ fn draw(settings: &Mix, (height, width): (i64, i64), random: &mut SplitMix64) ->
 /// A part of about this share of a side, around a random place, cut off at the border.
 #[expect(clippy::cast_possible_truncation, reason = "a part of a side")]
 fn cut(side: i64, share: f64, random: &mut SplitMix64) -> (i64, i64) {
-    let half = (side as f64 * share) as i64 / 2;
+    let length = (side as f64 * share) as i64;
     let middle = i64::try_from(random.below(side.cast_unsigned())).unwrap_or(0);
-    ((middle - half).max(0), (middle + half).min(side))
+    let begin = middle - length / 2;
+    (begin.max(0), (begin + length).min(side))
 }
 
 fn apply(images: &Tensor, mixing: Mixing) -> Result<(Tensor, f64)> {
