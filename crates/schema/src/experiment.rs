@@ -192,7 +192,7 @@ pub struct Train {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub label_smoothing: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mix: Option<Mix>,
+    pub mixing: Option<Mix>,
     /// Scale the gradients of a step down where their common L2 norm is above this. The reported norm is that before clipping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
@@ -332,7 +332,7 @@ impl Experiment {
 
     /// Whether training sees every image unchanged, so that a frozen backbone gives the same features each time.
     pub fn keeps_training_images(&self) -> bool {
-        self.augment.is_identity() && self.train.mix.is_none()
+        self.augment.is_identity() && self.train.mixing.is_none()
     }
 
     /// Number of classes; none if only the image folder determines it.

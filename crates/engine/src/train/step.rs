@@ -86,7 +86,7 @@ impl Trainer<'_> {
         let (input, share) = match input {
             Input::Images(images) => {
                 let images = augment(&images, &setup.experiment.augment, draw)?;
-                let (images, share) = match &setup.experiment.train.mix {
+                let (images, share) = match &setup.experiment.train.mixing {
                     Some(settings) => mixed(&images, settings, SplitMix64::new(draw("mix")))?,
                     None => (images, 1.0),
                 };

@@ -63,7 +63,7 @@ train:
   class_weights: balanced
   label_smoothing: 0.1
   clip_norm: 1
-  mix:
+  mixing:
     mixup: 0.2
     cutmix: 1
     probability: 0.9

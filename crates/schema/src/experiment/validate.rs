@@ -344,12 +344,12 @@ fn validate_ema(experiment: &Experiment, findings: &mut Vec<Finding>) {
 }
 
 fn validate_mix(experiment: &Experiment, findings: &mut Vec<Finding>) {
-    let Some(mix) = &experiment.train.mix else {
+    let Some(mix) = &experiment.train.mixing else {
         return;
     };
     for (field, parameter) in [
-        ("train.mix.mixup", mix.mixup),
-        ("train.mix.cutmix", mix.cutmix),
+        ("train.mixing.mixup", mix.mixup),
+        ("train.mixing.cutmix", mix.cutmix),
     ] {
         number(
             findings,
@@ -360,8 +360,8 @@ fn validate_mix(experiment: &Experiment, findings: &mut Vec<Finding>) {
         );
     }
     for (field, share) in [
-        ("train.mix.probability", mix.probability),
-        ("train.mix.switch", mix.switch),
+        ("train.mixing.probability", mix.probability),
+        ("train.mixing.switch", mix.switch),
     ] {
         let expected = "a share from 0 to 1";
         number(
@@ -373,9 +373,10 @@ fn validate_mix(experiment: &Experiment, findings: &mut Vec<Finding>) {
         );
     }
     if mix.mixup == 0.0 && mix.cutmix == 0.0 {
-        let help = "add `mixup: 0.2`, or remove `mix`";
-        findings
-            .push(Finding::new("train.mix", "`mixup` or `cutmix` above 0", "neither").help(help));
+        let help = "add `mixup: 0.2`, or remove `mixing`";
+        findings.push(
+            Finding::new("train.mixing", "`mixup` or `cutmix` above 0", "neither").help(help),
+        );
     }
 }
 
