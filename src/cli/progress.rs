@@ -280,11 +280,17 @@ fn finished_epoch(run: &Run, epoch: &Epoch) -> String {
         val_loss,
         val_acc,
         images_per_second,
+        plain,
         ..
     } = epoch;
+    // With averaged weights the figures are theirs.
+    let plain = plain.map_or_else(String::new, |plain| {
+        let (loss, acc) = (plain.val_loss, plain.val_acc);
+        format!(" (not averaged: {loss:.4}, {acc:.4})")
+    });
     let best = if epoch.best { "  best so far" } else { "" };
     format!(
-        "epoch {}/{planned}  train loss {train_loss:.4} acc {train_acc:.4}  val loss {val_loss:.4} acc {val_acc:.4}  \
+        "epoch {}/{planned}  train loss {train_loss:.4} acc {train_acc:.4}  val loss {val_loss:.4} acc {val_acc:.4}{plain}  \
          {images_per_second:.0} img/s{best}",
         epoch.epoch
     )

@@ -148,8 +148,18 @@ fn training(run: &Run) -> Vec<Fact> {
         let count = state.skipped.len();
         format!("steps without a finite loss or gradient: {count}, the last at step {last}")
     });
+    // With averaged weights all other figures are theirs.
+    let plain = state
+        .epochs
+        .last()
+        .and_then(|epoch| epoch.plain)
+        .map(|plain| {
+            let (loss, acc) = (plain.val_loss, plain.val_acc);
+            format!("last epoch's val loss {loss:.4}, val acc {acc:.4}")
+        });
     let facts = [
         weights.map(|text| ("weights", text)),
+        plain.map(|text| ("not averaged", text)),
         state
             .train_time()
             .map(|time| ("trained", format!("{time:.2} s"))),

@@ -2,6 +2,13 @@
 //! file per operation.
 
 mod affine;
+mod area;
+mod color_jitter;
+mod erasing;
+mod padding_crop;
+#[cfg(test)]
+mod reference;
+mod resized_crop;
 
 use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
@@ -16,10 +23,28 @@ struct Operation {
 }
 
 /// In the order in which they are applied. A new operation is a file and a row here.
-const OPERATIONS: [Operation; 1] = [Operation {
-    stream: "augment",
-    apply: affine::apply,
-}];
+const OPERATIONS: [Operation; 5] = [
+    Operation {
+        stream: "augment.resized_crop",
+        apply: resized_crop::apply,
+    },
+    Operation {
+        stream: "augment.padding_crop",
+        apply: padding_crop::apply,
+    },
+    Operation {
+        stream: "augment",
+        apply: affine::apply,
+    },
+    Operation {
+        stream: "augment.color_jitter",
+        apply: color_jitter::apply,
+    },
+    Operation {
+        stream: "augment.erasing",
+        apply: erasing::apply,
+    },
+];
 
 /// Augments float images `[N, 3, H, W]`, each by its own draw. `seed` gives the seed of each random stream by its name.
 pub fn augment(
@@ -79,11 +104,50 @@ mod tests {
         );
     }
 
+    /// Everything but the affine map.
+    fn all_crops() -> Augment {
+        let settings = serde_json::json!({
+            "resized_crop": {},
+            "padding_crop": { "pixels": 3, "fill": "reflect" },
+            "color_jitter": { "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1 },
+            "erasing": { "probability": 0.5, "fill": "black" },
+        });
+        serde_json::from_value(settings).unwrap()
+    }
+
+    #[test]
+    fn each_operation_has_a_stream_that_others_do_not_move() {
+        let images = Tensor::rand([6, 3, 8, 8], (Kind::Float, tch::Device::Cpu));
+        let mut streams: Vec<&str> = OPERATIONS.iter().map(|one| one.stream).collect();
+        streams.sort_unstable();
+        streams.dedup();
+        assert_eq!(streams.len(), OPERATIONS.len());
+        // Erasing comes last, so what it erases is seen through all other changes.
+        let erased = |settings: &Augment| {
+            let seed = |stream| u64::from(stream == "augment.erasing") + 7;
+            let pixels = augment(&images, settings, seed).unwrap();
+            pixels.eq(0.0).all_dim(1, true)
+        };
+        let erasing = Augment {
+            erasing: all_crops().erasing,
+            ..Augment::NONE
+        };
+        let alone = erased(&erasing);
+        assert!(alone.any().int64_value(&[]) == 1);
+        let jittered = Augment {
+            horizontal_flip: true,
+            resized_crop: all_crops().resized_crop,
+            ..erasing
+        };
+        assert_eq!(erased(&jittered), alone);
+    }
+
     #[test]
     fn an_image_alone_changes_as_it_does_in_its_batch() {
         let images = Tensor::rand([6, 3, 8, 8], (Kind::Float, tch::Device::Cpu));
         for settings in [
             Augment::EVERY,
+            all_crops(),
             Augment {
                 horizontal_flip: true,
                 ..Augment::default()

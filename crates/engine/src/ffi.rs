@@ -51,6 +51,7 @@ unsafe extern "C" {
         buffer_count: usize,
         lr: f64,
         momentum: f64,
+        nesterov: c_int,
         weight_decay: f64,
     ) -> *mut c_char;
     fn ws_gradient_norm(
@@ -245,7 +246,7 @@ pub fn sgd(
     params: &[Tensor],
     buffers: &[Tensor],
     lr: f64,
-    momentum: f64,
+    (momentum, nesterov): (f64, bool),
     weight_decay: f64,
 ) -> Result<()> {
     if !buffers.is_empty() && buffers.len() != params.len() {
@@ -265,6 +266,7 @@ pub fn sgd(
             buffers.len(),
             lr,
             momentum,
+            c_int::from(nesterov),
             weight_decay,
         )
     })

@@ -2,6 +2,7 @@
 
 mod adam;
 mod adamw;
+mod groups;
 mod rmsprop;
 mod rule;
 mod sgd;
@@ -10,14 +11,16 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use tch::Tensor;
-use warmstart_schema::experiment::Optimizer as Settings;
+use warmstart_schema::experiment::{Experiment, Optimizer as Settings};
 
 pub use self::adam::Adam;
 use self::adamw::AdamW;
+pub use self::groups::{Treatment, Treatments};
 pub use self::rmsprop::RmsProp;
 pub use self::rule::Rule;
 use self::sgd::Sgd;
 use crate::ffi;
+use crate::model::Model;
 
 /// Name of the step count among the state's tensors.
 const STEP: &str = "step";
@@ -26,7 +29,9 @@ const STEP: &str = "step";
 pub fn rule(settings: &Settings, params: &[Tensor]) -> Result<Box<dyn Rule>> {
     let decay = settings.weight_decay();
     Ok(match settings {
-        Settings::Sgd { momentum, .. } => Box::new(Sgd::new(params, *momentum, decay)?),
+        Settings::Sgd {
+            momentum, nesterov, ..
+        } => Box::new(Sgd::new(params, *momentum, *nesterov, decay)?),
         Settings::Adam { .. } => Box::new(Adam::new(params, decay)?),
         Settings::Adamw { .. } => Box::new(AdamW::new(params, decay)?),
         Settings::Rmsprop { .. } => Box::new(RmsProp::new(params, decay)?),
@@ -36,11 +41,20 @@ pub fn rule(settings: &Settings, params: &[Tensor]) -> Result<Box<dyn Rule>> {
 /// An optimizer of a fixed list of named parameters.
 #[derive(Debug)]
 pub struct Optimizer {
+    params: Vec<Tensor>,
+    groups: Vec<Group>,
+    /// Steps taken.
+    steps: i64,
+}
+
+/// Parameters that train alike.
+#[derive(Debug)]
+struct Group {
     names: Vec<String>,
     params: Vec<Tensor>,
     rule: Box<dyn Rule>,
-    /// Steps taken.
-    steps: i64,
+    /// Factor of the learning rate.
+    factor: f64,
 }
 
 impl Optimizer {
@@ -61,10 +75,65 @@ impl Optimizer {
             .into_iter()
             .map(|(name, param)| (name.to_owned(), param.shallow_clone()))
             .unzip();
-        Ok(Self {
+        let group = Group {
             rule: rule(&params)?,
             names,
+            params: params.iter().map(Tensor::shallow_clone).collect(),
+            factor: 1.0,
+        };
+        Ok(Self {
             params,
+            groups: vec![group],
+            steps: 0,
+        })
+    }
+
+    /// Starts with what an experiment says of a model's parameters.
+    pub fn of(experiment: &Experiment, model: &Model) -> Result<Self> {
+        let treatments = Treatments::new(&experiment.train.groups, model.architecture());
+        let params = model
+            .tensors()
+            .iter()
+            .filter(|named| named.trainable)
+            .map(|named| {
+                let treatment = treatments.of(&named.name, named.kind);
+                (named.name.as_str(), &named.tensor, treatment)
+            });
+        Self::grouped(&experiment.train.optimizer, params)
+    }
+
+    /// Starts with parameters of which each trains as said.
+    pub fn grouped<'a>(
+        settings: &Settings,
+        params: impl IntoIterator<Item = (&'a str, &'a Tensor, Treatment)>,
+    ) -> Result<Self> {
+        let (mut all, mut kinds) = (
+            Vec::new(),
+            Vec::<(Treatment, Vec<String>, Vec<Tensor>)>::new(),
+        );
+        for (name, param, treatment) in params {
+            all.push(param.shallow_clone());
+            let at = kinds.iter().position(|(other, ..)| *other == treatment);
+            let at = at.unwrap_or_else(|| {
+                kinds.push((treatment, Vec::new(), Vec::new()));
+                kinds.len() - 1
+            });
+            kinds[at].1.push(name.to_owned());
+            kinds[at].2.push(param.shallow_clone());
+        }
+        let plain = settings.clone().without_weight_decay();
+        let groups = kinds.into_iter().map(|(treatment, names, params)| {
+            let settings = if treatment.decays { settings } else { &plain };
+            Ok(Group {
+                rule: rule(settings, &params)?,
+                names,
+                params,
+                factor: treatment.factor,
+            })
+        });
+        Ok(Self {
+            groups: groups.collect::<Result<_>>()?,
+            params: all,
             steps: 0,
         })
     }
@@ -77,7 +146,10 @@ impl Optimizer {
     /// Moves every parameter by its gradient. An error where a parameter has no gradient.
     pub fn step(&mut self, learning_rate: f64) -> Result<()> {
         let next = self.steps + 1;
-        self.rule.step(&self.params, next, learning_rate)?;
+        for group in &mut self.groups {
+            let rate = learning_rate * group.factor;
+            group.rule.step(&group.params, next, rate)?;
+        }
         self.steps = next;
         Ok(())
     }
@@ -107,13 +179,16 @@ impl Optimizer {
     /// and the count `step` as an integer scalar. The moments are shared, not copied.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let mut state = vec![(STEP.to_owned(), Tensor::from(self.steps))];
-        for (suffix, tensors) in self.rule.moments() {
-            state.extend(
-                self.names
-                    .iter()
-                    .zip(tensors)
-                    .map(|(n, t)| (format!("{n}.{suffix}"), t.shallow_clone())),
-            );
+        for group in &self.groups {
+            for (suffix, tensors) in group.rule.moments() {
+                state.extend(
+                    group
+                        .names
+                        .iter()
+                        .zip(tensors)
+                        .map(|(n, t)| (format!("{n}.{suffix}"), t.shallow_clone())),
+                );
+            }
         }
         state
     }

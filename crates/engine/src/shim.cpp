@@ -151,12 +151,12 @@ char *ws_adam(int decoupled, size_t count, at::Tensor *const *params, at::Tensor
 // One step of SGD on all parameters at once; `buffers` is empty where there is no momentum. Buffers start as zeros, so
 // the first step needs no case of its own: momentum * 0 + gradient is what PyTorch starts from.
 char *ws_sgd(size_t count, at::Tensor *const *params, at::Tensor *const *buffers, size_t buffer_count, double lr,
-             double momentum, double weight_decay) {
+             double momentum, int nesterov, double weight_decay) {
   return guarded([&] {
     const at::NoGradGuard no_grad;
     const auto p = list(params, count);
     at::_fused_sgd_(p, gradients(p), list(buffers, buffer_count), weight_decay, momentum, lr, /*dampening=*/0.0,
-                    /*nesterov=*/false, /*maximize=*/false, /*is_first_step=*/false);
+                    nesterov != 0, /*maximize=*/false, /*is_first_step=*/false);
   });
 }
 

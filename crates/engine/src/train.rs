@@ -1,11 +1,14 @@
 //! Training: epochs of batches, validation after each, checkpoints, and one measurement on the test set at the end.
 
 mod accumulation;
+mod average;
 mod batches;
 mod clock;
 pub mod evaluate;
 mod features;
 mod guard;
+pub mod loss;
+mod mix;
 mod saving;
 mod setup;
 mod step;
@@ -16,12 +19,13 @@ use anyhow::{Context, Result};
 use tch::Tensor;
 use warmstart_runs::checkpoint::{self, Content, Sums};
 use warmstart_runs::storage::Disk;
-use warmstart_schema::event::{Epoch, Event, Level, Phase, Test};
+use warmstart_schema::event::{Epoch, Event, Level, Phase, Plain, Test};
 use warmstart_schema::experiment::{Monitor, Precision};
 use warmstart_schema::policy;
 use warmstart_schema::seed;
 
 use self::accumulation::Waiting;
+pub use self::average::Average;
 pub use self::batches::{Examples, autocast, batches_per_epoch, place_in_epoch, steps_per_epoch};
 use self::clock::{Clock, count, evaluation_progress};
 use self::evaluate::evaluate;
@@ -68,6 +72,13 @@ pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
 impl Trainer<'_> {
     fn run(&mut self) -> Result<Ended> {
         let frozen = self.frozen()?;
+        if self.setup.average.is_some() && self.setup.state.step == 0 {
+            self.setup.reporter.note(
+                Level::Info,
+                "train.ema: validation, best epoch, test and saved weights are averages over the steps; each epoch also reports \
+                 the plain weights",
+            );
+        }
         if self.keep_features()? == Flow::Interrupted {
             return self.stop();
         }
@@ -185,11 +196,11 @@ impl Trainer<'_> {
                 self.setup.train.none_readable()
             });
         }
-        let Some(validation) = self.validate(epoch)? else {
+        let Some(reached) = self.validate(epoch)? else {
             return Ok(Flow::Interrupted);
         };
         self.report_unreadable();
-        self.conclude(epoch, &validation, pace)?;
+        self.conclude(epoch, &reached, pace)?;
         Ok(Flow::Done)
     }
 
@@ -211,9 +222,26 @@ impl Trainer<'_> {
         Err(guard::not_a_number(&self.setup, sums.loss))
     }
 
-    /// Loss and accuracy on the validation images; `None` when it was interrupted.
-    fn validate(&mut self, epoch: u32) -> Result<Option<Sums>> {
+    /// Loss and accuracy on the validation images: those that count, and those of plain weights beside averaged ones. `None`
+    /// when it was interrupted.
+    fn validate(&mut self, epoch: u32) -> Result<Option<(Sums, Option<Sums>)>> {
         self.setup.reporter.phase(Phase::Validating);
+        let Some(plain) = self.measure(epoch)? else {
+            return Ok(None);
+        };
+        let Some(average) = &mut self.setup.average else {
+            return Ok(Some((plain, None)));
+        };
+        average.swap()?;
+        let averaged = self.measure(epoch);
+        if let Some(average) = &mut self.setup.average {
+            average.swap()?;
+        }
+        Ok(averaged?.map(|averaged| (averaged, Some(plain))))
+    }
+
+    /// Loss and accuracy of the model as it is on the validation images; `None` when it was interrupted.
+    fn measure(&mut self, epoch: u32) -> Result<Option<Sums>> {
         let (batch_size, precision) = (self.batch_size(), self.precision());
         let Setup {
             model,
@@ -254,7 +282,7 @@ impl Trainer<'_> {
     fn conclude(
         &mut self,
         epoch: u32,
-        validation: &Sums,
+        (validation, plain): &(Sums, Option<Sums>),
         (images_per_second, data_wait): (f64, Option<f64>),
     ) -> Result<()> {
         // The rate of the epoch's last step, before the plateau schedule sees the figure.
@@ -286,6 +314,10 @@ impl Trainer<'_> {
             train_time: state.train_time,
             best: verdict.best,
             data_wait,
+            plain: plain.as_ref().map(|plain| Plain {
+                val_loss: plain.mean_loss(),
+                val_acc: plain.accuracy(),
+            }),
             ..Epoch::default()
         };
         for (key, value) in metric::means("train", &sums).chain(metric::means("val", validation)) {

@@ -554,6 +554,7 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         run,
         model,
         optimizer,
+        average: None,
         train: Examples::new(
             look::Part::Train,
             Part {

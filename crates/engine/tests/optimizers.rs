@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
-use warmstart_engine::optimizer::Optimizer;
+use warmstart_engine::optimizer::{Optimizer, Treatment};
 use warmstart_engine::selftest::optimizers::{self, Training, rates, rule};
 use warmstart_engine::weights;
 
@@ -161,6 +161,7 @@ fn the_norm_is_over_all_gradients_and_clipping_scales_them_to_it() {
     let settings = warmstart_schema::experiment::Optimizer::Sgd {
         learning_rate: 0.1,
         momentum: 0.0,
+        nesterov: false,
         weight_decay: 0.0,
     };
     let optimizer = Optimizer::new(&settings, ["p", "q"].into_iter().zip(&params)).unwrap();
@@ -172,4 +173,68 @@ fn the_norm_is_over_all_gradients_and_clipping_scales_them_to_it() {
         "the norm before clipping is what is reported"
     );
     assert!(close(norm(None), 1.0) && close(params[1].grad().double_value(&[1]), 0.8));
+}
+
+#[test]
+fn each_group_moves_as_an_optimizer_with_its_rate_and_decay_does() {
+    let yaml = [
+        "{ name: sgd, learning_rate: 1, nesterov: true, weight_decay: 0.1 }",
+        "{ name: adam, learning_rate: 1, weight_decay: 0.1 }",
+        "{ name: adamw, learning_rate: 1, weight_decay: 0.1 }",
+        "{ name: rmsprop, learning_rate: 1, weight_decay: 0.1 }",
+    ];
+    let treatments = [(1.0, true), (0.25, false), (1.0, true), (0.25, true)]
+        .map(|(factor, decays)| Treatment { factor, decays });
+    let start = || -> Vec<Tensor> {
+        (1..=4_u8)
+            .map(|n| Tensor::from_slice(&[f32::from(n), -0.5]).set_requires_grad(true))
+            .collect()
+    };
+    let descend = |params: &[Tensor], optimizer: &mut Optimizer, rate: f64| {
+        optimizer.zero_grad();
+        for param in params {
+            (param * param * 0.3 + param * 0.1)
+                .sum(Kind::Float)
+                .backward();
+        }
+        optimizer.step(rate).unwrap();
+    };
+    let names = ["a", "b", "c", "d"];
+    for text in yaml {
+        let settings = settings(text);
+        let together = start();
+        let params = names.into_iter().zip(&together).zip(treatments);
+        let params = params.map(|((name, param), treatment)| (name, param, treatment));
+        let mut optimizer = Optimizer::grouped(&settings, params).unwrap();
+        let alone = start();
+        for rate in [0.1, 0.05, 0.2] {
+            descend(&together, &mut optimizer, rate);
+        }
+        for ((name, param), treatment) in names.into_iter().zip(&alone).zip(treatments) {
+            let settings = if treatment.decays {
+                settings.clone()
+            } else {
+                settings.clone().without_weight_decay()
+            };
+            let mut optimizer = Optimizer::new(&settings, [(name, param)]).unwrap();
+            for rate in [0.1, 0.05, 0.2] {
+                let one = std::slice::from_ref(param);
+                descend(one, &mut optimizer, rate * treatment.factor);
+            }
+        }
+        assert_eq!(together, alone, "{text}");
+        assert_ne!(together, start());
+        // Three groups and the count of steps.
+        let moments = if text.contains("adam") { 2 } else { 1 };
+        assert_eq!(optimizer.state().len(), 4 * moments + 1);
+    }
+}
+
+fn settings(text: &str) -> warmstart_schema::experiment::Optimizer {
+    let yaml = format!(
+        "name: x\ndataset: {{ name: emoji98 }}\nmodel: {{ backbone: resnet18 }}\n\
+         train: {{ epochs: 1, batch_size: 2, optimizer: {text} }}\n"
+    );
+    let experiment = warmstart_schema::experiment::parse(&yaml, "x.yaml").unwrap();
+    experiment.train.optimizer
 }

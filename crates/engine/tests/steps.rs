@@ -16,7 +16,7 @@ use warmstart_engine::model::{Model, ModelSpec};
 use warmstart_engine::optimizer::Optimizer;
 use warmstart_engine::reporter::Reporter;
 use warmstart_engine::selftest::formula;
-use warmstart_engine::train::{Ended, Examples, Setup, train};
+use warmstart_engine::train::{Average, Ended, Examples, Setup, train};
 use warmstart_engine::usage::Usage;
 use warmstart_engine::weights::{self, LoadPolicy};
 use warmstart_runs::checkpoint::{self, Conditions, Content, Skipped, State, Sums};
@@ -97,7 +97,13 @@ fn experiment(table: &Value, case: &Value) -> Experiment {
          \x20 schedule: {{ name: step, step_epochs: 1, gamma: 0.5 }}\n",
         table["seed"], table["hidden"], case["epochs"], case["batch_size"], case["accumulate"]
     );
-    experiment::parse(&yaml, "x.yaml").unwrap()
+    let recipe: Vec<String> = case["recipe"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(field, value)| format!("train.{field}={value}"))
+        .collect();
+    experiment::parse_with(&yaml, "x.yaml", &recipe).unwrap()
 }
 
 fn fresh() -> State {
@@ -165,27 +171,30 @@ fn trained(
         }
     });
     let of_head = model.trainable().filter(|(name, _)| HeadSpec::owns(name));
-    let settings = experiment::Optimizer::Sgd {
-        learning_rate: 0.0,
-        momentum: 0.9,
-        weight_decay: 0.0,
+    let mut optimizer = Optimizer::new(&experiment.train.optimizer, of_head).unwrap();
+    let average = |model: &Model| {
+        let ema = experiment.train.ema;
+        ema.map(|ema| Average::new(ema, model).unwrap())
     };
-    let mut optimizer = Optimizer::new(&settings, of_head).unwrap();
-    let state = match from {
-        None => fresh(),
+    let (state, average) = match from {
+        None => (fresh(), average(&model)),
         Some(Content {
             state,
             model: tensors,
             optimizer: moments,
         }) => {
             weights::load_bytes(&model, &tensors, LoadPolicy::Exact).unwrap();
+            let mut average = average(&model);
             let moments = weights::parse(&moments).unwrap();
-            let moments = moments
+            let mut moments = moments
                 .iter()
                 .map(|(name, entry)| (name.clone(), entry.tensor().unwrap()))
                 .collect();
+            if let Some(average) = &mut average {
+                average.restore(&mut moments).unwrap();
+            }
             optimizer.load_state(&moments).unwrap();
-            state
+            (state, average)
         }
     };
     let images = number(case, "images");
@@ -215,6 +224,7 @@ fn trained(
         run,
         model,
         optimizer,
+        average,
         train: part(&source, images),
         validation: part(&few, 16),
         test: part(&few, 16),
@@ -259,7 +269,7 @@ fn newest(run: &RunDir) -> Content {
 
 #[rstest]
 fn a_step_is_pytorchs_step_on_all_images_that_enter_it(
-    #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)] index: usize,
+    #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17)] index: usize,
 ) {
     let (root, table) = (tempfile::tempdir().unwrap(), table());
     let case = &table["cases"][index];
@@ -315,7 +325,7 @@ fn a_step_is_pytorchs_step_on_all_images_that_enter_it(
 
 #[rstest]
 fn a_run_stopped_where_pictures_are_missing_goes_on_to_the_same_bits(
-    #[values(5, 7, 9)] index: usize,
+    #[values(5, 7, 9, 15, 17)] index: usize,
 ) {
     let (root, table) = (tempfile::tempdir().unwrap(), table());
     let case = &table["cases"][index];

@@ -15,7 +15,7 @@ use crate::storage::{Disk, Storage as _};
 use anyhow::Context;
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::architecture::ParamCounts;
-use warmstart_schema::experiment::{Experiment, Init, Optimizer};
+use warmstart_schema::experiment::{Experiment, Init, Optimizer, Train};
 use warmstart_schema::state::Status;
 
 use crate::failure::{Failure, Kind};
@@ -342,7 +342,7 @@ pub fn room(root: &Path, experiment: &Experiment) -> Room {
     let Ok(free) = Disk.free(there) else {
         return Room::Enough;
     };
-    let one = checkpoint_bytes(&counts, &experiment.train.optimizer);
+    let one = checkpoint_bytes(&counts, &experiment.train);
     // The newest, the best, and the new one, which is written before an old one is removed.
     let all = one * (u64::from(experiment.train.checkpoint.keep) + 2);
     let megabytes = |bytes: u64| format!("{} MB", bytes.div_ceil(1_000_000));
@@ -362,14 +362,15 @@ pub fn room(root: &Path, experiment: &Experiment) -> Room {
     }
 }
 
-/// Bytes of a checkpoint: float32 weights, and the optimizer's state of each trainable one.
-fn checkpoint_bytes(counts: &ParamCounts, optimizer: &Optimizer) -> u64 {
-    let moments = match optimizer {
+/// Bytes of a checkpoint: float32 weights, and the optimizer's state and the average of each trainable one.
+fn checkpoint_bytes(counts: &ParamCounts, train: &Train) -> u64 {
+    let moments = match train.optimizer {
         Optimizer::Sgd { momentum: 0.0, .. } => 0,
         Optimizer::Sgd { .. } | Optimizer::Rmsprop { .. } => 1,
         Optimizer::Adam { .. } | Optimizer::Adamw { .. } => 2,
     };
-    4 * (counts.total + moments * counts.trainable)
+    let copies = moments + u64::from(train.ema.is_some());
+    4 * (counts.total + copies * counts.trainable)
 }
 
 /// Takes a waiting run out of the queue, or asks a running one to save and exit (`now`: to exit without saving).

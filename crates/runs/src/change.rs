@@ -7,7 +7,7 @@ use crate::event_log::EventWriter;
 use crate::run::RunDir;
 use crate::storage::{Disk, fingerprint, replace};
 use warmstart_schema::event::{Change, Changed, Event};
-use warmstart_schema::experiment::{self, Experiment, Problem, Schedule};
+use warmstart_schema::experiment::{self, Experiment, Problem};
 
 /// The fields that may change after a run began. Its data, its model and the state of its optimizer may not. Its image folder may
 /// move; the worker checks that its images are the same.
@@ -168,10 +168,10 @@ fn consequence(change: &Change, step: u64, experiment: &Experiment) -> Option<St
             .ok()
             .is_none_or(|from| to.parse().is_ok_and(|to: u32| to < from))
     };
+    let schedule = &experiment.train.schedule;
+    let longer = format!(", and the {} schedule follows it", schedule.name());
     let why = match field.as_str() {
-        "train.epochs" if matches!(experiment.train.schedule, Schedule::Cosine { .. }) => {
-            ", and the cosine schedule follows it"
-        }
+        "train.epochs" if schedule.depends_on_epochs() => &longer,
         "train.optimizer.learning_rate" => "",
         "train.on_nan" if to.contains("stop") || to == "none" => {
             ", and a step that was left out would have ended training"

@@ -5,6 +5,7 @@ mod backbone;
 mod block;
 mod convnext;
 mod count;
+mod depth;
 mod efficientnet;
 mod head;
 mod inverted;

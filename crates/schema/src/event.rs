@@ -8,7 +8,7 @@ use crate::architecture::ModelCounts;
 use crate::exit::Exit;
 pub use crate::failure::Failure;
 use crate::identity::Handle;
-pub use crate::measured::{Epoch, Test};
+pub use crate::measured::{Epoch, Plain, Test};
 use crate::preparation::Preparation;
 use crate::real;
 use crate::run_id::RunId;

@@ -3,8 +3,11 @@
 
 mod augment;
 mod dataset;
+mod ema;
 mod fields;
+mod groups;
 mod misplaced;
+mod mix;
 mod optimizer;
 mod parse;
 mod place;
@@ -17,13 +20,18 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::augment::Augment;
+pub use self::augment::{
+    Augment, ColorJitter, Erasing, ErasingFill, PaddingCrop, PaddingFill, ResizedCrop,
+};
 pub use self::dataset::{Dataset, DatasetKind, ImageFolder, SplitRule};
+pub use self::ema::Ema;
 pub use self::fields::{Freeze, OnNan, Weights};
+pub use self::groups::Groups;
+pub use self::mix::Mix;
 pub use self::optimizer::Optimizer;
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 pub use self::place::whole;
-pub use self::schedule::Schedule;
+pub use self::schedule::{Every, Length, Schedule, Shape};
 use crate::architecture::Backbone;
 pub use crate::dataset_name::Labels;
 use crate::metric::Metric;
@@ -168,6 +176,8 @@ pub struct Train {
     )]
     pub accumulate: u32,
     pub optimizer: Optimizer,
+    #[serde(default, skip_serializing_if = "Groups::is_default")]
+    pub groups: Groups,
     #[serde(default)]
     pub schedule: Schedule,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,6 +187,17 @@ pub struct Train {
     /// Give rare classes a larger weight in the training loss. Reported losses stay unweighted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,
+    /// Share of each training label that is spread evenly over all classes, as in `PyTorch`'s `CrossEntropyLoss`. Reported losses
+    /// stay those of the plain labels.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub label_smoothing: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixing: Option<Mix>,
+    /// Scale the gradients of a step down where their common L2 norm is above this. The reported norm is that before clipping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<Ema>,
     #[serde(default)]
     pub checkpoint: Saving,
     /// What to do about a step whose loss or gradients are not finite.
@@ -309,6 +330,11 @@ impl Experiment {
         self.input.resize.unwrap_or(self.dataset.name().pixels())
     }
 
+    /// Whether training sees every image unchanged, so that a frozen backbone gives the same features each time.
+    pub fn keeps_training_images(&self) -> bool {
+        self.augment.is_identity() && self.train.mixing.is_none()
+    }
+
     /// Number of classes; none if only the image folder determines it.
     pub fn classes(&self) -> Option<u32> {
         self.dataset.name().classes(self.dataset.labels())
@@ -364,6 +390,14 @@ fn default_accumulate() -> u32 {
 )]
 fn is_default_accumulate(accumulate: &u32) -> bool {
     *accumulate == default_accumulate()
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's `skip_serializing_if` passes a reference"
+)]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 #[expect(

@@ -34,9 +34,21 @@ pub struct Epoch {
     /// Share of the training time in which a step waited for decoded images; absent if none are decoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_wait: Option<f64>,
+    /// With averaged weights, what the plain ones reach on the validation images; `val_loss` and `val_acc` are of the average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain: Option<Plain>,
     /// The metrics that have no field above, by key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub further: BTreeMap<String, Real>,
+}
+
+/// What plain weights reach beside averaged ones.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Plain {
+    #[serde(with = "real")]
+    pub val_loss: f64,
+    #[serde(with = "real")]
+    pub val_acc: f64,
 }
 
 impl Epoch {

@@ -3,15 +3,15 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::experiment::{EarlyStopping, Monitor, Schedule};
+use crate::experiment::{EarlyStopping, Every, Monitor, Schedule, Shape};
 use crate::seed::{SplitMix64, derive};
 
 /// The smallest relative improvement that resets the plateau schedule; `PyTorch`'s.
 const PLATEAU_THRESHOLD: f64 = 1e-4;
 
 /// The learning rate of step `step`, counted from 0 over epochs of `steps_per_epoch`, skipped steps included: linear warm-up,
-/// then the schedule. Cosine follows Loshchilov & Hutter 2017 without restarts, down to 0 at the end. `plateau` is the state of
-/// that schedule; the others ignore it.
+/// then the schedule. Cosine follows Loshchilov & Hutter 2017 without restarts, down to 0 at the end. The others are those of
+/// `PyTorch`. `plateau` is the state of that schedule; the others ignore it.
 pub fn learning_rate(
     schedule: &Schedule,
     base: f64,
@@ -21,25 +21,49 @@ pub fn learning_rate(
     plateau: Plateau,
 ) -> f64 {
     let (step, per_epoch) = (step as f64, steps_per_epoch.max(1) as f64);
-    let warmup = schedule.warmup_epochs() * per_epoch;
+    let warmup = schedule.warmup.steps(per_epoch);
     if step + 1.0 < warmup {
         return base * (step + 1.0) / warmup;
     }
-    match *schedule {
-        Schedule::Constant { .. } => base,
-        Schedule::Step {
-            step_epochs, gamma, ..
-        } => {
-            let reductions = (step / per_epoch / f64::from(step_epochs)).floor();
-            base * gamma.powf(reductions)
+    match schedule.shape {
+        Shape::Constant => base,
+        Shape::Step { count, unit, gamma } => {
+            let reductions = match unit {
+                Every::Epoch => step / per_epoch / f64::from(count),
+                Every::Step => step / f64::from(count),
+            };
+            base * gamma.powf(reductions.floor())
         }
-        Schedule::Cosine { .. } => {
+        Shape::Exponential { gamma, every } => match every {
+            Every::Epoch => base * gamma.powf((step / per_epoch).floor()),
+            Every::Step => base * gamma.powf(step),
+        },
+        Shape::OneCycle {
+            rise,
+            start_divisor,
+            end_divisor,
+        } => {
+            let (first, total) = (base / start_divisor, f64::from(epochs) * per_epoch);
+            let (top, end) = (rise * total - 1.0, total - 1.0);
+            if step < top {
+                annealed(first, base, step / top)
+            } else {
+                annealed(base, first / end_divisor, (step - top) / (end - top))
+            }
+        }
+        Shape::Cosine => {
             let total = (f64::from(epochs) * per_epoch - warmup).max(1.0);
             let done = ((step - warmup) / total).clamp(0.0, 1.0);
             base * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
         }
-        Schedule::Plateau { gamma, .. } => base * gamma.powi(plateau.reductions.cast_signed()),
+        Shape::Plateau { gamma, .. } => base * gamma.powi(plateau.reductions.cast_signed()),
     }
+}
+
+/// Half a cosine from one rate to another, at a share of the way.
+fn annealed(from: f64, to: f64, share: f64) -> f64 {
+    let share = share.clamp(0.0, 1.0);
+    to + (from - to) / 2.0 * (1.0 + (std::f64::consts::PI * share).cos())
 }
 
 /// The state of the plateau schedule, as in `PyTorch`'s `ReduceLROnPlateau`: an improvement is at least a ten-thousandth of the
@@ -56,7 +80,7 @@ pub struct Plateau {
 impl Plateau {
     /// Takes in the monitored metric of an epoch.
     pub fn observe(&mut self, monitor: Monitor, schedule: &Schedule, figure: f64) {
-        let &Schedule::Plateau { patience, .. } = schedule else {
+        let Shape::Plateau { patience, .. } = schedule.shape else {
             return;
         };
         let is_better = |best: f64| match monitor {
@@ -204,6 +228,14 @@ fn whole(share: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::Length;
+
+    fn without_warmup(shape: Shape) -> Schedule {
+        Schedule {
+            warmup: Length::Epochs(0.0),
+            shape,
+        }
+    }
 
     #[test]
     #[expect(
@@ -230,21 +262,26 @@ mod tests {
 
     #[test]
     fn warm_up_rises_linearly_to_the_full_rate() {
-        let constant = Schedule::Constant { warmup_epochs: 1.0 };
-        let rates: Vec<f64> = (0..6)
-            .map(|step| learning_rate(&constant, 0.8, step, 4, 2, Plateau::default()))
-            .collect();
-        assert_eq!(rates, [0.2, 0.4, 0.600_000_000_000_000_1, 0.8, 0.8, 0.8]);
+        for warmup in [Length::Epochs(1.0), Length::Steps(4)] {
+            let constant = Schedule {
+                warmup,
+                shape: Shape::Constant,
+            };
+            let rates: Vec<f64> = (0..6)
+                .map(|step| learning_rate(&constant, 0.8, step, 4, 2, Plateau::default()))
+                .collect();
+            assert_eq!(rates, [0.2, 0.4, 0.600_000_000_000_000_1, 0.8, 0.8, 0.8]);
+        }
     }
 
     #[test]
     #[expect(clippy::float_cmp, reason = "powers of one half are exact")]
     fn steps_multiply_by_gamma() {
-        let step = Schedule::Step {
-            warmup_epochs: 0.0,
-            step_epochs: 2,
+        let step = without_warmup(Shape::Step {
+            count: 2,
+            unit: Every::Epoch,
             gamma: 0.5,
-        };
+        });
         assert_eq!(
             [0, 7, 8, 16].map(|at| learning_rate(&step, 1.0, at, 4, 10, Plateau::default())),
             [1.0, 1.0, 0.5, 0.25]
@@ -253,7 +290,7 @@ mod tests {
 
     #[test]
     fn cosine_is_half_in_the_middle_and_ends_near_zero() {
-        let cosine = Schedule::Cosine { warmup_epochs: 0.0 };
+        let cosine = without_warmup(Shape::Cosine);
         let at = |step| learning_rate(&cosine, 1.0, step, 10, 10, Plateau::default());
         assert!(
             (at(0) - 1.0).abs() < 1e-12
@@ -264,13 +301,38 @@ mod tests {
     }
 
     #[test]
+    fn rates_are_those_of_pytorchs_schedulers() {
+        let table: serde_json::Value =
+            serde_json::from_str(include_str!("../tests/data/schedules.json")).unwrap();
+        let (base, per_epoch) = (
+            table["base"].as_f64().unwrap(),
+            table["steps_per_epoch"].as_u64(),
+        );
+        let epochs = u32::try_from(table["epochs"].as_u64().unwrap()).unwrap();
+        let cases = table["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 8);
+        for case in cases {
+            let schedule: Schedule = serde_json::from_value(case["schedule"].clone()).unwrap();
+            let rates: Vec<f64> = serde_json::from_value(case["rates"].clone()).unwrap();
+            assert_eq!(rates.len(), 60);
+            for (step, expected) in (0..).zip(rates) {
+                let state = Plateau::default();
+                let found = learning_rate(&schedule, base, step, per_epoch.unwrap(), epochs, state);
+                assert!(
+                    (found / expected - 1.0).abs() < 1e-9,
+                    "{schedule:?}, step {step}: {found}, PyTorch says {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn plateau_reduces_the_rate_when_pytorch_does() {
         // `ReduceLROnPlateau(factor=0.5, patience=1)` of PyTorch 2.13 on these figures.
-        let plateau = Schedule::Plateau {
-            warmup_epochs: 0.0,
+        let plateau = without_warmup(Shape::Plateau {
             gamma: 0.5,
             patience: 1,
-        };
+        });
         let cases = [
             (
                 Monitor::ValLoss,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use warmstart_schema::experiment::{self, Problem};
+use warmstart_schema::experiment::{self, Length, Problem};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/experiments")
@@ -132,9 +132,8 @@ fn changes_from_the_command_line_are_checked_like_the_file() {
             .unwrap()
             .train
             .schedule
-            .warmup_epochs()
-            .to_bits(),
-        0
+            .warmup,
+        Length::Epochs(0.0)
     );
     let message = |change: &str| {
         with(change)

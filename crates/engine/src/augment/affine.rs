@@ -209,6 +209,7 @@ mod tests {
             rotation: 15.0,
             horizontal_flip: true,
             zoom: 0.1,
+            ..Augment::NONE
         };
         let draw = |augment: &Augment| {
             let mut random = SplitMix64::new(3);

@@ -9,6 +9,8 @@ use crate::ffi;
 #[derive(Debug)]
 pub(super) struct Sgd {
     momentum: f64,
+    /// Whether a step looks ahead along the momentum.
+    nesterov: bool,
     /// Added to the gradient.
     weight_decay: f64,
     /// One per parameter, or none without momentum.
@@ -16,9 +18,15 @@ pub(super) struct Sgd {
 }
 
 impl Sgd {
-    pub(super) fn new(params: &[Tensor], momentum: f64, weight_decay: f64) -> Result<Self> {
+    pub(super) fn new(
+        params: &[Tensor],
+        momentum: f64,
+        nesterov: bool,
+        weight_decay: f64,
+    ) -> Result<Self> {
         Ok(Self {
             momentum,
+            nesterov,
             weight_decay,
             buffers: if momentum == 0.0 {
                 Vec::new()
@@ -35,7 +43,7 @@ impl Rule for Sgd {
             params,
             &self.buffers,
             learning_rate,
-            self.momentum,
+            (self.momentum, self.nesterov),
             self.weight_decay,
         )
     }

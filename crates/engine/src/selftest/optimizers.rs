@@ -73,6 +73,7 @@ pub fn rule(case: &Value, params: &[Tensor]) -> Result<Box<dyn Rule>> {
                 "name": name,
                 "learning_rate": 0.1,
                 "momentum": momentum.unwrap_or(0.9),
+                "nesterov": options["nesterov"] == true,
                 "weight_decay": decay,
             });
             optimizer::rule(&serde_json::from_value(settings)?, params)?

@@ -26,7 +26,7 @@ impl Trainer<'_> {
         );
         let total = setup.train.len() + setup.validation.len();
         let mut all = vec![&mut setup.validation];
-        if setup.experiment.augment.is_identity() {
+        if setup.experiment.keeps_training_images() {
             all.push(&mut setup.train);
         }
         let (started, mut before, mut waited) = (Instant::now(), 0, Duration::ZERO);

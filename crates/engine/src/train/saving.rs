@@ -8,7 +8,8 @@ use warmstart_runs::checkpoint::{self, Content, State};
 use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Checkpoint, Event, Phase};
 
-use super::{Ended, Trainer, guard};
+use super::average::Average;
+use super::{Ended, Setup, Trainer, guard};
 use crate::weights;
 
 /// Saves that may fail one after the other before the run gives up.
@@ -104,18 +105,29 @@ impl Trainer<'_> {
     }
 
     fn content(&self) -> Result<Content> {
-        let tensors: Vec<(String, Tensor)> = self
-            .setup
-            .model
+        let Setup {
+            model,
+            optimizer,
+            average,
+            ..
+        } = &self.setup;
+        // What is saved as the model is what was measured.
+        let counts = |name: &str| average.as_ref().and_then(|average| average.of(name));
+        let tensors: Vec<(String, Tensor)> = model
             .tensors()
             .iter()
-            .map(|named| (named.name.clone(), named.tensor.shallow_clone()))
+            .map(|named| {
+                let tensor = counts(&named.name).unwrap_or(&named.tensor);
+                (named.name.clone(), tensor.shallow_clone())
+            })
             .collect();
         let model = weights::write(&tensors)?;
+        let mut training = optimizer.state();
+        training.extend(average.iter().flat_map(Average::plain));
         Ok(Content {
             state: self.setup.state.clone(),
             model,
-            optimizer: weights::write(&self.setup.optimizer.state())?,
+            optimizer: weights::write(&training)?,
         })
     }
 

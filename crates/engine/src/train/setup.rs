@@ -5,6 +5,7 @@ use warmstart_runs::checkpoint::State;
 use warmstart_runs::run::RunDir;
 use warmstart_schema::experiment::Experiment;
 
+use super::average::Average;
 use super::batches::Examples;
 use crate::interrupt::Interrupt;
 use crate::model::Model;
@@ -25,6 +26,8 @@ pub struct Setup<'a> {
     pub run: &'a RunDir,
     pub model: Model,
     pub optimizer: Optimizer,
+    /// The average of the weights, which then counts instead of them.
+    pub average: Option<Average>,
     pub train: Examples,
     pub validation: Examples,
     pub test: Examples,

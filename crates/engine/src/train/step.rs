@@ -3,14 +3,16 @@
 use anyhow::{Result, bail};
 use tch::Tensor;
 use warmstart_schema::event::{Batch, Event};
-use warmstart_schema::seed;
+use warmstart_schema::seed::{self, SplitMix64};
 
 use super::Trainer;
 use super::accumulation::{Part, Waiting};
 use super::batches::autocast;
 use super::clock::{Clock, count};
-use super::evaluate::{Weighted, cross_entropy, weighted_cross_entropy};
+use super::evaluate::Weighted;
 use super::guard::Guard;
+use super::loss::Targets;
+use super::mix::mixed;
 use crate::augment::augment;
 use crate::data::{self, Input};
 use crate::metric;
@@ -82,24 +84,34 @@ impl Trainer<'_> {
             ..
         } = batch;
         let draw = |purpose| seed::derive(setup.experiment.seed, purpose, u64::from(epoch), moment);
-        let input = match input {
+        let (input, share) = match input {
             Input::Images(images) => {
-                Input::Images(augment(&images, &setup.experiment.augment, draw)?)
+                let images = augment(&images, &setup.experiment.augment, draw)?;
+                let (images, share) = match &setup.experiment.train.mixing {
+                    Some(settings) => mixed(&images, settings, SplitMix64::new(draw("mix")))?,
+                    None => (images, 1.0),
+                };
+                (Input::Images(images), share)
             }
-            features @ Input::Features(_) => features,
+            features @ Input::Features(_) => (features, 1.0),
+        };
+        let targets = Targets {
+            labels: &labels,
+            smoothing: setup.experiment.train.label_smoothing,
+            share,
         };
         tch::manual_seed(draw("dropout").cast_signed());
         let (loss, logits) = {
             let _autocast = autocast(precision, &setup.model)?;
             let logits = input.forward(&setup.model, Mode::Train)?;
-            (cross_entropy(&logits, &labels)?, logits)
+            (targets.reported(&logits)?, logits)
         };
         // What a step minimizes is the mean over all of its images. Their number and weight are known once all of them were
         // read, so each batch has the share that is planned, and the step makes up the difference.
         let share = members.len() as f64 / part.images.max(1) as f64;
         let minimized = match &setup.class_weights {
             Some(weights) => {
-                let Weighted { sum, weight } = weighted_cross_entropy(&logits, &labels, weights)?;
+                let Weighted { sum, weight } = targets.weighted_cross_entropy(&logits, weights)?;
                 if setup.experiment.train.accumulate == 1 {
                     sum.f_div(&weight)?
                 } else {
@@ -110,8 +122,18 @@ impl Trainer<'_> {
                     sum.f_div_scalar(part.images.max(1) as f64)?
                 }
             }
-            None if setup.experiment.train.accumulate == 1 => loss.shallow_clone(),
-            None => scaled(&loss, share)?,
+            None => {
+                let mean = if targets.are_plain() {
+                    loss.shallow_clone()
+                } else {
+                    targets.cross_entropy(&logits)?
+                };
+                if setup.experiment.train.accumulate == 1 {
+                    mean
+                } else {
+                    scaled(&mean, share)?
+                }
+            }
         };
         self.waiting.batches += 1;
         self.waiting.images += members.len();
@@ -120,9 +142,11 @@ impl Trainer<'_> {
         }
         minimized.f_backward()?;
         self.setup.state.sums.images += count(members.len());
-        self.sums = self
-            .sums
-            .f_add(&metric::batch_sums(&loss, &logits, &labels)?)?;
+        self.sums = self.sums.f_add(&metric::batch_sums(
+            &loss,
+            &logits,
+            &targets.main_labels()?,
+        )?)?;
         Ok(())
     }
 
@@ -157,8 +181,10 @@ impl Trainer<'_> {
         let batches = count(self.batches_per_epoch());
         let setup = &mut self.setup;
         let is_due = setup.reporter.is_progress_due();
-        let gradient_norm = if is_due || self.guard.is_on() && !self.guard.is_non_finite() {
-            setup.optimizer.gradient_norm(None)?
+        let clip = setup.experiment.train.clip_norm;
+        let is_wanted = is_due || clip.is_some() || self.guard.is_on();
+        let gradient_norm = if is_wanted && !self.guard.is_non_finite() {
+            setup.optimizer.gradient_norm(clip)?
         } else {
             0.0
         };
@@ -170,6 +196,9 @@ impl Trainer<'_> {
         let setup = &mut self.setup;
         setup.optimizer.step(rate)?;
         setup.state.step += 1;
+        if let Some(average) = &mut setup.average {
+            average.update(setup.optimizer.steps().cast_unsigned())?;
+        }
         if is_due {
             let sums = self.read_sums()?;
             let setup = &mut self.setup;

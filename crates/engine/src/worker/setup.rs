@@ -25,7 +25,7 @@ use crate::interrupt::Flow;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::reporter::Reporter;
-use crate::train::{Examples, Setup};
+use crate::train::{Average, Examples, Setup};
 use crate::weights::{self, LoadPolicy};
 use crate::{ffi, prefetch};
 
@@ -154,7 +154,7 @@ pub(super) fn prepare<'a>(
         return Ok(Prepared::interrupted(saved.as_ref(), reporter));
     };
     let parts = dataset::report(reporter, run, experiment, known)?;
-    let (model, optimizer, state) = model(
+    let (model, optimizer, average, state) = model(
         context,
         experiment,
         &preparation,
@@ -172,6 +172,7 @@ pub(super) fn prepare<'a>(
         run,
         model,
         optimizer,
+        average,
         train: Examples::new(Part::Train, parts.train),
         validation: Examples::new(Part::Validation, parts.validation),
         test: Examples::new(Part::Test, parts.test),
@@ -249,11 +250,16 @@ fn model(
     conditions: Conditions,
     saved: Option<Content>,
     reporter: &mut Reporter,
-) -> Result<(Model, Optimizer, State)> {
+) -> Result<(Model, Optimizer, Option<Average>, State)> {
     let blocks = Architecture::new(experiment.model.backbone).blocks.len();
     let spec = initial::prepared_spec(experiment, preparation, parts.labels.names.len(), blocks);
     let model = Model::new(&spec, experiment.seed, context.place.device)?;
-    let mut optimizer = Optimizer::new(&experiment.train.optimizer, model.trainable())?;
+    let mut optimizer = Optimizer::of(experiment, &model)?;
+    let start = |model: &Model| {
+        let ema = experiment.train.ema;
+        ema.map(|ema| Average::new(ema, model)).transpose()
+    };
+    let mut average;
     let (state, origin) = if let Some(Content {
         state,
         model: bytes,
@@ -262,12 +268,16 @@ fn model(
     {
         weights::load_bytes(&model, &bytes, LoadPolicy::Exact)
             .context("loading the checkpoint's model")?;
+        average = start(&model)?;
         let tensors =
             weights::parse(&optimizer_bytes).context("loading the checkpoint's optimizer")?;
-        let tensors = tensors
+        let mut tensors = tensors
             .iter()
             .map(|(name, entry)| Ok((name.clone(), entry.tensor()?)))
             .collect::<Result<_>>()?;
+        if let Some(average) = &mut average {
+            average.restore(&mut tensors)?;
+        }
         optimizer.load_state(&tensors)?;
         ensure!(
             u64::try_from(optimizer.steps())? + state.skipped.steps == state.step,
@@ -288,6 +298,7 @@ fn model(
             context.info.init_file.as_deref(),
             &SearchPaths::from_env(),
         )?;
+        average = start(&model)?;
         if let Some(from) = &origin.run {
             dataset::warn_of_leak(reporter, root, from, parts);
         }
@@ -320,10 +331,10 @@ fn model(
         weights: origin.words,
         started_from: origin.run,
         counts: count(architecture, &head, spec.frozen_blocks),
-        cached_features: spec.frozen_blocks == blocks && experiment.augment.is_identity(),
+        cached_features: spec.frozen_blocks == blocks && experiment.keeps_training_images(),
         preparation: Some(preparation.clone()),
     }));
-    Ok((model, optimizer, state))
+    Ok((model, optimizer, average, state))
 }
 
 fn fresh(conditions: Conditions) -> State {

@@ -22,6 +22,7 @@ CASES = [
     ("adamw", {"weight_decay": 0.1}),
     ("rmsprop", {}),
     ("rmsprop", {"weight_decay": 0.1, "alpha": 0.9, "eps": 1e-6}),
+    ("sgd", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
 ]
 CLASSES = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop}
 

@@ -1,7 +1,7 @@
 """Writes steps.json beside this file: the study's head after a few epochs in which batches share steps, classes weigh differently and
 pictures are missing, as plain PyTorch trains it.
 
-pip install torch==2.13.0 numpy        python steps.py
+pip install torch==2.13.0 timm==1.0.31 numpy        python steps.py
 
 Features and weights come from the formula; the order of an epoch is warmstart's own (crates/schema/src/seed.rs), repeated here.
 The loss of a step is CrossEntropyLoss(weight, reduction="mean") over all of its images; its batches, which normalize each by itself,
@@ -11,6 +11,7 @@ import json
 import pathlib
 
 import torch
+from timm.utils import ModelEmaV3
 from torch import nn
 
 from formula import MASK, stream, value
@@ -65,8 +66,8 @@ def head():
     return model.train()
 
 
-def case(images, batch_size, accumulate, epochs, weighted, missing):
-    """`missing`: pictures that cannot be read, by the rule number % missing == 2; none where it is 0."""
+def case(images, batch_size, accumulate, epochs, weighted, missing, label_smoothing=0.0, clip_norm=None, nesterov=False, ema=None):
+    """`missing`: pictures that cannot be read, by the rule number % missing == 2; none where it is 0. The rest is the recipe."""
     readable = [image for image in range(images) if not missing or image % missing != 2]
     features = stream("features", (images, FEATURES)).float()
     labels = torch.tensor([label(image) for image in range(images)])
@@ -75,8 +76,9 @@ def case(images, batch_size, accumulate, epochs, weighted, missing):
         counts = torch.bincount(labels, minlength=CLASSES)
         weights = counts.sum() / (CLASSES * counts)
     model = head()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=nesterov)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+    average = ModelEmaV3(model, decay=ema["decay"], use_warmup=ema["warmup"]) if ema else None
     told, steps = [], 0
     for epoch in range(1, epochs + 1):
         visited = order(epoch, images)
@@ -98,18 +100,26 @@ def case(images, batch_size, accumulate, epochs, weighted, missing):
             loss_sum += nn.functional.cross_entropy(logits, known, reduction="sum").item()
             seen += len(known)
             optimizer.zero_grad()
-            nn.CrossEntropyLoss(weight=weights)(logits, known).backward()
+            nn.CrossEntropyLoss(weight=weights, label_smoothing=label_smoothing)(logits, known).backward()
+            if clip_norm is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
             optimizer.step()
             steps += 1
+            if average is not None:
+                average.update(model, step=steps)
         schedule.step()
         told.append({"rate": rate, "loss": loss_sum / seen, "images": seen, "steps": steps})
+    recipe = {key: setting for key, setting in [("label_smoothing", label_smoothing), ("clip_norm", clip_norm)] if setting}
+    recipe |= {"optimizer.nesterov": True} if nesterov else {}
+    recipe |= {"ema": ema} if ema else {}
     tensors = {}
-    for name, module in (("fc1", model[0]), ("bn", model[2]), ("fc2", model[3])):
+    counts = average.module if ema else model
+    for name, module in (("fc1", counts[0]), ("bn", counts[2]), ("fc2", counts[3])):
         for key in ("bias", "running_mean", "weight"):
             if key in module.state_dict() and (name, key) != ("fc1", "weight"):
                 tensors[f"head.{name}.{key}"] = module.state_dict()[key].flatten().tolist()
     return {"images": images, "batch_size": batch_size, "accumulate": accumulate, "epochs": epochs, "weighted": weighted,
-            "missing": missing, "told": told, "tensors": tensors}
+            "missing": missing, "recipe": recipe, "told": told, "tensors": tensors}
 
 
 CASES = [
@@ -121,6 +131,13 @@ CASES = [
     case(70, 8, 3, 3, True, 3), case(70, 8, 3, 3, False, 3), case(64, 2, 16, 3, True, 4), case(60, 8, 1, 3, True, 3),
     # Batches of two lose one picture here and both there, so that whole steps are left out: an epoch stays an epoch.
     case(24, 2, 1, 4, False, 3),
+    # Smoothed labels, clipped gradients, Nesterov's momentum: one by one, and all with weights, shared steps and missing pictures.
+    case(64, 16, 1, 3, False, 0, label_smoothing=0.1), case(64, 16, 1, 3, True, 0, label_smoothing=0.2),
+    case(64, 16, 1, 3, False, 0, clip_norm=0.3), case(64, 16, 1, 3, False, 0, nesterov=True),
+    case(70, 8, 3, 3, False, 3, label_smoothing=0.1, clip_norm=0.5, nesterov=True),
+    case(70, 8, 3, 3, True, 3, label_smoothing=0.1, clip_norm=0.5, nesterov=True),
+    # Averaged weights; a skipped picture leaves the average alone.
+    case(64, 16, 1, 3, False, 0, ema={"decay": 0.9, "warmup": False}), case(70, 8, 3, 4, True, 3, ema={"decay": 0.6, "warmup": True}),
 ]
 path = pathlib.Path(__file__).with_name("steps.json")
 path.write_text(json.dumps({"seed": SEED, "hidden": HIDDEN, "classes": CLASSES, "cases": CASES}) + "\n")

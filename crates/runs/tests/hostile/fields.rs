@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use warmstart_schema::experiment::{self, Problem};
 
-/// Two experiments that together have every field, one a line.
+/// Experiments that together have every field, one a line.
 const STEPS: &str = "\
 name: Steps
 group: hostile
@@ -27,6 +27,24 @@ augment:
   horizontal_flip: true
   rotation: 10
   zoom: 0.1
+  resized_crop:
+    min_area: 0.2
+    max_area: 0.9
+    max_aspect: 1.5
+  padding_crop:
+    pixels: 4
+    fill: reflect
+  color_jitter:
+    brightness: 0.4
+    contrast: 0.3
+    saturation: 0.2
+    hue: 0.1
+  erasing:
+    probability: 0.5
+    min_area: 0.1
+    max_area: 0.3
+    max_aspect: 2
+    fill: black
 model:
   backbone: resnet18
   weights: random
@@ -43,11 +61,28 @@ train:
   deterministic: true
   on_nan: skip
   class_weights: balanced
+  label_smoothing: 0.1
+  clip_norm: 1
+  mixing:
+    mixup: 0.2
+    cutmix: 1
+    probability: 0.9
+    switch: 0.4
+  ema:
+    decay: 0.99
+    warmup: true
   optimizer:
     name: sgd
     learning_rate: 0.01
     momentum: 0.8
+    nesterov: true
     weight_decay: 0.001
+  groups:
+    stem: 0.1
+    blocks: 0.2
+    head: 2
+    layer_decay: 0.9
+    decay_norms_and_biases: false
   schedule:
     name: step
     step_epochs: 3
@@ -79,6 +114,7 @@ train:
   schedule:
     name: plateau
     patience: 2
+    warmup_steps: 4
 reference:
   source: a study
   train_time: 10
@@ -90,6 +126,58 @@ reference:
   doubtful: [val_loss]
   note: none
 ";
+const CYCLE: &str = "\
+name: Cycle
+dataset:
+  name: emoji98
+model:
+  backbone: resnet18
+train:
+  epochs: 10
+  batch_size: 32
+  optimizer:
+    name: adam
+    learning_rate: 0.01
+  schedule:
+    name: one_cycle
+    rise: 0.2
+    start_divisor: 20
+    end_divisor: 1000
+";
+const EXPONENTIAL: &str = "\
+name: Exponential
+dataset:
+  name: emoji98
+model:
+  backbone: resnet18
+train:
+  epochs: 10
+  batch_size: 32
+  optimizer:
+    name: adam
+    learning_rate: 0.01
+  schedule:
+    name: exponential
+    gamma: 0.9
+    every: step
+";
+const OFTEN: &str = "\
+name: Often
+dataset:
+  name: emoji98
+model:
+  backbone: resnet18
+train:
+  epochs: 10
+  batch_size: 32
+  optimizer:
+    name: adam
+    learning_rate: 0.01
+  schedule:
+    name: step
+    step_steps: 100
+";
+const ALL: [&str; 5] = [STEPS, PLATEAU, CYCLE, EXPONENTIAL, OFTEN];
 /// Fields for which any finite number from 0 makes sense.
 const UNBOUNDED: [&str; 4] = [
     "train.early_stopping.min_delta",
@@ -255,17 +343,17 @@ fn wrong_values_of_every_field_are_explained_on_their_line() {
     let schema = experiment::json_schema();
     let mut all = BTreeSet::new();
     fields(&schema, &schema, "", true, &mut all);
-    let covered: BTreeSet<String> = [STEPS, PLATEAU].into_iter().flat_map(paths).collect();
+    let covered: BTreeSet<String> = ALL.into_iter().flat_map(paths).collect();
     let missing: Vec<&Field> = all
         .iter()
         .filter(|field| !covered.contains(&field.path))
         .collect();
     assert!(
         missing.is_empty(),
-        "put these into one of the two experiments above: {missing:?}"
+        "put these into one of the experiments above: {missing:?}"
     );
     let mut cases = 0;
-    for source in [STEPS, PLATEAU] {
+    for source in ALL {
         assert!(
             experiment::parse(source, "x.yaml").is_ok(),
             "{:?}",

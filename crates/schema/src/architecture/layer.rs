@@ -51,6 +51,11 @@ impl TensorKind {
     pub fn is_statistic(self) -> bool {
         matches!(self, Self::RunningMean | Self::RunningVar)
     }
+
+    /// Whether it is a weight of a convolution or a dense layer: neither a bias, nor part of a normalization, nor a learned input.
+    pub fn is_matrix(self) -> bool {
+        matches!(self, Self::Weight | Self::SmallWeight)
+    }
 }
 
 /// One step of a forward pass. Images are `[N, C, H, W]`, tokens `[N, T, C]`.

@@ -19,6 +19,9 @@ pub enum Optimizer {
         learning_rate: f64,
         /// 0 means none.
         momentum: f64,
+        /// Whether a step looks ahead along the momentum.
+        #[serde(skip_serializing_if = "super::is_false")]
+        nesterov: bool,
         weight_decay: f64,
     },
     Adam {
@@ -63,6 +66,18 @@ impl Optimizer {
             | Self::Rmsprop { weight_decay, .. } => weight_decay,
         }
     }
+
+    /// The same without weight decay.
+    #[must_use]
+    pub fn without_weight_decay(mut self) -> Self {
+        match &mut self {
+            Self::Sgd { weight_decay, .. }
+            | Self::Adam { weight_decay, .. }
+            | Self::Adamw { weight_decay, .. }
+            | Self::Rmsprop { weight_decay, .. } => *weight_decay = 0.0,
+        }
+        self
+    }
 }
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
@@ -87,6 +102,9 @@ struct Fields {
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "f64", extend("default" = MOMENTUM))]
     momentum: Option<f64>,
+    /// Only for `sgd` with momentum: a step looks ahead along the momentum (Nesterov), as in `PyTorch`.
+    #[serde(default)]
+    nesterov: bool,
     /// Strength of the pull of weights towards 0. `adamw` shrinks the weights themselves; the others add it to the gradients.
     #[serde(default)]
     weight_decay: f64,
@@ -97,7 +115,10 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D:
 }
 
 fn restrict(schema: &mut Schema) {
-    forbid(schema, &[(&["adam", "adamw", "rmsprop"], &["momentum"])]);
+    forbid(
+        schema,
+        &[(&["adam", "adamw", "rmsprop"], &["momentum", "nesterov"])],
+    );
 }
 
 impl TryFrom<Fields> for Optimizer {
@@ -108,14 +129,19 @@ impl TryFrom<Fields> for Optimizer {
             name,
             learning_rate,
             momentum,
+            nesterov,
             weight_decay,
         } = fields;
         if let Name::Sgd = name {
             return Ok(Self::Sgd {
                 learning_rate,
                 momentum: momentum.unwrap_or(MOMENTUM),
+                nesterov,
                 weight_decay,
             });
+        }
+        if nesterov {
+            return Err(Misplaced::only("nesterov", "`name: sgd`"));
         }
         // Earlier versions wrote SGD's default into the file of every run.
         if let Some(momentum) =

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Experiment, Freeze, Optimizer, Schedule};
+use super::{Every, Experiment, Freeze, Length, Optimizer, Shape};
 use crate::architecture::Architecture;
 
 /// A field with a forbidden value.
@@ -28,9 +28,11 @@ impl Finding {
 }
 
 /// The fields that take whole numbers.
-const RANGES: [(&str, RangeInclusive<u32>); 10] = [
+const RANGES: [(&str, RangeInclusive<u32>); 13] = [
     ("dataset.limit", 10..=1_000_000),
     ("input.resize", 32..=1024),
+    // No image is smaller than 32 pixels, and a mirrored border must fit into it.
+    ("augment.padding_crop.pixels", 1..=31),
     ("model.head.hidden", 1..=65_536),
     ("train.epochs", 1..=100_000),
     // Batch normalization needs two examples to have a variance.
@@ -38,24 +40,32 @@ const RANGES: [(&str, RangeInclusive<u32>); 10] = [
     ("train.accumulate", 1..=1000),
     ("train.checkpoint.keep", 2..=1000),
     ("train.schedule.step_epochs", 1..=100_000),
+    ("train.schedule.step_steps", 1..=1_000_000_000),
+    ("train.schedule.warmup_steps", 0..=1_000_000_000),
     ("train.schedule.patience", 0..=100_000),
     ("train.early_stopping.patience", 1..=100_000),
 ];
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
-    let rules = [
+    let rules: [fn(&Experiment, &mut Vec<Finding>); 8] = [
         validate_texts,
         validate_dataset,
         validate_input,
         validate_augment,
+        validate_crops,
+        validate_colors,
         validate_freeze,
         validate_head,
     ];
     let training = [
         validate_length,
         validate_optimizer,
+        validate_groups,
         validate_schedule,
         validate_early_stopping,
+        validate_step,
+        validate_mix,
+        validate_ema,
         validate_saving,
         validate_reference,
     ];
@@ -169,6 +179,93 @@ fn validate_augment(experiment: &Experiment, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Areas and shapes of random rectangles.
+fn validate_areas(
+    fields: [&'static str; 3],
+    (min_area, max_area, max_aspect): (f64, f64, f64),
+    findings: &mut Vec<Finding>,
+) {
+    let [min_field, max_field, aspect_field] = fields;
+    let is_share = |x: f64| x > 0.0 && x <= 1.0;
+    let expected = "a share of the area above 0 and up to 1";
+    number(findings, min_field, min_area, is_share, expected);
+    number(findings, max_field, max_area, is_share, expected);
+    if is_share(min_area) && is_share(max_area) && min_area > max_area {
+        let expected = format!("at most the largest area of {max_area}");
+        findings.push(Finding::new(min_field, &expected, min_area));
+    }
+    let expected = "a ratio of sides from 1 to 100";
+    number(
+        findings,
+        aspect_field,
+        max_aspect,
+        |x| (1.0..=100.0).contains(&x),
+        expected,
+    );
+}
+
+fn validate_crops(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let augment = &experiment.augment;
+    if let Some(crop) = &augment.resized_crop {
+        validate_areas(
+            [
+                "augment.resized_crop.min_area",
+                "augment.resized_crop.max_area",
+                "augment.resized_crop.max_aspect",
+            ],
+            (crop.min_area, crop.max_area, crop.max_aspect),
+            findings,
+        );
+    }
+    if let Some(crop) = &augment.padding_crop {
+        whole(findings, "augment.padding_crop.pixels", crop.pixels);
+    }
+    if let Some(erasing) = &augment.erasing {
+        number(
+            findings,
+            "augment.erasing.probability",
+            erasing.probability,
+            |x| (0.0..=1.0).contains(&x),
+            "a share from 0 to 1",
+        );
+        validate_areas(
+            [
+                "augment.erasing.min_area",
+                "augment.erasing.max_area",
+                "augment.erasing.max_aspect",
+            ],
+            (erasing.min_area, erasing.max_area, erasing.max_aspect),
+            findings,
+        );
+    }
+}
+
+fn validate_colors(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let Some(jitter) = &experiment.augment.color_jitter else {
+        return;
+    };
+    for (field, strength) in [
+        ("augment.color_jitter.brightness", jitter.brightness),
+        ("augment.color_jitter.contrast", jitter.contrast),
+        ("augment.color_jitter.saturation", jitter.saturation),
+    ] {
+        number(
+            findings,
+            field,
+            strength,
+            |x| (0.0..=10.0).contains(&x),
+            "0 to 10",
+        );
+    }
+    number(
+        findings,
+        "augment.color_jitter.hue",
+        jitter.hue,
+        |x| (0.0..=0.5).contains(&x),
+        "a share of a turn from 0 to 0.5",
+    );
+}
+
 fn validate_freeze(experiment: &Experiment, findings: &mut Vec<Finding>) {
     if let Freeze::Blocks(count) = experiment.model.freeze {
         let blocks = Architecture::new(experiment.model.backbone).blocks;
@@ -201,6 +298,76 @@ fn validate_length(experiment: &Experiment, findings: &mut Vec<Finding>) {
     whole(findings, "train.accumulate", experiment.train.accumulate);
 }
 
+fn validate_step(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let train = &experiment.train;
+    number(
+        findings,
+        "train.label_smoothing",
+        train.label_smoothing,
+        |x| (0.0..1.0).contains(&x),
+        "a share from 0 to below 1",
+    );
+    if let Some(norm) = train.clip_norm {
+        number(
+            findings,
+            "train.clip_norm",
+            norm,
+            |x| x > 0.0 && x <= 1e6,
+            "a norm above 0 and up to 1000000",
+        );
+    }
+}
+
+fn validate_ema(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    if let Some(ema) = &experiment.train.ema {
+        let expected = "a share above 0 and below 1";
+        number(
+            findings,
+            "train.ema.decay",
+            ema.decay,
+            |x| x > 0.0 && x < 1.0,
+            expected,
+        );
+    }
+}
+
+fn validate_mix(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let Some(mix) = &experiment.train.mixing else {
+        return;
+    };
+    for (field, parameter) in [
+        ("train.mixing.mixup", mix.mixup),
+        ("train.mixing.cutmix", mix.cutmix),
+    ] {
+        number(
+            findings,
+            field,
+            parameter,
+            |x| (0.0..=100.0).contains(&x),
+            "0 to 100",
+        );
+    }
+    for (field, share) in [
+        ("train.mixing.probability", mix.probability),
+        ("train.mixing.switch", mix.switch),
+    ] {
+        let expected = "a share from 0 to 1";
+        number(
+            findings,
+            field,
+            share,
+            |x| (0.0..=1.0).contains(&x),
+            expected,
+        );
+    }
+    if mix.mixup == 0.0 && mix.cutmix == 0.0 {
+        let help = "add `mixup: 0.2`, or remove `mixing`";
+        findings.push(
+            Finding::new("train.mixing", "`mixup` or `cutmix` above 0", "neither").help(help),
+        );
+    }
+}
+
 fn validate_saving(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let saving = &experiment.train.checkpoint;
     let expected = "minutes above 0 and up to 1440";
@@ -225,7 +392,10 @@ fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
         |x| x > 0.0 && x <= 100.0,
         "a rate above 0 and up to 100",
     );
-    if let Optimizer::Sgd { momentum, .. } = *optimizer {
+    if let Optimizer::Sgd {
+        momentum, nesterov, ..
+    } = *optimizer
+    {
         number(
             findings,
             "train.optimizer.momentum",
@@ -233,6 +403,10 @@ fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
             |x| (0.0..1.0).contains(&x),
             "a share from 0 to below 1",
         );
+        if nesterov && momentum == 0.0 {
+            let field = "train.optimizer.nesterov";
+            findings.push(Finding::new(field, "it only with momentum", "momentum 0"));
+        }
     }
     number(
         findings,
@@ -243,36 +417,103 @@ fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
     );
 }
 
+fn validate_groups(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let groups = &experiment.train.groups;
+    for (field, factor) in [
+        ("train.groups.stem", groups.stem),
+        ("train.groups.blocks", groups.blocks),
+        ("train.groups.head", groups.head),
+    ] {
+        let expected = "a factor above 0 and up to 1000";
+        number(
+            findings,
+            field,
+            factor,
+            |x| x > 0.0 && x <= 1000.0,
+            expected,
+        );
+    }
+    number(
+        findings,
+        "train.groups.layer_decay",
+        groups.layer_decay,
+        |x| x > 0.0 && x <= 1.0,
+        "a factor above 0 and up to 1",
+    );
+}
+
 fn validate_schedule(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let schedule = &experiment.train.schedule;
     let epochs = f64::from(experiment.train.epochs);
-    let field = "train.schedule.warmup_epochs";
-    // Epochs of 0 are reported already.
-    let most = if epochs > 0.0 { epochs } else { f64::MAX };
-    number(
-        findings,
-        field,
-        schedule.warmup_epochs(),
-        |x| (0.0..=most).contains(&x),
-        "0 up to the number of epochs",
-    );
-    if let Schedule::Step { gamma, .. } | Schedule::Plateau { gamma, .. } = *schedule {
-        number(
-            findings,
-            "train.schedule.gamma",
-            gamma,
-            |x| x > 0.0 && x <= 1.0,
-            "a factor above 0 and up to 1",
-        );
-    }
-    match *schedule {
-        Schedule::Step { step_epochs, .. } => {
-            whole(findings, "train.schedule.step_epochs", step_epochs);
+    match schedule.warmup {
+        Length::Epochs(warmup) => {
+            // Epochs of 0 are reported already.
+            let most = if epochs > 0.0 { epochs } else { f64::MAX };
+            let expected = "0 up to the number of epochs";
+            let field = "train.schedule.warmup_epochs";
+            number(
+                findings,
+                field,
+                warmup,
+                |x| (0.0..=most).contains(&x),
+                expected,
+            );
         }
-        Schedule::Plateau { patience, .. } => {
+        Length::Steps(steps) => whole(findings, "train.schedule.warmup_steps", steps),
+    }
+    let mut gamma = |gamma| {
+        let expected = "a factor above 0 and up to 1";
+        let field = "train.schedule.gamma";
+        number(findings, field, gamma, |x| x > 0.0 && x <= 1.0, expected);
+    };
+    match schedule.shape {
+        Shape::Constant | Shape::Cosine => {}
+        Shape::Exponential { gamma: factor, .. } => gamma(factor),
+        Shape::Step {
+            count,
+            unit,
+            gamma: factor,
+        } => {
+            gamma(factor);
+            let field = match unit {
+                Every::Epoch => "train.schedule.step_epochs",
+                Every::Step => "train.schedule.step_steps",
+            };
+            whole(findings, field, count);
+        }
+        Shape::OneCycle {
+            rise,
+            start_divisor,
+            end_divisor,
+        } => {
+            number(
+                findings,
+                "train.schedule.rise",
+                rise,
+                |x| x > 0.0 && x < 1.0,
+                "a share above 0 and below 1",
+            );
+            for (field, divisor) in [
+                ("train.schedule.start_divisor", start_divisor),
+                ("train.schedule.end_divisor", end_divisor),
+            ] {
+                let expected = "a number from 1 to 1000000000";
+                number(
+                    findings,
+                    field,
+                    divisor,
+                    |x| (1.0..=1e9).contains(&x),
+                    expected,
+                );
+            }
+        }
+        Shape::Plateau {
+            gamma: factor,
+            patience,
+        } => {
+            gamma(factor);
             whole(findings, "train.schedule.patience", patience);
         }
-        Schedule::Constant { .. } | Schedule::Cosine { .. } => {}
     }
 }
 

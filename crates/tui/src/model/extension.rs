@@ -2,7 +2,6 @@
 
 use tui_input::Input;
 use warmstart_runs::run::RunId;
-use warmstart_schema::experiment::Schedule;
 use warmstart_schema::state::Outcome;
 
 use crate::format::plural;
@@ -20,7 +19,8 @@ pub(crate) struct Extension {
     /// The experiment's current value, and the smallest one that lets the run continue.
     now: u32,
     least: u32,
-    is_cosine: bool,
+    /// The name of a schedule that depends on the number of epochs.
+    curve: Option<&'static str>,
 }
 
 /// Which limit ended the run.
@@ -75,14 +75,15 @@ impl Extension {
                 run.label()
             ));
         }
-        let is_cosine = matches!(experiment.train.schedule, Schedule::Cosine { .. });
+        let schedule = &experiment.train.schedule;
+        let curve = schedule.depends_on_epochs().then(|| schedule.name());
         Ok(Self {
             run: run.id.clone(),
             input: Input::default(),
             needs,
             now,
             least,
-            is_cosine,
+            curve,
         })
     }
 
@@ -125,15 +126,17 @@ impl Extension {
             Err(mistake) => return mistake,
         };
         let more = usize::try_from(number.saturating_sub(self.now)).unwrap_or(usize::MAX);
-        match self.needs {
-            Needs::Epochs if self.is_cosine => {
+        match (self.needs, self.curve) {
+            (Needs::Epochs, Some(curve)) => {
                 format!(
-                    "{} more, on the longer cosine schedule; the test is measured again",
+                    "{} more, on the longer {curve} schedule; the test is measured again",
                     plural(more, "epoch")
                 )
             }
-            Needs::Epochs => format!("{} more; the test is measured again", plural(more, "epoch")),
-            Needs::Patience => {
+            (Needs::Epochs, None) => {
+                format!("{} more; the test is measured again", plural(more, "epoch"))
+            }
+            (Needs::Patience, _) => {
                 format!(
                     "{} more without improvement; the test is measured again",
                     plural(more, "epoch")

@@ -11,6 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use warmstart_schema::event::Epoch;
+use warmstart_schema::metric::Metric;
 
 use super::super::header::usage;
 use super::super::paint;
@@ -35,6 +36,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, curso
         Some(checkpoint(run, model.now)),
         time(run, cursor),
         gradient(run),
+        plain(run, cursor),
         frozen(run),
         optimizer(run),
         data(run),
@@ -152,6 +154,15 @@ fn time(run: &Run, cursor: Option<u32>) -> Option<Fact> {
 fn gradient(run: &Run) -> Option<Fact> {
     let batch = run.state.batches.last().map(|progress| &progress.batch)?;
     Some(("gradient norm", norm(batch.gradient_norm), THEME.text))
+}
+
+/// With averaged weights, what the plain ones reach.
+fn plain(run: &Run, cursor: Option<u32>) -> Option<Fact> {
+    let epochs = &run.state.epochs;
+    let chosen = cursor.and_then(|epoch| epochs.iter().find(|other| other.epoch == epoch));
+    let plain = chosen.or(epochs.last())?.plain?;
+    let accuracy = Metric::ValAcc.format(plain.val_acc);
+    Some(("not averaged", format!("val acc {accuracy}"), THEME.text))
 }
 
 fn frozen(run: &Run) -> Option<Fact> {

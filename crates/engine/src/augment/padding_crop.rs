@@ -1,0 +1,97 @@
+//! Padding on all sides, then a cut of the image's size at a random place: the usual crop of small images.
+
+use anyhow::{Result, ensure};
+use tch::{Kind, Tensor};
+use warmstart_schema::experiment::{Augment, PaddingFill};
+use warmstart_schema::seed::SplitMix64;
+
+use super::area::place;
+use super::resized_crop::{along, taken};
+
+/// Shifts images `[N, 3, H, W]`, which are the rows of a batch from `first` on.
+pub(super) fn apply(
+    images: &Tensor,
+    augment: &Augment,
+    mut random: SplitMix64,
+    first: usize,
+) -> Result<Tensor> {
+    let Some(settings) = &augment.padding_crop else {
+        return Ok(images.shallow_clone());
+    };
+    let padding = i64::from(settings.pixels);
+    let shifts: Vec<(i64, i64)> = (0..first + usize::try_from(images.size4()?.0)?)
+        .map(|_| {
+            let down = place(&mut random, 2 * padding);
+            (down - padding, place(&mut random, 2 * padding) - padding)
+        })
+        .collect();
+    shifted(images, &shifts[first..], padding, settings.fill)
+}
+
+/// Images as they are seen from a window that is shifted down and to the right.
+fn shifted(
+    images: &Tensor,
+    shifts: &[(i64, i64)],
+    padding: i64,
+    fill: PaddingFill,
+) -> Result<Tensor> {
+    let (_, _, height, width) = images.size4()?;
+    ensure!(
+        padding < height.min(width),
+        "augment.padding_crop: expected padding below the images' side of {}, found {padding}",
+        height.min(width)
+    );
+    let rows: Vec<i64> = shifts.iter().map(|shift| shift.0).collect();
+    let columns: Vec<i64> = shifts.iter().map(|shift| shift.1).collect();
+    let images = moved(images, 2, height, &rows, fill)?;
+    moved(&images, 3, width, &columns, fill)
+}
+
+fn moved(
+    images: &Tensor,
+    dim: i64,
+    side: i64,
+    shifts: &[i64],
+    fill: PaddingFill,
+) -> Result<Tensor> {
+    let (mut sources, mut inside) = (Vec::new(), Vec::new());
+    for shift in shifts {
+        for at in 0..side {
+            let source = at + shift;
+            inside.push((0..side).contains(&source));
+            // Mirrored at the border pixel, which is not repeated.
+            sources.push((side - 1 - (side - 1 - source.abs()).abs()).abs());
+        }
+    }
+    let device = images.device();
+    let sources = along(&Tensor::f_from_slice(&sources)?, dim, shifts.len(), device)?;
+    let images = taken(images, dim, &sources)?;
+    match fill {
+        PaddingFill::Reflect => Ok(images),
+        PaddingFill::Zeros => {
+            let inside = along(&Tensor::f_from_slice(&inside)?, dim, shifts.len(), device)?;
+            Ok(images.f_mul(&inside.f_to_kind(Kind::Float)?)?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reference;
+    use super::*;
+
+    #[test]
+    fn shifts_are_torchvisions_padding_and_crop() {
+        for case in reference::cases("padding_crop") {
+            let [padding, top, left] = reference::integers(&case["shift"]);
+            let fill = if case["fill"] == "reflect" {
+                PaddingFill::Reflect
+            } else {
+                PaddingFill::Zeros
+            };
+            let shift = (top - padding, left - padding);
+            let found = shifted(&reference::picture(&case), &[shift], padding, fill).unwrap();
+            reference::compare(&found, &case, 1e-6);
+        }
+    }
+}
