@@ -164,7 +164,7 @@ impl DatasetSource {
             train: self.part_facts(Part::Train),
             validation: self.part_facts(Part::Validation),
             test: self.part_facts(Part::Test),
-            augment: self.experiment.augment.clone(),
+            augment: Box::new(self.experiment.augment.clone()),
             notes: self.notes.clone(),
             class_weights: weights,
         }

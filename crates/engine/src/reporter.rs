@@ -71,7 +71,7 @@ impl Reporter {
             .is_none_or(|last| last.elapsed() >= self.progress_every)
     }
 
-    /// Writes progress, and every [`USAGE_EVERY`] a sample of the machine's use.
+    /// Writes progress, and every two seconds a sample of the machine's use.
     pub fn progress(&mut self, progress: &Event) {
         self.last_progress = Some(Instant::now());
         self.emit(progress);

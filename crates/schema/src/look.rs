@@ -102,7 +102,7 @@ pub struct Facts {
     pub train: PartFacts,
     pub validation: PartFacts,
     pub test: PartFacts,
-    pub augment: Augment,
+    pub augment: Box<Augment>,
     /// Remarks and skipped files.
     #[serde(
         default,

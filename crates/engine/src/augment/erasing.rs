@@ -89,7 +89,7 @@ mod tests {
                 height,
                 width,
             };
-            let color = reference::numbers(&case["color"]).map(|part: f64| part as f32);
+            let color: [f32; 3] = serde_json::from_value(case["color"].clone()).unwrap();
             let picture = reference::picture(&case);
             let images = Tensor::cat(&[&picture, &picture], 0);
             let found = erased(&images, &[Some(frame), None], color).unwrap();

@@ -156,18 +156,18 @@ fn normalization_equals_libtorchs_with_every_activation_and_residual() {
             .unwrap();
             let mut expected = theirs.2.reference(&theirs.0, batch_statistics);
             if has_residual {
-                expected = expected + &theirs.1;
+                expected += &theirs.1;
             }
             let expected = activated(&expected, activation);
             backward(&found, &expected);
-            let ([w, b, m, v], [w2, b2, m2, v2]) = (&ours.2.0, &theirs.2.0);
+            let (parts, references) = (&ours.2.0, &theirs.2.0);
             assert_close(
                 &what,
                 1e-5,
                 &[
                     ("values", &found, &expected),
-                    ("mean", m, m2),
-                    ("var", v, v2),
+                    ("mean", &parts[2], &references[2]),
+                    ("var", &parts[3], &references[3]),
                 ],
             );
             assert_close(
@@ -175,8 +175,8 @@ fn normalization_equals_libtorchs_with_every_activation_and_residual() {
                 1e-4,
                 &[
                     ("gradient", &ours.0.grad(), &theirs.0.grad()),
-                    ("weight", &w.grad(), &w2.grad()),
-                    ("bias", &b.grad(), &b2.grad()),
+                    ("weight", &parts[0].grad(), &references[0].grad()),
+                    ("bias", &parts[1].grad(), &references[1].grad()),
                 ],
             );
             if has_residual {

@@ -1,4 +1,4 @@
-//! The classification head: dropout, linear, ReLU, batch normalization, linear.
+//! The classification head: dropout, linear, `ReLU`, batch normalization, linear.
 
 use anyhow::Result;
 use tch::{Kind, Tensor};

@@ -105,14 +105,14 @@ fn gamma(shape: f64, random: &mut SplitMix64) -> f64 {
         let factor = (1.0 - random.uniform()).powf(1.0 / shape);
         return gamma(shape + 1.0, random) * factor;
     }
-    let d = shape - 1.0 / 3.0;
-    let c = 1.0 / (9.0 * d).sqrt();
+    let scale = shape - 1.0 / 3.0;
+    let slope = 1.0 / (9.0 * scale).sqrt();
     loop {
         let x = normal(random);
-        let v = (1.0 + c * x).powi(3);
-        let u = 1.0 - random.uniform();
-        if v > 0.0 && u.ln() < 0.5 * x * x + d - d * v + d * v.ln() {
-            return d * v;
+        let cube = (1.0 + slope * x).powi(3);
+        let uniform = 1.0 - random.uniform();
+        if cube > 0.0 && uniform.ln() < 0.5 * x * x + scale - scale * cube + scale * cube.ln() {
+            return scale * cube;
         }
     }
 }

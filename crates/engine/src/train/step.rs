@@ -109,30 +109,27 @@ impl Trainer<'_> {
         // What a step minimizes is the mean over all of its images. Their number and weight are known once all of them were
         // read, so each batch has the share that is planned, and the step makes up the difference.
         let share = members.len() as f64 / part.images.max(1) as f64;
-        let minimized = match &setup.class_weights {
-            Some(weights) => {
-                let Weighted { sum, weight } = targets.weighted_cross_entropy(&logits, weights)?;
-                if setup.experiment.train.accumulate == 1 {
-                    sum.f_div(&weight)?
-                } else {
-                    self.waiting.weight = Some(match &self.waiting.weight {
-                        Some(before) => before.f_add(&weight)?,
-                        None => weight,
-                    });
-                    sum.f_div_scalar(part.images.max(1) as f64)?
-                }
+        let minimized = if let Some(weights) = &setup.class_weights {
+            let Weighted { sum, weight } = targets.weighted_cross_entropy(&logits, weights)?;
+            if setup.experiment.train.accumulate == 1 {
+                sum.f_div(&weight)?
+            } else {
+                self.waiting.weight = Some(match &self.waiting.weight {
+                    Some(before) => before.f_add(&weight)?,
+                    None => weight,
+                });
+                sum.f_div_scalar(part.images.max(1) as f64)?
             }
-            None => {
-                let mean = if targets.are_plain() {
-                    loss.shallow_clone()
-                } else {
-                    targets.cross_entropy(&logits)?
-                };
-                if setup.experiment.train.accumulate == 1 {
-                    mean
-                } else {
-                    scaled(&mean, share)?
-                }
+        } else {
+            let mean = if targets.are_plain() {
+                loss.shallow_clone()
+            } else {
+                targets.cross_entropy(&logits)?
+            };
+            if setup.experiment.train.accumulate == 1 {
+                mean
+            } else {
+                scaled(&mean, share)?
             }
         };
         self.waiting.batches += 1;

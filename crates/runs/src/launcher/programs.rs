@@ -80,9 +80,49 @@ fn program_folder() -> PathBuf {
 pub fn training(program: &Path, run: &RunDir) -> Command {
     let mut command = torch::command(program);
     command.arg("train").arg(run.path());
-    if std::env::var_os("OMP_WAIT_POLICY").is_none() {
-        // libtorch's threads spin while they wait, which on a busy machine takes time from the thread they wait for.
-        command.env("OMP_WAIT_POLICY", "passive");
+    let is_chosen = |name| std::env::var_os(name).is_some();
+    if !is_chosen("OMP_WAIT_POLICY") && !is_chosen("GOMP_SPINCOUNT") {
+        let (name, value) = waiting(load(), cores());
+        command.env(name, value);
     }
     command
+}
+
+/// How libtorch's threads wait for each other: the variable and its value. Spinning for some microseconds makes small images
+/// train 1.5 times as fast on an idle machine. On a busy one it takes time from the thread that is waited for.
+fn waiting(load: Option<f64>, cores: f64) -> (&'static str, &'static str) {
+    if load.is_some_and(|load| load >= cores) {
+        ("OMP_WAIT_POLICY", "passive")
+    } else {
+        ("GOMP_SPINCOUNT", "10000")
+    }
+}
+
+/// Processes that ran or waited for a core in the last minute; `None` where the system does not count them.
+fn load() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+fn cores() -> f64 {
+    std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_spin_for_a_while_unless_the_cores_are_taken() {
+        let spin = ("GOMP_SPINCOUNT", "10000");
+        assert_eq!(waiting(Some(0.3), 2.0), spin);
+        assert_eq!(waiting(None, 2.0), spin);
+        assert_eq!(waiting(Some(2.0), 2.0), ("OMP_WAIT_POLICY", "passive"));
+    }
+
+    #[test]
+    fn the_load_of_this_machine_is_a_number_from_0_on() {
+        assert!(load().is_none_or(|load| load >= 0.0));
+        assert!(cores() >= 1.0);
+    }
 }

@@ -377,7 +377,7 @@ fn augmentation_advances_by_epoch_or_is_refused_with_reason() {
     answering(&mut model, "ttA", &source);
     assert!(!screen(&model).contains("beside it"));
     let mut still = DatasetSource::typical();
-    still.facts.augment = warmstart_schema::experiment::Augment::default();
+    *still.facts.augment = warmstart_schema::experiment::Augment::default();
     assert!(says(&looking("jjjjda", &still)).contains("augments nothing"));
 }
 

@@ -61,7 +61,7 @@ impl DatasetSource {
             train: part(images[0]),
             validation: part(images[1]),
             test: part(images[2]),
-            augment: Augment::EVERY,
+            augment: Box::new(Augment::EVERY),
             notes: Vec::new(),
             class_weights: None,
         };
