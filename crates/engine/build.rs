@@ -40,6 +40,7 @@ fn compile_shim(include: &Path) {
         .flag("-DGLOG_USE_GLOG_EXPORT")
         .file("src/shim.cpp")
         .file("src/kernels/blocks.cpp")
+        .file("src/kernels/dispatch.cpp")
         .compile("warmstart_shim");
 }
 
@@ -65,19 +66,20 @@ fn compile_kernels() {
     } else {
         &[("plain", &[])]
     };
-    for (name, flags) in sets {
-        let mut build = cpp();
-        build.define("WARMSTART_KERNELS", format!("kernels_{name}").as_str());
-        for flag in *flags {
-            build.flag(flag);
+    std::thread::scope(|scope| {
+        for (name, flags) in sets {
+            scope.spawn(move || {
+                let mut build = cpp();
+                build.define("WARMSTART_KERNELS", format!("kernels_{name}").as_str());
+                for flag in *flags {
+                    build.flag(flag);
+                }
+                build
+                    .file("src/kernels/table.cpp")
+                    .compile(&format!("warmstart_kernels_{name}"));
+            });
         }
-        build
-            .file("src/kernels/table.cpp")
-            .compile(&format!("warmstart_kernels_{name}"));
-    }
-    cpp()
-        .file("src/kernels/dispatch.cpp")
-        .compile("warmstart_kernels");
+    });
 }
 
 fn cpp() -> cc::Build {

@@ -64,6 +64,7 @@ unsafe extern "C" {
         activation: c_int,
         out: *mut *mut C_tensor,
     ) -> *mut c_char;
+    fn ws_autocast_on_cpu() -> c_int;
     fn ws_keep_freed_memory();
 }
 
@@ -113,13 +114,19 @@ pub(crate) struct Geometry {
     pub(crate) out_width: i64,
 }
 
-/// Whether the kernels take these images `[N, C, H, W]`: float32 on the CPU.
+/// Whether the kernels take these images `[N, C, H, W]`: float32 on the CPU, and not to be cast to another precision.
 pub(crate) fn take(x: &Tensor) -> bool {
     x.device() == Device::Cpu
         && x.kind() == Kind::Float
         && x.dim() == 4
         && x.size()[1] <= MOST_CHANNELS
         && x.numel() > 0
+        && !is_autocast()
+}
+
+fn is_autocast() -> bool {
+    // SAFETY: takes no pointers and only reads a setting of the thread.
+    unsafe { ws_autocast_on_cpu() != 0 }
 }
 
 /// Whether the kernels take this depthwise convolution.

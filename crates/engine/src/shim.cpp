@@ -95,6 +95,9 @@ char *ws_autocast(int cuda, int enabled, int dtype, int *was_enabled, int *was_d
   });
 }
 
+// Whether autocast is on for the CPU, in this thread.
+int ws_autocast_on_cpu() { return at::autocast::is_autocast_enabled(c10::DeviceType::CPU); }
+
 // Deterministic algorithms where there are any, a warning where there is none. The fast kernels of attention on a GPU are not
 // deterministic when only warned of, so products and a softmax take their place.
 char *ws_deterministic(int cuda, int on) {

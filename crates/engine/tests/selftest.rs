@@ -30,9 +30,9 @@ fn checks_are_chosen_by_a_part_of_their_name_and_pass() {
             named("frozen weights"),
             named("same bits twice")
         ),
-        (8, 1, 1)
+        (9, 1, 1)
     );
-    assert_eq!(checks.len(), 10);
+    assert_eq!(checks.len(), 11);
     for check in &checks {
         assert_eq!(check.verdict, Verdict::Passed, "{check:?}");
     }

@@ -3,7 +3,7 @@
 use tch::{Device, Kind, Reduction, Tensor};
 
 use super::*;
-use crate::ffi::channels_last;
+use crate::ffi::{Autocast, channels_last};
 
 const ACTIVATIONS: [Option<Activation>; 5] = [
     None,
@@ -351,7 +351,9 @@ fn other_kernels_are_left_to_libtorch() {
         );
     }
     let flat = Tensor::zeros([2, 8], (Kind::Float, Device::Cpu));
-    assert!(!take(&flat) && !take(&x.to_kind(Kind::BFloat16)));
+    assert!(take(&x) && !take(&flat) && !take(&x.to_kind(Kind::BFloat16)));
+    let _autocast = Autocast::enter(Device::Cpu, Kind::BFloat16).unwrap();
+    assert!(!take(&x));
 }
 
 #[test]

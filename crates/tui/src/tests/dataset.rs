@@ -357,14 +357,15 @@ fn augmentation_advances_by_epoch_or_is_refused_with_reason() {
     let mut model = looking("jjjjda", &source);
     let buffer = drawn(&model, 120, 40);
     assert!(
-        text(&buffer).contains("beside it epochs 1, 2: ±15°, flip, zoom ±10 %"),
+        text(&buffer)
+            .contains("beside it epochs 1, 2: resized crop, padding crop, ±15°, flip, zoom ±10 %"),
         "{}",
         text(&buffer)
     );
     assert!(pixels(&buffer) >= 2 * 32 * 16);
     answering(&mut model, "a", &source);
     assert!(
-        screen(&model).contains("beside it epoch 2: ±15°, flip, zoom ±10 %"),
+        screen(&model).contains("beside it epoch 2: resized crop"),
         "{}",
         screen(&model)
     );
