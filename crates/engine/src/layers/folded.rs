@@ -21,8 +21,8 @@ struct Kept {
 }
 
 impl Folded {
-    /// Weight `[O, I, K, K]` and bias `[O]`, worked out anew where weights were loaded since. The running statistics of
-    /// training passes go unnoticed: libtorch does not count those as writes.
+    /// Weight `[O, I, K, K]` and bias `[O]`, computed again after weights were loaded. libtorch does not count a training pass as a
+    /// write of the running statistics, so this is for layers that do not train.
     pub(super) fn get(&self, weight: &Tensor, norm: &BatchNorm) -> Result<(Tensor, Tensor)> {
         let mut version = 0;
         for tensor in [weight, &norm.weight, &norm.bias, &norm.mean, &norm.var] {
