@@ -6,7 +6,7 @@ use clap::Args;
 
 use warmstart_report::compare::{Format, ShownArguments, Table, render, table};
 use warmstart_runs::failure::{Failure, Kind};
-use warmstart_runs::store::experiments;
+use warmstart_runs::store::{Runs, experiments};
 
 use super::output::Overwrite;
 use super::{Context, Exit, output, shown};
@@ -14,7 +14,8 @@ use super::{Context, Exit, output, shown};
 /// Print the study's table: one row per run, the published row below its experiment
 ///
 /// Accuracies and losses are those of the best epoch, whose checkpoint was measured on the test images; the time is that
-/// of the whole training. Without runs: of each experiment the newest run that is done, or the newest where none is.
+/// of the whole training. If no RUN is given, each experiment is shown by its newest finished run, or by its
+/// newest run if none is finished.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -31,9 +32,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn compare(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let (table, format) = answer(context, arguments)?;
-    if table.rows.is_empty() && format == Format::Table {
-        let (_, runs) = context.runs();
+    // Refuse a wrong name before reading any file.
+    let format = format(context, arguments)?;
+    let (_, runs) = context.runs();
+    let table = build_table(context, &runs, arguments)?;
+    if table.rows.is_empty() && format == Format::Table && arguments.output.is_none() {
         output::note(
             context,
             &super::runs::no_run(context, &runs, &arguments.shown.query()?),
@@ -57,15 +60,11 @@ pub(super) fn compare(context: &Context, arguments: &Arguments) -> anyhow::Resul
     Ok(Exit::Done)
 }
 
-/// The table and its format.
-pub(super) fn answer(context: &Context, arguments: &Arguments) -> anyhow::Result<(Table, Format)> {
-    // Refuse a wrong name before reading any file.
-    let format = format(context, arguments)?;
-    let (_, runs) = context.runs();
-    let options = arguments.shown.options(&runs)?;
+fn build_table(context: &Context, runs: &Runs, arguments: &Arguments) -> anyhow::Result<Table> {
+    let options = arguments.shown.options(runs)?;
     // The files only give the order, so runs compare without them.
     let files = experiments(&context.experiments).unwrap_or_default();
-    Ok((table(&runs, &files, &options), format))
+    Ok(table(runs, &files, &options))
 }
 
 /// The format: from the option, from the name of the output file, or the terminal's.
