@@ -76,7 +76,10 @@ impl CompareView {
         let mut columns = self.shown.table().columns.clone();
         if columns.contains(column) {
             columns.retain(|other| other != column);
-            self.options.sort = self.options.sort.take().filter(|sort| sort != column);
+            if self.options.sort.as_ref() == Some(column) {
+                self.options.sort = None;
+                self.options.reversed = false;
+            }
         } else {
             let order = |column: &Column| choices.iter().position(|choice| choice == column);
             let place = columns

@@ -174,7 +174,10 @@ impl Listing {
     pub(crate) fn toggle(&mut self, column: ColumnId) {
         if self.columns.contains(&column) {
             self.columns.retain(|other| *other != column);
-            self.sort = self.sort.filter(|sort| *sort != column);
+            if self.sort == Some(column) {
+                self.sort = None;
+                self.reversed = false;
+            }
         } else {
             self.columns.push(column);
             list_columns::arrange(&mut self.columns);
