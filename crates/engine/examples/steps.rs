@@ -8,7 +8,7 @@ use anyhow::Result;
 use warmstart_engine::device::{self, DeviceRequest};
 use warmstart_engine::selftest::rates::{Case, Rate, measure};
 use warmstart_schema::architecture::Backbone;
-use warmstart_schema::experiment::Precision;
+use warmstart_schema::experiment::NumberFormat;
 
 const STEPS: usize = 8;
 const STEPS_ON_A_GPU: usize = 30;
@@ -84,9 +84,9 @@ fn main() -> Result<()> {
         ),
     };
     let precision = match precision {
-        "float32" => Precision::Float32,
-        "tf32" => Precision::Tf32,
-        "bfloat16" => Precision::Bfloat16,
+        "float32" => NumberFormat::Float32,
+        "tf32" => NumberFormat::Tf32,
+        "bfloat16" => NumberFormat::Bfloat16,
         other => anyhow::bail!("unknown precision `{other}`, expected float32, tf32 or bfloat16"),
     };
     let (device, why) = device::select(DeviceRequest::Auto);

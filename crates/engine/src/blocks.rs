@@ -68,6 +68,9 @@ unsafe extern "C" {
     fn ws_keep_freed_memory();
 }
 
+/// Raise it when a kernel computes other bits than before: a resumed run then says that it is not exact.
+pub(crate) const REVISION: u32 = 1;
+
 /// Batch normalization; all tensors are `[C]`, float32.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Norm<'a> {

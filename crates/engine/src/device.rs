@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use anyhow::bail;
 use tch::{Cuda, Device};
-use warmstart_schema::experiment::Precision;
+use warmstart_schema::experiment::NumberFormat;
 
 use crate::ffi;
 
@@ -145,9 +145,11 @@ fn decide(requested: DeviceRequest, library: &CudaLibrary, count: usize) -> (Dev
     (Device::Cpu, format!("CPU{asked}: {why}"))
 }
 
-/// Makes libtorch compute as an experiment asks: which bits, and how fast.
-pub fn configure(device: Device, precision: Precision, deterministic: bool) -> anyhow::Result<()> {
-    ffi::set_tf32(precision == Precision::Tf32)?;
+/// Makes libtorch compute in a number format, for the whole process, and with deterministic algorithms only.
+pub fn configure(device: Device, format: NumberFormat, deterministic: bool) -> anyhow::Result<()> {
+    ffi::set_tf32(format == NumberFormat::Tf32)?;
+    // A GPU has autocast instead, within each step.
+    ffi::set_cpu_bfloat16(device == Device::Cpu && format == NumberFormat::Bfloat16)?;
     ffi::set_deterministic(device, deterministic)
 }
 

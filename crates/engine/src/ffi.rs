@@ -25,6 +25,7 @@ unsafe extern "C" {
     ) -> *mut c_char;
     fn ws_deterministic(cuda: c_int, on: c_int) -> *mut c_char;
     fn ws_tf32(on: c_int) -> *mut c_char;
+    fn ws_cpu_bfloat16(on: c_int) -> *mut c_char;
     fn ws_cuda_memory(
         device: c_int,
         free: *mut u64,
@@ -159,6 +160,13 @@ pub fn set_deterministic(device: Device, on: bool) -> Result<()> {
 pub fn set_tf32(on: bool) -> Result<()> {
     // SAFETY: takes no pointers.
     check(unsafe { ws_tf32(c_int::from(on)) })
+}
+
+/// Lets oneDNN round the float32 inputs of convolutions and matrix products to bfloat16 on the CPU. Sums and results stay
+/// float32. A CPU without instructions for bfloat16 ignores it.
+pub fn set_cpu_bfloat16(on: bool) -> Result<()> {
+    // SAFETY: takes no pointers.
+    check(unsafe { ws_cpu_bfloat16(c_int::from(on)) })
 }
 
 /// Memory of a CUDA device, in bytes.

@@ -27,11 +27,12 @@ pub type Tensors = BTreeMap<String, Tensor>;
 /// How a forward pass treats batch normalization and memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pass {
-    /// Normalize by the batch's own statistics and move the running ones, instead of using those.
+    /// Normalize by the batch's own statistics and update the running ones, instead of using those.
     pub batch_statistics: bool,
-    /// Autograd records this pass, so what it needs for the way back must not be overwritten.
+    /// Autograd records this pass, so what the backward pass needs must not be overwritten.
     pub recorded: bool,
-    /// The weights and statistics stay as they are for a long time: normalization is folded into the convolutions.
+    /// Weights do not change: a convolution may use weights with the normalization folded in. Convolutions before a gate, and
+    /// depthwise ones on the CPU, do not.
     pub folded: bool,
 }
 
@@ -42,7 +43,7 @@ impl Pass {
         recorded: false,
         folded: false,
     };
-    /// Inference by what does not move.
+    /// Inference by weights that do not change.
     pub const FROZEN: Self = Self {
         folded: true,
         ..Self::INFERENCE
@@ -271,9 +272,9 @@ impl ConvNorm {
                 let norm = self.norm.norm(pass.batch_statistics);
                 return blocks::normalize(&x, norm, Some(residual), activation);
             }
-            return add(self.norm.forward(&x, pass)?, residual, activation, pass);
+            return add_residual(self.norm.forward(&x, pass)?, residual, activation, pass);
         }
-        add(self.forward(x, pass)?, residual, activation, pass)
+        add_residual(self.forward(x, pass)?, residual, activation, pass)
     }
 
     /// The same with squeeze and excitation behind it.
@@ -328,7 +329,8 @@ impl Conv {
     }
 }
 
-/// Overwrites `x` where nobody needs it again: the way back through `ReLU` looks at what came out.
+/// Applies the activation, in place where the backward pass does not need the input. The backward pass of `ReLU` reads its
+/// output, so in place is always safe.
 fn activate(mut x: Tensor, activation: Option<Activation>, pass: Pass) -> Result<Tensor> {
     Ok(match activation {
         None => x,
@@ -436,21 +438,21 @@ impl Residual {
                     Some(scale) => path.f_mul(scale)?,
                     None => path,
                 };
-                add(path, shortcut, self.activation, pass)
+                add_residual(path, shortcut, self.activation, pass)
             }
         }
     }
 }
 
-/// The sum of a path, which ends in a normalization, a dense layer or a product, and its shortcut, activated.
-fn add(
+/// activation(path + shortcut). It may write the sum into `path`, so `path` must come from a normalization, a dense layer or a
+/// product: their backward passes do not need their output.
+fn add_residual(
     mut path: Tensor,
     shortcut: &Tensor,
     activation: Option<Activation>,
     pass: Pass,
 ) -> Result<Tensor> {
-    // The way back of the path does not look at what came out of it, so the sum may overwrite it. Under autocast its kind may be
-    // the coarser one, which must not become the sum's.
+    // Under autocast the path may have a lower precision, which must not become the sum's.
     let sum = if path.kind() == shortcut.kind() {
         path.f_add_(shortcut)?
     } else {

@@ -15,12 +15,13 @@ use warmstart_schema::text;
 
 use crate::best::Best;
 use crate::data::folder::decode::{self, Framing};
+use crate::device;
 use crate::failure::UserError;
 use crate::initial::prepared_spec;
 use crate::look::{self, DatasetSource};
 use crate::model::{Mode, Model};
-use crate::train::autocast;
 use crate::weights::{self, LoadPolicy};
+use crate::worker::number_format;
 
 /// Classes that are named of each picture.
 const TOP: usize = 5;
@@ -58,11 +59,16 @@ fn answer(folder: &Path, subject: &Subject, with_pixels: bool) -> Result<Predict
         content,
     } = best;
     let model = model(&experiment, &preparation, classes.len(), &content)?;
+    device::configure(
+        Device::Cpu,
+        number_format::of_checkpoint(&experiment, &content),
+        experiment.train.deterministic,
+    )?;
     let shown = text::distinct(classes.iter().map(String::as_str), 80);
     let predicted = |image: String, pixels: Result<Tensor>| {
         let seen = pixels.and_then(|pixels| {
             let kept = with_pixels.then(|| look::pixels(&pixels)).transpose()?;
-            Ok((top(&model, &experiment, &pixels, (&classes, &shown))?, kept))
+            Ok((top(&model, &pixels, (&classes, &shown))?, kept))
         });
         match seen {
             Ok((classes, pixels)) => Predicted {
@@ -168,14 +174,10 @@ fn decoded(
 
 fn top(
     model: &Model,
-    experiment: &Experiment,
     image: &Tensor,
     (classes, shown): (&[String], &[String]),
 ) -> Result<Vec<ClassProbability>> {
-    let logits = {
-        let _autocast = autocast(experiment.train.precision, model)?;
-        model.forward(image, Mode::Eval)?
-    };
+    let logits = model.forward(image, Mode::Eval)?;
     let (probabilities, numbers) = logits.f_softmax(-1, Kind::Double)?.f_topk(
         i64::try_from(classes.len().min(TOP))?,
         -1,

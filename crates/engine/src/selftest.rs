@@ -16,7 +16,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use tch::Device;
 use warmstart_schema::architecture::Backbone;
-use warmstart_schema::experiment::Precision;
+use warmstart_schema::experiment::NumberFormat;
 use warmstart_schema::selftest::{Check, Verdict};
 
 pub use self::agreement::Agreement;
@@ -46,13 +46,13 @@ pub fn serve(request: DeviceRequest, only: &[String], answers: impl Write) -> Re
     session.all()
 }
 
-type Named = (Precision, &'static str);
+type Named = (NumberFormat, &'static str);
 
 /// The measured models: training at 224 pixels if there is a GPU, and a small model.
 fn speeds(device: Device) -> Vec<(Case, &'static [Named])> {
-    const FLOAT32: Named = (Precision::Float32, "float32");
-    const TF32: Named = (Precision::Tf32, "tf32");
-    const BFLOAT16: Named = (Precision::Bfloat16, "bfloat16");
+    const FLOAT32: Named = (NumberFormat::Float32, "float32");
+    const TF32: Named = (NumberFormat::Tf32, "tf32");
+    const BFLOAT16: Named = (NumberFormat::Bfloat16, "bfloat16");
     let case = |backbone, pixels, batch, frozen_blocks| Case {
         backbone,
         pixels,
@@ -90,7 +90,7 @@ struct Session<'a, W> {
 impl<W: Write> Session<'_, W> {
     fn all(&mut self) -> Result<()> {
         let device = self.device;
-        crate::device::configure(device, Precision::Float32, false)?;
+        crate::device::configure(device, NumberFormat::Float32, false)?;
         self.check("device", &crate::device::name_of(device), || {
             Ok(device::facts(device))
         })?;
@@ -147,23 +147,23 @@ impl<W: Write> Session<'_, W> {
                 frozen_blocks,
             } = case;
             let frozen = if frozen_blocks == 0 { "" } else { ", frozen" };
-            for &(precision, name) in precisions {
+            for &(format, name) in precisions {
                 let what = format!("{backbone}{frozen}, {pixels} px, batch {batch}, {name}");
                 self.check("speed", &what, || {
-                    crate::device::configure(device, precision, false)?;
+                    crate::device::configure(device, format, false)?;
                     let steps = if device.is_cuda() {
                         STEPS_ON_A_GPU
                     } else {
                         STEPS_ON_A_CPU
                     };
-                    let Rate { median, mean } = rates::measure(case, device, precision, steps)?;
+                    let Rate { median, mean } = rates::measure(case, device, format, steps)?;
                     let text =
                         format!("{mean:.0} images/s; {median:.0} where each step is waited for");
                     Ok((Verdict::Measured, text, Some(mean)))
                 })?;
             }
         }
-        crate::device::configure(device, Precision::Float32, false)
+        crate::device::configure(device, NumberFormat::Float32, false)
     }
 
     fn agrees(

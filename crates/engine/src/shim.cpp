@@ -120,6 +120,16 @@ char *ws_tf32(int on) {
   });
 }
 
+// Whether oneDNN may round the float32 inputs of convolutions and products to bfloat16.
+char *ws_cpu_bfloat16(int on) {
+  return guarded([&] {
+    const auto precision = on ? at::Float32Precision::BF16 : at::Float32Precision::IEEE;
+    for (const auto operation : {at::Float32Op::CONV, at::Float32Op::MATMUL}) {
+      at::globalContext().setFloat32Precision(at::Float32Backend::MKLDNN, operation, precision);
+    }
+  });
+}
+
 // Bytes of one CUDA device: free and total as the driver sees them, and the most this process ever held.
 char *ws_cuda_memory(int device, uint64_t *free_bytes, uint64_t *total_bytes, uint64_t *peak_bytes) {
   return guarded([&] {

@@ -20,7 +20,7 @@ use tch::Tensor;
 use warmstart_runs::checkpoint::{self, Content, Sums};
 use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Epoch, Event, Level, Phase, Plain, Test};
-use warmstart_schema::experiment::{Monitor, Precision};
+use warmstart_schema::experiment::{Monitor, NumberFormat};
 use warmstart_schema::policy;
 use warmstart_schema::seed;
 
@@ -96,8 +96,8 @@ impl Trainer<'_> {
         })
     }
 
-    fn precision(&self) -> Precision {
-        self.setup.experiment.train.precision
+    fn format(&self) -> NumberFormat {
+        self.setup.format
     }
 
     fn batch_size(&self) -> usize {
@@ -242,7 +242,7 @@ impl Trainer<'_> {
 
     /// Loss and accuracy of the model as it is on the validation images; `None` when it was interrupted.
     fn measure(&mut self, epoch: u32) -> Result<Option<Sums>> {
-        let (batch_size, precision) = (self.batch_size(), self.precision());
+        let (batch_size, format) = (self.batch_size(), self.format());
         let Setup {
             model,
             validation,
@@ -260,7 +260,7 @@ impl Trainer<'_> {
             model,
             validation,
             batch_size,
-            precision,
+            format,
             interrupt,
             |sums, done| {
                 if reporter.is_progress_due() {
@@ -300,8 +300,8 @@ impl Trainer<'_> {
             .observe(monitor, train.early_stopping.as_ref(), epoch, figure);
         state.plateau.observe(monitor, &train.schedule, figure);
         let sums = std::mem::take(&mut state.sums);
-        (state.epoch, state.batch, state.stopped_early) = (epoch, 0, verdict.stop);
-        if verdict.best {
+        (state.epoch, state.batch, state.stopped_early) = (epoch, 0, verdict.should_stop);
+        if verdict.is_best {
             state.best_step = Some(state.step);
         }
         let mut figures = Epoch {
@@ -312,7 +312,7 @@ impl Trainer<'_> {
             learning_rate,
             images_per_second,
             train_time: state.train_time,
-            best: verdict.best,
+            best: verdict.is_best,
             data_wait,
             plain: plain.as_ref().map(|plain| Plain {
                 val_loss: plain.mean_loss(),
@@ -325,7 +325,7 @@ impl Trainer<'_> {
         }
         setup.reporter.emit(&Event::Epoch(figures));
         self.sums = self.sums.f_zeros_like()?;
-        self.save(verdict.best)
+        self.save(verdict.is_best)
     }
 
     fn frozen(&self) -> Result<Option<String>> {
@@ -366,7 +366,7 @@ impl Trainer<'_> {
     fn test(&mut self) -> Result<Flow> {
         self.settle()?;
         self.setup.reporter.phase(Phase::Testing);
-        let (batch_size, precision) = (self.batch_size(), self.precision());
+        let (batch_size, format) = (self.batch_size(), self.format());
         let Setup {
             model,
             test,
@@ -385,26 +385,19 @@ impl Trainer<'_> {
             test.len().div_ceil(batch_size),
             Instant::now(),
         );
-        let sums = evaluate(
-            model,
-            test,
-            batch_size,
-            precision,
-            interrupt,
-            |sums, done| {
-                if reporter.is_progress_due() {
-                    reporter.progress(&evaluation_progress(
-                        Phase::Testing,
-                        epoch,
-                        step,
-                        &sums()?,
-                        (done.div_ceil(batch_size), batches),
-                        started,
-                    ));
-                }
-                Ok(())
-            },
-        )?;
+        let sums = evaluate(model, test, batch_size, format, interrupt, |sums, done| {
+            if reporter.is_progress_due() {
+                reporter.progress(&evaluation_progress(
+                    Phase::Testing,
+                    epoch,
+                    step,
+                    &sums()?,
+                    (done.div_ceil(batch_size), batches),
+                    started,
+                ));
+            }
+            Ok(())
+        })?;
         let Some(sums) = sums else {
             return Ok(Flow::Interrupted);
         };

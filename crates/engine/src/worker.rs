@@ -3,6 +3,7 @@
 mod attempt;
 mod context;
 mod dataset;
+pub(crate) mod number_format;
 mod resume;
 mod setup;
 mod weights_file;

@@ -34,7 +34,7 @@ use warmstart_runs::run::RunDir;
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Event, Failure};
-use warmstart_schema::experiment;
+use warmstart_schema::experiment::{self, NumberFormat};
 use warmstart_schema::look;
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::state::Outcome;
@@ -567,6 +567,7 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         class_weights: None,
         state,
         epochs: experiment.train.epochs,
+        format: NumberFormat::Float32,
         stop_after,
         reporter: &mut reporter,
         interrupt: &Interrupt::default(),

@@ -25,7 +25,7 @@ use warmstart_runs::run::{Launch, RunDir};
 use warmstart_runs::storage::Disk;
 use warmstart_schema::architecture::{Backbone, HeadSpec};
 use warmstart_schema::event::Epoch;
-use warmstart_schema::experiment::{self, Experiment, Interpolation};
+use warmstart_schema::experiment::{self, Experiment, Interpolation, NumberFormat};
 use warmstart_schema::look;
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::state::RunState;
@@ -231,6 +231,7 @@ fn trained(
         class_weights: (case["weighted"] == true)
             .then(|| Tensor::from_slice(&balanced_weights(&counts))),
         state,
+        format: NumberFormat::Float32,
         stop_after,
         reporter: &mut reporter,
         interrupt: &Interrupt::default(),

@@ -87,7 +87,7 @@ pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Cha
     if is_done && let Some(state) = &state {
         let stopped_early = state
             .progress
-            .has_stopped(after.train.early_stopping.as_ref());
+            .is_patience_exhausted(after.train.early_stopping.as_ref());
         if stopped_early || state.epoch >= after.train.epochs {
             return Err(Error::NothingLeft {
                 epochs: state.epoch,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use warmstart_schema::experiment::NumberFormat;
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::preparation::Preparation;
 
@@ -45,6 +46,7 @@ pub struct State {
     pub stopped_early: bool,
     /// Seconds spent training.
     pub train_time: f64,
+    // Renaming the key would make older checkpoints unreadable.
     #[serde(rename = "machine")]
     pub conditions: Conditions,
     /// Why this state may differ from that of an unbroken run, collected over all attempts.
@@ -124,8 +126,14 @@ pub struct Conditions {
     pub device_name: String,
     /// Threads of libtorch.
     pub threads: u32,
+    /// The number format of convolutions and matrix products; absent in checkpoints of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<NumberFormat>,
     /// The version of libtorch.
     pub libtorch: String,
+    /// The revision of warmstart's kernels; 0 in checkpoints of versions without any.
+    #[serde(default)]
+    pub kernels: u32,
     /// SHA-256 of the resolved experiment.
     pub experiment: String,
     /// SHA-256 over the names and sizes of a folder's images; empty for published datasets.
@@ -151,6 +159,17 @@ impl Conditions {
             &self.threads.to_string(),
         );
         compare("libtorch", &before.libtorch, &self.libtorch);
+        // A GPU does not use them.
+        if self.device == "cpu" {
+            compare(
+                "the revision of warmstart's kernels",
+                &before.kernels.to_string(),
+                &self.kernels.to_string(),
+            );
+        }
+        if let (Some(then), Some(now)) = (before.precision, self.precision) {
+            compare("the number format", then.as_str(), now.as_str());
+        }
         // If the images could not be listed, they cannot be compared.
         if before.pictures != self.pictures && !self.pictures.is_empty() {
             reasons.push("pictures were added, removed or replaced".to_owned());
@@ -465,7 +484,7 @@ fn is_intact(storage: &impl Storage, folder: &Path, step: u64) -> Result<bool, E
         Ok(_) => Ok(true),
         Err(Error::Damaged { .. }) => Ok(false),
         Err(Error::Io { source, .. })
-            if source.kind() == io::ErrorKind::NotFound || is_bad_sector(&source) =>
+            if source.kind() == io::ErrorKind::NotFound || is_read_failure(&source) =>
         {
             Ok(false)
         }
@@ -486,8 +505,8 @@ fn promote(storage: &impl Storage, copy: &Path, target: &Path) -> io::Result<()>
     storage.rename(copy, target)
 }
 
-/// Whether the disk does not return what was written.
-fn is_bad_sector(error: &io::Error) -> bool {
+/// Whether the error is EIO: the disk cannot read the data.
+fn is_read_failure(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
 
@@ -511,24 +530,31 @@ pub fn steps(storage: &impl Storage, run: &RunDir) -> io::Result<Vec<u64>> {
     Ok(steps)
 }
 
-/// The newest intact checkpoint, and why newer ones were skipped; none for a run that has not saved yet. It is an error if none
-/// is intact, if `names.json` names a missing one, or if the cause is outside the checkpoints: starting over would lose the run.
+/// The newest intact checkpoint, and why newer ones were skipped, a missing one that `names.json` names included; none for a run
+/// that has not saved yet. It is an error if none is intact, if `names.json` names one and there is none at all, or if the cause
+/// is outside the checkpoints: starting over would lose the run.
 pub fn newest(
     storage: &impl Storage,
     run: &RunDir,
 ) -> Result<(Option<Content>, Vec<String>), Error> {
     let mut reasons = Vec::new();
-    for step in steps(storage, run)
-        .map_err(unlisted(run))?
-        .into_iter()
-        .rev()
+    let steps = steps(storage, run).map_err(unlisted(run))?;
+    // An unreadable `names.json` says nothing about the checkpoints that are here.
+    let named = run.names(storage).ok().and_then(|names| names.last);
+    if let (Some(named), Some(&newest)) = (named, steps.last())
+        && named > newest
     {
+        reasons.push(format!(
+            "checkpoint {named}, which names.json names, is missing"
+        ));
+    }
+    for step in steps.into_iter().rev() {
         match read(storage, &run.checkpoint(step)) {
             Ok(content) => return Ok((Some(content), reasons)),
             Err(error @ (Error::Damaged { .. } | Error::Format { .. })) => {
                 reasons.push(error.to_string());
             }
-            Err(Error::Io { source, .. }) if is_bad_sector(&source) => {
+            Err(Error::Io { source, .. }) if is_read_failure(&source) => {
                 reasons.push(format!("cannot read checkpoint {step}: {source}"));
             }
             Err(error) => return Err(error),

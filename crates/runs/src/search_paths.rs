@@ -220,8 +220,8 @@ impl SearchPaths {
     }
 }
 
-/// The user's cache folder.
-fn cache() -> PathBuf {
+/// The user's cache folder: `XDG_CACHE_HOME`, or `.cache` in the home folder.
+pub fn cache() -> PathBuf {
     let var = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::ModelCounts;
 use crate::exit::Exit;
+use crate::experiment::NumberFormat;
 pub use crate::failure::Failure;
 use crate::identity::Handle;
 pub use crate::measured::{Epoch, Plain, Test};
@@ -177,6 +178,9 @@ pub struct Attempt {
     /// Why this device was chosen.
     pub device_reason: String,
     pub threads: u32,
+    /// The number format in which it computes; absent for workers of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<NumberFormat>,
     pub libtorch: String,
     pub epochs: u32,
     /// Step of the checkpoint that the attempt continues from.

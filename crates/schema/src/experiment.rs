@@ -11,6 +11,7 @@ mod mix;
 mod optimizer;
 mod parse;
 mod place;
+mod precision;
 mod schedule;
 mod validate;
 
@@ -31,6 +32,7 @@ pub use self::mix::Mix;
 pub use self::optimizer::Optimizer;
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 pub use self::place::whole;
+pub use self::precision::{NumberFormat, Precision};
 pub use self::schedule::{Every, Length, Schedule, Shape};
 use crate::architecture::Backbone;
 pub use crate::dataset_name::Labels;
@@ -274,20 +276,6 @@ impl Monitor {
             Self::ValAcc => new > best + min_delta,
         }
     }
-}
-
-/// The number format of convolutions and matrix products in training; weights and sums stay float32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// Full float32, on a GPU too.
-    #[default]
-    Float32,
-    /// An NVIDIA GPU rounds the inputs of convolutions and matrix products to a mantissa of 10 bits, which is faster. A CPU
-    /// computes in float32.
-    Tf32,
-    /// Convolutions and matrix products in bfloat16 (autocast).
-    Bfloat16,
 }
 
 /// A published row.

@@ -9,9 +9,9 @@ use crate::seed::{SplitMix64, derive};
 /// The smallest relative improvement that resets the plateau schedule; `PyTorch`'s.
 const PLATEAU_THRESHOLD: f64 = 1e-4;
 
-/// The learning rate of step `step`, counted from 0 over epochs of `steps_per_epoch`, skipped steps included: linear warm-up,
-/// then the schedule. Cosine follows Loshchilov & Hutter 2017 without restarts, down to 0 at the end. The others are those of
-/// `PyTorch`. `plateau` is the state of that schedule; the others ignore it.
+/// The learning rate of optimizer step `step`, counted from 0; skipped steps count. During the warm-up it rises linearly to
+/// `base`. Cosine then falls from the end of the warm-up to 0 at the last step (Loshchilov & Hutter 2017, without restarts). Step
+/// and exponential count from step 0, warm-up included, as in `PyTorch`. Only the plateau schedule reads `plateau`.
 pub fn learning_rate(
     schedule: &Schedule,
     base: f64,
@@ -111,11 +111,11 @@ pub struct Progress {
     waited: u32,
 }
 
-/// What an epoch's value changes.
+/// Whether an epoch is the best so far, and whether training ends after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
-    pub best: bool,
-    pub stop: bool,
+pub struct EpochVerdict {
+    pub is_best: bool,
+    pub should_stop: bool,
 }
 
 impl Progress {
@@ -126,7 +126,7 @@ impl Progress {
         rule: Option<&EarlyStopping>,
         epoch: u32,
         figure: f64,
-    ) -> Verdict {
+    ) -> EpochVerdict {
         let best = figure.is_finite()
             && self
                 .best
@@ -135,7 +135,10 @@ impl Progress {
             self.best = Some((epoch, figure));
         }
         let Some(rule) = rule else {
-            return Verdict { best, stop: false };
+            return EpochVerdict {
+                is_best: best,
+                should_stop: false,
+            };
         };
         if figure.is_finite()
             && self
@@ -147,14 +150,14 @@ impl Progress {
         } else {
             self.waited += 1;
         }
-        Verdict {
-            best,
-            stop: self.has_stopped(Some(rule)),
+        EpochVerdict {
+            is_best: best,
+            should_stop: self.is_patience_exhausted(Some(rule)),
         }
     }
 
     /// Whether patience is exhausted.
-    pub fn has_stopped(&self, rule: Option<&EarlyStopping>) -> bool {
+    pub fn is_patience_exhausted(&self, rule: Option<&EarlyStopping>) -> bool {
         rule.is_some_and(|rule| self.waited >= rule.patience)
     }
 }
@@ -166,8 +169,9 @@ pub struct Split {
     pub validation: Vec<u32>,
 }
 
-/// Splits a training set by class: `share` of the images of each class validate, to the nearest image, with the exact total
-/// (largest remainders). The split is the same for every experiment with this seed. Both parts are in ascending order.
+/// Stratified split: about `share` of the images of each class validate. Largest remainders bring the total to `share` of all
+/// images, rounded. Each class keeps one training image, so with very small classes fewer images validate. The split is the
+/// same for every experiment with this seed. Both lists are ascending.
 pub fn split(labels: &[u32], share: f64, seed: u64) -> Split {
     let classes = labels.iter().max().map_or(0, |&last| last as usize + 1);
     let mut by_class: Vec<Vec<u32>> = vec![Vec::new(); classes];
@@ -203,8 +207,9 @@ pub fn split(labels: &[u32], share: f64, seed: u64) -> Split {
     split
 }
 
-/// A number from 0 to 1 for `name`: uniform over many names, and independent of other names. Each purpose has other numbers.
-pub fn place_of(name: &str, purpose: &str, seed: u64) -> f64 {
+/// A number in 0..1 from the SHA-256 of seed, purpose and name, uniform over names. It decides the split of a picture without
+/// looking at other pictures.
+pub fn name_fraction(name: &str, purpose: &str, seed: u64) -> f64 {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
     hash.update((purpose.len() as u64).to_le_bytes());
@@ -244,17 +249,20 @@ mod tests {
     )]
     fn names_get_numbers_from_their_hash_alone() {
         // From Python's hashlib: SHA-256 of seed, length of the purpose, purpose and name; its first 53 bits.
-        assert_eq!(place_of("cat/0.jpg", "test", 42), 0.314_255_976_358_034_7);
         assert_eq!(
-            place_of("cat/0.jpg", "validation", 42),
+            name_fraction("cat/0.jpg", "test", 42),
+            0.314_255_976_358_034_7
+        );
+        assert_eq!(
+            name_fraction("cat/0.jpg", "validation", 42),
             0.705_006_797_897_111_8
         );
         assert_eq!(
-            place_of("café/deep/1.png", "test", 0),
+            name_fraction("café/deep/1.png", "test", 0),
             0.100_048_441_480_145_69
         );
         let below = (0..10_000)
-            .filter(|number| place_of(&format!("cat/{number}.jpg"), "test", 42) < 0.2)
+            .filter(|number| name_fraction(&format!("cat/{number}.jpg"), "test", 42) < 0.2)
             .count();
         // Three standard deviations around 2000.
         assert!((1880..=2120).contains(&below), "{below}");
@@ -383,7 +391,7 @@ mod tests {
             .into_iter()
             .zip(1..)
             .map(|(loss, epoch)| progress.observe(Monitor::ValLoss, Some(&rule), epoch, loss))
-            .map(|verdict| (verdict.best, verdict.stop))
+            .map(|verdict| (verdict.is_best, verdict.should_stop))
             .collect();
         assert_eq!(
             verdicts,
@@ -401,8 +409,8 @@ mod tests {
     #[test]
     fn accuracy_is_better_when_higher() {
         let mut progress = Progress::default();
-        let best =
-            [0.1, 0.3, 0.2].map(|figure| progress.observe(Monitor::ValAcc, None, 1, figure).best);
+        let best = [0.1, 0.3, 0.2]
+            .map(|figure| progress.observe(Monitor::ValAcc, None, 1, figure).is_best);
         assert_eq!(best, [true, true, false]);
     }
 

@@ -292,7 +292,8 @@ impl Splitting<'_> {
             (SplitRule::ByOrder, _) => part(&self.listing.labels(), &members, share, self.seed),
             (SplitRule::ByName, which) => {
                 let stays = |member: &u32| {
-                    policy::place_of(self.listing.name(*member), which.as_str(), self.seed) >= share
+                    policy::name_fraction(self.listing.name(*member), which.as_str(), self.seed)
+                        >= share
                 };
                 members.into_iter().partition(stays)
             }
@@ -308,7 +309,7 @@ fn first(
     purpose: &str,
     seed: u64,
 ) -> Vec<u32> {
-    let place = |member: &u32| policy::place_of(listing.name(*member), purpose, seed);
+    let place = |member: &u32| policy::name_fraction(listing.name(*member), purpose, seed);
     members.sort_by_cached_key(|member| place(member).to_bits());
     members.truncate(limit);
     members.sort_unstable();

@@ -1,5 +1,5 @@
 // The kernels as differentiable functions on libtorch's tensors: a depthwise convolution; and batch normalization with what
-// follows it, an activation, a residual or a gate, which keeps only the convolution's output for the way back.
+// follows it, an activation, a residual or a gate, which keeps only the convolution's output for the backward pass.
 #include <ATen/Functions.h>
 #include <ATen/TensorIterator.h>
 #include <ATen/TensorOperators.h>
@@ -21,36 +21,38 @@ using torch::autograd::variable_list;
 
 namespace {
 
-// Work is cut into at most so many pieces, whatever the number of threads: sums have the same bits on all of them.
+// Sums are split into at most so many pieces, or one for each image if there are more images. The count never depends on the number
+// of threads, so the bits do not either.
 constexpr int64_t PIECES = 32;
-// A piece is at least so many numbers, so that starting it costs nothing.
-constexpr int64_t LEAST = 16384;
+// Elements of a piece at least, so that starting it costs little.
+constexpr int64_t MIN_PIECE_ELEMENTS = 16384;
 
-// Calls `body` with each number below `tasks`, on libtorch's own threads: a second pool would fight with them for the cores.
+// Calls `body` with each number below `tasks`, on libtorch's threads. The inline at::parallel_for would need our own OpenMP, whose second
+// pool of threads would compete for the cores; the loop of a TensorIterator is compiled within libtorch.
 template <typename Body>
 void parallel(int64_t tasks, const Body &body) {
   if (tasks == 1) return body(0);
-  auto numbers = at::empty({tasks}, at::kByte);
-  const char *first = static_cast<const char *>(numbers.data_ptr());
-  auto iterator = at::TensorIteratorConfig().check_all_same_dtype(false).resize_outputs(false).declare_static_shape({tasks}).add_output(numbers).build();
+  auto index_bytes = at::empty({tasks}, at::kByte);
+  const char *first = static_cast<const char *>(index_bytes.data_ptr());
+  auto iterator = at::TensorIteratorConfig().check_all_same_dtype(false).resize_outputs(false).declare_static_shape({tasks}).add_output(index_bytes).build();
   iterator.for_each(
-      [&](char **data, const int64_t *strides, int64_t inner, int64_t outer) {
+      [&](char **pointers, const int64_t *strides, int64_t inner, int64_t outer) {
         for (int64_t j = 0; j < outer; j++) {
-          for (int64_t i = 0; i < inner; i++) body(data[0] + j * strides[1] + i * strides[0] - first);
+          for (int64_t i = 0; i < inner; i++) body(pointers[0] + j * strides[1] + i * strides[0] - first);
         }
       },
       /*grain_size=*/1);
 }
 
-struct Rows {
+struct RowRange {
   int64_t image, begin, end;
 };
 
 // Rows of pixels in pieces, none of which crosses from one image to the next if `by_image`.
-std::vector<Rows> pieces(int64_t images, int64_t area, int64_t channels, bool by_image) {
+std::vector<RowRange> pieces(int64_t images, int64_t area, int64_t channels, bool by_image) {
   const int64_t outer = by_image ? images : 1, rows = by_image ? area : images * area;
-  int64_t count = std::max<int64_t>(1, std::min({by_image ? PIECES / std::max<int64_t>(images, 1) : PIECES, rows * channels / LEAST, rows}));
-  std::vector<Rows> out;
+  int64_t count = std::max<int64_t>(1, std::min({by_image ? PIECES / std::max<int64_t>(images, 1) : PIECES, rows * channels / MIN_PIECE_ELEMENTS, rows}));
+  std::vector<RowRange> out;
   for (int64_t i = 0; i < outer; i++) {
     for (int64_t k = 0; k < count; k++) out.push_back({i, i * area + rows * k / count, i * area + rows * (k + 1) / count});
   }
@@ -134,14 +136,15 @@ Statistics stored(const BatchNorm &norm) {
 Statistics statistics(const at::Tensor &x, const BatchNorm &norm) { return norm.batch_statistics ? of_batch(x, norm) : stored(norm); }
 
 // The gradients of a batch normalization, given the sums of the gradient behind it and of its product with (x - mean).
-struct Factors {
+// Behind the sums, the gradient of x is a * gradient + b * x + c; all are [C].
+struct NormGradients {
   at::Tensor weight, bias, a, b, c;
 };
 
-Factors factors(const std::vector<double> &sums, const Statistics &stats, double count, bool batch_statistics) {
+NormGradients norm_gradients(const std::vector<double> &sums, const Statistics &stats, double count, bool batch_statistics) {
   const int64_t channels = stats.mean.numel();
   const auto make = [&] { return at::empty({channels}, at::kFloat); };
-  Factors out{make(), make(), stats.scale, make(), make()};
+  NormGradients out{make(), make(), stats.scale, make(), make()};
   for (int64_t c = 0; c < channels; c++) {
     const double inverse = data(stats.inverse)[c], scale = data(stats.scale)[c], mean = data(stats.mean)[c];
     const double weight = sums[channels + c] * inverse;
@@ -200,7 +203,7 @@ struct Norm : Function<Norm> {
       kernels().reduce(n, from + at, output ? output + at : nullptr, back + at, nullptr, data(stats.mean), parts[i].end - parts[i].begin, sum,
                        sum + s.channels);
     });
-    const auto f = factors(total(sums, 2 * s.channels), stats, s.rows(), batch_statistics);
+    const auto f = norm_gradients(total(sums, 2 * s.channels), stats, s.rows(), batch_statistics);
     auto grad_x = at::empty_like(x);
     // Without an activation the residual's gradient is the very one that came.
     auto grad_residual = !residual ? at::Tensor() : output ? at::empty_like(x) : grad;
@@ -217,7 +220,7 @@ struct Norm : Function<Norm> {
 at::Tensor activated(const at::Tensor &x, Activation kind) { return kind == Activation::Silu ? at::silu(x) : at::relu(x); }
 
 // What the pieces of each image come to, times `factor`, as [N, C].
-at::Tensor by_image(const std::vector<Rows> &parts, const std::vector<double> &sums, const Shape &s, double factor) {
+at::Tensor by_image(const std::vector<RowRange> &parts, const std::vector<double> &sums, const Shape &s, double factor) {
   std::vector<double> out(s.images * s.channels, 0.0);
   for (size_t i = 0; i < parts.size(); i++) {
     for (int64_t c = 0; c < s.channels; c++) out[parts[i].image * s.channels + c] += sums[i * s.channels + c];
@@ -257,6 +260,7 @@ Gated write_gated(const Statistics &stats, Activation activation, const Gate &ga
   return out;
 }
 
+// Function::apply tracks only tensors that are passed directly, so the parameters within norm and gate are passed again.
 struct GatedNorm : Function<GatedNorm> {
   static at::Tensor forward(AutogradContext *context, const at::Tensor &x, const BatchNorm &norm, const Gate &gate, const at::Tensor &weight,
                             const at::Tensor &bias, const at::Tensor &reduce, const at::Tensor &reduce_bias, const at::Tensor &expand,
@@ -274,7 +278,8 @@ struct GatedNorm : Function<GatedNorm> {
 
   static variable_list backward(AutogradContext *context, variable_list grads) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &pooled = saved[5], &before = saved[6], &hidden = saved[7], &gate = saved[8];
+    const at::Tensor &x = saved[0], &pooled = saved[5], &before = saved[6], &hidden = saved[7], &gate = saved[8],
+                     &reduce = saved[9], &expand = saved[10];
     const Statistics stats{saved[1], saved[2], saved[3], saved[4]};
     const Shape s(x);
     const auto grad = channels_last(grads[0]);
@@ -289,9 +294,9 @@ struct GatedNorm : Function<GatedNorm> {
     });
     const auto grad_gate = by_image(parts, products, s, 1.0);
     const auto grad_logits = context->saved_data["hard"].toBool() ? grad_gate * gate.gt(0).logical_and(gate.lt(1)) / 6 : grad_gate * gate * (1 - gate);
-    const auto grad_hidden = grad_logits.mm(saved[10].flatten(1));
+    const auto grad_hidden = grad_logits.mm(expand.flatten(1));
     const auto grad_before = hidden_activation == Activation::Silu ? at::silu_backward(grad_hidden, before) : grad_hidden * before.gt(0);
-    const auto grad_pooled = (grad_before.mm(saved[9].flatten(1)) / s.area()).contiguous();
+    const auto grad_pooled = (grad_before.mm(reduce.flatten(1)) / s.area()).contiguous();
 
     std::vector<double> sums(parts.size() * 2 * s.channels, 0.0);
     const auto of_piece = [&](int64_t i) {
@@ -305,7 +310,7 @@ struct GatedNorm : Function<GatedNorm> {
       kernels().reduce(of_piece(i), from + at, nullptr, back + at, data(grad_pooled) + parts[i].image * s.channels, data(stats.mean),
                        parts[i].end - parts[i].begin, sum, sum + s.channels);
     });
-    const auto f = factors(total(sums, 2 * s.channels), stats, s.rows(), context->saved_data["batch_statistics"].toBool());
+    const auto f = norm_gradients(total(sums, 2 * s.channels), stats, s.rows(), context->saved_data["batch_statistics"].toBool());
     auto grad_x = at::empty_like(x);
     float *to = grad_x.data_ptr<float>();
     parallel(parts.size(), [&](int64_t i) {
@@ -330,7 +335,7 @@ at::Tensor convolve(const at::Tensor &x, const at::Tensor &weight, const Geometr
   const auto places = by_place(weight);
   auto y = at::empty({s.images, s.channels, g.out_height, g.out_width}, x.options().memory_format(at::MemoryFormat::ChannelsLast));
   float *to = y.data_ptr<float>();
-  const int64_t rows = s.images * g.out_height, tasks = std::max<int64_t>(1, std::min(rows, rows * g.out_width * s.channels / LEAST));
+  const int64_t rows = s.images * g.out_height, tasks = std::max<int64_t>(1, std::min(rows, rows * g.out_width * s.channels / MIN_PIECE_ELEMENTS));
   parallel(tasks, [&](int64_t i) {
     for (int64_t row = rows * i / tasks; row < rows * (i + 1) / tasks; row++) {
       const int64_t image = row / g.out_height;
@@ -407,6 +412,7 @@ at::Tensor normalize(const at::Tensor &x, const BatchNorm &norm, const at::Tenso
 }
 
 at::Tensor normalize_gated(const at::Tensor &x, const BatchNorm &norm, const Gate &gate, Activation activation) {
+  TORCH_CHECK(gate.activation == Activation::Relu || gate.activation == Activation::Silu, "squeeze and excitation takes ReLU or SiLU");
   if (at::GradMode::is_enabled()) {
     return GatedNorm::apply(channels_last(x), norm, gate, norm.weight, norm.bias, gate.reduce, gate.reduce_bias, gate.expand, gate.expand_bias,
                             activation);

@@ -1,5 +1,6 @@
-// What the layers of a network call: float32 images [N, C, H, W] on the CPU, in channels-last order or brought into it. All but the
-// last two record their way back where autograd records, and else overwrite what they are given.
+// What the layers of a network call: float32 images [N, C, H, W] on the CPU; images in another order are copied to channels-last.
+// normalize and normalize_gated: differentiable; without gradients they may write their result into x, so do not use x afterwards.
+// depthwise: differentiable, never writes x. depthwise_normalized and convolve_activated: inference only.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,7 +12,7 @@ namespace warmstart {
 // Batch normalization (Ioffe and Szegedy 2015); all tensors are [C].
 struct BatchNorm {
   at::Tensor weight, bias, running_mean, running_var;
-  bool batch_statistics;  // normalize by those of the batch and move the running ones
+  bool batch_statistics;  // normalize by those of the batch and update the running ones
   double momentum, epsilon;
 };
 

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::event::Failure;
-use warmstart_schema::experiment::{Augment, Interpolation, Precision};
+use warmstart_schema::experiment::{Augment, Interpolation, NumberFormat};
 use warmstart_schema::selftest::Verdict;
 
 use super::training::Training;
@@ -86,10 +86,10 @@ fn spec(backbone: Backbone, frozen_blocks: usize) -> ModelSpec {
 fn trained(
     spec: &ModelSpec,
     steps: u64,
-    precision: Precision,
+    format: NumberFormat,
     device: Device,
 ) -> Result<(Model, String)> {
-    let mut training = Training::new(spec, 3, device, precision)?;
+    let mut training = Training::new(spec, 3, device, format)?;
     let before = training.model.frozen_fingerprint()?;
     let images = formula::stream("training", &[32, 3, 32, 32]).f_to_kind(Kind::Float)?;
     let images = images.f_abs()?.f_to_device(device)?;
@@ -105,15 +105,15 @@ fn trained(
 
 /// Frozen weights and statistics keep every bit, the others move.
 pub(super) fn frozen(device: Device) -> Result<Outcome> {
-    for precision in [Precision::Float32, Precision::Bfloat16] {
+    for format in [NumberFormat::Float32, NumberFormat::Bfloat16] {
         let spec = spec(Backbone::EfficientnetB0, 5);
-        let (model, before) = trained(&spec, 3, precision, device)?;
+        let (model, before) = trained(&spec, 3, format, device)?;
         if model.frozen_fingerprint()? != before {
-            bail!("frozen weights moved in three steps in {precision:?}");
+            bail!("frozen weights moved in three steps in {format:?}");
         }
         let whole = model.fingerprint()?;
         if Model::new(&spec, 3, device)?.fingerprint()? == whole {
-            bail!("three steps in {precision:?} moved nothing");
+            bail!("three steps in {format:?} moved nothing");
         }
     }
     Ok(passed(
@@ -133,30 +133,26 @@ pub(super) fn same_bits(device: Device) -> Result<Outcome> {
                 Backbone::ConvnextTiny,
                 Backbone::VitSmallPatch16,
             ][..],
-            &[Precision::Float32, Precision::Bfloat16][..],
+            &[NumberFormat::Float32, NumberFormat::Bfloat16][..],
         )
     } else {
         (
             &[Backbone::Resnet18, Backbone::EfficientnetB0][..],
-            &[Precision::Float32][..],
+            &[NumberFormat::Float32][..],
         )
     };
     for &backbone in backbones {
-        for &precision in precisions {
+        for &format in precisions {
             let mut spec = spec(backbone, 0);
             if backbone == Backbone::VitSmallPatch16 {
                 spec.input_size = Some(224);
             }
-            crate::device::configure(device, precision, true)?;
-            let run = || {
-                trained(&spec, STEPS_TWICE, precision, device)?
-                    .0
-                    .fingerprint()
-            };
+            crate::device::configure(device, format, true)?;
+            let run = || trained(&spec, STEPS_TWICE, format, device)?.0.fingerprint();
             let (first, second) = (run()?, run()?);
-            crate::device::configure(device, Precision::Float32, false)?;
+            crate::device::configure(device, NumberFormat::Float32, false)?;
             if first != second {
-                bail!("{backbone} in {precision:?}: {STEPS_TWICE} steps ended with other bits");
+                bail!("{backbone} in {format:?}: {STEPS_TWICE} steps ended with other bits");
             }
         }
     }

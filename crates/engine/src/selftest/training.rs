@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use tch::{Device, Tensor};
-use warmstart_schema::experiment::{self, Precision};
+use warmstart_schema::experiment::{self, NumberFormat};
 
 use crate::model::{Mode, Model, ModelSpec};
 use crate::optimizer::Optimizer;
@@ -15,7 +15,7 @@ const LEARNING_RATE: f64 = 1e-3;
 pub(super) struct Training {
     pub model: Model,
     optimizer: Optimizer,
-    precision: Precision,
+    format: NumberFormat,
 }
 
 impl Training {
@@ -24,7 +24,7 @@ impl Training {
         spec: &ModelSpec,
         seed: u64,
         device: Device,
-        precision: Precision,
+        format: NumberFormat,
     ) -> Result<Self> {
         let model = Model::new(spec, seed, device)?;
         let adam = experiment::Optimizer::Adam {
@@ -35,7 +35,7 @@ impl Training {
         Ok(Self {
             model,
             optimizer,
-            precision,
+            format,
         })
     }
 
@@ -43,7 +43,7 @@ impl Training {
     pub(super) fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<Tensor> {
         self.optimizer.zero_grad();
         let loss = {
-            let _autocast = autocast(self.precision, &self.model)?;
+            let _autocast = autocast(self.format, &self.model)?;
             cross_entropy(&self.model.forward(images, Mode::Train)?, labels)?
         };
         loss.f_backward()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use warmstart_runs::pictures::listed;
-use warmstart_schema::experiment::{Experiment, Precision};
+use warmstart_schema::experiment::{Experiment, NumberFormat};
 use warmstart_schema::look::Part as Which;
 use warmstart_schema::seed::epoch_order;
 
@@ -126,10 +126,10 @@ impl Examples {
         &mut self,
         model: &Model,
         batch_size: usize,
-        precision: Precision,
+        format: NumberFormat,
         mut each: impl FnMut(usize) -> bool,
     ) -> Result<Option<Duration>> {
-        let _autocast = autocast(precision, model)?;
+        let _autocast = autocast(format, model)?;
         let (mut features, mut labels, mut waited, mut members) =
             (Vec::new(), Vec::new(), Duration::ZERO, 0);
         for (batch, number) in self.all(batch_size)?.zip(1..) {
@@ -155,11 +155,13 @@ impl Examples {
     }
 }
 
-/// Lower precision for as long as the guard lives, where the experiment asks for it.
-pub fn autocast(precision: Precision, model: &Model) -> Result<Option<Autocast>> {
-    match precision {
-        Precision::Float32 | Precision::Tf32 => Ok(None),
-        Precision::Bfloat16 => Autocast::enter(model.device(), tch::Kind::BFloat16).map(Some),
+/// Lower format on a GPU for as long as the guard lives. On the CPU [`crate::device::configure`] sets it.
+pub fn autocast(format: NumberFormat, model: &Model) -> Result<Option<Autocast>> {
+    match format {
+        NumberFormat::Bfloat16 if model.device().is_cuda() => {
+            Autocast::enter(model.device(), tch::Kind::BFloat16).map(Some)
+        }
+        NumberFormat::Float32 | NumberFormat::Tf32 | NumberFormat::Bfloat16 => Ok(None),
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tch::{Kind, Tensor};
 use warmstart_runs::checkpoint::Sums;
-use warmstart_schema::experiment::Precision;
+use warmstart_schema::experiment::NumberFormat;
 
 use super::batches::{Examples, autocast};
 use crate::data::Batch;
@@ -60,11 +60,11 @@ pub fn evaluate(
     model: &Model,
     examples: &Examples,
     batch_size: usize,
-    precision: Precision,
+    format: NumberFormat,
     interrupt: &Interrupt,
     mut each: impl FnMut(&dyn Fn() -> Result<Sums>, usize) -> Result<()>,
 ) -> Result<Option<Sums>> {
-    let _autocast = autocast(precision, model)?;
+    let _autocast = autocast(format, model)?;
     let mut sums = metric::tensor(&Sums::default())?.f_to_device(model.device())?;
     let mut images = 0;
     for (batch, number) in examples.all(batch_size)?.zip(1..) {

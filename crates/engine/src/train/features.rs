@@ -20,10 +20,7 @@ impl Trainer<'_> {
         if model.spec().frozen_blocks < model.architecture().blocks.len() {
             return Ok(Flow::Done);
         }
-        let (batch_size, precision) = (
-            setup.experiment.train.batch_size as usize,
-            setup.experiment.train.precision,
-        );
+        let (batch_size, format) = (setup.experiment.train.batch_size as usize, setup.format);
         let total = setup.train.len() + setup.validation.len();
         let mut all = vec![&mut setup.validation];
         if setup.experiment.keeps_training_images() {
@@ -36,7 +33,7 @@ impl Trainer<'_> {
                 (&setup.state, &mut *setup.reporter, setup.interrupt);
             let is_training = before > 0;
             let begun = Instant::now();
-            let kept = examples.keep_features(model, batch_size, precision, |done| {
+            let kept = examples.keep_features(model, batch_size, format, |done| {
                 if reporter.is_progress_due() {
                     let rate = (before + done) as f64 / started.elapsed().as_secs_f64();
                     reporter.progress(&Event::Progress(PhaseProgress {

@@ -3,7 +3,7 @@
 use tch::Tensor;
 use warmstart_runs::checkpoint::State;
 use warmstart_runs::run::RunDir;
-use warmstart_schema::experiment::Experiment;
+use warmstart_schema::experiment::{Experiment, NumberFormat};
 
 use super::average::Average;
 use super::batches::Examples;
@@ -24,6 +24,8 @@ pub enum Ended {
 pub struct Setup<'a> {
     pub experiment: &'a Experiment,
     pub run: &'a RunDir,
+    /// As set for the process by [`crate::device::configure`].
+    pub format: NumberFormat,
     pub model: Model,
     pub optimizer: Optimizer,
     /// The average of the weights, which then counts instead of them.

@@ -70,7 +70,7 @@ impl Trainer<'_> {
         batch: data::Batch,
         part: Part,
     ) -> Result<()> {
-        let precision = self.precision();
+        let format = self.format();
         let moment = self.position(index) * self.accumulate() as u64 + part.place as u64;
         if self.waiting.batches == 0 {
             self.setup.optimizer.zero_grad();
@@ -102,7 +102,7 @@ impl Trainer<'_> {
         };
         tch::manual_seed(draw("dropout").cast_signed());
         let (loss, logits) = {
-            let _autocast = autocast(precision, &setup.model)?;
+            let _autocast = autocast(format, &setup.model)?;
             let logits = input.forward(&setup.model, Mode::Train)?;
             (targets.reported(&logits)?, logits)
         };

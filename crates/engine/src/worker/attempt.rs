@@ -98,11 +98,6 @@ fn device_name(device: Device, gpu: Option<String>) -> String {
 /// How training ended, the steps done, and the seconds spent training.
 fn prepare_and_train(context: &Context, reporter: &mut Reporter) -> Result<(Ended, u64, f64)> {
     let (experiment, yaml) = context.experiment()?;
-    device::configure(
-        context.place.device,
-        experiment.train.precision,
-        experiment.train.deterministic,
-    )?;
     match prepare(context, &experiment, &yaml, reporter)? {
         Prepared::Ready(setup) => train(*setup),
         Prepared::Interrupted { step, train_time } => Ok((Ended::Stopped, step, train_time)),

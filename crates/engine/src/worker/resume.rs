@@ -113,7 +113,7 @@ pub(super) fn resumed(
     let stopped_early = saved
         .state
         .progress
-        .has_stopped(experiment.train.early_stopping.as_ref());
+        .is_patience_exhausted(experiment.train.early_stopping.as_ref());
     Content {
         state: State {
             conditions: conditions.clone(),

@@ -10,12 +10,13 @@ use warmstart_runs::search_paths::SearchPaths;
 use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::architecture::{Architecture, HeadSpec, count};
 use warmstart_schema::event::{Attempt, Event, Level, ModelFacts, Phase};
-use warmstart_schema::experiment::{self, DatasetKind, Experiment};
+use warmstart_schema::experiment::{self, DatasetKind, Experiment, NumberFormat};
 use warmstart_schema::look::Part;
 use warmstart_schema::policy;
 use warmstart_schema::preparation::Preparation;
 
 use super::context::{Context, Place, doing};
+use super::number_format::{self, Choice};
 use super::{dataset, resume, weights_file};
 use crate::data::{self, Parts};
 use crate::device;
@@ -27,7 +28,7 @@ use crate::optimizer::Optimizer;
 use crate::reporter::Reporter;
 use crate::train::{Average, Examples, Setup};
 use crate::weights::{self, LoadPolicy};
-use crate::{ffi, prefetch};
+use crate::{blocks, ffi, prefetch};
 
 pub(super) enum Prepared<'a> {
     Ready(Box<Setup<'a>>),
@@ -125,10 +126,15 @@ pub(super) fn prepare<'a>(
         .flatten()
         .map(|parts| parts.fingerprint.clone())
         .collect();
-    let conditions = conditions(&context.place, threads, yaml, pictures);
+    let Choice { format, note } =
+        number_format::choose(context, experiment, &preparation, saved.as_ref())?;
+    let conditions = conditions(&context.place, (threads, format), yaml, pictures);
     let moved = own.is_some() && resume::other_pictures(saved.as_ref(), before, &conditions);
     let saved = saved.map(|content| resume::resumed(content, before, &conditions, experiment));
     report_attempt(context, &conditions, saved.as_ref(), experiment, reporter);
+    if let Some((level, text)) = note {
+        reporter.note(level, text);
+    }
     for text in skipped {
         reporter.note(Level::Warning, text);
     }
@@ -170,6 +176,7 @@ pub(super) fn prepare<'a>(
     Ok(Prepared::Ready(Box::new(Setup {
         experiment,
         run,
+        format,
         model,
         optimizer,
         average,
@@ -185,12 +192,19 @@ pub(super) fn prepare<'a>(
     })))
 }
 
-fn conditions(place: &Place, threads: u32, yaml: &[u8], pictures: String) -> Conditions {
+fn conditions(
+    place: &Place,
+    (threads, format): (u32, NumberFormat),
+    yaml: &[u8],
+    pictures: String,
+) -> Conditions {
     Conditions {
         device: device::name_of(place.device),
         device_name: place.name.clone(),
         threads,
+        precision: Some(format),
         libtorch: ffi::version(),
+        kernels: blocks::REVISION,
         experiment: storage::fingerprint(yaml),
         pictures,
     }
@@ -228,6 +242,7 @@ fn report_attempt(
         device_name: context.place.name.clone(),
         device_reason: context.place.reason.clone(),
         threads: conditions.threads,
+        precision: conditions.precision,
         libtorch: conditions.libtorch.clone(),
         epochs,
         resumed_from: saved.map(|content| content.state.step),

@@ -11,6 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use warmstart_schema::event::Epoch;
+use warmstart_schema::experiment::NumberFormat;
 use warmstart_schema::metric::Metric;
 
 use super::super::header::usage;
@@ -42,6 +43,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, curso
         data(run),
         classes(run),
         threads(run),
+        number_format(run),
         exactness(run),
     ];
     for ((label, value, style), y) in facts.into_iter().flatten().zip(0..area.height) {
@@ -227,6 +229,12 @@ fn classes(run: &Run) -> Option<Fact> {
 fn threads(run: &Run) -> Option<Fact> {
     let attempt = run.state.attempt.as_ref()?;
     Some(("threads", attempt.threads.to_string(), THEME.text))
+}
+
+/// Only where it is not the usual one: lines are few.
+fn number_format(run: &Run) -> Option<Fact> {
+    let format = run.state.attempt.as_ref()?.precision?;
+    (format != NumberFormat::Float32).then(|| ("precision", format.to_string(), THEME.text))
 }
 
 fn exactness(run: &Run) -> Option<Fact> {
