@@ -1,5 +1,5 @@
-//! What is shown of a dataset: pictures and labels against an own reading of the bytes, and augmentation against the batches of
-//! training.
+//! What `look` shows of a dataset. The tests read the bytes of the pictures and labels themselves.
+//! The augmented pictures must equal the batches of training.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -34,7 +34,7 @@ fn yaml(dataset: &str, rest: &str) -> String {
     )
 }
 
-/// What the worker says to questions, each a line.
+/// The worker's answers to the questions, one question a line.
 fn told(experiment: &str, questions: &str) -> Vec<Answer> {
     let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     fs::write(file.path(), experiment).unwrap();
@@ -80,7 +80,7 @@ fn all_pictures(answers: Vec<Answer>) -> Vec<Picture> {
     answers.into_iter().flat_map(pictures).collect()
 }
 
-/// Whether a picture is a record of label bytes and pixels channel by channel.
+/// Whether a picture equals a record: label bytes, then pixels channel by channel.
 fn is_record(picture: &Picture, record: &[u8]) -> bool {
     let (labels, planes) = record.split_at(2);
     let rgb = picture.pixels.as_ref().unwrap().rgb();
@@ -93,7 +93,7 @@ fn is_record(picture: &Picture, record: &[u8]) -> bool {
 }
 
 #[test]
-fn every_embedded_picture_is_shown_as_its_bytes_say_and_once() {
+fn every_embedded_picture_is_shown_once_with_its_own_bytes() {
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets");
     let mut bytes = Vec::new();
     let packed = fs::File::open(assets.join("emoji98.bin.gz")).unwrap();
@@ -141,7 +141,7 @@ fn every_embedded_picture_is_shown_as_its_bytes_say_and_once() {
             assert_eq!(about["fine"][fine.number as usize], fine.name);
         }
     }
-    // Classes are counted as they are met.
+    // The class counts equal the counts of the label bytes.
     for (class, count) in facts.test.by_class.iter().enumerate() {
         let expected = test
             .chunks(RECORD)
@@ -152,7 +152,7 @@ fn every_embedded_picture_is_shown_as_its_bytes_say_and_once() {
 }
 
 #[test]
-fn a_number_is_found_in_the_part_that_has_it_and_its_place_shows_it() {
+fn a_picture_number_is_found_in_its_part_and_at_its_position() {
     let experiment = yaml("{ name: emoji98, validation: 0.3 }", "");
     let questions: Vec<Ask> = [0, 1234, 3037]
         .map(|number| Ask::Number {
@@ -251,7 +251,7 @@ fn a_number_is_found_in_the_part_that_has_it_and_its_place_shows_it() {
 }
 
 #[test]
-fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
+fn an_epoch_shows_each_image_as_training_augments_it() {
     let text = yaml(
         "{ name: emoji98, limit: 200 }",
         "augment: { rotation: 15, horizontal_flip: true, zoom: 0.1 }\n",
@@ -263,7 +263,7 @@ fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
     let (_, answers) = asked(&text, &shown(Part::Train, 0..images, Some(2)));
     let pictures = all_pictures(answers);
     let order = epoch_order(7, 2, train.len());
-    // As the training loop does it: five batches an epoch of 140 images.
+    // The training loop takes the images like this: five batches for an epoch of 140 images.
     for (number, batch) in (0_u64..).zip(train.in_order(&order, 32).unwrap()) {
         let Input::Images(images) = batch.unwrap().input else {
             panic!("no images")
@@ -283,7 +283,7 @@ fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
             );
         }
     }
-    // Where nothing is augmented an epoch changes nothing.
+    // Without augmentation an epoch shows the unchanged pictures.
     let plain = yaml("{ name: emoji98, limit: 200 }", "");
     let questions = [
         shown(Part::Train, 0..40, None),
@@ -298,7 +298,7 @@ fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
 #[test]
 fn the_study_s_first_figure_is_found_by_its_number() {
     let root = tempfile::tempdir().unwrap();
-    // A file without content but for one record: the rest is zeros that take no room.
+    // A sparse file with one record: the other bytes are zeros and take no disk space.
     for (name, records) in [("train.bin", 50_000), ("test.bin", 10_000)] {
         fs::File::create(root.path().join(name))
             .unwrap()
@@ -417,7 +417,7 @@ fn own_pictures_are_shown_with_their_files_and_unreadable_ones_with_the_reason()
 }
 
 #[test]
-fn what_cannot_be_seen_is_refused_with_the_next_step() {
+fn an_unreadable_dataset_or_experiment_is_refused_with_the_next_step() {
     let answers = told(&yaml("{ name: cifar100, path: /nowhere }", ""), "");
     assert!(
         matches!(&answers[..], [Answer::Refused { error, help }] if error.contains("not on this machine") && help.contains("/nowhere")),
