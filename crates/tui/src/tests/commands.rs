@@ -1,4 +1,4 @@
-//! Commands: their effects, their questions, and why they are refused.
+//! Commands: their effects, their questions, and the reasons for refusals.
 
 use std::sync::Arc;
 
@@ -178,7 +178,7 @@ fn finished_run_is_extended_to_a_checked_number_of_epochs() {
     );
     assert!(model.popup.is_none());
     assert!(asked("ju12<esc>").is_empty());
-    // On its own screen too.
+    // The same keys work on the run's screen.
     assert_eq!(
         asked("j<enter>u20<enter>").last().unwrap(),
         &format!("resume {DONE} train.epochs=20")
@@ -249,7 +249,7 @@ fn end_of_run_rings_bell_and_manual_stop_does_not() {
         "notice ResNet, resized input is done: test accuracy –"
     );
     assert!(end("\"stopped\",\"step\":1,\"train_time\":1").is_empty());
-    // Report the first skipped step, and only the first.
+    // Only the first skipped step is reported.
     let mut model = typical();
     let skip = |step: u64| {
         let line = format!(
