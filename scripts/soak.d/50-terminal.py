@@ -313,10 +313,10 @@ def multiplexers(folder):
 
 # C3: the tests of each way out, by a part of their names.
 EXITS = {
-    "q": "it_opens_follows_the_size_and_quits", "an error on the way up": "an_error_on_the_way_up",
-    "a panic": "a_panic_on_any_thread", "SIGTERM": "case_1_terminate", "SIGHUP": "case_2_hangup", "SIGINT": "case_3_interrupt",
+    "q": "it_opens_follows_the_size_and_quits", "an error on the way up": "error_at_start",
+    "a panic": "panic_on_any_thread", "SIGTERM": "case_1_terminate", "SIGHUP": "case_2_hangup", "SIGINT": "case_3_interrupt",
     "SIGQUIT": "case_4_quit", "ctrl-z and fg": "ctrl_z_gives", "SIGSTOP and SIGCONT": "a_stop_from_outside",
-    "a full disk": "a_full_disk_is_told",
+    "a full disk": "full_disk_is_reported",
 }
 
 
