@@ -1,6 +1,5 @@
 //! The real program in temporary folders: answers, exit codes, following runs, linked libraries. A shell script replaces the
-//! worker, so
-//! no test needs libtorch.
+//! worker, so no test needs libtorch.
 
 #[cfg(test)]
 #[path = "cli/answers.rs"]

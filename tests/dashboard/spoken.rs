@@ -25,8 +25,7 @@ const REPORTS: [&[u8]; 12] = [
 ];
 
 /// Texts of the list with the run selected, and of the run's screen. Each screen has a text that the other lacks, so the test can
-/// tell
-/// which one is open.
+/// tell which one is open.
 const SELECTED: &[&str] = &[
     "▸ experiments",
     "experiment: 4-lite0",

@@ -303,8 +303,7 @@ pub(super) enum Kind {
 }
 
 /// The first forbidden item in `bytes`: a control character, an unlisted sequence, a hidden or direction-changing character, or a
-/// cell
-/// of more than 32 bytes.
+/// cell of more than 32 bytes.
 pub(super) fn refuse(bytes: &[u8], kind: Kind) -> Result<(), String> {
     let text = str::from_utf8(bytes).map_err(|error| format!("no UTF-8: {error}"))?;
     let near = |at: usize| {

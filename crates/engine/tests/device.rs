@@ -1,6 +1,5 @@
 //! The CUDA part of libtorch is loaded when the process starts, or the reason is given. This test has a process to itself,
-//! because
-//! only the first query to libtorch counts.
+//! because only the first query to libtorch counts.
 
 use tch::Device;
 use warmstart_engine::device::{self, CudaLibrary, DeviceRequest};

@@ -1,6 +1,5 @@
 //! Each fault that ends a worker is named, comes with advice, and leaves a run that resumes. The tests use the real worker and
-//! monitor,
-//! and real faults: signals, memory and disk limits, the kernel, and NaN values.
+//! monitor, and real faults: signals, memory and disk limits, the kernel, and NaN values.
 
 #![expect(
     clippy::unwrap_used,

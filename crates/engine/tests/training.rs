@@ -1,5 +1,5 @@
-//! The real worker and training loop with a small model: what a run writes, that it repeats and resumes to the same bits,
-//! and that bad input fails with an explanation.
+//! The real worker and training loop with a small model: what a run writes, that it repeats and resumes to the same bits, and
+//! that bad input fails with an explanation.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,6 +1,5 @@
 //! Kills a process at every call that changes the file system. The process creates a run, logs events, saves and removes
-//! checkpoints,
-//! updates names.json, and finishes. Acknowledged data survive, and the next process reaches the same end.
+//! checkpoints, updates names.json, and finishes. Acknowledged data survive, and the next process reaches the same end.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 

@@ -1,6 +1,5 @@
 //! Random keys, pastes, clicks and resizes. No input may crash the dashboard, and drawing only the changes must give the same
-//! screen
-//! as drawing all of it.
+//! screen as drawing all of it.
 
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,

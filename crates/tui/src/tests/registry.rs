@@ -141,8 +141,7 @@ const DATA: [Data; 3] = [
 ];
 
 /// All screens and popups with all data. If the keys open nothing, an older view is used instead: a run or experiment may
-/// disappear
-/// while it is shown.
+/// disappear while it is shown.
 fn all() -> Vec<(String, Model)> {
     let mut places = Vec::new();
     for (data, make, source) in DATA {
