@@ -1,4 +1,4 @@
-"""The pages' links, the quickstart's figures wherever they are quoted, and the commands of README and book."""
+"""The pages' links, the quickstart's figures in every file that quotes them, and the commands of README and book."""
 import json
 import pathlib
 import sys

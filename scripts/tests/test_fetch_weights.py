@@ -1,4 +1,4 @@
-"""The converter reads a stranger's pickle: what it must refuse, and that a refusal leaves nothing behind."""
+"""The converter reads an untrusted pickle: what it must refuse, and that a refusal leaves no file."""
 
 import collections
 import io
@@ -18,7 +18,7 @@ from setup_libtorch import Failure  # noqa: E402
 
 
 class Global:
-    """Pickles as a reference to module.name, whatever that is."""
+    """Pickles as a reference to module.name."""
 
     def __init__(self, module, name):
         self.text = b"c" + module.encode() + b"\n" + name.encode() + b"\n"
@@ -35,7 +35,7 @@ class Stored:
 
 
 def dump(value):
-    """A pickle of value, protocol 2, by hand: real torch is not needed to write what torch would have written."""
+    """A pickle of value, protocol 2, written by hand, so that these tests do not need torch."""
     if isinstance(value, Global):
         return value.text
     if isinstance(value, Call):
@@ -85,7 +85,7 @@ def floats(*values):
 
 
 def lite0():
-    """A checkpoint with EfficientNet-Lite0's names and one number in each tensor."""
+    """A checkpoint with the tensor names of EfficientNet-Lite0 and one number in each tensor."""
     tensors, storages = collections.OrderedDict(), {}
     for n, (theirs, _) in enumerate(fw.names()):
         counter = theirs.endswith("num_batches_tracked")

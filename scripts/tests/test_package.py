@@ -1,5 +1,5 @@
-"""Wheel and archive: what they hold, and that they know nothing of the machine that made them. No compiled program is needed: the
-system's own serve as examples."""
+"""Wheel and archive: their content, and that they contain nothing about the build machine. The tests need no compiled program;
+programs of the system serve as examples."""
 import base64
 import csv
 import hashlib
@@ -36,7 +36,7 @@ def launcher():
 
 
 def program(into, runpath="/a/path/of/the/building/machine/that/is/long/enough"):
-    """A little program with a search path, made by the machine's compiler; None where there is none."""
+    """A small program with a search path, built by the machine's compiler; None without a compiler."""
     source, goal = into / "x.c", into / "x"
     source.write_text("int main(void) { return 0; }\n")
     compiler = shutil.which("cc") or shutil.which("gcc")
@@ -139,7 +139,7 @@ class Wheel(unittest.TestCase):
         self.assertEqual(self.build().read_bytes(), first)
 
     def installed(self):
-        """The wheel's module, as pip unpacks it."""
+        """The wheel's module as pip unpacks it."""
         packages = self.folder / "site-packages"
         with zipfile.ZipFile(self.build()) as archive:
             for entry in archive.infolist():
@@ -157,7 +157,7 @@ class Wheel(unittest.TestCase):
             (folder / "version.py").write_text(f"__version__ = '{torch}'\n")
             places.append(folder.parent)
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, places))}
-        # Without the packages of the Python that runs this test, which may have torch.
+        # Without the packages of this Python, which may include torch.
         return subprocess.run([sys.executable, "-S", "-m", "warmstart", *arguments], env=env, text=True, capture_output=True)
 
     def test_without_torch_it_says_how_to_get_it(self):

@@ -1,4 +1,4 @@
-"""Screens as SVG: what a terminal shows is where and as it shows it."""
+"""Screens as SVG: text, colours and dots are where a terminal shows them."""
 import pathlib
 import sys
 import unittest

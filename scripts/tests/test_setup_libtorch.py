@@ -1,4 +1,4 @@
-"""Set-up of libtorch, tried with tiny wheels in a folder instead of PyPI: what it lays out, repairs and refuses."""
+"""Set-up of libtorch with tiny wheels in a folder instead of PyPI: what it installs, repairs and refuses."""
 
 import contextlib
 import hashlib
@@ -83,14 +83,14 @@ class WithWheels(unittest.TestCase):
         self.addCleanup(patcher.stop)
 
     def copy(self, _pip, line, into, *_):
-        """In pip's place, which takes a second to start."""
+        """Replaces pip, which takes a second to start."""
         shutil.copy(os.path.join(self.index, line[0]), into)
 
     def with_real_pip(self):
         self.patch(sl, pip_download=self.pip_download, find_pip=FIND_PIP)
 
     def at(self, root):
-        """The project is at `root` from now on."""
+        """Moves the project to `root`."""
         os.makedirs(root, exist_ok=True)
         venv = os.path.join(root, ".venv")
         self.root = root
@@ -190,7 +190,7 @@ class WithWheels(unittest.TestCase):
             self.assertEqual(self.read(".libtorch/lib/libtorch.so"), "INPUT(libtorch_cpu.so libc10.so)\n")
 
     def test_an_interruption_anywhere_leaves_nothing_that_looks_finished(self):
-        """Fail at the n-th step of unpacking and laying out, for every n; then go on with what is there."""
+        """Fails at the n-th step of unpacking and linking, for every n; then continues with what is there."""
         stops = 0
         for n in range(1, 100):
             shutil.rmtree(self.root)

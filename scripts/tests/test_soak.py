@@ -1,4 +1,4 @@
-"""The collector of the long tests' figures."""
+"""The script that collects the figures of the long tests."""
 import json
 import pathlib
 import sys
