@@ -95,7 +95,7 @@ def lite0():
 
 
 class Reading(unittest.TestCase):
-    def test_tensors_come_out_in_row_major_order(self):
+    def test_tensors_are_read_in_row_major_order(self):
         tensors = collections.OrderedDict(
             plain=tensor("a", F32, (2, 3)),
             turned=tensor("a", F32, (3, 2), strides=(1, 3)),
@@ -165,7 +165,7 @@ class Refusing(unittest.TestCase):
             with self.subTest(length=length), self.assertRaises(fw.Refused):
                 fw.read_checkpoint(whole[:length])
 
-    def test_every_flipped_byte_is_read_or_refused_never_worse(self):
+    def test_every_flipped_byte_is_read_or_refused(self):
         whole = checkpoint(collections.OrderedDict(w=tensor("a", F32, (3,))), {"a": floats(1.0, 2.0, 3.0)})
         for at in range(len(whole)):
             for flip in (0x01, 0x80, 0xFF):
@@ -196,7 +196,7 @@ class Refusing(unittest.TestCase):
         ):
             self.refused(checkpoint(collections.OrderedDict(w=view), {"a": floats(1.0, 2.0, 3.0)}), "impossible|unknown")
 
-    def test_what_is_no_such_checkpoint(self):
+    def test_other_files_are_refused(self):
         self.refused(b"", "cannot be read")
         self.refused(b"PK\x03\x04" + bytes(60), "cannot be read")
         self.refused(checkpoint(collections.OrderedDict(), {}, magic=1), "old format")
@@ -224,7 +224,7 @@ class LeavingNothing(unittest.TestCase):
                 self.assertNotIn("Traceback", said)
                 self.assertEqual(os.listdir(folder), ["in.pth"])
 
-    def test_a_good_file_is_written_whole(self):
+    def test_a_valid_file_is_written_completely(self):
         with tempfile.TemporaryDirectory() as folder:
             code, said = self.convert(lite0(), folder)
             self.assertEqual((code, said), (0, ""))
