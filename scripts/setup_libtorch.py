@@ -62,7 +62,7 @@ class Failure(Exception):
     """A problem that the user can solve: what is wrong, and what to do."""
 
 
-# ---------------------------------------------------------------------------------------------- what is wanted
+# ---------------------------------------------------------------------------------------------- the set of wheels
 
 
 def gpu_seen():
@@ -478,7 +478,7 @@ def users_own(environ):
     return "libtorch %s from your LIBTORCH, %s. Nothing was fetched." % (version, value)
 
 
-# ---------------------------------------------------------------------------------------------- the parts together
+# ---------------------------------------------------------------------------------------------- the main steps
 
 
 def check_compiler():

@@ -266,7 +266,10 @@ fn crash_restores_the_terminal(#[case] stand_in: &str, #[case] said: &str) {
 #[test]
 #[ignore = "stands for the program in another test"]
 fn stand_in_that_overflows() {
-    #[expect(unconditional_recursion, reason = "this is what is tried")]
+    #[expect(
+        unconditional_recursion,
+        reason = "the test overflows the stack on purpose"
+    )]
     fn deeper(depth: u64) -> u64 {
         std::hint::black_box(deeper(std::hint::black_box(depth + 1)) + depth)
     }

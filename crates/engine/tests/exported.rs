@@ -435,7 +435,7 @@ fn a_run_is_exported_with_its_labels_and_overwrites_no_file() {
         .mode()
         & 0o777;
     assert_eq!(mode & 0o600, 0o600, "{mode:o}");
-    // libtorch's own reader of the format reads the file too.
+    // The safetensors crate reads the file too.
     let others: BTreeMap<_, _> = Tensor::read_safetensors(place.path().join(file))
         .unwrap()
         .into_iter()

@@ -196,7 +196,7 @@ fn every_kind_of_pixel_becomes_rgb_on_white() {
 }
 
 #[test]
-fn a_cmyk_jpeg_looks_as_it_does_in_pillow() {
+fn a_cmyk_jpeg_is_decoded_like_pillow() {
     let case = &reference()["cmyk"];
     let hex = case["file"].as_str().unwrap();
     let bytes: Vec<u8> = (0..hex.len())

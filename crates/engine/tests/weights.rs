@@ -87,7 +87,7 @@ fn written_weights_are_read_unchanged() {
             .iter()
             .all(|t| t.tensor.requires_grad() == t.trainable)
     );
-    // libtorch's own reader of the format reads the file too.
+    // The safetensors crate reads the file too.
     let others = Tensor::read_safetensors(&path)
         .unwrap()
         .into_iter()
@@ -145,7 +145,7 @@ fn pretrained_weights_keep_the_models_own_head() {
 }
 
 #[test]
-fn a_backbones_own_normalization_is_no_foreign_head() {
+fn the_normalization_before_the_classifier_belongs_to_the_backbone() {
     let (from, to) = (
         build(Backbone::ConvnextTiny, 1),
         build(Backbone::ConvnextTiny, 2),

@@ -224,7 +224,7 @@ fn power_losses(mut disk: Simulated) -> (usize, Option<String>) {
     (losses.images.get(), losses.first_wrong.take())
 }
 
-/// The outcomes a power loss can end: which pending changes survive, and how much of the lost content.
+/// The ways in which a power loss can end: which pending changes survive, and how much of the lost content.
 fn outcomes(pending: usize) -> Vec<(u64, usize)> {
     let torn = |subset| [0, 1].map(|torn| (subset, torn));
     subsets(pending).into_iter().flat_map(torn).collect()
@@ -401,12 +401,12 @@ fn older_checkpoints_go_after_the_new_one_is_durable_and_read_back() {
         })
     }));
     checkpoint::save(&disk, &run, &saves[3], KEEP).unwrap();
-    // Until now the first save was the best one; now the third is, and it is kept.
+    // Checkpoint 10 needed its best one, checkpoint 5. Both remaining checkpoints have checkpoint 15 as their best.
     assert_eq!(checkpoint::steps(&disk, &run).unwrap(), [15, 20]);
     let seen = seen.borrow();
     let removal = seen.iter().rposition(|(is_whole, ..)| *is_whole).unwrap();
     let (_, is_durable, reads) = seen[removal];
-    // The worker reads back manifest, state, model and optimizer.
+    // The save reads back manifest, state, model and optimizer.
     assert!(is_durable && reads >= 4, "{seen:?}");
     assert!(!seen[0].1 && seen.len() > removal + 1, "{seen:?}");
 }
@@ -425,7 +425,7 @@ fn corrupt_writes_are_noticed_before_the_older_checkpoint_goes() {
         let saved = checkpoint::save(&disk, &run, &saves[hit], KEEP);
         disk.fail(&[]);
         noticed += usize::from(matches!(saved, Err(Error::Damaged { .. })));
-        // names.json is written last, and has an error of its own if it is unreadable.
+        // names.json is written last, and has a separate error if it is unreadable.
         let wrong = wrong(&disk, &saves, hit + usize::from(saved.is_ok()));
         let is_fine = wrong
             .as_ref()

@@ -147,7 +147,7 @@ mod tests {
                 "{found} / {advice}"
             );
         }
-        // A header of 64 or 123 bytes: its length begins with `@` or `{`.
+        // A header of 64 or 123 bytes: the first byte of its length is `@` or `{`.
         for length in [64_u64, 123] {
             let bytes = [&length.to_le_bytes()[..], b"{\"a\":"].concat();
             assert!(other(&bytes).is_none(), "{length}");

@@ -28,7 +28,7 @@ const CALLS: &str = "openat,write,fsync,fdatasync,rename,renameat,renameat2,link
 /// The name of a system call, and its number among the calls with that name.
 type Call = (String, usize);
 
-#[expect(clippy::print_stderr, reason = "a test that is passed over says so")]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn has_strace() -> bool {
     let has = Command::new("strace")
         .arg("-V")

@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_point_is_found_only_where_the_curve_is() {
+    fn the_nearest_point_is_found_only_within_the_curve() {
         let curve = Curve::new([(1.0, 0.1), (2.0, 0.2), (4.0, f64::NAN)]);
         assert_eq!(curve.nearest(1.4), Some((1.0, 0.1)));
         assert_eq!(curve.nearest(1.6), Some((2.0, 0.2)));
