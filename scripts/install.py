@@ -2,9 +2,9 @@
 """What `make install` and `make uninstall` do.
 
     PREFIX/bin/warmstart                            the dashboard
-    PREFIX/lib/warmstart/warmstart-worker           the worker, which looks for libtorch beside itself first
+    PREFIX/lib/warmstart/warmstart-worker           the worker; it searches for libtorch beside itself first
     PREFIX/lib/warmstart/libtorch/                  libtorch's libraries
-    PREFIX/lib/warmstart/installed.txt              every file put there, for uninstall
+    PREFIX/lib/warmstart/installed.txt              list of the installed files, for uninstall
     PREFIX/share/warmstart/weights/, experiments/   the quickstart weights, the shipped experiments
     PREFIX/share/man/, bash-completion/, zsh/, fish/ manuals and completions
 

@@ -6,10 +6,10 @@
     scripts/package.py release    both, with release notes, checksums and a git tag; publishes nothing
 
     --target DIR      cargo's target folder
-    --profile NAME    the build to pack: release, or debug to try the packaging
+    --profile NAME    the build to pack: release, or debug for a trial
 
-The wheel's tree lies below `site-packages/warmstart/tree`, and the worker looks for libtorch in `site-packages/torch/lib`. The
-archive runs wherever it is unpacked. Neither knows a path of the building machine. Standard library only.
+The wheel's tree is in `site-packages/warmstart/tree`; its worker searches for libtorch in `site-packages/torch/lib`. The archive
+runs in any folder. Neither contains a path of the build machine. Standard library only.
 """
 
 import argparse

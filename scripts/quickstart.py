@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The quickstart's figures: measured once, and written to every file that quotes them.
 
-    scripts/quickstart.py measure --program target/release/warmstart    train the five experiments here, keep and write the figures
-    scripts/quickstart.py write                                         write what is kept
-    scripts/quickstart.py check                                         say which file quotes something else (exit code 1)
+    scripts/quickstart.py measure --program target/release/warmstart    train the five experiments here, store and write the figures
+    scripts/quickstart.py write                                         write the stored figures
+    scripts/quickstart.py check                                         report files that quote other figures (exit code 1)
 
 docs/quickstart.json keeps the figures. README.md and docs/book/src/quickstart.md quote them between two markers, and each
 experiment in experiments/quickstart quotes them in its line `# Measured:`. Standard library only.

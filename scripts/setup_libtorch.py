@@ -1,26 +1,27 @@
 #!/usr/bin/env python3
 """Installs libtorch in this project, for `cargo build --workspace`.
 
-    python3 scripts/setup_libtorch.py              set up (quick when nothing is to do)
-    python3 scripts/setup_libtorch.py --status     say what is there, change nothing
+    python3 scripts/setup_libtorch.py              set up (quick if everything is there)
+    python3 scripts/setup_libtorch.py --status     report what is there, change nothing
     python3 scripts/setup_libtorch.py --copy-libs DIR
-                                                   copy the shared libraries, flat, for `make install`
+                                                   copy the shared libraries into one folder, for `make install`
 
 libtorch comes from the PyPI wheel of torch and, if needed, NVIDIA's wheels. Each is pinned by version and SHA-256 in
 torch_releases.py, downloaded by pip and unpacked under `.venv/`. The script writes nothing outside the project and changes no
 Python. It unpacks only what a C++ program needs: libraries, headers and licences.
 
-    .venv/downloads/          wheels while they are needed; deleted once they are unpacked
-    .venv/libtorch-.../       the unpacked libraries; the folder has this name only once it is complete
-    .libtorch/                what torch-sys sees as LIBTORCH: lib/ (links), include, build-version
+    .venv/downloads/          wheels; deleted after they are unpacked
+    .venv/libtorch-.../       the unpacked libraries; the folder gets this name when it is complete
+    .libtorch/                the LIBTORCH of torch-sys: lib/ (links), include, build-version
     .libtorch/link.env        for the engine's build script: rpath=, rpath_link= (0 or more), cuda=full|none, torch_lib=
 
 Environment:
     WARMSTART_TORCH=2.13 or 2.11
-                              the release, from scripts/torch_releases.py; `make` builds another one than 2.13 in a copy of the tree
-    WARMSTART_CUDA=1 or 0     the full CUDA libraries (3.8 GB, 6.5 GB while setting up), or the lean CPU set (0.5 GB). Default: full if a GPU is seen
-    LIBTORCH=DIR              use this libtorch of the same release instead; nothing is fetched
-    PIP_INDEX_URL, PIP_FIND_LINKS, PIP_NO_INDEX, PIP_PROXY, ...   mean what pip says they mean
+                              the release, from scripts/torch_releases.py; `make` builds releases other than 2.13 in a copy of the tree
+    WARMSTART_CUDA=1 or 0     the full CUDA libraries (3.8 GB, 6.5 GB during the set-up), or the lean CPU set (0.5 GB).
+                              Default: full if a GPU is found
+    LIBTORCH=DIR              use this libtorch of the same release; nothing is downloaded
+    PIP_INDEX_URL, PIP_FIND_LINKS, PIP_NO_INDEX, PIP_PROXY, ...   have the same meaning as for pip
 
 Standard library only; Python 3.8 or newer. The wheels do not depend on the version of the Python that runs this.
 """

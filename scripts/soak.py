@@ -9,9 +9,9 @@ of stdout, with fields separated by tabs:
     FIGURE <id>\\t<what>\\t<figure>\\t<target>\\t<ok or UNDER>
 
 Its other output is passed on. A program that fails or prints no figure is UNDER in the table. With --write, docs/soak.json keeps
-the figures of each program with date and machine, and the table of all kept figures replaces the lines between the document's two
-markers. So the programs can run one at a time, on several days. WARMSTART_PROFILE=debug selects the debug build. Standard library
-only.
+the figures of each program with date and machine. The table of all kept figures replaces the lines between the document's two
+markers. So the programs can run one at a time, on several days. WARMSTART_PROFILE=debug selects the debug build.
+Standard library only.
 """
 import argparse
 import datetime

@@ -3,7 +3,7 @@
 
     python3 check.py [--device cuda:0] [--out results] [--parts selftest,quickstart,peers]
 
-It links `libtorch` beside the worker to the installed torch's libraries, and runs `warmstart selftest`, the quickstart, and a
+It links `libtorch` beside the worker to the installed torch's libraries. It runs `warmstart selftest`, the quickstart, and a
 training step of PyTorch and timm for comparison. It writes gpu.json and gpu.md. The exit code is 1 if a check failed. On a GPU it
 takes about four minutes; `--device cpu` runs a small version without a GPU. If this Python has no torch, --torch names the folder
 of its libraries.

@@ -2,7 +2,7 @@
 """Runs survive what happens to their observers: killed dashboards, a dropped SSH connection, reused process ids, hundreds of
 starts and ends, and workers that hang, stall or lose their heartbeat.
 
-    scripts/soak.d/30-supervision.py [PART ...]     cargo, ssh, stuck, rebooted; all of them without a name
+    scripts/soak.d/30-supervision.py [PART ...]     cargo, ssh, stuck, rebooted; without a name, all parts
 
 WARMSTART_SOAK_MINUTES (default 10) sets how long it watches for false alarms. The part `ssh` runs a real sshd on the loopback
 interface, with keys and settings in a temporary folder. It installs nothing, and reports missing programs. Standard library only;

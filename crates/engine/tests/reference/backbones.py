@@ -4,12 +4,13 @@ pip install torch==2.13.0 timm==1.0.31 numpy        python backbones.py
 
 tensors: timm's names and shapes in the order of the state dict, without `num_batches_tracked`.
 pretrained: the weights that timm loads by default, and the input that they need.
-eval: pooled features [2, num_features] in inference mode at S pixels (first 8 values of each row, L2 norm and mean of each row),
-input "input", values 2 * u, shape [2, 3, S, S].
-train: in float64 from the same float32 weights, one forward and backward in training mode (batch statistics, no dropout, no stochastic depth), N = 4, at 64 pixels where
-any size will do; loss = sum(features * u("cotangent")); l2 = norm of each row of features; grad_l2 of some parameters and over all
-of them; float32_error = how far timm's own gradients in float32 are from these, relative, at most;
-running_mean_l2_after and running_var_l2_after = norm over all running statistics after that one forward.
+eval: pooled features [2, num_features] in inference mode at S pixels: the first 8 values, L2 norm and mean of each row.
+The input is "input", values 2 * u, shape [2, 3, S, S].
+train: one forward and backward pass in training mode (batch statistics, no dropout, no stochastic depth), in float64 from the same
+float32 weights. N = 4, at 64 pixels if the backbone accepts any size. loss = sum(features * u("cotangent")).
+l2 = norm of each row of features; grad_l2 = norms of some gradients, and of all together.
+float32_error = the largest relative difference of timm's gradients in float32 from these.
+running_mean_l2_after and running_var_l2_after = norm over all running statistics after that forward pass.
 """
 import copy
 import json

@@ -3,12 +3,12 @@ compare with.
 
 pip install torch==2.13.0 timm==1.0.31 numpy safetensors
 python exported.py FILE.safetensors LOGITS.json    runs the file's own lines of Python and compares with warmstart's logits
-python exported.py --pictures FILE.safetensors PREDICTIONS.json    likewise with pictures and what `predict` says of them
+python exported.py --pictures FILE.safetensors PREDICTIONS.json    the same with pictures and the answers of `predict`
 python exported.py                                 writes exported.json
 
 FILE is an export of a run on emoji98; LOGITS.json has warmstart's logits of its test images, [N, 98]. exported.json has the
-logits of timm's models for the first test images, with the study's head as the classifier and all weights from formula.py under
-the exported names; also the shapes of the head's tensors, and `classifier`, timm's name of its own classifier.
+logits of timm's models for the first test images. The study's head is the classifier there, and all weights come from formula.py
+under the exported names. It also has the shapes of the head's tensors, and `classifier`, timm's name of its own classifier.
 """
 import json
 import os

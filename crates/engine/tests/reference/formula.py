@@ -6,7 +6,7 @@ The name of a tensor in a state dict determines its numbers:
   u_i = (z_i >> 11) / 2^53 * 2 - 1                                      in [-1, 1)
   *.running_mean -> 0.1 u ; *.running_var -> 1 + 0.5 u ; weight of a normalization and *.gamma -> 1 + 0.1 u ;
   any bias, cls_token and pos_embed -> 0.1 u
-  weight of a convolution or a dense layer -> u * sqrt(6 / fan_in), fan_in = product of all dims but the first
+  weight of a convolution or a dense layer -> u * sqrt(6 / fan_in), fan_in = product of all dims except the first
 """
 import math
 
