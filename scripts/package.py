@@ -6,10 +6,10 @@
     scripts/package.py release    both, with release notes, checksums and a git tag; publishes nothing
 
     --target DIR      cargo's target folder
-    --profile NAME    the build to pack: release, or debug to try the packaging
+    --profile NAME    the build to pack: release, or debug for a trial
 
-The wheel's tree lies below `site-packages/warmstart/tree`, and the worker looks for libtorch in `site-packages/torch/lib`. The
-archive runs wherever it is unpacked. Neither knows a path of the building machine. Standard library only.
+The wheel's tree is in `site-packages/warmstart/tree`; its worker searches for libtorch in `site-packages/torch/lib`. The archive
+runs in any folder. Neither contains a path of the build machine. Standard library only.
 """
 
 import argparse
@@ -35,16 +35,16 @@ from setup_libtorch import ROOT as ROOT_PATH, VERSION as TORCH, Failure, mb, run
 
 ROOT = pathlib.Path(ROOT_PATH)
 WHEEL_SOURCES = ROOT / "scripts/wheel"
-# From `warmstart/tree/lib/warmstart` to the packages' folder.
+# The path from `warmstart/tree/lib/warmstart` to the folder of torch's libraries.
 TORCH_LIB = "$ORIGIN/../../../../torch/lib"
 BESIDE = "$ORIGIN/libtorch"
-# What every Linux with glibc has, and what torch brings.
+# Libraries of every Linux with glibc, and libraries of torch.
 SYSTEM = re.compile(r"(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|ld-linux.*)\.so\.\d+$")
 OF_TORCH = re.compile(r"lib(torch_cpu|torch|c10)\.so$")
-# The first manylinux tag whose systems have this version of libstdc++'s symbols, by auditwheel's policies.
+# The first manylinux tag whose systems have this version of libstdc++'s symbols, according to auditwheel.
 LIBSTDCXX = (((3, 4, 24), (2, 28)), ((3, 4, 28), (2, 31)), ((3, 4, 29), (2, 34)), ((3, 4, 30), (2, 35)), ((3, 4, 33), (2, 39)))
 LICENCES = ("LICENSE-MIT", "LICENSE-APACHE", "assets/LICENSES.md", "assets/licenses/Apache-2.0.txt", "assets/licenses/DejaVu.txt")
-# A fixed time in archives: the same build gives the same bytes.
+# Archives have a fixed time, so the same build gives the same bytes.
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
@@ -68,7 +68,7 @@ def elf(path):
 
 
 def set_runpath(path, runpath):
-    """Makes a program look for libraries there, and nowhere on the machine that built it."""
+    """Sets where a program searches for libraries, and removes paths of the build machine."""
     program = elf(path)
     try:
         program.set_runpath(runpath)
@@ -78,7 +78,7 @@ def set_runpath(path, runpath):
 
 
 def platform_tag(programs):
-    """The oldest manylinux tag that the programs keep, and what they need beyond it."""
+    """The oldest manylinux tag that fits the programs. Fails if they need other libraries."""
     needs = (2, 28)  # torch's own
     for path in programs:
         program = elf(path)
@@ -94,7 +94,7 @@ def platform_tag(programs):
 
 
 def tree(into, target, profile):
-    """The installed tree without libtorch, as real files below a folder. The worker's release of torch lies beside the worker."""
+    """The installed tree without libtorch, as real files in a folder. A file beside the worker names its release of torch."""
     plan = install.plan(str(into), str(target), profile)
     for source, goal, mode in plan:
         install.put(source, goal, mode)
@@ -107,7 +107,7 @@ def tree(into, target, profile):
 
 def metadata():
     book = (ROOT / "README.md").read_text()
-    # Pictures and pages lie in the repository, which a package index does not show.
+    # A package index does not show pictures and pages of the repository.
     text = re.sub(r"!\[[^\]]*\]\([^)]*\)\n*", "", book)
     text = re.sub(r"\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", text)
     return """Metadata-Version: 2.4
@@ -130,7 +130,7 @@ Description-Content-Type: text/markdown
 
 
 def write_wheel(path, files):
-    """A wheel of {name in the wheel: (bytes, mode)}, with the record of all of them."""
+    """Writes a wheel of {name in the wheel: (bytes, mode)}, with a record of all files."""
     info = "warmstart-%s.dist-info" % version()
     record = []
     aside = path.with_name(path.name + ".new")
@@ -163,7 +163,7 @@ def wheel(target, profile, into):
         for path in sorted(root.rglob("*")):
             if path.is_file():
                 name = str(path.relative_to(root))
-                # Manuals and completions go where shells look, the rest beside the module.
+                # Manuals and completions go where shells search, other files beside the module.
                 shared = name.startswith("share/") and not name.startswith("share/warmstart/")
                 where = "warmstart-%s.data/data/" % version() if shared else "warmstart/tree/"
                 files[where + name] = (path.read_bytes(), 0o755 if os.access(path, os.X_OK) else 0o644)
@@ -187,7 +187,7 @@ def shown(path):
 
 
 def runtime_libraries(worker):
-    """libstdc++ and libgcc of this machine, which a bare or an older system may lack."""
+    """libstdc++ and libgcc of this machine; a minimal or older system may lack them."""
     said = subprocess.run(["ldd", str(worker)], text=True, capture_output=True).stdout
     found = dict(re.findall(r"(lib(?:stdc\+\+|gcc_s)\.so\.\d+) => (\S+)", said))
     return {name: os.path.realpath(path) for name, path in found.items()}
@@ -227,7 +227,7 @@ def dist(target, profile, into):
 
 
 def pack(root, path):
-    """The folder as an archive without this machine's names and times."""
+    """Packs the folder into an archive without this machine's user names and times."""
 
     def plain(entry):
         entry.uid = entry.gid = 0
@@ -248,7 +248,7 @@ def pack(root, path):
 
 
 def notes(changelog, number):
-    """The part of the changelog about a version, and its date."""
+    """The section of the changelog about a version, and its date."""
     found = re.search(r"^## \[%s\] - (\d{4}-\d{2}-\d{2})\n(.*?)(?=^## \[|^\[|\Z)" % re.escape(number), changelog, re.M | re.S)
     if found is None:
         raise Failure("CHANGELOG.md has no line `## [%s] - %s`. Rename its `## [Unreleased]`, add an empty one above it, and commit."

@@ -4,8 +4,8 @@
     tmux capture-pane -e -p -N -t NAME | scripts/picture.py > docs/dashboard.svg
     scripts/picture.py --light < screen.txt > light.svg
 
-Reads text with SGR escape sequences (what `capture-pane -e` prints) on standard input. Standard library only. `make screens`
-draws with it, and makes moving pictures of many screens.
+Reads text with SGR escape sequences (the output of `capture-pane -e`) from standard input. Standard library only. `make screens`
+draws with it, and makes moving pictures from many screens.
 """
 import argparse
 import html
@@ -23,7 +23,7 @@ SGR = re.compile(r"\x1b\[([0-9;:]*)m")
 
 
 def colour(number):
-    """The colour of one of the 256 that terminals number."""
+    """The colour of a number in the 256-colour palette of terminals."""
     if number < 16:
         return PALETTE[number]
     if number >= 232:
@@ -35,7 +35,7 @@ def colour(number):
 
 
 class Style:
-    """What an SGR sequence has switched on."""
+    """The attributes that SGR sequences have switched on."""
 
     def __init__(self, ground):
         self.ground = ground
@@ -74,7 +74,7 @@ class Style:
 
 
 def runs(line, style):
-    """Pieces of a line: column, width in cells, text, attributes, background."""
+    """The pieces of a line: column, width in cells, text, attributes, background."""
     column, position = 0, 0
     for match in [*SGR.finditer(line), None]:
         text = line[position:match.start() if match else len(line)]
@@ -92,7 +92,7 @@ def runs(line, style):
 
 
 def dots(text, x, y, attributes):
-    """Braille as what it is in charts: dots, which are where they belong in every font."""
+    """Draws Braille characters as dots, because fonts place them differently."""
     places = []
     for index, letter in enumerate(text):
         if not BRAILLE.match(letter):
@@ -120,7 +120,7 @@ def drawn(screen, ground, style=None):
             if background != ground[1]:
                 shapes.append(f'<rect x="{x:.1f}" y="{y}" width="{span:.1f}" height="{CELL_HEIGHT}" fill="{background}"/>')
             texts += dots(text, x, y, attributes)
-            # Spaces at the ends need no letters.
+            # Leading and trailing spaces are not drawn.
             text = BRAILLE.sub(" ", text)
             kept = text.strip(" ")
             if kept:
@@ -149,7 +149,7 @@ def still(screen, ground=DARK):
 
 
 def moving(frames, ground=DARK):
-    """Screens one after the other, each for so many seconds, over and over. A line that comes again is written once."""
+    """Shows screens one after the other in a loop, each for its number of seconds. A repeated line is written once."""
     known, shown, sizes = {}, [], [(80, 1)]
     for index, (_, screen) in enumerate(frames):
         uses = []
@@ -167,7 +167,7 @@ def moving(frames, ground=DARK):
         hidden = "" if index == 0 else "0%{visibility:hidden}"
         style.append(f"@keyframes f{index}{{{hidden}{since:.3f}%{{visibility:visible}}{until:.3f}%{{visibility:hidden}}}}")
         at += seconds
-    # Where nothing moves, the last screen is shown.
+    # With reduced motion, only the last screen is shown.
     style.append("@media (prefers-reduced-motion:reduce){.f{animation:none}.f:last-of-type{visibility:visible}}")
     defined = [f'<g id="{name}">{line}</g>' for line, name in known.items()]
     columns, rows = (max(size[axis] for size in sizes) for axis in (0, 1))
@@ -175,10 +175,10 @@ def moving(frames, ground=DARK):
 
 
 def lines(screen, ground):
-    """Each line's shapes and texts as if it were the first, and its columns."""
+    """Each line's shapes and texts, placed as if it were the first line, and its number of columns."""
     style = Style(ground)
     for line in screen.rstrip("\n").split("\n"):
-        # What the line before left switched on goes on.
+        # Attributes that the line before switched on still apply.
         body, columns, _ = drawn(line, ground, style)
         yield "".join(body), columns
 

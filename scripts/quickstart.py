@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The quickstart's figures: measured once, written wherever they are quoted.
+"""The quickstart's figures: measured once, and written to every file that quotes them.
 
-    scripts/quickstart.py measure --program target/release/warmstart    train the five experiments here, keep and write the figures
-    scripts/quickstart.py write                                         write what is kept
-    scripts/quickstart.py check                                         say which file quotes something else (exit code 1)
+    scripts/quickstart.py measure --program target/release/warmstart    train the five experiments here, store and write the figures
+    scripts/quickstart.py write                                         write the stored figures
+    scripts/quickstart.py check                                         report files that quote other figures (exit code 1)
 
-What is kept is docs/quickstart.json. It is quoted by README.md and docs/book/src/quickstart.md, between two markers, and by the line
-`# Measured:` of each experiment in experiments/quickstart. Standard library only.
+docs/quickstart.json keeps the figures. README.md and docs/book/src/quickstart.md quote them between two markers, and each
+experiment in experiments/quickstart quotes them in its line `# Measured:`. Standard library only.
 """
 import argparse
 import datetime
@@ -26,7 +26,7 @@ KEPT = ROOT / "docs/quickstart.json"
 EXPERIMENTS = ROOT / "experiments/quickstart"
 DOCUMENTS = ("README.md", "docs/book/src/quickstart.md")
 BEGIN, END = "<!-- quickstart: written by scripts/quickstart.py -->", "<!-- /quickstart -->"
-# A column's key, its heading, how its figures are written, and which figure is the best.
+# A column's key, its heading, the format of its figures, and which figure is the best.
 COLUMNS = (
     ("train_time", "train time (s) ↓", "{:.2f}", min),
     ("train_acc", "train acc ↑", "{:.4f}", max),
@@ -58,12 +58,12 @@ def minutes(seconds):
 
 
 def points(rows, stem, over):
-    """What one gains over another on the test set, in points of a hundred."""
+    """The gain of one experiment over another on the test set, in percentage points."""
     return f"{100 * (rows[stem]['test_acc'] - rows[over]['test_acc']):.1f} points"
 
 
 def section(kept):
-    """What stands between the markers of a document."""
+    """The text between the markers of a document."""
     rows = kept["rows"]
     return f"""{table(rows)}
 
@@ -81,7 +81,7 @@ def in_document(text, kept):
 
 
 def in_experiment(text, stem, kept):
-    """An experiment file's text with its measured line; the lines of a comment that continue it go with it."""
+    """An experiment file's text with a new measured line. The comment lines that continue the old one are replaced too."""
     row = kept["rows"][stem]
     line = f"""# Measured:  test accuracy {row["test_acc"]:.4f} after {row["train_time"]:.0f} s of training
 #            ({kept["machine"]}, {kept["date"]}).
@@ -93,7 +93,7 @@ def in_experiment(text, stem, kept):
 
 
 def quoting(kept):
-    """Every file that quotes the figures, and its text as it should be."""
+    """Every file that quotes the figures, and its correct text."""
     for name in DOCUMENTS:
         yield ROOT / name, in_document((ROOT / name).read_text(), kept)
     for stem in ORDER:
@@ -113,7 +113,7 @@ def machine():
 
 
 class Peak(threading.Thread):
-    """The most memory that any one worker held, by a look each second."""
+    """The most memory that one worker used, measured every second."""
 
     def __init__(self):
         super().__init__(daemon=True)

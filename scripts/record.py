@@ -3,8 +3,8 @@
 
     scripts/record.py --program target/release/warmstart --out docs/book/src/images/quickstart.svg
 
-Real footage, in time lapse: the real program in tmux trains the real quickstart in a folder of its own, and every screen that
-differs from the one before is kept; while nothing is pressed, a stretch of time is shown in a fraction of it. Needs tmux and the
+The recording is real, in time lapse: the real program in tmux trains the real quickstart in a temporary folder. The script keeps
+every screen that differs from the one before. While no key is pressed, the recording is faster than reality. Needs tmux and the
 weights of `make weights`. Standard library only.
 """
 import argparse
@@ -19,7 +19,7 @@ import picture
 from screens import ROOT, Terminal
 
 SIZE = (100, 30)
-# Seconds between two looks, and how much faster than it was a stretch without keys is shown.
+# Seconds between two looks at the screen, and how many times faster the recording is while no key is pressed.
 LOOK, LAPSE = 1.0, 12.0
 SHORTEST, LONGEST = 0.12, 2.5
 ENOUGH = 1200
@@ -30,7 +30,7 @@ class Recording:
         self.terminal, self.frames, self.since = terminal, [], time.monotonic()
 
     def look(self, seconds=None):
-        """Keeps the screen if it is new; the one before was shown for so long, or for what passed, in time lapse."""
+        """Keeps the screen if it is new. The screen before it gets `seconds`, or the elapsed time in time lapse."""
         screen = self.terminal.screen(styled=True)
         now = time.monotonic()
         if self.frames and screen == self.frames[-1][1]:
@@ -41,7 +41,7 @@ class Recording:
         self.since = now
 
     def press(self, *keys, pause=1.2):
-        """Presses keys one by one, each answered by a screen that stays for a moment."""
+        """Presses keys one by one. The screen after each key stays for `pause` seconds."""
         for key in keys:
             self.look(pause)
             self.terminal.press(key)
@@ -52,7 +52,7 @@ class Recording:
             self.since = time.monotonic()
 
     def watch(self, until, most=ENOUGH):
-        """Looks on until the screen shows a text, as a regular expression."""
+        """Records until the screen matches a regular expression."""
         deadline = time.monotonic() + most
         while time.monotonic() < deadline:
             self.look()
@@ -70,7 +70,7 @@ def record(folder, program):
         recording.press("a", "y")
         recording.watch(r"training", 120)
         recording.press("G", pause=0.4)
-        # The fourth has twenty epochs: it is the one to watch.
+        # The fourth experiment has twenty epochs, so the recording shows it.
         recording.watch(r"Lite0, freeze .*(features|training|validating|testing)")
         recording.press("k", "Enter", pause=0.6)
         recording.watch(r"● done")

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Draws every screen of the dashboard: the real program in tmux, on the runs recorded in docs/recorded.
+"""Draws every screen of the dashboard: the real program in tmux, on the runs in docs/recorded.
 
     scripts/screens.py                    # all, into target/screens
     scripts/screens.py --only dark-80x24 run help
 
-Each picture is what `tmux capture-pane` says the terminal shows, as text, as SVG and, where rsvg-convert is installed, as PNG.
-One run is shown at work: its recorded log up to a point, with the times moved to now, and its lock held by this program.
-Needs tmux and the built programs. Standard library only.
+Each picture is the output of `tmux capture-pane`, as text, as SVG and, if rsvg-convert is installed, as PNG. One run appears to
+train: its recorded log up to a point, with the times moved to now, and its lock held by this program. Needs tmux and the built
+programs. Standard library only.
 """
 import argparse
 import fcntl
@@ -28,13 +28,13 @@ dataset: { name: emoji98 }
 model: { backbone: resnet18, weights: random }
 train: { epochs: ten, batch_size: 64, optimizer: { name: adam, learning_rate: 1.0e-3 } }
 """
-# How long a screen may take to show what it should: the first look at a dataset loads libtorch.
+# How long a screen may take to show its text: the first dataset screen loads libtorch.
 PATIENCE = 20
-# Size, the arguments of the program, what the terminal is, and whether it is light.
+# The size, the arguments of the program, the environment of the terminal, and whether it is light.
 LOOKS = {
     "dark-80x24": ((80, 24), [], {}, False),
     "dark-200x60": ((200, 60), [], {}, False),
-    # What the README shows.
+    # The picture in the README.
     "readme": ((110, 34), [], {}, False),
     "light-80x24": ((80, 24), ["--theme", "light"], {}, True),
     "light-200x60": ((200, 60), ["--theme", "light"], {}, True),
@@ -42,8 +42,8 @@ LOOKS = {
     "mono-80x24": ((80, 24), [], {"NO_COLOR": "1"}, False),
     "ascii-80x24": ((80, 24), ["--ascii"], {}, False),
 }
-# Each from the list of experiments: its name, the keys (of PLACES a row of the list, after ~ a text to wait for), and a text
-# that it shows.
+# From the list of experiments: a name, the keys (a name in PLACES selects a row, ~TEXT waits for a text), and a text on the
+# screen.
 SCREENS = [
     ("experiments", [], "experiments"),
     ("experiments-never-run", ["g"], "never run"),
@@ -87,7 +87,7 @@ SCREENS = [
     ("prompt-tags", ["{done}", "t", "+good"], "tags"),
     ("broken-file", ["{broken}", "Enter"], "cannot be used"),
 ]
-# Where the list's cursor must be for a screen: the experiments by name.
+# The row of the list that a screen needs: an experiment's name.
 PLACES = {"{done}": "Lite0, freeze", "{live}": "Lite0, fine-tune", "{broken}": "broken"}
 LIVE_STEM, LIVE_SHARE = "5-lite0-finetune", 0.6
 
@@ -97,7 +97,7 @@ def records(path):
 
 
 def lay_out(folder):
-    """Copies experiments and recorded runs; returns the lock of the run at work, which is held while it is open."""
+    """Copies experiments and recorded runs; returns the open lock file of the run that appears to train."""
     shutil.copytree(ROOT / "experiments", folder / "experiments")
     (folder / "experiments" / "quickstart" / "broken.yaml").write_text(BROKEN)
     shutil.copytree(RECORDED / "checkpoints", folder / "checkpoints")
@@ -118,11 +118,11 @@ def lay_out(folder):
 
 
 class Terminal:
-    """The program in a terminal of its own."""
+    """The program in its own terminal."""
 
     def __init__(self, folder, size, arguments, environment, program):
         self.socket = f"warmstart-screens-{os.getpid()}"
-        # Neither somebody's settings nor what the program remembers of the last look shows in a picture.
+        # Pictures show neither the user's settings nor remembered choices.
         base = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": "",
                 "XDG_CONFIG_HOME": str(folder / ".config"), "XDG_STATE_HOME": str(folder / ".state")}
         unset = ["-u", "COLORFGBG", "-u", "WARMSTART_THEME"] + ([] if "NO_COLOR" in environment else ["-u", "NO_COLOR"])
@@ -142,7 +142,7 @@ class Terminal:
         self.tmux("send-keys", *([key] if len(key) == 1 or key[0].isupper() and key.isalpha() else ["-l", key]))
 
     def wait(self, wanted):
-        """Until a text is there and nothing moves any more."""
+        """Waits until a text is there and the screen no longer changes."""
         deadline, before = time.monotonic() + PATIENCE, None
         while time.monotonic() < deadline:
             now = self.screen()
@@ -153,7 +153,7 @@ class Terminal:
         return False
 
     def go_to(self, name):
-        """Moves the selection of the list to a row, from its first."""
+        """Moves the selection of the list from its first row to the row with this name."""
         self.press("g")
         for _ in range(60):
             self.wait("experiments")

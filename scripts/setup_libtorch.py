@@ -1,26 +1,27 @@
 #!/usr/bin/env python3
-"""Bring libtorch into this project, for `cargo build --workspace`.
+"""Installs libtorch in this project, for `cargo build --workspace`.
 
-    python3 scripts/setup_libtorch.py              set up (quick when nothing is to do)
-    python3 scripts/setup_libtorch.py --status     say what is there, change nothing
+    python3 scripts/setup_libtorch.py              set up (quick if everything is there)
+    python3 scripts/setup_libtorch.py --status     report what is there, change nothing
     python3 scripts/setup_libtorch.py --copy-libs DIR
-                                                   copy the shared libraries, flat, for `make install`
+                                                   copy the shared libraries into one folder, for `make install`
 
-libtorch comes from the PyPI wheel of torch and, where it needs them, NVIDIA's wheels: every one pinned by version and
-SHA-256 in torch_releases.py, fetched by pip and unpacked under `.venv/`. Nothing outside the project is written, no Python is changed.
-Of each wheel only what a C++ program needs is unpacked: libraries, headers and licences.
+libtorch comes from the PyPI wheel of torch and, if needed, NVIDIA's wheels. Each is pinned by version and SHA-256 in
+torch_releases.py, downloaded by pip and unpacked under `.venv/`. The script writes nothing outside the project and changes no
+Python. It unpacks only what a C++ program needs: libraries, headers and licences.
 
-    .venv/downloads/          wheels while they are needed; deleted once they are unpacked
-    .venv/libtorch-.../       the unpacked libraries; the folder has this name only once it is complete
-    .libtorch/                what torch-sys sees as LIBTORCH: lib/ (links), include, build-version
+    .venv/downloads/          wheels; deleted after they are unpacked
+    .venv/libtorch-.../       the unpacked libraries; the folder gets this name when it is complete
+    .libtorch/                the LIBTORCH of torch-sys: lib/ (links), include, build-version
     .libtorch/link.env        for the engine's build script: rpath=, rpath_link= (0 or more), cuda=full|none, torch_lib=
 
 Environment:
     WARMSTART_TORCH=2.13 or 2.11
-                              the release, from scripts/torch_releases.py; `make` builds another one than 2.13 in a copy of the tree
-    WARMSTART_CUDA=1 or 0     the full CUDA libraries (3.8 GB, 6.5 GB while setting up), or the lean CPU set (0.5 GB). Default: full if a GPU is seen
-    LIBTORCH=DIR              use this libtorch of the same release instead; nothing is fetched
-    PIP_INDEX_URL, PIP_FIND_LINKS, PIP_NO_INDEX, PIP_PROXY, ...   mean what pip says they mean
+                              the release, from scripts/torch_releases.py; `make` builds releases other than 2.13 in a copy of the tree
+    WARMSTART_CUDA=1 or 0     the full CUDA libraries (3.8 GB, 6.5 GB during the set-up), or the lean CPU set (0.5 GB).
+                              Default: full if a GPU is found
+    LIBTORCH=DIR              use this libtorch of the same release; nothing is downloaded
+    PIP_INDEX_URL, PIP_FIND_LINKS, PIP_NO_INDEX, PIP_PROXY, ...   have the same meaning as for pip
 
 Standard library only; Python 3.8 or newer. The wheels do not depend on the version of the Python that runs this.
 """
@@ -47,22 +48,22 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 DOWNLOADS = os.path.join(VENV, "downloads")
 LIBTORCH = os.path.join(ROOT, ".libtorch")
-# Raise this when the rules of what is unpacked change: an older folder then no longer counts.
+# Increase this when other files are unpacked: older folders are then no longer used.
 LAYOUT = 1
 
-# Libraries of the torch wheel that no C++ program here loads, and those that only CUDA uses.
+# Libraries of the torch wheel that no C++ program here loads, and libraries that only CUDA uses.
 PYTHON_LIBS = re.compile(r"lib(torch_python|shm|torch_global_deps)\.(so|dylib)$")
 CUDA_LIBS = re.compile(r"lib(torch_cuda.*|c10_cuda|caffe2_nvrtc|torch_nvshmem|torch)\.so$")
-# Bytes on disk once unpacked, with some room.
+# Bytes on disk after unpacking, with a margin.
 UNPACKED = {"lean": 700_000_000, "full": 4_500_000_000, "macos": 600_000_000}
 NVIDIA_DIRS = ("cu13", "cudnn", "cusparselt", "nccl", "nvshmem")
 
 
 class Failure(Exception):
-    """Something the user can act on: what is wrong, and how to get on."""
+    """A problem that the user can solve: what is wrong, and what to do."""
 
 
-# ---------------------------------------------------------------------------------------------- what is wanted
+# ---------------------------------------------------------------------------------------------- the set of wheels
 
 
 def gpu_seen():
@@ -75,7 +76,7 @@ def gpu_seen():
 
 
 def wanted(environ, present):
-    """(set name, its wheels, why) for this machine. `present` says which sets are already unpacked."""
+    """(set name, its wheels, reason) for this machine. `present` tells which sets are already unpacked."""
     system, machine = platform.system(), platform.machine().lower()
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
     if system == "Darwin" and machine == "aarch64":
@@ -102,7 +103,7 @@ def wanted(environ, present):
         raise Failure("WARMSTART_CUDA is '%s'. Say 1 (CUDA libraries), 0 (CPU only), or leave it unset." % choice)
     if gpu_seen():
         return "full", full, "an NVIDIA GPU is here"
-    # A checkout shared with a GPU machine keeps its CUDA libraries when the log-in node has no GPU.
+    # A checkout shared with a GPU machine keeps its CUDA libraries if the login node has no GPU.
     if present("full", full):
         return "full", full, "CUDA libraries are already here"
     return "lean", lean, "no NVIDIA GPU here; WARMSTART_CUDA=1 brings the CUDA libraries"
@@ -114,7 +115,7 @@ def folder_of(name, wheels):
 
 
 def complete(folder):
-    """The folder got its name only when all was in it; here its libraries are checked for still being there, by size."""
+    """The folder got its name only when it was complete. Checks by size that its libraries are still there."""
     try:
         with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as f:
             sizes = json.load(f)["libraries"]
@@ -124,7 +125,7 @@ def complete(folder):
 
 
 def keep(name, part_of):
-    """Which files of a wheel are unpacked."""
+    """Whether a file of a wheel is unpacked."""
     if ".dist-info/" in name:
         return "licen" in name.lower() or name.endswith("/METADATA")
     if name.startswith("torch/include/"):
@@ -172,7 +173,7 @@ def runs(command):
 
 
 def find_pip():
-    """A command that runs pip: this Python's, a private virtual environment's, or the one Debian keeps as a wheel."""
+    """A command that runs pip: of this Python, of a private virtual environment, or the wheel that Debian keeps."""
     own = [sys.executable, "-m", "pip"]
     if runs(own + ["--version"]):
         return own
@@ -213,7 +214,7 @@ def how_to_get(tool):
 
 
 class Progress:
-    """One line that moves on a terminal; elsewhere a line now and then."""
+    """A progress line that is updated on a terminal; elsewhere, a new line from time to time."""
 
     def __init__(self, label, total):
         self.label, self.total = label, total
@@ -247,8 +248,8 @@ def tree_size(folder):
 
 
 def pip_download(pip, wheel, into, label, lock_fd=None):
-    """One wheel by pip, into the folder `into`. The lock travels along: should this process be killed, pip finishes the
-    wheel and the next set-up waits for it instead of fetching it twice."""
+    """Downloads one wheel by pip into the folder `into`. pip inherits the lock: if this process is killed, pip finishes the
+    wheel, and the next set-up waits for it instead of downloading it twice."""
     name, sha, size = wheel
     package, version, _, abi, platforms = name[: -len(".whl")].split("-")
     work = os.path.join(into, "tmp")
@@ -374,7 +375,7 @@ def put_text(path, text):
 
 
 def layout(name, folder):
-    """What `.libtorch/` holds: {path: ("link", target) or ("text", content)}. Links are relative: the folder may move."""
+    """The content of `.libtorch/`: {path: ("link", target) or ("text", content)}. Links are relative, so the folder can move."""
     torch_lib = os.path.join(folder, "torch", "lib")
     relative = os.path.relpath(folder, LIBTORCH)
     plan = {"include": ("link", os.path.join(relative, "torch", "include"))}
@@ -383,7 +384,8 @@ def layout(name, folder):
         for lib in ("libtorch.dylib", "libtorch_cpu.dylib", "libc10.dylib"):
             plan["lib/" + lib] = ("link", os.path.join("..", relative, "torch", "lib", lib))
     else:
-        # libtorch_cuda.so stays out of sight: torch-sys would link it, and the lean set has none. It is loaded at run time.
+        # libtorch_cuda.so is not linked here: torch-sys would link it, and the lean set lacks it. The program loads it at run
+        # time.
         for lib in ("libc10.so", "libtorch_cpu.so", "libgomp.so.1"):
             plan["lib/" + lib] = ("link", os.path.join("..", relative, "torch", "lib", lib))
         plan["lib/libtorch.so"] = ("text", "INPUT(libtorch_cpu.so libc10.so)\n")
@@ -425,7 +427,7 @@ def lay_out(plan):
                     shutil.rmtree(stray)
                 else:
                     os.unlink(stray)
-    # link.env last: with it the build script goes to work.
+    # link.env comes last, because the build script starts to work when it is there.
     for path in sorted(plan, key=lambda p: (p == "link.env", p)):
         kind, value = plan[path]
         (put_link if kind == "link" else put_text)(os.path.join(LIBTORCH, path), value)
@@ -435,7 +437,7 @@ def lay_out(plan):
 
 
 def version_of(libtorch):
-    """The version of a libtorch or of an installed torch package, from the files that say it; None if none does."""
+    """The version of a libtorch or of an installed torch package, from its files; None if no file has it."""
     for path, pattern in (
         ("build-version", r"(\d+\.\d+\.\d+)"),
         ("version.py", r"__version__ = '(\d+\.\d+\.\d+)"),
@@ -453,7 +455,7 @@ def version_of(libtorch):
 
 
 def users_own(environ):
-    """What the user's LIBTORCH is good for; None when it is not set (or is ours)."""
+    """What the user's LIBTORCH can be used for; None if it is not set (or is ours)."""
     if environ.get("LIBTORCH_USE_PYTORCH"):
         return "LIBTORCH_USE_PYTORCH is set: torch-sys takes the torch of your Python. Nothing was fetched."
     value = environ.get("LIBTORCH")
@@ -477,7 +479,7 @@ def users_own(environ):
     return "libtorch %s from your LIBTORCH, %s. Nothing was fetched." % (version, value)
 
 
-# ---------------------------------------------------------------------------------------------- the parts together
+# ---------------------------------------------------------------------------------------------- the main steps
 
 
 def check_compiler():
@@ -493,7 +495,7 @@ def check_space(need):
 
 
 def clear_others(folder):
-    """Folders of other sets or older versions, and the wheels: no longer needed."""
+    """Removes folders of other sets and older versions, and the wheels."""
     shutil.rmtree(DOWNLOADS, ignore_errors=True)
     for entry in os.listdir(VENV):
         path = os.path.join(VENV, entry)
@@ -570,7 +572,7 @@ def status():
 
 
 def copy_libs(into):
-    """All shared libraries into one folder, where each finds the others by its `$ORIGIN`; their names."""
+    """Copies all shared libraries into one folder, where each finds the others by `$ORIGIN`; returns their names."""
     if users_own(os.environ):
         print("  libtorch stays where your LIBTORCH says; the worker knows that path")
         return []
@@ -611,7 +613,8 @@ def main(arguments):
 
 
 def run(main_function):
-    """The one place where a script ends: a reason and an exit code, never a traceback for what the user can act on."""
+    """The only place where a script exits: with a reason and an exit code, and without a traceback for problems that users can
+    solve."""
 
     def stop(number, _frame):
         raise KeyboardInterrupt(number)

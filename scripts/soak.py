@@ -3,14 +3,14 @@
 
     scripts/soak.py [--write docs/book/src/reliability.md] [NAME ...]
 
-runs every program in scripts/soak.d, or those whose file names contain a NAME. A program says what it measured on stdout, one line a
-figure, fields parted by tabs:
+runs every program in scripts/soak.d, or those whose file names contain a NAME. A program prints each measured figure on one line
+of stdout, with fields separated by tabs:
 
     FIGURE <id>\\t<what>\\t<figure>\\t<target>\\t<ok or UNDER>
 
-Everything else it prints is passed on. A program that fails, or says nothing, stands in the table as UNDER. With --write the figures
-are kept in docs/soak.json, program by program with date and machine, and the file's lines between the two markers become the table of
-all that is kept: the programs may be run one at a time, on several days. WARMSTART_PROFILE=debug makes them use the debug build.
+Its other output is passed on. A program that fails or prints no figure is UNDER in the table. With --write, docs/soak.json keeps
+the figures of each program with date and machine. The table of all kept figures replaces the lines between the document's two
+markers. So the programs can run one at a time, on several days. WARMSTART_PROFILE=debug selects the debug build.
 Standard library only.
 """
 import argparse
@@ -27,9 +27,9 @@ import time
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "soak.d"
 KEPT = PROGRAMS.parents[1] / "docs/soak.json"
 BEGIN, END = "<!-- soak: written by `make soak ARGS=\"--write docs/book/src/reliability.md\"` -->", "<!-- /soak -->"
-# A test harness may have begun the line.
+# A test harness may have printed text at the start of the line.
 FIGURE = re.compile(r"FIGURE ([^\t\n]+)\t([^\t\n]+)\t([^\t\n]+)\t([^\t\n]+)\t(ok|UNDER)\s*$")
-# What was seen once on a GPU machine (docs/gpu-h200.json), not measured here.
+# Figures that were measured once on a GPU machine (docs/gpu-h200.json), not here.
 ON_A_GPU = [
     ("A12", "GPU (H200, 2026-11-28): kills of a run that saves after every step, resumed to the bit", "3 of 3", "all", "ok"),
     ("B6", "GPU (H200, 2026-11-28): CUDA out of memory and an error in a kernel, named", "2 of 2", "2", "ok"),
@@ -37,12 +37,12 @@ ON_A_GPU = [
 
 
 def figures(lines):
-    """The figures among lines of output, as tuples (id, what, figure, target, verdict)."""
+    """The figures in lines of output, as tuples (id, what, figure, target, verdict)."""
     return [match.groups() for match in map(FIGURE.search, lines) if match]
 
 
 def judged(name, found, status):
-    """The figures of a program, and one more where it failed or had none to tell."""
+    """The figures of a program, and one more if it failed or printed none."""
     if status != 0 and all(verdict == "ok" for *_, verdict in found):
         return found + [("-", name, f"failed with status {status}", "status 0", "UNDER")]
     return found or [("-", name, "no figure", "at least one", "UNDER")]
@@ -60,7 +60,7 @@ def table(rows):
 
 
 def machine():
-    """What the figures were measured on."""
+    """The machine that measures the figures."""
     model = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo") as cpuinfo:
@@ -72,7 +72,7 @@ def machine():
 
 
 def run(program):
-    """Runs a program, passing on what it prints; returns its figures, judged."""
+    """Runs a program, passes its output on, and returns its figures."""
     began = time.monotonic()
     print(f"== {program.name}", flush=True)
     lines = []
@@ -85,7 +85,7 @@ def run(program):
 
 
 def section(kept):
-    """The kept figures as a section of a document: when and on what they were measured, and the table."""
+    """The kept figures as a section of a document: the dates and machines, and the table."""
     places = {}
     for name, entry in sorted(kept.items()):
         places.setdefault((entry["date"], entry["machine"]), []).append(name)
@@ -106,9 +106,9 @@ def written(text, kept):
 
 
 def keep(document, name, rows, path=KEPT):
-    """Keeps the figures of a program, and writes the document's table from all that are kept."""
+    """Keeps the figures of a program, and writes the document's table of all kept figures."""
     kept = json.loads(path.read_text()) if path.exists() else {}
-    # What was renamed or removed has no figures any more.
+    # A renamed or removed program has no figures any more.
     kept = {other: entry for other, entry in kept.items() if (PROGRAMS / other).exists()}
     kept[name] = {"date": str(datetime.date.today()), "machine": machine(), "rows": rows}
     path.parent.mkdir(exist_ok=True)
@@ -126,7 +126,7 @@ def main(arguments):
     if not chosen:
         raise SystemExit(f"error: no program in {PROGRAMS} has {' or '.join(asked.names)} in its name")
     if asked.write:
-        # Before hours of work, not after them.
+        # Find a problem of the document before hours of work, not after them.
         written(asked.write.read_text(), {})
     rows = []
     for program in chosen:

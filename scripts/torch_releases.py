@@ -1,17 +1,17 @@
 """The releases of torch that warmstart can be built with, and the files of each on PyPI.
 
-`WARMSTART_TORCH` chooses one; without it, it is DEFAULT. A wheel is its file's name, its SHA-256 and its size in bytes; the name holds
-package, version and platform.
+`WARMSTART_TORCH` selects one; the default is DEFAULT. A wheel is a tuple: file name, SHA-256, and size in bytes. The file name
+contains package, version and platform.
 """
 from collections import namedtuple
 
 DEFAULT = "2.13"
 
-# torch's version, the release of the crates tch and torch-sys for it; wheels by machine: those of every set, those that
-# libtorch_cuda.so needs on top; and macOS's.
+# torch's version and the release of the crates tch and torch-sys for it. Then wheels by machine: those of every set, and those
+# that only libtorch_cuda.so needs. Then the wheel for macOS.
 Release = namedtuple("Release", "version tch base cuda macos")
 
-# NVIDIA's wheels that all releases share.
+# NVIDIA's wheels that all releases use.
 SHARED_BASE = {
     "x86_64": [
         ("nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl", "7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548", 2243632),

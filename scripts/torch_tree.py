@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Build with another release of torch than the newest: `make build WARMSTART_TORCH=2.11`.
+"""Builds with another release of torch than the newest: `make build WARMSTART_TORCH=2.11`.
 
     scripts/torch_tree.py RELEASE TARGET...     `make TARGET...` in a copy of the tree, target/torch-RELEASE/tree
 
-The copy has its own libtorch, its own Cargo.lock with the release of tch that fits, and its own target folder. It is brought up to
-date at each call; only what changed is built again. Standard library only.
+The copy has its own libtorch, its own Cargo.lock with the matching release of tch, and its own target folder. Each call updates
+the copy; cargo builds only what changed. Standard library only.
 """
 
 import filecmp
@@ -23,7 +23,7 @@ ROOT = pathlib.Path(ROOT_PATH)
 
 
 def tracked():
-    """Files of the tree: what git tracks and what it does not ignore."""
+    """The files of the tree: tracked by git, or new and not ignored."""
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True)
     if listed.returncode != 0:
         raise Failure("git cannot list the files of %s: %s" % (ROOT, listed.stderr.decode(errors="replace").strip()))
@@ -32,7 +32,8 @@ def tracked():
 
 
 def bring_up_to_date(tree):
-    """Copies what differs, so that cargo sees old times on what did not; removes what is gone. The lock file is the tree's own."""
+    """Copies files that differ, so that the others keep their old times for cargo, and removes deleted files. Keeps the lock
+    file."""
     names = set(tracked()) - {"Cargo.lock"}
     kept = {".venv", ".libtorch", ".weights", "target", "checkpoints"}
     for folder, folders, files in os.walk(tree):
@@ -53,7 +54,7 @@ def bring_up_to_date(tree):
 
 
 def lock(tree, tch):
-    """Cargo.lock as the project's, with this release of tch and torch-sys."""
+    """Writes the project's Cargo.lock with this release of tch and torch-sys."""
     wanted = (ROOT / "Cargo.lock").read_text()
     stamp = tree / "target/Cargo.lock.of-the-project"
     if (tree / "Cargo.lock").is_file() and stamp.is_file() and stamp.read_text() == wanted:

@@ -1,5 +1,5 @@
-//! The real program in temporary folders: answers, exit codes, following runs, linkage. A shell script replaces the worker, so
-//! that no test needs libtorch.
+//! The real program in temporary folders: answers, exit codes, following runs, linked libraries. A shell script replaces the
+//! worker, so no test needs libtorch.
 
 #[cfg(test)]
 #[path = "cli/answers.rs"]

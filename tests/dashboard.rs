@@ -1,5 +1,5 @@
 //! The real program in a real pseudo-terminal: it starts, draws, follows the terminal's size, launches workers, and restores the
-//! terminal at its end.
+//! terminal when it ends.
 
 #[cfg(test)]
 #[path = "dashboard/editor.rs"]
@@ -46,7 +46,7 @@ fn it_opens_follows_the_size_and_quits() {
 #[case::hangup("HUP")]
 #[case::interrupt("INT")]
 #[case::quit("QUIT")]
-fn a_signal_ends_it_and_gives_the_terminal_back(#[case] signal: &str) {
+fn a_signal_ends_it_and_restores_the_terminal(#[case] signal: &str) {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 80, 24, &[]);
     pty.sees(&["? help"]);
@@ -59,7 +59,7 @@ fn a_signal_ends_it_and_gives_the_terminal_back(#[case] signal: &str) {
 #[case::leader_of_its_session("exec \"$PROGRAM\"", false)]
 #[case::as_nohup_leaves_it("trap '' HUP; exec \"$PROGRAM\"", false)]
 #[case::below_a_shell("\"$PROGRAM\"; exit", true)]
-// The shell traps the hangup, so the program gets no signal and must notice the end of the terminal.
+// The shell traps the hangup, so the program gets no signal and must notice that the terminal is closed.
 #[case::below_a_shell_that_traps_it("trap : HUP; \"$PROGRAM\"; exit", true)]
 fn a_terminal_that_hangs_up_ends_it_and_its_workers_within_a_second(
     #[case] script: &str,
@@ -68,7 +68,7 @@ fn a_terminal_that_hangs_up_ends_it_and_its_workers_within_a_second(
     let folders = scratch();
     let mut pty = Pty::open_script(&folders, script, is_below);
     pty.sees(&["? help"]);
-    // The open dataset screen has a worker.
+    // The open dataset screen has a worker process.
     pty.press("jjjjd");
     pty.sees(&["image number 0"]);
     let program = pty.program();
@@ -89,7 +89,7 @@ fn a_terminal_that_hangs_up_ends_it_and_its_workers_within_a_second(
 }
 
 #[test]
-fn ctrl_z_gives_the_shell_its_terminal_and_continuing_brings_the_dashboard_back() {
+fn ctrl_z_gives_the_shell_the_terminal_and_fg_restores_the_dashboard() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 80, 24, &[("SHELL_TRAP", "none")]);
     pty.sees(&["? help"]);
@@ -112,7 +112,7 @@ fn ctrl_z_gives_the_shell_its_terminal_and_continuing_brings_the_dashboard_back(
 }
 
 #[test]
-fn a_stop_from_outside_and_a_continuation_leave_the_terminal_in_order() {
+fn a_stop_from_outside_and_a_continuation_restore_the_terminal() {
     let folders = scratch();
     let mut pty = Pty::open_script(&folders, "\"$PROGRAM\"; exit $?", true);
     pty.sees(&["? help"]);
@@ -132,7 +132,7 @@ fn a_stop_from_outside_and_a_continuation_leave_the_terminal_in_order() {
     pty.is_restored();
 }
 
-/// The limit of open files rises one by one, so that the start fails at each place in turn, by an error or a panic.
+/// The limit of open files rises one by one, so that the start fails at each place in turn, with an error or a panic.
 #[test]
 fn error_at_start_is_reported_and_restores_the_terminal() {
     let mut ways = std::collections::BTreeMap::new();
@@ -161,7 +161,7 @@ fn error_at_start_is_reported_and_restores_the_terminal() {
 }
 
 #[test]
-fn a_file_that_may_not_grow_is_an_error_and_not_the_end() {
+fn a_file_size_limit_is_reported_and_the_dashboard_continues() {
     let folders = scratch();
     let mut pty = Pty::open_script(&folders, "ulimit -f 0; exec \"$PROGRAM\"", false);
     pty.sees(&["0.4884", "? help"]);
@@ -225,7 +225,7 @@ fn a_run_is_launched_stopped_and_resumed_and_outlives_the_dashboard() {
 }
 
 #[test]
-fn all_are_launched_one_at_a_time_after_a_question_that_counts_them() {
+fn launch_all_asks_with_the_number_and_runs_one_at_a_time() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 100, 30, &[]);
     pty.sees(&["? help"]);
@@ -240,7 +240,7 @@ fn all_are_launched_one_at_a_time_after_a_question_that_counts_them() {
 }
 
 #[test]
-fn a_dataset_is_looked_at_and_its_worker_goes_with_the_screen() {
+fn the_dataset_screen_shows_pictures_and_its_worker_ends_with_it() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 100, 30, &[("COLORTERM", "truecolor")]);
     pty.sees(&["Lite0, freeze", "? help"]);
@@ -254,7 +254,7 @@ fn a_dataset_is_looked_at_and_its_worker_goes_with_the_screen() {
         "▀▀▀▀",
     ]);
     assert_eq!(workers(), 1);
-    // The stand-in's four pixels: red and green above, blue and white below.
+    // The fake worker's four pixels: red and green above, blue and white below.
     let colours = |screen: &vt100::Screen| {
         let cell = (0..30)
             .flat_map(|y| (0..100).map(move |x| (y, x)))
@@ -289,7 +289,7 @@ fn a_dataset_is_looked_at_and_its_worker_goes_with_the_screen() {
 }
 
 #[test]
-fn a_thousand_changes_of_the_window_leave_what_a_fresh_start_draws() {
+fn a_thousand_size_changes_give_the_same_screen_as_a_fresh_start() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 80, 24, &[]);
     pty.sees(&["? help"]);
@@ -327,7 +327,7 @@ fn a_thousand_changes_of_the_window_leave_what_a_fresh_start_draws() {
 #[rstest]
 #[case::dumb(&[("TERM", "dumb")])]
 #[case::nameless(&[("TERM", "")])]
-fn a_terminal_that_takes_only_lines_gets_lines(#[case] variables: &[(&str, &str)]) {
+fn a_dumb_terminal_gets_plain_lines(#[case] variables: &[(&str, &str)]) {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 200, 60, variables);
     assert!(pty.ends().success());
@@ -374,11 +374,11 @@ fn odd_terminals_get_a_screen_that_they_can_show(#[case] variables: &[(&str, &st
     pty.is_restored();
 }
 
-/// The screen as a multiplexer shows it.
+/// A multiplexer draws the same screen, and the keys work.
 #[rstest]
 #[case::tmux("tmux", "exec tmux -L $NAME -f /dev/null new-session \"$PROGRAM\"")]
 #[case::screen("screen", "exec screen -U -c /dev/null -S $NAME \"$PROGRAM\"")]
-fn within_a_multiplexer_it_is_drawn_and_used(#[case] program: &str, #[case] script: &str) {
+fn a_multiplexer_shows_the_screen_and_passes_keys(#[case] program: &str, #[case] script: &str) {
     if std::process::Command::new(program)
         .arg("-V")
         .output()
@@ -395,7 +395,7 @@ fn within_a_multiplexer_it_is_drawn_and_used(#[case] program: &str, #[case] scri
     pty.sees(&["accuracy", "353,634"]);
     pty.press("?");
     pty.sees(&["the cursor"]);
-    // No escape character, because a multiplexer would wait for the rest of a sequence.
+    // No Esc, because a multiplexer would wait for the rest of a sequence.
     pty.press("qh");
     pty.waits("the list", |screen| {
         screen.contents().contains("needs data")
@@ -405,7 +405,7 @@ fn within_a_multiplexer_it_is_drawn_and_used(#[case] program: &str, #[case] scri
 }
 
 #[test]
-fn without_a_worker_a_launch_says_what_to_do() {
+fn a_launch_without_a_worker_reports_what_to_do() {
     let folders = scratch();
     let mut pty = Pty::open(
         &folders,
@@ -421,7 +421,7 @@ fn without_a_worker_a_launch_says_what_to_do() {
 }
 
 #[rstest]
-#[case::at_rest(false)]
+#[case::without_a_live_run(false)]
 #[case::while_a_run_is_silent(true)]
 fn nothing_is_written_while_nothing_changes(#[case] is_live: bool) {
     let folders = scratch();
@@ -440,7 +440,7 @@ fn nothing_is_written_while_nothing_changes(#[case] is_live: bool) {
 }
 
 #[test]
-fn a_terminal_that_takes_nothing_holds_up_neither_keys_nor_memory() {
+fn a_terminal_that_stops_reading_blocks_no_key_and_queues_no_frames() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 200, 60, &[]);
     pty.sees(&["? help"]);
@@ -470,7 +470,7 @@ fn a_terminal_that_takes_nothing_holds_up_neither_keys_nor_memory() {
     let before = memory();
     let output = pty.output();
     let stalled = output.lock().unwrap();
-    // Each key asks for the whole screen, some 9 kB. Queued frames would be 2 MB.
+    // Each key redraws the whole screen, about 9 kB. Queued frames would take 2 MB.
     for _ in 0..200 {
         pty.press("\x0c");
         std::thread::sleep(Duration::from_millis(1));

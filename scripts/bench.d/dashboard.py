@@ -3,7 +3,7 @@
 
     make build && scripts/bench.d/dashboard.py [--runs N]
 
-The runs are copies of the recorded ones in tests/data/runs; and there are four that workers train meanwhile. Standard library only;
+The runs are copies of the recorded runs in tests/data/runs, plus four runs that workers train meanwhile. Standard library only;
 Linux.
 """
 import argparse
@@ -26,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = pathlib.Path(os.environ.get("WARMSTART_PROGRAM", ROOT / "target/release/warmstart"))
 RECORDED = ROOT / "tests/data/runs"
 FOOT = b"quit"
-# What four workers train while keys are pressed.
+# The experiment that four workers train while keys are pressed.
 TRAINING = """name: small
 dataset: { name: emoji98, validation: 0.3, labels: coarse }
 model: { backbone: tf_efficientnet_lite0, weights: random, head: { hidden: 16 } }
@@ -35,7 +35,7 @@ train: { epochs: 1000, batch_size: 8, optimizer: { name: adam, learning_rate: 1.
 
 
 def many_runs(folder, number):
-    """Copies the recorded runs until there are `number`."""
+    """Copies the recorded runs until the folder has `number` runs."""
     recorded = sorted(RECORDED.iterdir())
     for n in range(number):
         source, name = recorded[n % len(recorded)], f"20261122-{100000 + n // 60:06d}-{n:04x}"
@@ -49,10 +49,10 @@ def many_runs(folder, number):
 
 
 class Dashboard:
-    """One dashboard in a pseudo-terminal of its own."""
+    """One dashboard in its own pseudo-terminal."""
 
     def __init__(self, folder, columns=80, rows=24, env=None, script=None):
-        # Neither somebody's settings nor what the last one remembered.
+        # Uses neither the user's settings nor the remembered choices.
         self.home = tempfile.TemporaryDirectory(prefix="warmstart-home-")
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -67,7 +67,7 @@ class Dashboard:
         os.close(slave)
 
     def read(self, seconds):
-        """What it writes within `seconds`, or nothing."""
+        """What the dashboard writes within `seconds`, or nothing."""
         ready, _, _ = select.select([self.master], [], [], seconds)
         try:
             return os.read(self.master, 1 << 16) if ready else b""
@@ -75,7 +75,7 @@ class Dashboard:
             return b""  # It has ended.
 
     def until(self, text, seconds=10):
-        """Seconds from its start until it has written `text`."""
+        """Seconds from the dashboard's start until it has written `text`."""
         seen = b""
         while text not in seen:
             chunk = self.read(seconds)
@@ -85,12 +85,12 @@ class Dashboard:
         return time.perf_counter() - self.began
 
     def settle(self):
-        """Reads until it is silent for half a second."""
+        """Reads until the dashboard writes nothing for half a second."""
         while self.read(0.5):
             pass
 
     def settle_for(self, seconds):
-        """Reads for so long, whatever comes."""
+        """Reads for `seconds`, whatever arrives."""
         end = time.perf_counter() + seconds
         while (left := end - time.perf_counter()) > 0:
             self.read(left)
@@ -122,14 +122,14 @@ class Dashboard:
 
 
 def line(name, value, unit, target, digits=1):
-    """Prints one figure; true when it is within its target."""
+    """Prints one figure; returns true if it is within its target."""
     verdict = "ok" if value <= target else "OVER"
     print(f"  {name:<46} {value:>10.{digits}f} {unit:<3} (target {target:g} {unit}) {verdict}")
     return value <= target
 
 
 def started_again(folder, times=5):
-    """A dashboard that has read all that was kept, and the CPU seconds that it takes: the median of so many starts."""
+    """A dashboard that has read the summaries of an earlier one, and the median CPU seconds of `times` starts."""
     took = []
     for left in reversed(range(times)):
         dashboard = Dashboard(folder)
@@ -146,7 +146,7 @@ def measure(runs, first_frame_ms, memory_mb):
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         many_runs(folder, runs)
-        # What has just been written is not kept from one start to the next.
+        # Summaries of runs that changed in the last moments are not kept.
         time.sleep(2)
         print(f"{runs} runs, 80×24")
         dashboard = Dashboard(folder)
@@ -180,13 +180,13 @@ def measure(runs, first_frame_ms, memory_mb):
 
 
 def warmstart(folder, *words):
-    """What the program says of a folder of runs."""
+    """The output of a command on a folder of runs."""
     command = [PROGRAM, "--checkpoints", folder, *words]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 def while_workers_train():
-    """Keys in the list and on an open run, while four workers have all cores."""
+    """Keys in the list and in an open run, while four workers use all cores."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         folder, experiment = pathlib.Path(scratch) / "checkpoints", pathlib.Path(scratch) / "small.yaml"
         experiment.write_text(TRAINING)

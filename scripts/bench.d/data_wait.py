@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Share of training time that steps wait for pictures to be decoded: a folder of 480 JPEGs of 500 pixels, Lite0 frozen at 224 pixels
-with augmentation, so that every epoch decodes all of it. Fails at 5 % or more.
+"""Share of training time in which steps wait for decoded pictures: 480 JPEGs of 500 pixels, Lite0 frozen at 224 pixels with
+augmentation, so that every epoch decodes all pictures. Fails at 5 % or more.
 
-Pillow makes the pictures: from WARMSTART_PYTHON or this Python, or brought from PyPI into target/pillow. WARMSTART_BIN names another
-program than target/release/warmstart.
+Pillow makes the pictures. It comes from WARMSTART_PYTHON or this Python, or is downloaded from PyPI into target/pillow.
+WARMSTART_BIN names another program than target/release/warmstart.
 """
 import json
 import os
@@ -23,7 +23,7 @@ for kind in range(int(sys.argv[2])):
     folder = pathlib.Path(sys.argv[1]) / f"class{kind}"
     folder.mkdir(parents=True)
     for number in range(int(sys.argv[3])):
-        # Coarse noise compresses about as photographs do.
+        # Coarse noise compresses about as well as photographs.
         noise = Image.frombytes("RGB", (100, 80), random.randbytes(100 * 80 * 3))
         side = int(sys.argv[4])
         noise.resize((side, side * 4 // 5), Image.BICUBIC).save(folder / f"{number}.jpg", quality=90)
@@ -38,7 +38,7 @@ train: { epochs: 2, batch_size: 32, optimizer: { name: adam, learning_rate: 1.0e
 
 
 def with_pillow():
-    """A Python that can make pictures."""
+    """A Python that has Pillow."""
     python = os.environ.get("WARMSTART_PYTHON", sys.executable)
     if subprocess.run([python, "-c", "import PIL"], capture_output=True).returncode == 0:
         return python

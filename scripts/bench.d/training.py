@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Training steps on the CPU, in images a second: warmstart beside PyTorch with timm, in turns, on this machine. Nothing else may run.
+"""Training steps on the CPU, in images a second: warmstart and PyTorch with timm, in turns, on this machine. Run nothing else.
 
     scripts/bench.d/training.py [--repeats 3] [--cases b0,lite0_64] [--bfloat16]
 
-The peer is measured in its default layout and channels-last; the ratio is to the better one. WARMSTART_STEPS names another program
-than cargo's example `steps`; scripts/reference_python.sh says which Python has timm.
+The PyTorch side runs in its default layout and channels-last; the ratio is to the better one. WARMSTART_STEPS names another
+program than cargo's example `steps`; scripts/reference_python.sh prints the Python that has timm.
 """
 import argparse
 import json
@@ -34,7 +34,7 @@ def output(command, **environment):
 
 
 def ours(program, backbone, pixels, batch, frozen):
-    """As a worker runs on an idle machine: its threads spin for a while (crates/runs/src/launcher/programs.rs)."""
+    """Measures our side like a worker on an idle machine: its threads spin for a while (crates/runs/src/launcher/programs.rs)."""
     line = output([program, backbone, pixels, batch, frozen], GOMP_SPINCOUNT="10000").strip().splitlines()[-1]
     return float(line.split()[-2])
 

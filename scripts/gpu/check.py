@@ -3,10 +3,10 @@
 
     python3 check.py [--device cuda:0] [--out results] [--parts selftest,quickstart,peers]
 
-It links `libtorch` beside the worker to the installed torch's libraries, runs `warmstart selftest`, the quickstart, and a training step
-of PyTorch and timm for comparison. It writes gpu.json and gpu.md. The exit code is 1 where a check failed. On a GPU it takes about four
-minutes; `--device cpu` does the same without a GPU, in a small way. Where this Python has no torch, --torch names the folder of
-its libraries.
+It links `libtorch` beside the worker to the installed torch's libraries. It runs `warmstart selftest`, the quickstart, and a
+training step of PyTorch and timm for comparison. It writes gpu.json and gpu.md. The exit code is 1 if a check failed. On a GPU it
+takes about four minutes; `--device cpu` runs a small version without a GPU. If this Python has no torch, --torch names the folder
+of its libraries.
 """
 import argparse
 import importlib.util
@@ -24,7 +24,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 PARTS = ("selftest", "quickstart", "peers")
-# What PyTorch and timm are measured at on a GPU: backbone, pixels, frozen, batch, precision. `selftest` measures the same.
+# Settings of the PyTorch and timm measurements on a GPU: backbone, pixels, frozen, batch, precision. `selftest` uses the same.
 PEERS = ("resnet50,224,0,256,bfloat16", "efficientnet_b0,224,0,256,bfloat16", "efficientnet_b0,224,1,256,bfloat16")
 
 
@@ -57,7 +57,7 @@ def link_torch(folder):
 
 
 def said(command, limit, **options):
-    """What a command printed, and its exit code; 124 where it ran past its limit."""
+    """The output of a command, and its exit code; 124 if it exceeded its time limit."""
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=limit, cwd=HERE, text=True, **options)
         return done.stdout, done.stderr, done.returncode
@@ -100,7 +100,7 @@ def quickstart(device, small):
 
 
 def peers(device, cases):
-    """PyTorch and timm in a process of their own: a failure there ends nothing here."""
+    """Runs PyTorch and timm in their own process, so that a failure there ends nothing here."""
     out, err, code = said([sys.executable, "pytorch_step.py", "--device", device, *cases], 240)
     rows = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     return {"rows": rows, "exit_code": code, "error": err.strip()[-500:] if code else ""}
@@ -151,7 +151,7 @@ def main():
     for part in PARTS:
         if part in parts:
             found[part] = steps[part]()
-        # After each part: what follows may be cut off.
+        # Write after each part, because a later part may be cut off.
         (out / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
         (out / "gpu.md").write_text(markdown(found))
     print(markdown(found))

@@ -1,4 +1,4 @@
-"""Speed of a training step of PyTorch and timm on a GPU, as timm's train.py makes it with --amp and --channels-last: autocast,
+"""Speed of a training step of PyTorch and timm on a GPU, with the settings of timm's train.py --amp --channels-last: autocast,
 channels-last, a fused optimizer. Synthetic pixels.
 
 python3 pytorch_step.py [--device cuda:0] BACKBONE,PIXELS,FROZEN,BATCH,PRECISION...     one JSON line each

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Runs outlive what may happen to whoever looks at them: dashboards killed, an SSH connection dropped, numbers of processes given
-anew, hundreds of starts and ends, workers that hang, stall or lose their heartbeat.
+"""Runs survive what happens to their observers: killed dashboards, a dropped SSH connection, reused process ids, hundreds of
+starts and ends, and workers that hang, stall or lose their heartbeat.
 
-    scripts/soak.d/30-supervision.py [PART ...]     cargo, ssh, stuck, rebooted; all of them without a name
+    scripts/soak.d/30-supervision.py [PART ...]     cargo, ssh, stuck, rebooted; without a name, all parts
 
-WARMSTART_SOAK_MINUTES (default 10) says how long it watches for false alarms. The part `ssh` runs a real sshd on the loopback
-interface, with keys and settings of its own in a temporary folder; it installs nothing, and says what lacks. Standard library
-only; Linux.
+WARMSTART_SOAK_MINUTES (default 10) sets how long it watches for false alarms. The part `ssh` runs a real sshd on the loopback
+interface, with keys and settings in a temporary folder. It installs nothing, and reports missing programs. Standard library only;
+Linux.
 """
 import fcntl
 import getpass
@@ -32,14 +32,14 @@ def figure(name, what, value, target, good):
 
 
 def warmstart(folder, *words, env=None):
-    """What `warmstart … --json` answers."""
+    """The JSON answer of a command."""
     command = [PROGRAM, "--checkpoints", folder, "--experiments", ROOT / "experiments", *words, "--json"]
     answer = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(env or {})})
     return json.loads(answer.stdout) if answer.stdout.strip() else answer
 
 
 def waited(what, is_so, seconds=60.0):
-    """Seconds until something is so, or None where it does not come."""
+    """Seconds until the condition is true, or None after the time limit."""
     began = time.monotonic()
     while time.monotonic() - began < seconds:
         if is_so():
@@ -50,7 +50,7 @@ def waited(what, is_so, seconds=60.0):
 
 
 def cargo_tests():
-    """A8, B1, B3, B4, B6, B8 at full length: the tests of CI with other numbers."""
+    """The tests of CI with larger numbers."""
     release = [] if os.environ.get("WARMSTART_PROFILE") == "debug" else ["--release"]
     env = {**os.environ, "WARMSTART_RACES": "200", "WARMSTART_KILLS": "100", "WARMSTART_STRANGERS": "1000",
            "WARMSTART_CYCLES": "500", "WARMSTART_FAULTS": "all"}
@@ -63,7 +63,7 @@ def cargo_tests():
 
 
 class Sshd:
-    """A server on the loopback interface for the user who runs this."""
+    """An SSH server on the loopback interface for the current user."""
 
     def __init__(self, folder):
         self.folder, self.port = folder, free_port()
@@ -82,7 +82,7 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin yes
 """)
-        # It separates its privileges with a folder that its package makes at boot.
+        # sshd needs this folder for privilege separation; its package creates it at boot.
         if os.getuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)
         self.server = subprocess.Popen([shutil.which("sshd", path=PATH), "-D", "-e", "-f", folder / "config"],
@@ -99,7 +99,7 @@ PermitRootLogin yes
                 f"{getpass.getuser()}@127.0.0.1", *words]
 
     def connections(self):
-        """Processes of the server that carry one connection each."""
+        """The server's processes; each carries one connection."""
         listed = subprocess.run(["pgrep", "-P", str(self.server.pid)], capture_output=True, text=True).stdout
         return [int(pid) for pid in listed.split()]
 
@@ -124,7 +124,7 @@ def events(run):
 
 
 def ssh_connections():
-    """B2: the connection is dropped in the middle of an epoch, in several ways; the run ends as if nothing had been."""
+    """The connection drops in the middle of an epoch, in several ways; the run still finishes."""
     lacking = [f"{program} (apt-get install {package})" for program, package in
                [("sshd", "openssh-server"), ("ssh", "openssh-client"), ("ssh-keygen", "openssh-client"), ("pgrep", "procps")]
                if not shutil.which(program, path=PATH)]
@@ -157,8 +157,8 @@ train: { epochs: 3, batch_size: 8, optimizer: { name: adam, learning_rate: 1.0e-
 
 
 def warned_at_launch(folder, experiment):
-    """B2: where systemd would kill what a session has started, that is said with the launch. In a name space of its own, with
-    settings of logind that are nobody else's."""
+    """Where systemd kills the processes of a session, the launch warns about it. Runs in its own mount namespace, with its own
+    settings of logind."""
     script = f"""
 set -e
 mkdir -p /run/systemd /etc/systemd
@@ -182,7 +182,7 @@ def drop(checkpoints, server, experiment, way, what, terminal, side):
     train = f"{base} train '{experiment}'"
     script = train if what == "train" else f"{train} --detach && exec {base}"
     options = ["-tt"] if terminal else []
-    # A terminal's size is part of the session; 0 × 0 is what a pipe gives.
+    # The session sets the terminal's size; a pipe gives 0 × 0.
     client = subprocess.Popen(server.command(f"stty rows 24 cols 80 2>/dev/null; {script}", options=options),
                               stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     runs = lambda: [path for path in checkpoints.iterdir() if path.is_dir() and not path.name.startswith(".")]
@@ -209,7 +209,7 @@ def drop(checkpoints, server, experiment, way, what, terminal, side):
 
 
 def related(folder):
-    """Processes whose arguments name the folder."""
+    """Processes whose arguments contain the folder."""
     found = []
     for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -221,7 +221,7 @@ def related(folder):
 
 
 class StandIn:
-    """A run that this process holds: its lock, its heartbeat and its events are what the test says."""
+    """A run that this process holds: the test sets its lock, heartbeat and events."""
 
     def __init__(self, folder, name, boot=None):
         self.path = folder / name
@@ -231,7 +231,7 @@ class StandIn:
         shutil.copy(LIVE / "experiment.yaml", self.path)
         self.lock = open(self.path / "run.lock", "w")
         fcntl.flock(self.lock, fcntl.LOCK_EX)
-        # Something that can be frozen without freezing this script.
+        # A process that can be suspended without suspending this script.
         self.process = subprocess.Popen(["sleep", "100000"])
         stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         boot = boot or pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -262,7 +262,8 @@ class StandIn:
 
 
 def stuck_workers():
-    """B5: frozen, stalled, hung, without a heartbeat; and no alarm where all is well, with steps of very different lengths."""
+    """Suspended, stalled and hung workers, and workers without a heartbeat. No alarm for healthy runs with steps of very
+    different lengths."""
     if not PROGRAM.exists():
         return figure("B5", "workers that are stuck", f"not tried: {PROGRAM} (make build) lacking", "tried", False)
     minutes = float(os.environ.get("WARMSTART_SOAK_MINUTES", "10"))
@@ -278,7 +279,8 @@ def stuck_workers():
             began, seen, alarms, looks, next_step, slow = time.monotonic(), {}, [], 0, 0.0, 0
             os.kill(runs["frozen"].process.pid, 19)
             while (now := time.monotonic() - began) < max(minutes * 60, 100):
-                # What is well takes half a second a step, every twentieth time ten times as long, once a minute a save of 60 s.
+                # A healthy run takes half a second for a step. Every twentieth step takes ten times as long, and a save takes 60
+                # s once a minute.
                 if now >= next_step:
                     runs["well"].go_on()
                     slow += 1
@@ -297,7 +299,7 @@ def stuck_workers():
                 for name, run in runs.items():
                     state = listed[run.path.name]["state"]
                     if name == "silent":
-                        # An alert only: the run makes progress, so its status stays.
+                        # Only an alert: the run makes progress, so its status stays.
                         shown = warmstart(folder, "show", run.path.name)
                         state = "no heartbeat" if shown["heartbeat_stopped"] else state
                     if state not in ("training", "saving"):
@@ -320,7 +322,7 @@ def stuck_workers():
 
 
 def rebooted():
-    """B7: the machine was rebooted. Processes that have the workers' numbers now get no signal, and the runs resume."""
+    """The machine has rebooted. Processes that reuse the workers' process ids get no signal, and the runs resume."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         runs = [StandIn(folder, f"2026112{n}-000000-{n:04x}", boot=f"{n}0000000-0000-0000-0000-000000000000") for n in range(5)]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What users can try themselves: `warmstart verify-resume` with experiments of the quickstart.
+"""A check that users can run themselves: `warmstart verify-resume` with experiments of the quickstart.
 
     scripts/soak.d/30-verify.py [EXPERIMENT ...]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""emoji98 with Lite0 frozen at 64 pixels: three seeds of ours and of the same recipe in plain PyTorch, test accuracy within two points.
+"""emoji98 with Lite0 frozen at 64 pixels: three seeds of warmstart and of plain PyTorch; test accuracies agree within two points.
 
-PyTorch's side is crates/engine/tests/reference/emoji98.py; WARMSTART_BIN names another program than target/release/warmstart.
+crates/engine/tests/reference/emoji98.py is PyTorch's side. WARMSTART_BIN names another program than target/release/warmstart.
 """
 import json
 import os
@@ -30,7 +30,7 @@ def theirs():
 
 
 if __name__ == "__main__":
-    # The processes that waited for the workers may still be leaving.
+    # The monitor processes may still be exiting.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as checkpoints:
         found = [ours(seed, checkpoints) for seed in SEEDS]
     reference = theirs()

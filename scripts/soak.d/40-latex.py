@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""D8: `compare --format latex` with hostile names, compiled by a real pdfLaTeX under two font encodings and, where they are installed,
-by XeLaTeX and LuaLaTeX. Debian: apt-get install texlive-latex-base, and texlive-latex-recommended for booktabs, without which its rules
-are plain ones. Standard library only."""
+"""`compare --format latex` with hostile names, compiled by a real pdfLaTeX with two font encodings and, if they are installed, by
+XeLaTeX and LuaLaTeX. Debian: apt-get install texlive-latex-base, and texlive-latex-recommended for booktabs; without booktabs the
+table has plain rules. Standard library only."""
 import json
 import os
 import pathlib

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""A11: what checkpoints cost at the default interval, and how long a resumed run takes to its first step.
+"""The cost of checkpoints at the default interval, and the time from a resume to the first step.
 
     scripts/soak.d/40-overhead.py [EXPERIMENT]
 
-Trains an experiment of the quickstart, then one epoch of it, extended by another. For a quiet machine. Standard library only.
+Trains an experiment of the quickstart, then one epoch of it, extended by another epoch. Needs an idle machine. Standard library
+only.
 """
 import json
 import os
@@ -23,7 +24,7 @@ def events(run):
 
 
 def launch(checkpoints, experiment, *settings):
-    """Trains to the end; returns the run's folder."""
+    """Trains to the end; returns the run folder."""
     command = [BUILD / "warmstart", "train", ROOT / experiment, "--quiet", "--device", "cpu", "--checkpoints", checkpoints]
     subprocess.run(command + [part for setting in settings for part in ("--set", setting)], cwd=ROOT, check=True,
                    stdout=subprocess.DEVNULL)
@@ -31,7 +32,7 @@ def launch(checkpoints, experiment, *settings):
 
 
 def saving(log):
-    """Seconds in which training stood still for a save, and seconds from the first step to the end."""
+    """Seconds in which training waited for a save, and seconds from the first step to the end."""
     spent, since, begin = 0.0, None, None
     for record in log:
         if since is not None and record["event"] in ("phase", "batch", "finished", "frozen"):
@@ -57,7 +58,7 @@ def main(experiment):
         figure("A11", f"{len(saves)} checkpoints of {size:.0f} MB in {wall:.0f} s of training", f"{spent / wall:.1%}",
                f"{MOST_COST:.1%}", spent / wall <= MOST_COST)
 
-        # Done after an epoch, then extended by another: from the command to the first logged step, loading included.
+        # A run that finished one epoch and is extended by another: from the command to the first logged step, loading included.
         run = launch(folder / "longer", experiment, "train.epochs=1", "dataset.limit=600")
         before = len(events(run))
         began = time.time()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The dashboard (release build) in terminals that are slow, small, lost or none: bytes, keys, and how it ends.
+"""The dashboard (release build) in terminals that are slow, small, lost or missing: bytes, keys, and how it ends.
 
     scripts/soak.d/50-terminal.py [PART ...]      all parts, or those named: %s
 
-The parts `places`, `hostile` and `tail` are tests of `cargo test --release`; WARMSTART_PROFILE=debug takes those of the
+The parts `places`, `hostile` and `tail` are tests of `cargo test --release`; WARMSTART_PROFILE=debug selects the tests of the
 development build, WARMSTART_PROGRAM another dashboard. Standard library only; Linux.
 """
 import fcntl
@@ -27,7 +27,7 @@ spec = importlib.util.spec_from_file_location("bench", ROOT / "scripts/bench.d/d
 bench = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(bench)
 LIVE = ROOT / "tests/data/runs/20261122-101500-0c21"
-# What a worker says at most: progress every 0.4 s, use of the machine every 2 s.
+# The highest rate at which a worker reports: progress every 0.4 s, use of the machine every 2 s.
 PACE = 0.4
 
 
@@ -36,7 +36,7 @@ def figure(name, what, value, target, good):
 
 
 def tests(name, *arguments, **variables):
-    """Runs tests of the workspace that print figures themselves."""
+    """Runs tests of the workspace that print their own figures."""
     profile = os.environ.get("WARMSTART_PROFILE", "release")
     command = ["cargo", "test", "--quiet", "--workspace", *(["--release"] if profile == "release" else []), *arguments, "--", name,
                "--nocapture"]
@@ -46,10 +46,10 @@ def tests(name, *arguments, **variables):
 
 
 class Growing:
-    """Runs that a stand-in for a worker holds, whose logs grow."""
+    """Runs without workers; this process holds their locks and extends their logs."""
 
     def __init__(self, folder, number, pause=PACE, faster=1):
-        """`faster` lets the logs tell as many times more at each look, as if that much more time had passed."""
+        """With `faster`, each update writes as many times more events, as if that much more time had passed."""
         self.folders, self.locks, self.over, self.step, self.faster = [], [], threading.Event(), 300, faster
         for n in range(number):
             target = folder / f"20261122-1015{n:02d}-0c21"
@@ -93,7 +93,7 @@ class Growing:
 
 
 def refreshes(dashboard, seconds):
-    """Bytes of each refresh within `seconds`: what comes without a pause of 30 ms is one."""
+    """Bytes of each refresh within `seconds`. A pause of 30 ms separates two refreshes."""
     sizes, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end:
         size = len(dashboard.read(0.5))
@@ -105,7 +105,7 @@ def refreshes(dashboard, seconds):
 
 
 def bytes_over_a_link(folder):
-    """C6: a list and an open run while logs grow."""
+    """A list and an open run while logs grow."""
     for columns, rows, median, most in [(80, 24, 1024, 2048), (200, 60, 3072, 6144)]:
         dashboard = bench.Dashboard(folder, columns, rows)
         first = b""
@@ -129,7 +129,7 @@ def bytes_over_a_link(folder):
 
 
 def silence():
-    """C6: nothing that moves, nothing that is sent."""
+    """Nothing changes, so the dashboard sends nothing."""
     with tempfile.TemporaryDirectory() as scratch:
         bench.many_runs(pathlib.Path(scratch), 5)
         dashboard = bench.Dashboard(pathlib.Path(scratch))
@@ -141,7 +141,7 @@ def silence():
 
 
 def slow_reader(folder, runs, stopped=60):
-    """C7: a reader of 1 KB a second that then reads nothing for a minute, at the end of a line of half a second; then a key."""
+    """A slow reader (1 KB a second) that stops reading for a minute, behind a delay of half a second; then a key."""
     delay = 0.25  # each way
     dashboard = bench.Dashboard(folder, 200, 60)
     dashboard.until(bench.FOOT)
@@ -149,7 +149,7 @@ def slow_reader(folder, runs, stopped=60):
     before = dashboard.resident()
     began = time.perf_counter()
     while time.perf_counter() - began < 20:
-        # Each asks for the whole screen.
+        # Each key redraws the whole screen.
         os.write(dashboard.master, b"\x0c")
         os.read(dashboard.master, 256)
         time.sleep(0.25)
@@ -183,7 +183,7 @@ def slow_reader(folder, runs, stopped=60):
 
 
 def window_changes(folder):
-    """C2: a thousand changes of the window within five seconds, then the screen must be what a fresh one draws."""
+    """A thousand size changes within five seconds; then the screen must equal the one of a fresh dashboard."""
     dashboard = bench.Dashboard(folder)
     dashboard.until(bench.FOOT)
     drain = threading.Event()
@@ -208,15 +208,15 @@ def window_changes(folder):
 
 
 def lost_terminals(folder):
-    """C4: the terminal goes away, in four set-ups; the dashboard must be gone within a second."""
+    """The terminal closes, in four set-ups; the dashboard must exit within a second."""
     command = f"'{bench.PROGRAM}' --experiments '{ROOT / 'experiments'}' --checkpoints '{folder}'"
-    # It handles HUP itself, so every way is also one of an application with a handler.
+    # The dashboard handles HUP itself, so each way also tests an application with a handler.
     ways = {"leader of its session": f"exec {command}", "with HUP ignored, as nohup leaves it": f"trap '' HUP; exec {command}",
             "below a shell": f"{command}; exit", "below a shell that traps HUP": f"trap : HUP; {command}; exit"}
     for way, script in ways.items():
         dashboard = bench.Dashboard(folder, script=script, env={"WARMSTART_WORKER": str(ROOT / "tests/data/worker.sh")})
         dashboard.until(bench.FOOT)
-        # The dataset screen has a worker of its own.
+        # The dataset screen has its own worker.
         os.write(dashboard.master, b"d")
         dashboard.settle_for(1)
         inner = dashboard.process.pid
@@ -235,13 +235,13 @@ def lost_terminals(folder):
 
 
 def children(pid):
-    """The processes that any thread of a process has started."""
+    """The child processes of all threads of a process."""
     tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def alive(pid):
-    """Whether a process is there and has not ended."""
+    """Whether a process runs; a zombie does not."""
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
@@ -249,7 +249,7 @@ def alive(pid):
 
 
 def odd_terminals(folder):
-    """C8: terminals by other names, without colour, without Unicode."""
+    """Terminals with other names, without colour, and without Unicode."""
     for what, env in [("TERM=vt100", {"TERM": "vt100"}), ("TERM=linux", {"TERM": "linux"}), ("TERM=screen", {"TERM": "screen"}),
                       ("NO_COLOR", {"NO_COLOR": "1"}), ("LANG=C", {"LANG": "C"})]:
         dashboard = bench.Dashboard(folder, env=env)
@@ -278,7 +278,7 @@ def odd_terminals(folder):
 
 
 def multiplexers(folder):
-    """C8: within tmux and within GNU screen, what they show of it."""
+    """What tmux and GNU screen show of the dashboard."""
     command = [str(bench.PROGRAM), "--experiments", str(ROOT / "experiments"), "--checkpoints", str(folder)]
     name = f"warmstart-soak-{os.getpid()}"
     environment = {**os.environ, "LANG": "C.UTF-8", "TERM": "xterm-256color", "XDG_STATE_HOME": str(folder.parent / "state")}
@@ -311,17 +311,17 @@ def multiplexers(folder):
         figure("C8", program, "usable" if good else "not usable", "usable", good)
 
 
-# C3: the tests of each way out, by a part of their names.
+# The test of each way to exit, selected by a part of its name.
 EXITS = {
-    "q": "it_opens_follows_the_size_and_quits", "an error on the way up": "an_error_on_the_way_up",
-    "a panic": "a_panic_on_any_thread", "SIGTERM": "case_1_terminate", "SIGHUP": "case_2_hangup", "SIGINT": "case_3_interrupt",
+    "q": "it_opens_follows_the_size_and_quits", "an error on the way up": "error_at_start",
+    "a panic": "panic_on_any_thread", "SIGTERM": "case_1_terminate", "SIGHUP": "case_2_hangup", "SIGINT": "case_3_interrupt",
     "SIGQUIT": "case_4_quit", "ctrl-z and fg": "ctrl_z_gives", "SIGSTOP and SIGCONT": "a_stop_from_outside",
-    "a full disk": "a_full_disk_is_told",
+    "a full disk": "full_disk_is_reported",
 }
 
 
 def exits():
-    """C3: modes, alternate screen, cursor, mouse and paste are as they were, by a terminal's own account."""
+    """The terminal reports that modes, alternate screen, cursor, mouse and paste are restored."""
     release = [] if os.environ.get("WARMSTART_PROFILE") == "debug" else ["--release"]
     command = ["cargo", "test", *release, "--quiet", "--workspace", "--test", "dashboard", "--"]
     ran = lambda name: re.search(r"ok\. [1-9]\d* passed", subprocess.run(

@@ -3,7 +3,7 @@
 
     scripts/soak.d/51-scale.py
 
-WARMSTART_PROGRAM takes another dashboard. Standard library only; Linux.
+WARMSTART_PROGRAM names another dashboard. Standard library only; Linux.
 """
 import importlib.util
 import json
@@ -29,11 +29,11 @@ def ten_thousand_runs():
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         bench.many_runs(folder, 10_000)
-        # What has just been written is not kept from one start to the next.
+        # Summaries of runs that changed in the last moments are not kept.
         time.sleep(2)
         dashboard = bench.Dashboard(folder)
         dashboard.until(bench.FOOT)
-        # Keys are answered while it reads: down and up, for one that changes nothing brings no frame.
+        # The dashboard answers keys while it reads. Keys alternate down and up, because a key without effect draws no frame.
         keys = []
         while time.perf_counter() - dashboard.began < 0.8:
             keys.append(dashboard.press(b"jk"[len(keys) % 2:][:1])[0] * 1e3)
@@ -60,7 +60,7 @@ def ten_thousand_runs():
 
 
 def a_million_events():
-    """Of a run that is done: from the key that opens it until the last byte of its charts has come."""
+    """A finished run: seconds from the key that opens it to the last byte of its charts."""
     with tempfile.TemporaryDirectory() as scratch:
         run = pathlib.Path(scratch) / DONE.name
         shutil.copytree(DONE, run)
@@ -91,7 +91,7 @@ def a_million_events():
 
 
 def read_out(dashboard):
-    """When the last byte came, after which nothing comes for two seconds."""
+    """The time of the last byte, before two seconds without output."""
     last = time.perf_counter()
     while dashboard.read(2):
         last = time.perf_counter()

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The dashboard (release build) open for a working day over four runs that train: memory, descriptors, CPU.
+"""The dashboard (release build) open for a working day on four runs that train: memory, descriptors, CPU.
 
     scripts/soak.d/52-long-watch.py
 
-The day is shortened: four logs tell in WARMSTART_SOAK_MINUTES (10) what workers tell in WARMSTART_SOAK_HOURS (8), and the
-growth of memory is for an hour of what they tell. CPU is measured for a minute at the pace of real workers. With
-WARMSTART_SOAK_REAL=1 nothing is shortened. WARMSTART_PROGRAM takes another dashboard. Standard library only; Linux.
+The day is shortened: four logs report in WARMSTART_SOAK_MINUTES (default 10) what workers report in WARMSTART_SOAK_HOURS (default
+8). The growth of memory is for one hour of worker reports. CPU is measured for a minute at the pace of real workers. With
+WARMSTART_SOAK_REAL=1 nothing is shortened. WARMSTART_PROGRAM names another dashboard. Standard library only; Linux.
 """
 import importlib.util
 import os
@@ -21,7 +21,7 @@ bench, figure = terminal.bench, terminal.figure
 
 
 def watch(folder, minutes, hours, faster):
-    """Opens a run now and then, as a user does, and reads memory and descriptors."""
+    """Opens and closes a run from time to time, as a user does, and reads memory and descriptors."""
     runs = terminal.Growing(folder, 4, faster=faster)
     try:
         dashboard = bench.Dashboard(folder)
@@ -32,7 +32,7 @@ def watch(folder, minutes, hours, faster):
             os.write(dashboard.master, b"\x1b" if is_open else b"jjmm\r")
             is_open = not is_open
             dashboard.settle_for(5)
-            # The first tenth brings what is kept to its bounds.
+            # In the first tenth of the time the dashboard's stores reach their full size.
             if passed > minutes * 6 and not is_open:
                 memory.append((passed / 60 / minutes * hours, dashboard.resident()))
                 files.append(descriptors())

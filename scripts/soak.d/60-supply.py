@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""D8: what warmstart is built from, by cargo-deny with deny.toml; and what the programs link and leave behind.
+"""The crates that warmstart is built from, checked by cargo-deny with deny.toml; and what the programs link and leave behind.
 
     scripts/soak.d/60-supply.py
 
-cargo-deny fetches the RustSec database. Where that cannot be reached, WARMSTART_ADVISORIES may name a git clone of it. Standard library only.
+cargo-deny downloads the RustSec database. Without a network, WARMSTART_ADVISORIES can name a git clone of it. Standard library
+only.
 """
 import os
 import pathlib
@@ -22,7 +23,7 @@ def figure(what, value, target, good):
 
 
 def deny(*checks, env=None):
-    """What cargo-deny says, and whether all is well."""
+    """Runs checks of cargo-deny; returns whether they passed, and its messages."""
     said = subprocess.run(["cargo-deny", "check", "--hide-inclusion-graph", *checks], cwd=ROOT, text=True, capture_output=True,
                           env={**os.environ, **(env or {})})
     print(said.stdout + said.stderr, end="", flush=True)
@@ -30,7 +31,7 @@ def deny(*checks, env=None):
 
 
 def advisories():
-    """Whether any crate has an advisory or was yanked, and of when the advisories are."""
+    """Reports whether a crate has an advisory or was yanked, with the date of the advisories."""
     env, date = {}, "today's"
     if clone := os.environ.get("WARMSTART_ADVISORIES"):
         env = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{pathlib.Path(clone).resolve()}.insteadOf",

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""F1, F2: wheel and archive, as somebody without a compiler gets them.
+"""The wheel and the archive, installed like a user without a compiler installs them.
 
     scripts/soak.d/61-packages.py
 
-The archive is unpacked into an empty root, with glibc and nothing else, and run there by a user who owns nothing but a folder. The wheel
-is installed into fresh virtual environments, without PyTorch and with it: pip brings that from PyPI (3 GB). WARMSTART_PROFILE=debug packs
-the debug build. Needs Linux and root, or user namespaces. Standard library only.
+The archive is unpacked into an empty root folder with only glibc. A user who owns nothing but one folder runs it there. The wheel
+is installed into fresh virtual environments, without PyTorch and with it: pip downloads PyTorch from PyPI (3 GB).
+WARMSTART_PROFILE=debug packs the debug build. Needs Linux and root, or user namespaces. Standard library only.
 """
 import json
 import os
@@ -30,14 +30,14 @@ def figure(name, what, value, target, good):
 
 
 def make(what, ending):
-    """The package that `make` makes."""
+    """The package that `make` builds."""
     subprocess.run(["make", "--no-print-directory", "-C", str(ROOT), what, f"PROFILE={PROFILE}"], check=True, stdout=sys.stderr)
     folder = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "dist"
     return max(folder.glob(f"*{ending}"), key=lambda path: path.stat().st_mtime)
 
 
 def empty_root(root, program):
-    """A root with the C library and devices, and what the archive brings."""
+    """A root folder with the C library, devices, and the content of the archive."""
     loader = pathlib.Path(re.search(r"(/\S*ld-linux\S*)", subprocess.run(["ldd", program], text=True, capture_output=True).stdout).group(1))
     libc = pathlib.Path(subprocess.run(["ldd", program], text=True, capture_output=True).stdout.split("libc.so.6 => ")[1].split()[0])
     for folder in (loader.parent, libc.parent):
@@ -54,7 +54,7 @@ def empty_root(root, program):
 
 
 def in_root(root, *command):
-    """Runs a command with the folder as its root, as nobody, with an empty environment."""
+    """Runs a command as nobody, with the folder as its root and an empty environment."""
     script = """set -e
 mount -t proc proc "$1/proc"
 for device in null zero urandom random; do touch "$1/dev/$device"; mount --bind "/dev/$device" "$1/dev/$device"; done
@@ -76,7 +76,7 @@ def archive():
         name = packed.name[: -len(".tar.gz")]
         empty_root(root, root / "opt" / name / "bin/warmstart")
         pathlib.Path(folder).chmod(0o755)
-        # Anywhere: it moves once between two runs.
+        # The folder may be anywhere: it moves once between two runs.
         shown = []
         for place in ("opt/" + name, "moved"):
             if place == "moved":

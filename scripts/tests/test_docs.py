@@ -1,4 +1,4 @@
-"""The pages' links, the quickstart's figures wherever they are quoted, and the commands of README and book."""
+"""The pages' links, the quickstart's figures in every file that quotes them, and the commands of README and book."""
 import json
 import pathlib
 import sys
@@ -11,7 +11,7 @@ import quickstart
 
 
 class Links(unittest.TestCase):
-    def test_those_of_this_project_are_right(self):
+    def test_links_of_this_project_are_valid(self):
         docs.check_links()
 
     def wrong(self, page, **others):
@@ -23,14 +23,14 @@ class Links(unittest.TestCase):
                 path.write_text(text)
             return list(docs.broken(root, sorted(root.rglob("*.md"))))
 
-    def test_a_file_or_heading_that_is_missing_is_named_with_its_line(self):
+    def test_a_missing_file_or_heading_is_reported_with_its_line(self):
         self.assertEqual(self.wrong("a\n\n[x](gone.md)"), ["README.md:3: there is no gone.md"])
         self.assertEqual(self.wrong("![x](gone.svg)"), ["README.md:1: there is no gone.svg"])
         self.assertEqual(self.wrong("# A `b` (c)\n[x](#a-b-c) [y](#d)"), ["README.md:2: README.md has no heading for #d"])
         self.assertEqual(self.wrong("[x](other.md#one)", other_md="# Two"), ["README.md:1: other.md has no heading for #one"])
         self.assertEqual(self.wrong("[x\ny](gone.md)"), ["README.md:1: there is no gone.md"])
 
-    def test_what_is_right_or_no_link_is_not_named(self):
+    def test_valid_links_and_other_text_are_not_reported(self):
         self.assertEqual(self.wrong("[x](other.md#one-1) <https://a.b>", other_md="# One\n# One"), [])
         self.assertEqual(self.wrong("```sh\n[x](gone.md)\n```\n`[y](gone.md)` [z](https://example.org/gone)"), [])
 
@@ -42,11 +42,11 @@ class Links(unittest.TestCase):
 class Figures(unittest.TestCase):
     kept = json.loads(quickstart.KEPT.read_text())
 
-    def test_every_file_quotes_what_was_measured(self):
+    def test_every_file_quotes_the_measured_figures(self):
         for path, text in quickstart.quoting(self.kept):
             self.assertEqual(path.read_text(), text, f"{path}: `scripts/quickstart.py write` writes it")
 
-    def test_another_figure_reaches_every_file(self):
+    def test_a_changed_figure_is_written_to_every_file(self):
         other = json.loads(json.dumps(self.kept))
         other["rows"]["2-lite0-resized"]["test_acc"] = 0.98765
         changed = {path.name for path, text in quickstart.quoting(other) if "0.987" in text and text != path.read_text()}
@@ -57,7 +57,7 @@ class Figures(unittest.TestCase):
         self.assertIn("Lite0, freeze", bold)
         self.assertEqual(quickstart.minutes(166), "2 min 46 s")
 
-    def test_an_experiment_keeps_all_but_its_measured_line(self):
+    def test_only_the_measured_line_of_an_experiment_changes(self):
         text = "# Question:  why?\n# Measured:  old\n#            and older\nname: x\n"
         kept = {"machine": "an abacus", "date": "2026-01-02", "rows": {"x": {"test_acc": 0.5, "train_time": 7.4}}}
         self.assertEqual(quickstart.in_experiment(text, "x", kept),

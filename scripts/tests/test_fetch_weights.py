@@ -1,4 +1,4 @@
-"""The converter reads a stranger's pickle: what it must refuse, and that a refusal leaves nothing behind."""
+"""The converter reads an untrusted pickle: what it must refuse, and that a refusal leaves no file."""
 
 import collections
 import io
@@ -18,7 +18,7 @@ from setup_libtorch import Failure  # noqa: E402
 
 
 class Global:
-    """Pickles as a reference to module.name, whatever that is."""
+    """Pickles as a reference to module.name."""
 
     def __init__(self, module, name):
         self.text = b"c" + module.encode() + b"\n" + name.encode() + b"\n"
@@ -35,7 +35,7 @@ class Stored:
 
 
 def dump(value):
-    """A pickle of value, protocol 2, by hand: real torch is not needed to write what torch would have written."""
+    """A pickle of value, protocol 2, written by hand, so that these tests do not need torch."""
     if isinstance(value, Global):
         return value.text
     if isinstance(value, Call):
@@ -85,7 +85,7 @@ def floats(*values):
 
 
 def lite0():
-    """A checkpoint with EfficientNet-Lite0's names and one number in each tensor."""
+    """A checkpoint with the tensor names of EfficientNet-Lite0 and one number in each tensor."""
     tensors, storages = collections.OrderedDict(), {}
     for n, (theirs, _) in enumerate(fw.names()):
         counter = theirs.endswith("num_batches_tracked")
@@ -95,7 +95,7 @@ def lite0():
 
 
 class Reading(unittest.TestCase):
-    def test_tensors_come_out_in_row_major_order(self):
+    def test_tensors_are_read_in_row_major_order(self):
         tensors = collections.OrderedDict(
             plain=tensor("a", F32, (2, 3)),
             turned=tensor("a", F32, (3, 2), strides=(1, 3)),
@@ -165,7 +165,7 @@ class Refusing(unittest.TestCase):
             with self.subTest(length=length), self.assertRaises(fw.Refused):
                 fw.read_checkpoint(whole[:length])
 
-    def test_every_flipped_byte_is_read_or_refused_never_worse(self):
+    def test_every_flipped_byte_is_read_or_refused(self):
         whole = checkpoint(collections.OrderedDict(w=tensor("a", F32, (3,))), {"a": floats(1.0, 2.0, 3.0)})
         for at in range(len(whole)):
             for flip in (0x01, 0x80, 0xFF):
@@ -196,7 +196,7 @@ class Refusing(unittest.TestCase):
         ):
             self.refused(checkpoint(collections.OrderedDict(w=view), {"a": floats(1.0, 2.0, 3.0)}), "impossible|unknown")
 
-    def test_what_is_no_such_checkpoint(self):
+    def test_other_files_are_refused(self):
         self.refused(b"", "cannot be read")
         self.refused(b"PK\x03\x04" + bytes(60), "cannot be read")
         self.refused(checkpoint(collections.OrderedDict(), {}, magic=1), "old format")
@@ -224,7 +224,7 @@ class LeavingNothing(unittest.TestCase):
                 self.assertNotIn("Traceback", said)
                 self.assertEqual(os.listdir(folder), ["in.pth"])
 
-    def test_a_good_file_is_written_whole(self):
+    def test_a_valid_file_is_written_completely(self):
         with tempfile.TemporaryDirectory() as folder:
             code, said = self.convert(lite0(), folder)
             self.assertEqual((code, said), (0, ""))

@@ -1,5 +1,5 @@
-"""Wheel and archive: what they hold, and that they know nothing of the machine that made them. No compiled program is needed: the
-system's own serve as examples."""
+"""Wheel and archive: their content, and that they contain nothing about the build machine. The tests need no compiled program;
+programs of the system serve as examples."""
 import base64
 import csv
 import hashlib
@@ -36,7 +36,7 @@ def launcher():
 
 
 def program(into, runpath="/a/path/of/the/building/machine/that/is/long/enough"):
-    """A little program with a search path, made by the machine's compiler; None where there is none."""
+    """A small program with a search path, built by the machine's compiler; None without a compiler."""
     source, goal = into / "x.c", into / "x"
     source.write_text("int main(void) { return 0; }\n")
     compiler = shutil.which("cc") or shutil.which("gcc")
@@ -71,7 +71,7 @@ class Programs(unittest.TestCase):
             package.set_runpath(path, "$ORIGIN/../../../../torch/lib")
         self.assertEqual(path.read_bytes(), before)
 
-    def test_libraries_and_versions_are_those_that_other_tools_see(self):
+    def test_libraries_and_versions_agree_with_other_tools(self):
         if shutil.which("readelf") is None:
             self.skipTest("no readelf")
         said = subprocess.run(["readelf", "-dW", PYTHON], text=True, capture_output=True).stdout
@@ -83,7 +83,7 @@ class Programs(unittest.TestCase):
         self.assertEqual(found.newest("GLIBC"), newest)
         self.assertEqual(found.newest("NOSUCH"), (0,))
 
-    def test_what_is_no_program_is_said(self):
+    def test_a_file_that_is_no_program_is_refused(self):
         for data in (b"", b"#!/bin/sh\n" * 20, b"\x7fELF\x01\x01" + bytes(100)):
             with self.assertRaises(elf.NotElf):
                 elf.Elf(data)
@@ -115,7 +115,7 @@ class Wheel(unittest.TestCase):
                 mock.patch.object(install, "WEIGHTS", str(self.folder)), mock.patch("sys.stdout", io.StringIO()):
             return package.wheel(target, "debug", self.folder)
 
-    def test_its_record_names_every_file_with_its_hash(self):
+    def test_the_record_lists_every_file_with_its_hash(self):
         with zipfile.ZipFile(self.build()) as archive:
             record = next(name for name in archive.namelist() if name.endswith("/RECORD"))
             rows = list(csv.reader(archive.read(record).decode().splitlines()))
@@ -139,7 +139,7 @@ class Wheel(unittest.TestCase):
         self.assertEqual(self.build().read_bytes(), first)
 
     def installed(self):
-        """The wheel's module, as pip unpacks it."""
+        """The wheel's module as pip unpacks it."""
         packages = self.folder / "site-packages"
         with zipfile.ZipFile(self.build()) as archive:
             for entry in archive.infolist():
@@ -157,30 +157,30 @@ class Wheel(unittest.TestCase):
             (folder / "version.py").write_text(f"__version__ = '{torch}'\n")
             places.append(folder.parent)
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, places))}
-        # Without the packages of the Python that runs this test, which may have torch.
+        # Without the packages of this Python, which may include torch.
         return subprocess.run([sys.executable, "-S", "-m", "warmstart", *arguments], env=env, text=True, capture_output=True)
 
-    def test_without_torch_it_says_how_to_get_it(self):
+    def test_without_torch_it_reports_how_to_install_it(self):
         said = self.run_it("--color", "never", "train", "x")
         self.assertEqual((said.returncode, said.stdout), (4, ""))
         self.assertIn("PyTorch is not installed", said.stderr)
         self.assertIn("-m pip install 'torch==2.13.*'", said.stderr)
         self.assertNotIn("Traceback", said.stderr)
 
-    def test_what_needs_no_torch_works_without_it(self):
+    def test_commands_that_need_no_torch_work_without_it(self):
         said = self.run_it("--checkpoints", "train", "list")
         self.assertEqual((said.returncode, said.stdout, said.stderr), (0, "began with --checkpoints train list, \n", ""))
 
-    def test_another_torch_is_named(self):
+    def test_another_torch_version_is_reported(self):
         said = self.run_it(torch="2.9.1+cpu")
         self.assertEqual(said.returncode, 4)
         self.assertIn("PyTorch 2.9.1+cpu is installed", said.stderr)
 
-    def test_the_right_torch_beside_it_needs_no_help(self):
+    def test_the_right_torch_beside_it_needs_no_library_path(self):
         said = self.run_it("train", torch="2.13.1+cpu")
         self.assertEqual((said.returncode, said.stdout), (0, "began with train, \n"), said.stderr)
 
-    def test_the_right_torch_elsewhere_is_shown_to_the_worker(self):
+    def test_the_right_torch_elsewhere_is_in_the_workers_library_path(self):
         said = self.run_it("train", torch="2.13.0", elsewhere=True)
         self.assertEqual(said.stdout, f"began with train, {self.folder}/other/torch/lib\n", said.stderr)
 
@@ -199,7 +199,7 @@ class Wheel(unittest.TestCase):
 
 
 class Archive(unittest.TestCase):
-    def test_it_names_no_user_and_no_time(self):
+    def test_it_contains_no_user_name_and_no_time(self):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder) / "warmstart-1"
             (root / "bin").mkdir(parents=True)
@@ -220,7 +220,7 @@ class Archive(unittest.TestCase):
 class Notes(unittest.TestCase):
     CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n## [1.2.0] - 2026-01-02\n\n### Added\n\n- This.\n\n## [1.1.0] - 2025-01-01\n\n- That.\n"
 
-    def test_they_are_the_versions_own(self):
+    def test_notes_are_those_of_the_version(self):
         self.assertEqual(package.notes(self.CHANGELOG, "1.2.0"), ("### Added\n\n- This.\n", "2026-01-02"))
         self.assertEqual(package.notes(self.CHANGELOG, "1.1.0")[0], "- That.\n")
 
@@ -274,16 +274,16 @@ class Release(unittest.TestCase):
             self.release(**how)
         self.assertEqual(package.git("tag", "--list"), "")
 
-    def test_what_is_not_committed_is_refused(self):
+    def test_uncommitted_changes_are_refused(self):
         (self.root / "x").touch()
         self.refused("not committed")
 
-    def test_a_version_that_the_changelog_does_not_have_is_refused(self):
+    def test_a_version_without_a_changelog_section_is_refused(self):
         (self.root / "Cargo.toml").write_text('version = "1.3.0"\n')
         package.git("commit", "--quiet", "--all", "--message", "y")
         self.refused("has no line")
 
-    def test_a_build_for_trying_is_refused(self):
+    def test_a_debug_build_is_refused(self):
         self.refused("not of debug", profile="debug")
 
     def test_a_version_is_released_once(self):

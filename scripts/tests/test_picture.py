@@ -1,4 +1,4 @@
-"""Screens as SVG: what a terminal shows is where and as it shows it."""
+"""Screens as SVG: text, colours and dots are where a terminal shows them."""
 import pathlib
 import sys
 import unittest
@@ -16,7 +16,7 @@ def parsed(svg):
 
 
 class StillTest(unittest.TestCase):
-    def test_text_stands_in_its_cells_and_colours_change_where_they_are_switched(self):
+    def test_text_is_in_its_cells_and_colours_change_at_their_sequences(self):
         root = parsed(picture.still("ab \x1b[1;38;5;196mcd\x1b[0m & e"))
         texts = root.findall(f".//{SVG}text")
         self.assertEqual([text.text for text in texts], ["ab", "cd", "& e"])
@@ -25,14 +25,14 @@ class StillTest(unittest.TestCase):
         self.assertEqual((texts[1].get("fill"), texts[1].get("font-weight")), ("#ff0000", "bold"))
         self.assertIsNone(texts[2].get("font-weight"))
 
-    def test_reversed_cells_have_the_text_colour_behind_them_even_where_they_are_empty(self):
+    def test_reversed_cells_have_the_text_colour_as_background_even_if_empty(self):
         root = parsed(picture.still("\x1b[7m  x \x1b[0m"))
         shapes = [shape for shape in root.findall(f".//{SVG}rect") if shape.get("x")]
         self.assertEqual([shape.get("fill") for shape in shapes], [picture.DARK[0]])
         self.assertEqual(round(float(shapes[0].get("width")) / picture.CELL_WIDTH), 4)
         self.assertEqual(root.find(f".//{SVG}text").get("fill"), picture.DARK[1])
 
-    def test_braille_becomes_dots_where_unicode_says_they_are(self):
+    def test_braille_becomes_dots_at_their_unicode_positions(self):
         # Dots 1 and 8: the upper left and the lower right.
         root = parsed(picture.still("\u2881"))
         self.assertEqual(root.findall(f".//{SVG}text"), [])
@@ -44,7 +44,7 @@ class StillTest(unittest.TestCase):
 
 
 class MovingTest(unittest.TestCase):
-    def test_lines_that_come_again_are_written_once_and_every_screen_has_its_time(self):
+    def test_repeated_lines_are_written_once_and_every_screen_has_its_time(self):
         svg = picture.moving([(1.0, "same\nfirst"), (3.0, "same\nsecond")])
         root = parsed(svg)
         self.assertEqual(svg.count(">same<"), 1)
@@ -52,7 +52,7 @@ class MovingTest(unittest.TestCase):
         self.assertEqual([len(frame.findall(f"{SVG}use")) for frame in frames], [2, 2])
         self.assertIn("25.000%{visibility:visible}100.000%{visibility:hidden}", svg)
 
-    def test_what_a_line_switched_on_goes_on_in_the_next(self):
+    def test_attributes_of_a_line_continue_in_the_next(self):
         svg = picture.moving([(1.0, "\x1b[31mone\ntwo\x1b[0m")])
         colours = [text.get("fill") for text in parsed(svg).findall(f".//{SVG}text")]
         self.assertEqual(colours, [picture.PALETTE[1]] * 2)

@@ -1,4 +1,4 @@
-"""Set-up of libtorch, tried with tiny wheels in a folder instead of PyPI: what it lays out, repairs and refuses."""
+"""Set-up of libtorch with tiny wheels in a folder instead of PyPI: what it installs, repairs and refuses."""
 
 import contextlib
 import hashlib
@@ -83,14 +83,14 @@ class WithWheels(unittest.TestCase):
         self.addCleanup(patcher.stop)
 
     def copy(self, _pip, line, into, *_):
-        """In pip's place, which takes a second to start."""
+        """Replaces pip, which takes a second to start."""
         shutil.copy(os.path.join(self.index, line[0]), into)
 
     def with_real_pip(self):
         self.patch(sl, pip_download=self.pip_download, find_pip=FIND_PIP)
 
     def at(self, root):
-        """The project is at `root` from now on."""
+        """Moves the project to `root`."""
         os.makedirs(root, exist_ok=True)
         venv = os.path.join(root, ".venv")
         self.root = root
@@ -137,7 +137,7 @@ class WithWheels(unittest.TestCase):
         self.assertTrue(os.path.exists(os.path.join(folder, "torch-2.13.0.dist-info/licenses/LICENSE")))
         self.assertFalse(os.path.exists(sl.DOWNLOADS))
 
-    def test_a_second_time_touches_nothing(self):
+    def test_a_second_set_up_changes_nothing(self):
         self.setup_says()
         before = {p: os.lstat(os.path.join(self.root, ".libtorch", p)).st_mtime_ns for p in ("lib", "link.env", "lib/libtorch.so")}
         with mock.patch.object(sl, "find_pip", side_effect=AssertionError("pip is not needed")):
@@ -161,7 +161,7 @@ class WithWheels(unittest.TestCase):
         self.assertEqual(self.link_env()["cuda"], ["full"])
         self.refused("WARMSTART_CUDA is 'maybe'", WARMSTART_CUDA="maybe")
 
-    def test_a_moved_project_is_repaired_without_fetching(self):
+    def test_a_moved_project_is_repaired_without_a_download(self):
         self.setup_says()
         moved = os.path.join(self.folder, "moved here")
         os.rename(self.root, moved)
@@ -171,7 +171,7 @@ class WithWheels(unittest.TestCase):
             self.setup_says()
         self.assertTrue(self.link_env()["rpath"][0].startswith(moved + "/"))
 
-    def test_damage_is_seen_and_repaired(self):
+    def test_damage_is_detected_and_repaired(self):
         self.setup_says()
         (folder,) = self.unpacked()
         for harm in (
@@ -189,8 +189,8 @@ class WithWheels(unittest.TestCase):
             self.assertEqual(self.read(".libtorch/include/torch/script.h"), "header")
             self.assertEqual(self.read(".libtorch/lib/libtorch.so"), "INPUT(libtorch_cpu.so libc10.so)\n")
 
-    def test_an_interruption_anywhere_leaves_nothing_that_looks_finished(self):
-        """Fail at the n-th step of unpacking and laying out, for every n; then go on with what is there."""
+    def test_an_interruption_at_any_step_leaves_no_folder_that_looks_complete(self):
+        """Fails at the n-th step of unpacking and linking, for every n; then continues with what is there."""
         stops = 0
         for n in range(1, 100):
             shutil.rmtree(self.root)
@@ -226,7 +226,7 @@ class WithWheels(unittest.TestCase):
                 break
         self.assertGreaterEqual(stops, 20)
 
-    def test_two_at_once(self):
+    def test_two_set_ups_at_once(self):
         out, errors = io.StringIO(), []
 
         def one():
@@ -253,14 +253,14 @@ class WithWheels(unittest.TestCase):
         self.assertEqual(len(fetched), 2, "each wheel once")
         self.assertEqual(self.read(".libtorch/lib/libtorch_cpu.so"), "cpu")
 
-    def test_another_file_than_the_pinned_one(self):
+    def test_a_file_that_is_not_the_pinned_one_is_refused(self):
         self.with_real_pip()
         wheel(self.index, self.torch[0], dict(TORCH, **{"torch/lib/libtorch_cpu.so": "evil"}))
         self.refused("not the pinned one")
         self.assertEqual(self.unpacked(), [])
         self.assertFalse(os.path.exists(sl.LIBTORCH))
 
-    def test_what_was_fetched_is_not_fetched_twice(self):
+    def test_a_downloaded_wheel_is_not_downloaded_twice(self):
         self.with_real_pip()
         missing = os.path.join(self.index, "nvidia_cuda_runtime-13.0.96-py3-none-any.whl")
         os.rename(missing, missing + ".away")
@@ -271,21 +271,21 @@ class WithWheels(unittest.TestCase):
         self.setup_says()
         self.assertEqual(self.read(".libtorch/lib/libtorch_cpu.so"), "cpu")
 
-    def test_a_damaged_download_is_fetched_again(self):
+    def test_a_damaged_wheel_is_downloaded_again(self):
         os.makedirs(sl.DOWNLOADS)
         with open(os.path.join(sl.DOWNLOADS, self.torch[0]), "wb") as f:
             f.write(bytes(self.torch[2]))
         self.setup_says()
         self.assertEqual(self.read(".libtorch/lib/libtorch_cpu.so"), "cpu")
 
-    def test_paths_that_lead_out_of_the_folder(self):
+    def test_paths_out_of_the_folder_are_refused(self):
         bad = wheel(self.index, "torch-2.13.0-py3-none-any.whl", dict(TORCH, **{"torch/lib/../../../../escaped.so": "x"}))
         with mock.patch.object(sl, "keep", lambda *_: True):
             self.patch(sl, CUDA_BASE={m: [bad] for m in sl.CUDA_BASE})
             self.refused("holds the path")
         self.assertFalse(any("escaped" in f for _, _, files in os.walk(self.folder) for f in files))
 
-    def test_no_room(self):
+    def test_a_full_disk_is_reported(self):
         self.patch(sl, UNPACKED={"lean": 1 << 60, "full": 0, "macos": 0})
         self.refused("free on the disk")
 
@@ -352,7 +352,7 @@ class UsersOwn(unittest.TestCase):
             with open(os.path.join(folder, "build-version"), "w", encoding="utf-8") as f:
                 f.write(version + "\n")
 
-    def test_what_is_said_about_a_libtorch_of_the_users_own(self):
+    def test_a_libtorch_of_the_user_is_checked(self):
         self.assertIsNone(sl.users_own({}))
         self.assertIsNone(sl.users_own({"LIBTORCH": sl.LIBTORCH}))
         self.assertIn("Nothing was fetched", sl.users_own({"LIBTORCH_USE_PYTORCH": "1"}))
@@ -391,7 +391,7 @@ class Pins(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("It can be 2.13 or 2.11", done.stderr)
 
-    def test_systems_without_a_libtorch_are_told(self):
+    def test_systems_without_a_libtorch_are_refused(self):
         for system, machine in (("Windows", "AMD64"), ("Darwin", "x86_64"), ("Linux", "riscv64")):
             with mock.patch.object(platform, "system", lambda s=system: s), mock.patch.object(platform, "machine", lambda m=machine: m):
                 with self.assertRaisesRegex(sl.Failure, "set LIBTORCH"):

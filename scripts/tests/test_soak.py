@@ -1,4 +1,4 @@
-"""The collector of the long tests' figures."""
+"""The script that collects the figures of the long tests."""
 import json
 import pathlib
 import sys
@@ -10,11 +10,11 @@ import soak
 
 
 class Figures(unittest.TestCase):
-    def test_they_are_found_wherever_the_line_begins(self):
+    def test_figures_are_found_anywhere_in_a_line(self):
         lines = ["noise\n", "test kills ... FIGURE A1\tkills\t1,000\t1,000\tok\n", "FIGURE broken\tline\tok\n"]
         self.assertEqual(soak.figures(lines), [("A1", "kills", "1,000", "1,000", "ok")])
 
-    def test_a_program_that_fails_or_says_nothing_is_under(self):
+    def test_a_program_that_fails_or_prints_no_figure_is_under(self):
         good = ("A1", "kills", "1", "1", "ok")
         self.assertEqual(soak.judged("x", [good], 0), [good])
         self.assertEqual([row[-1] for row in soak.judged("x", [good], 1)], ["ok", "UNDER"])
@@ -22,11 +22,11 @@ class Figures(unittest.TestCase):
         under = good[:-1] + ("UNDER",)
         self.assertEqual(soak.judged("x", [under], 1), [under])
 
-    def test_rows_are_in_order_of_their_numbers(self):
+    def test_rows_are_sorted_by_number(self):
         rows = [(name, "", "", "", "ok") for name in ("B1", "A10", "A2")]
         self.assertEqual([line.split()[1] for line in soak.table(rows).splitlines()[2:]], ["A2", "A10", "B1"])
 
-    def test_figures_of_several_days_stand_in_one_document(self):
+    def test_figures_of_several_days_are_in_one_document(self):
         with tempfile.TemporaryDirectory() as folder:
             document = pathlib.Path(folder) / "README.md"
             document.write_text(f"# Before\n\n{soak.BEGIN}\nold\n{soak.END}\n\n# After\n")
@@ -47,7 +47,7 @@ class Figures(unittest.TestCase):
             again = soak.written(text, json.loads(kept.read_text()))
             self.assertEqual(again, text)
 
-    def test_the_book_holds_what_is_kept(self):
+    def test_the_book_contains_the_kept_figures(self):
         text = (soak.KEPT.parent / "book/src/reliability.md").read_text()
         self.assertEqual(soak.written(text, json.loads(soak.KEPT.read_text())), text)
 

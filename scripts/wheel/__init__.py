@@ -1,4 +1,4 @@
-"""warmstart, installed by pip. The programs are native; this module finds libtorch for them and gives way to the dashboard."""
+"""warmstart, installed by pip. The programs are native; this module finds libtorch for them and then runs the program."""
 
 import os
 import re
@@ -7,14 +7,14 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.join(HERE, "tree", "bin", "warmstart")
 TORCH = "2.13"
-# What needs no training program. Everything else, and the dashboard itself, does.
+# Commands that work without the training program. All other commands, and the dashboard itself, need it.
 WITHOUT_TORCH = {"list", "models", "check", "params", "stop", "queue", "runs", "show", "tag", "note", "archive", "trash",
                  "compare", "plot", "completions", "config", "doctor", "docs", "help"}
 WITH_VALUE = {"--experiments", "--checkpoints", "--color", "--theme"}
 
 
 def command(arguments):
-    """The command among the arguments; None for the dashboard, `help` where only help or the version is asked for."""
+    """The command among the arguments. None for the dashboard; `help` if the user only asks for help or the version."""
     words = iter(arguments)
     found = None
     for word in words:
@@ -44,7 +44,7 @@ def find_torch(path):
 
 
 def problem(version):
-    """What is wrong with the torch that was found; None if nothing is."""
+    """What is wrong with the installed torch, or None."""
     if version is None:
         found = "PyTorch is not installed"
     elif not re.match(re.escape(TORCH) + r"(\D|$)", version):
@@ -67,7 +67,7 @@ def main():
             raise SystemExit(4)
     beside = os.path.join(os.path.dirname(HERE), "torch")
     if folder and os.path.realpath(folder) != os.path.realpath(beside):
-        # The worker looks beside itself; this torch is in another folder of packages.
+        # The worker searches beside itself, but this torch is in another packages folder.
         known = os.environ.get("LD_LIBRARY_PATH")
         os.environ["LD_LIBRARY_PATH"] = os.pathsep.join([os.path.join(folder, "lib")] + ([known] if known else []))
     os.execv(PROGRAM, [PROGRAM] + sys.argv[1:])

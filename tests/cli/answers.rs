@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::place::Place;
 
 #[test]
-fn the_studys_counts_to_the_last_unit() {
+fn params_equal_the_studys_counts() {
     let place = Place::new();
     let counts = |arguments: &[&str]| {
         let json = place.say(arguments).json();
@@ -42,7 +42,7 @@ fn the_studys_counts_to_the_last_unit() {
 }
 
 #[test]
-fn the_blocks_add_up_to_the_whole() {
+fn the_counts_of_the_blocks_add_up_to_the_total() {
     let json = Place::new()
         .say(&["params", "resnet-original", "--json"])
         .json();
@@ -123,7 +123,7 @@ fn without_a_terminal_the_table_names_the_next_step() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_no_error() {
     let place = Place::new();
     for verb in [
         &["list"][..],

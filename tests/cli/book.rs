@@ -1,4 +1,5 @@
-//! The commands in README and book. Every line of a `sh` block runs here, in a folder like a reader's, with the stand-in worker.
+//! The commands in the README and the book. Every line of a `sh` block runs here, in a folder like a reader's, with a fake
+//! worker.
 //! One list names the lines that need a network or a built package, and what runs them instead.
 
 use std::fs;
@@ -45,7 +46,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// README and the pages of the book.
+/// The README and the pages of the book.
 fn pages() -> Vec<PathBuf> {
     let book = fs::read_dir(root().join("docs/book/src"))
         .unwrap()
@@ -58,7 +59,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// The fenced blocks of a language.
+/// The fenced code blocks of a language.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let opening = format!("```{language}");
     let mut lines = text.lines();
@@ -139,7 +140,7 @@ fn shell(place: &Place, line: &str) -> Command {
 }
 
 #[test]
-fn every_command_of_readme_and_book_does_what_it_says() {
+fn every_command_of_readme_and_book_works() {
     let mut ran = 0;
     let own = blocks(
         &fs::read_to_string(root().join("README.md")).unwrap(),
@@ -170,7 +171,7 @@ fn every_command_of_readme_and_book_does_what_it_says() {
                     String::from_utf8_lossy(&dry.stderr)
                 );
             } else if line == "warmstart resume mine" {
-                // The job before it was stopped at its time limit.
+                // The earlier job stopped at its time limit.
                 said(shell(&place, "warmstart train mine --quiet").env("STAND_IN", "stops"));
                 let said = said(&mut shell(&place, &line));
                 assert_eq!(said.code, 0, "{name}: {line}\n{}{}", said.out, said.err);
@@ -188,7 +189,7 @@ fn every_command_of_readme_and_book_does_what_it_says() {
 }
 
 #[test]
-fn what_runs_elsewhere_is_still_in_the_book_and_of_this_version() {
+fn commands_that_run_elsewhere_are_in_the_book_with_this_version() {
     let text: String = pages()
         .iter()
         .map(|page| fs::read_to_string(page).unwrap())
@@ -218,7 +219,7 @@ fn what_runs_elsewhere_is_still_in_the_book_and_of_this_version() {
 }
 
 #[test]
-fn every_file_that_readme_and_book_show_is_right() {
+fn every_file_in_readme_and_book_is_valid() {
     let place = Place::new();
     place.write("pictures/cat/1.jpg", "");
     place.write("pictures/dog/1.jpg", "");
@@ -293,7 +294,7 @@ fn completions_know_experiments_runs_backbones_and_fields() {
     );
     let names = completed(&place, &["train", "--set", "train.optimizer.name=s"]);
     assert_eq!(names, ["train.optimizer.name=sgd"]);
-    // From the folder that the line names.
+    // In the folder that the command line names.
     place.write("elsewhere/own.yaml", "name: x");
     assert_eq!(
         completed(&place, &["--experiments", "elsewhere", "check", "o"]),

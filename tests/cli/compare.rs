@@ -12,7 +12,7 @@ use crate::place::{Place, said};
 
 const HOSTILE: &str = r#"=1+1 | a_b & <i>"c"</i> \d {e} $f$ %g #h ^i ~j *k* `l` 'm'"#;
 
-/// Two runs of one experiment and one of another that has a published row and a hostile name.
+/// Two runs of one experiment, and a run of another experiment that has published figures and a hostile name.
 pub(crate) fn place() -> Place {
     let place = Place::new();
     run(
@@ -51,7 +51,7 @@ pub(crate) fn place() -> Place {
 }
 
 #[test]
-fn machines_get_the_names_of_experiments_exactly_and_screens_the_safe_ones() {
+fn files_have_exact_experiment_names_and_screens_have_safe_ones() {
     let place = Place::new();
     let yaml = fs::read_to_string("experiments/quickstart/4-lite0-freeze.yaml").unwrap();
     let names = [
@@ -108,7 +108,7 @@ fn machines_get_the_names_of_experiments_exactly_and_screens_the_safe_ones() {
     assert_eq!(shown["experiment"], names[0]);
 }
 
-/// A run of two epochs; the first is better.
+/// A run of two epochs; the first epoch is better.
 fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], done: bool) {
     let dir = RunDir::new(place.checkpoints().join(id));
     fs::create_dir_all(dir.path()).unwrap();
@@ -123,7 +123,7 @@ fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], d
     let yaml = format!(
         "name: {name}\nseed: {}\ndataset: {{ name: cifar100 }}\nmodel: {{ backbone: efficientnet_b0 }}\ntrain: {{ \
          epochs: 2, batch_size: 8, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n{}\n",
-        // Runs of `seeds` have their day as the seed.
+        // The seed of a run of `seeds` is its day.
         if stem == "seeds" { &id[7..8] } else { "42" },
         if stem == "evil" { reference } else { "" }
     );
@@ -162,7 +162,7 @@ fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], d
 }
 
 #[test]
-fn json_has_exactly_the_designs_keys_and_no_number_that_is_none() {
+fn json_has_the_documented_keys_and_only_finite_numbers() {
     let json = place().say(&["compare", "--json"]).json();
     let rows = json.as_array().unwrap();
     assert_eq!(rows.len(), 2);
@@ -276,7 +276,7 @@ fn latex_keeps_its_columns() {
 }
 
 #[test]
-fn csv_is_read_back_and_runs_no_formula() {
+fn csv_parses_back_and_contains_no_formula() {
     let text = place().say(&["compare", "--format", "csv"]).out;
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     assert_eq!(
@@ -296,7 +296,7 @@ fn csv_is_read_back_and_runs_no_formula() {
 }
 
 #[test]
-fn html_shows_names_as_they_are() {
+fn html_shows_names_unchanged() {
     let text = place().say(&["compare", "--format", "html"]).out;
     assert!(
         text.contains("&lt;i&gt;&quot;c&quot;&lt;/i&gt;") && !text.contains("<i>"),
@@ -354,7 +354,7 @@ fn fine_tuned(place: &Place) {
             preparation: None,
         })
     };
-    // The log of a resumed attempt does not say so any more.
+    // The log of a resumed attempt no longer names the base run.
     for event in [facts(Some(started_from)), facts(None)] {
         EventWriter::open(&log).unwrap().write(&event).unwrap();
     }
@@ -382,7 +382,7 @@ fn fine_tuned(place: &Place) {
     "<tr class=\"gain\"><td>gain over Plain</td>",
     "<td class=\"n\">+0.0200</td>"
 )]
-fn the_table_says_what_fine_tuning_gained(
+fn the_table_shows_the_gain_of_fine_tuning(
     #[case] format: &str,
     #[case] line: &str,
     #[case] figure: &str,
@@ -398,7 +398,7 @@ fn the_table_says_what_fine_tuning_gained(
 }
 
 #[test]
-fn json_says_over_which_run_it_gained() {
+fn json_names_the_base_run_of_the_gain() {
     let place = place();
     fine_tuned(&place);
     let json = place.say(&["compare", "tuned", "--json"]).json();
@@ -450,7 +450,10 @@ fn a_file_gets_the_format_of_its_name(#[case] name: &str, #[case] text: &str) {
 #[case("table", "*.csv")]
 #[case("table.csv.gz", "*.csv")]
 #[case(".csv", "*.csv")]
-fn a_name_that_says_no_format_is_refused_with_the_formats(#[case] name: &str, #[case] help: &str) {
+fn a_file_name_without_a_known_format_is_refused_with_the_formats(
+    #[case] name: &str,
+    #[case] help: &str,
+) {
     let place = place();
     let refused = place.say(&["compare", "--output", name]);
     assert!(
@@ -468,7 +471,7 @@ fn a_name_that_says_no_format_is_refused_with_the_formats(#[case] name: &str, #[
 }
 
 #[test]
-fn columns_are_known_by_the_names_of_the_list_and_of_the_filter_too() {
+fn columns_accept_the_names_of_the_list_and_of_the_filter() {
     let place = place();
     let header = |columns: &str| {
         let said = place.say(&["compare", "evil", "--columns", columns, "--format", "csv"]);
@@ -500,7 +503,7 @@ fn columns_are_known_by_the_names_of_the_list_and_of_the_filter_too() {
 
 /// Values stay in their columns; a tab or newline in a value breaks no row or cell.
 #[test]
-fn tabs_part_columns_too() {
+fn tsv_parses_back() {
     let text = place().say(&["compare", "--format", "tsv"]).out;
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(b'\t')
@@ -513,7 +516,7 @@ fn tabs_part_columns_too() {
 }
 
 #[test]
-fn a_file_that_is_there_is_replaced_only_when_that_was_asked_for() {
+fn an_existing_file_is_replaced_only_on_request() {
     let place = place();
     let file = place.folder.path().join("table.md");
     fs::write(&file, "mine").unwrap();
@@ -540,9 +543,9 @@ fn a_file_that_is_there_is_replaced_only_when_that_was_asked_for() {
     );
 }
 
-/// A limit on the size of files stands for a full disk.
+/// A limit on the file size acts like a full disk.
 #[test]
-fn a_file_that_cannot_be_written_whole_is_not_there() {
+fn a_failed_write_leaves_no_file() {
     let place = place();
     let files = || {
         let names = fs::read_dir(place.folder.path())
@@ -583,7 +586,7 @@ fn a_file_that_cannot_be_written_whole_is_not_there() {
 
 /// Reference: Python 3.11, `statistics.mean` and `statistics.stdev` of 0.40, 0.45, 0.47 and of 0.60, 0.55, 0.50.
 #[test]
-fn seeds_are_put_together_as_mean_and_deviation() {
+fn seeds_are_merged_into_mean_and_deviation() {
     let place = place();
     for (day, figures) in [(1, [0.40, 0.60]), (2, [0.45, 0.55]), (3, [0.47, 0.50])] {
         run(
@@ -595,7 +598,7 @@ fn seeds_are_put_together_as_mean_and_deviation() {
             true,
         );
     }
-    // A repeated seed is no further sample; an unfinished run is none.
+    // A repeated seed and an unfinished run do not count as samples.
     run(
         &place,
         "20260103-000000-0000",
@@ -666,7 +669,7 @@ fn seeds_are_put_together_as_mean_and_deviation() {
 }
 
 #[test]
-fn only_what_differs_is_shown_and_fields_are_columns() {
+fn only_differing_columns_are_shown_and_fields_can_be_columns() {
     let place = place();
     let header = |arguments: &[&str]| place.say(arguments).out.lines().next().unwrap().to_owned();
     let differing = header(&[
@@ -737,7 +740,7 @@ fn only_what_differs_is_shown_and_fields_are_columns() {
 #[case("best-epoch", "0.4500")]
 #[case("last", "0.9900")]
 #[case("best", "0.9900")]
-fn figures_are_of_the_epoch_asked_for(#[case] figures: &str, #[case] acc: &str) {
+fn figures_are_of_the_requested_epoch(#[case] figures: &str, #[case] acc: &str) {
     let csv = place()
         .say(&[
             "compare",
@@ -803,7 +806,7 @@ fn differences_and_order() {
 }
 
 #[test]
-fn hostile_names_stay_in_their_cells_whichever_way_the_table_is_turned() {
+fn hostile_names_stay_in_their_cells_in_both_orientations() {
     let place = place();
     let markdown = place.say(&["compare", "--transpose", "--format", "md"]).out;
     let columns = |line: &str| line.replace("\\|", "").matches('|').count();
@@ -853,7 +856,7 @@ fn nothing_to_compare_is_no_error() {
 }
 
 #[test]
-fn filter_chooses_runs_and_reports_mistakes_with_their_place() {
+fn filter_selects_runs_and_reports_mistakes_with_their_position() {
     let place = place();
     let listed = |filter: &str| -> Vec<String> {
         let runs = place.say(&["runs", "--json", "--filter", filter]).json();
@@ -895,7 +898,7 @@ fn filter_chooses_runs_and_reports_mistakes_with_their_place() {
 }
 
 #[test]
-fn runs_are_tagged_noted_put_away_deleted_and_brought_back() {
+fn runs_are_tagged_noted_archived_deleted_and_restored() {
     let place = place();
     let id = "20260102-000000-bbbb";
     assert_eq!(
@@ -956,7 +959,7 @@ fn runs_are_tagged_noted_put_away_deleted_and_brought_back() {
 }
 
 #[test]
-fn a_run_without_a_best_epoch_has_the_figures_of_its_last_one_everywhere() {
+fn a_run_without_a_best_epoch_shows_its_last_epoch_everywhere() {
     let (place, id) = (Place::new(), "20260101-000000-aaaa");
     let text = "name: Odd\ndataset: { name: cifar10 }\nmodel: { backbone: efficientnet_b0 }\n\
         train: { epochs: 2, batch_size: 8, optimizer: { name: adam, learning_rate: 0.001 } }\n";

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::compare;
 use crate::place::Place;
 
-/// The completions of bash for the last of these words.
+/// The completions that bash offers for the last of these words.
 fn offered(place: &Place, words: &[&str]) -> Vec<String> {
     let plain = place.command(&["completions", "bash"]);
     let program = plain.get_program().to_str().unwrap().to_owned();
@@ -79,7 +79,7 @@ fn bash_is_offered_runs_experiments_backbones_and_settings() {
         &["20260102-000000-bbbb"],
     );
     has(&["sho"], &["show"]);
-    // From the folder that the line names.
+    // In the folder that the command line names.
     let other = Place::new();
     let folder = place.checkpoints().display().to_string();
     let found = offered(&other, &["--checkpoints", &folder, "show", "20260102"]);

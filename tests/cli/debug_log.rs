@@ -5,7 +5,7 @@ use std::fs;
 use crate::place::Place;
 
 #[test]
-fn the_debug_log_says_what_was_run_and_how_it_ended() {
+fn the_debug_log_has_the_command_and_its_exit_code() {
     let place = Place::new();
     let file = place.checkpoints().with_file_name("debug.log");
     let asked = file.display().to_string();

@@ -6,8 +6,8 @@ use std::num::NonZero;
 use crate::place::Place;
 use crate::texts::{Kind, Texts, refuse, strings, write_experiment, write_run};
 
-/// Texts in each field; `scripts/soak.d/50-terminal.py` asks for more.
-fn how_many() -> usize {
+/// Texts in each field; `scripts/soak.d/50-terminal.py` sets more.
+fn number_of_texts() -> usize {
     std::env::var("HOSTILE_TEXTS")
         .ok()
         .and_then(|number| number.parse().ok())
@@ -34,7 +34,7 @@ fn say(place: &Place, arguments: &[&str]) -> String {
     said.out
 }
 
-/// Asserts that a command prints nothing but lines of text.
+/// Asserts that a command prints only lines of text.
 fn lines(place: &Place, arguments: &[&str]) -> String {
     let out = say(place, arguments);
     assert!(!out.is_empty(), "{arguments:?} says nothing");
@@ -42,11 +42,11 @@ fn lines(place: &Place, arguments: &[&str]) -> String {
     out
 }
 
-/// Asserts that in a terminal every line has text below the start of this title, and a blank before it.
+/// Asserts that on a terminal every line has text below the start of this title, and a blank before it.
 fn is_aligned(out: &str, title: &str) {
     let rows = NonZero::new(u16::try_from(out.lines().count() + 1).unwrap()).unwrap();
     let mut parser = vt100::Parser::new(rows, NonZero::new(700).unwrap(), 0);
-    // Only this emulator gives the replacement character no width.
+    // Unlike other terminals, this emulator gives the replacement character no width.
     parser.process(
         out.trim_end()
             .replace('\n', "\r\n")
@@ -68,8 +68,7 @@ fn is_aligned(out: &str, title: &str) {
         let is_tail = screen
             .cell(y, column - 1)
             .is_some_and(vt100::Cell::is_wide_continuation);
-        // Published figures have no run. Lam and alef count as one column, their ligature, which this emulator does not
-        // draw.
+        // Published figures have no run. Lam and alef form a ligature of one column, which this emulator does not draw.
         let is_ligature = [
             "\u{644}\u{627}",
             "\u{644}\u{622}",
@@ -89,7 +88,7 @@ fn is_aligned(out: &str, title: &str) {
 
 #[test]
 fn lists_are_text_in_columns() {
-    let strings = strings(how_many());
+    let strings = strings(number_of_texts());
     // The parser cannot take all rows at once.
     for part in strings.chunks(1000) {
         let place = place(part);
@@ -99,7 +98,7 @@ fn lists_are_text_in_columns() {
         lines(&place, &["list"]);
         lines(&place, &["runs", "--json"]);
         lines(&place, &["list", "--json"]);
-        for number in (0..part.len()).step_by(if how_many() > 1000 { 1 } else { 25 }) {
+        for number in (0..part.len()).step_by(if number_of_texts() > 1000 { 1 } else { 25 }) {
             lines(&place, &["show", &format!("{number:06}")]);
         }
         say(&place, &["check"]);
@@ -112,8 +111,8 @@ fn lists_are_text_in_columns() {
 }
 
 #[test]
-fn every_format_of_the_comparison_holds_its_cells_together() {
-    let strings = strings(how_many());
+fn every_format_of_the_comparison_keeps_cells_intact() {
+    let strings = strings(number_of_texts());
     for part in strings.chunks(1000) {
         let place = place(part);
         let compare = |format: &str| lines(&place, &["compare", "--all", "--format", format]);
@@ -158,7 +157,7 @@ fn is_markdown(out: &str) {
         .collect();
     assert!(rows.len() > 10);
     for row in &rows {
-        // Only the rule below the header has one more at its end.
+        // Only the rule below the header has one more bar at its end.
         assert_eq!(bars(row), bars(rows[0]), "{row}");
         let mut before = ' ';
         for c in row.chars() {
@@ -172,7 +171,7 @@ fn is_markdown(out: &str) {
     }
 }
 
-/// The TeX commands of a table.
+/// The TeX commands that a table may use.
 const OURS: [&str; 18] = [
     "textbackslash",
     "textasciicircum",
@@ -247,7 +246,8 @@ const SIGNS: &[&str] = &[
     "Omega",
 ];
 
-/// Asserts that only our TeX commands occur, that special characters are escaped, and that all rows have the same number of cells.
+/// Asserts that only our TeX commands occur, that special characters are escaped, and that all rows have the same number of
+/// cells.
 fn is_latex(out: &str) {
     let body = out
         .split("\\toprule")
@@ -269,7 +269,7 @@ fn is_latex(out: &str) {
                         .unwrap_or(rest.len());
                     if end == 0 {
                         let escaped = rest.chars().next().unwrap();
-                        // The last ones are accents.
+                        // The last five characters are accents.
                         assert!("{}$&#_%`'^~=.\"".contains(escaped), "\\{escaped} in {row}");
                         rest = &rest[escaped.len_utf8()..];
                     } else {

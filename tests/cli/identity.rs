@@ -1,4 +1,4 @@
-//! Which experiment a run belongs to, and runs with missing files. A stand-in replaces the worker.
+//! Which experiment a run belongs to, and runs with missing files. A fake worker replaces the real one.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -34,7 +34,7 @@ impl Place {
         )
     }
 
-    /// Each experiment by its name in the list: its newest run, and whether the file changed since.
+    /// For each experiment in the list: its newest run, and whether its file has changed since.
     fn newest(&self) -> Vec<(String, Option<String>, Option<bool>)> {
         let listed = self.with(&["list", "--json"]).json();
         let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -64,7 +64,7 @@ impl Place {
 }
 
 #[test]
-fn two_files_of_one_name_keep_their_runs_apart() {
+fn runs_of_two_files_with_one_name_are_not_mixed() {
     let place = Place::new();
     let one = place.write("mine/quick.yaml", &yaml("Quick", "0.1", ""));
     let other = place.write("mine/sub/quick.yaml", &yaml("Quick", "0.2", ""));
@@ -115,7 +115,7 @@ fn two_files_of_one_name_keep_their_runs_apart() {
             assert!(said.err.contains(file), "{words:?}: {}", said.err);
         }
     }
-    // One run of each, although both have the same name.
+    // Each file has one run, although both experiments have the same name.
     assert_eq!(
         place
             .with(&["compare", "--json"])
@@ -156,7 +156,7 @@ fn two_files_of_one_name_keep_their_runs_apart() {
 }
 
 #[test]
-fn a_file_that_changes_marks_its_runs_and_one_that_is_renamed_keeps_them() {
+fn a_changed_file_marks_its_runs_and_a_renamed_file_keeps_them() {
     let place = Place::new();
     place.write("mine/a.yaml", &yaml("A", "0.1", ""));
     let run = place.train("a");
@@ -164,7 +164,7 @@ fn a_file_that_changes_marks_its_runs_and_one_that_is_renamed_keeps_them() {
         place.newest(),
         [("a".to_owned(), Some(run.clone()), Some(false))]
     );
-    // A changed comment changes no run.
+    // A changed comment is not a changed experiment.
     place.write("mine/a.yaml", &format!("# mine\n{}", yaml("A", "0.1", "")));
     assert_eq!(
         place.newest(),
@@ -214,7 +214,7 @@ fn a_file_that_changes_marks_its_runs_and_one_that_is_renamed_keeps_them() {
 }
 
 #[test]
-fn a_run_whose_checkpoints_are_gone_starts_over_only_where_that_is_asked_for() {
+fn a_run_without_checkpoints_is_refused_unless_from_start_is_given() {
     let place = Place::new();
     let run = place.stopped();
     let ckpt = run.join("ckpt");
@@ -280,7 +280,7 @@ fn checkpoint_at_step_10() -> Content {
 }
 
 #[test]
-fn resume_takes_the_only_checkpoint_from_aside() {
+fn resume_uses_a_checkpoint_that_was_put_aside() {
     let place = Place::new();
     let run = RunDir::new(place.stopped());
     checkpoint::save(&Disk, &run, &checkpoint_at_step_10(), 1).unwrap();
@@ -292,7 +292,7 @@ fn resume_takes_the_only_checkpoint_from_aside() {
 }
 
 #[test]
-fn what_is_no_run_or_cannot_be_read_is_left_as_it_is_and_said() {
+fn other_folders_and_unreadable_runs_are_unchanged_and_reported() {
     let place = Place::new();
     let run = place.stopped();
     let other = |name: &str| place.checkpoints().join(name);
@@ -358,7 +358,7 @@ fn what_is_no_run_or_cannot_be_read_is_left_as_it_is_and_said() {
 }
 
 #[test]
-fn a_run_means_the_paths_of_the_folder_that_it_was_launched_in() {
+fn relative_paths_belong_to_the_folder_of_the_launch() {
     let place = Place::new();
     let (here, there) = (place.folder.path().join("A"), place.folder.path().join("B"));
     let pictures = "dataset: { name: image_folder, path: ~/pictures }";
@@ -404,7 +404,7 @@ fn a_run_means_the_paths_of_the_folder_that_it_was_launched_in() {
 }
 
 #[test]
-fn a_path_that_only_a_shell_would_understand_is_explained() {
+fn a_path_with_shell_syntax_is_refused_with_the_reason() {
     let place = Place::new();
     let text =
         yaml("A", "0.1", "").replace("name: emoji98", "name: image_folder, path: $HOME/pictures");
@@ -449,10 +449,10 @@ fn stop_continues_a_suspended_worker_so_that_it_saves() {
 }
 
 #[test]
-fn a_run_that_is_live_on_another_machine_is_to_be_stopped_there() {
+fn commands_on_a_run_of_another_machine_are_refused_with_its_host() {
     let place = Place::new();
     let run = place.stopped();
-    // A run of a worker on another machine: no lock is visible here, but a heartbeat.
+    // A run of a worker on another machine: this machine sees no lock, only a heartbeat.
     let log = fs::read_to_string(run.join("events.jsonl")).unwrap();
     let kept: Vec<&str> = log
         .lines()
@@ -493,7 +493,7 @@ fn a_run_that_is_live_on_another_machine_is_to_be_stopped_there() {
 }
 
 #[test]
-fn a_run_whose_folder_is_removed_while_it_is_followed_is_said_to_be_gone() {
+fn a_run_folder_removed_while_followed_is_reported() {
     let place = Place::new();
     place.write("mine/a.yaml", &yaml("A", "0.1", ""));
     let child = place.spawn("slow", &["train", "mine/a.yaml"]);
@@ -502,7 +502,7 @@ fn a_run_whose_folder_is_removed_while_it_is_followed_is_said_to_be_gone() {
         .checkpoints()
         .join(place.runs()[0]["run"].as_str().unwrap());
     let info: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
-    // Refused at once, because its worker still writes.
+    // The command ends at once with an error, although the worker still writes.
     fs::rename(&run, place.folder.path().join("removed")).unwrap();
     let said = said_by(child);
     let _ = Command::new("kill")
@@ -517,7 +517,7 @@ fn a_run_whose_folder_is_removed_while_it_is_followed_is_said_to_be_gone() {
 }
 
 #[test]
-fn a_finished_run_that_cannot_be_extended_stays_done_and_says_so() {
+fn a_failed_extension_is_reported_and_the_run_stays_done() {
     let place = Place::new();
     place.write("mine/a.yaml", &yaml("A", "0.1", ""));
     let run = place.train("a");

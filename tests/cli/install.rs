@@ -1,4 +1,4 @@
-//! The program has no libtorch, has `unsafe` only where it is listed, and leaves nothing in `/tmp`.
+//! The program does not link libtorch, has `unsafe` only in listed files, and leaves nothing in `/tmp`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ fn the_program_needs_no_libtorch() {
     let program = assert_cmd::cargo::cargo_bin!("warmstart");
     let output = Command::new("ldd").arg(program).output().unwrap();
     let libraries = String::from_utf8(output.stdout).unwrap();
-    // Without addresses, which may contain any name.
+    // Only the first word of each line: the paths after it may contain any name.
     let libraries: Vec<&str> = libraries
         .lines()
         .filter_map(|line| line.split_whitespace().next())
@@ -46,7 +46,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn unsafe_code_is_at_the_edges_alone() {
+fn unsafe_code_is_only_in_the_listed_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let crates = fs::read_dir(root.join("crates"))
         .unwrap()
@@ -65,7 +65,7 @@ fn unsafe_code_is_at_the_edges_alone() {
             .unwrap()
             .contains("unsafe_code = \"deny\"")
     );
-    // The lint holds except where an attribute names it.
+    // The lint applies everywhere except where an attribute names it.
     let lint = ["unsafe", "code"].join("_");
     let folders = ["src", "tests", "crates"].map(|folder| root.join(folder));
     let lifted = folders.iter().flat_map(|folder| sources(folder));
@@ -90,7 +90,7 @@ fn unsafe_code_is_at_the_edges_alone() {
 }
 
 #[test]
-fn nothing_is_made_outside_the_folder_of_runs() {
+fn no_file_is_created_outside_the_folder_of_runs() {
     const CALLS: &str = "trace=openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,rmdir";
     if !Command::new("strace")
         .arg("-V")
@@ -155,7 +155,7 @@ fn nothing_is_made_outside_the_folder_of_runs() {
 }
 
 #[test]
-fn the_doctor_reports_what_the_worker_says() {
+fn doctor_prints_the_workers_report() {
     let said = Place::new().say(&["doctor", "--json"]);
     assert_eq!(said.code, 0, "{}", said.err);
     let json = said.json();

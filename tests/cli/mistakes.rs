@@ -1,4 +1,4 @@
-//! Mistakes of users, and the messages about them.
+//! Mistakes of users, and the error messages.
 
 use rstest::rstest;
 
@@ -89,7 +89,7 @@ fn every_problem_of_every_file_is_shown_before_anything_starts() {
 }
 
 #[test]
-fn the_terminal_is_safe_from_what_files_say() {
+fn control_characters_in_files_do_not_reach_the_terminal() {
     let place = Place::new();
     let evil = place.write("evil.yaml", "name: \"\\e]0;owned\\a\"\n\u{1b}[2Jfoo: 1\n");
     let said = place.say(&["check", &evil]);
@@ -102,7 +102,7 @@ fn the_terminal_is_safe_from_what_files_say() {
 }
 
 #[test]
-fn without_a_worker_everything_else_works_and_training_says_what_to_do() {
+fn without_a_worker_training_reports_what_to_do_and_the_rest_works() {
     let place = Place::new();
     let without = |arguments: &[&str]| {
         crate::place::said(
@@ -126,7 +126,7 @@ fn without_a_worker_everything_else_works_and_training_says_what_to_do() {
 }
 
 #[test]
-fn a_checkpoints_folder_that_cannot_be_written_is_named() {
+fn an_unwritable_checkpoints_folder_is_reported() {
     let place = Place::new();
     let file = place.write("a-file", "");
     let said = place.say(&["train", "lite0-freeze", "--checkpoints", &file]);

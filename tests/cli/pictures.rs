@@ -6,7 +6,7 @@ const OWN: &str = "name: Mine\ndataset: { name: image_folder, path: pictures }\n
     train: { epochs: 1, batch_size: 8, optimizer: { name: adam, learning_rate: 0.001 } }\n";
 
 #[test]
-fn the_folder_says_how_many_classes_there_are() {
+fn the_number_of_classes_comes_from_the_folder() {
     let place = Place::new();
     let file = place.write("mine.yaml", OWN);
     let said = place.say(&["params", &file]);
@@ -45,7 +45,7 @@ fn the_folder_says_how_many_classes_there_are() {
     assert_eq!(trainable(&place) - three, 257);
 }
 
-/// The findings of the stand-in worker.
+/// The answer of `check` with these findings of the fake worker.
 fn check_with(place: &Place, answer: &str, arguments: &[&str]) -> crate::place::Said {
     crate::place::said(
         place
@@ -55,7 +55,7 @@ fn check_with(place: &Place, answer: &str, arguments: &[&str]) -> crate::place::
 }
 
 #[test]
-fn check_counts_the_pictures_of_each_part_and_tells_uneven_classes() {
+fn check_counts_the_pictures_of_each_part_and_reports_imbalance() {
     let place = Place::new();
     for class in ["ape", "bee"] {
         place.write(&format!("pictures/train/{class}/1.png"), "");
@@ -97,7 +97,7 @@ fn check_counts_the_pictures_of_each_part_and_tells_uneven_classes() {
 }
 
 #[test]
-fn check_fails_where_a_launch_would_and_is_not_ok_where_nothing_was_found_out() {
+fn check_fails_where_a_launch_fails_and_is_not_ok_without_an_answer() {
     let place = Place::new();
     for class in ["ape", "bee"] {
         place.write(&format!("pictures/train/{class}/1.png"), "");
@@ -127,7 +127,7 @@ fn check_fails_where_a_launch_would_and_is_not_ok_where_nothing_was_found_out() 
     );
     let json = place.say_with("no-libtorch", &["check", &file, "--json"]);
     assert_eq!((json.code, &json.json()[0]["ok"]), (4, &false.into()));
-    // A download at launch is no failure.
+    // A download at launch is not an error.
     let lacking = OWN.replace("image_folder, path: pictures", "cifar100");
     let checked = crate::place::said(
         place
@@ -147,7 +147,7 @@ fn check_fails_where_a_launch_would_and_is_not_ok_where_nothing_was_found_out() 
 }
 
 #[test]
-fn runs_that_were_tested_on_other_pictures_are_marked() {
+fn runs_tested_on_other_pictures_are_marked() {
     let place = Place::new();
     for _ in 0..3 {
         assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).code, 0);
@@ -167,7 +167,7 @@ fn runs_that_were_tested_on_other_pictures_are_marked() {
     let sets = |test: &str| format!(r#","sets":{{"train":"t","validation":"v","test":"{test}"}}"#);
     tested_on(&ids[0], "image_folder", &sets("aa"));
     tested_on(&ids[1], "image_folder", &sets("bb"));
-    // Runs of earlier versions do not say.
+    // Runs of earlier versions do not record their test images.
     tested_on(&ids[2], "image_folder", "");
     let said = place.say(&["compare", "--all", "--format", "md"]).out;
     let note = format!(
@@ -208,7 +208,7 @@ fn runs_that_were_tested_on_other_pictures_are_marked() {
 }
 
 #[test]
-fn predictions_come_as_a_list_and_a_bad_picture_hides_no_other() {
+fn predictions_are_a_list_and_a_bad_picture_hides_no_other() {
     let place = Place::new();
     assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).code, 0);
     let run = place.runs()[0]["run"].as_str().unwrap().to_owned();

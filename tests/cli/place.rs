@@ -1,4 +1,4 @@
-//! A folder with experiments and runs, and the program in it.
+//! A folder with experiments and runs, and the program that runs in it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -63,7 +63,7 @@ impl Place {
         said(&mut self.command(arguments))
     }
 
-    /// The same, with this behaviour of the stand-in worker.
+    /// The same, with this behaviour of the fake worker.
     pub(crate) fn say_with(&self, mode: &str, arguments: &[&str]) -> Said {
         said(self.command(arguments).env("STAND_IN", mode))
     }

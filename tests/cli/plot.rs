@@ -28,7 +28,7 @@ fn one_run_shows_training_and_validation_and_several_one_line_each() {
     );
     assert!(one.out.contains(">accuracy</text>") && one.out.contains(">loss</text>"));
     assert!(one.out.contains(">train</text>") && one.out.contains(">val</text>"));
-    // Twenty validations, each marked, in two charts.
+    // Twenty validation points, each marked, in two charts.
     assert_eq!(one.out.matches("<circle").count(), 40);
     let two = plot(
         &place,
@@ -57,7 +57,7 @@ fn one_run_shows_training_and_validation_and_several_one_line_each() {
 }
 
 #[test]
-fn a_file_is_written_once_and_only_as_what_its_name_says() {
+fn a_chart_never_overwrites_a_file_and_has_the_format_of_its_name() {
     let place = Place::new();
     let written = plot(&place, &[DONE, "--output", "charts.svg"]);
     assert!(
@@ -83,7 +83,7 @@ fn a_file_is_written_once_and_only_as_what_its_name_says() {
 }
 
 #[test]
-fn a_png_shows_the_same_at_twice_the_size() {
+fn a_png_is_the_chart_at_twice_the_size() {
     let place = Place::new();
     let written = plot(&place, &[DONE, "--output", "charts.PNG"]);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! `warmstart prefetch`, with a stand-in for the worker; the tests of the worker cover real downloads.
+//! `warmstart prefetch` with a fake worker; the worker's tests cover real downloads.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 use crate::place::{Place, said_by};
 
 #[test]
-fn all_that_the_experiments_need_is_fetched_once() {
+fn prefetch_downloads_everything_the_experiments_need_once() {
     let place = Place::new();
     let said = place.say(&["prefetch", "--json"]);
     assert_eq!(said.code, 0, "{}", said.err);
@@ -37,7 +37,7 @@ fn all_that_the_experiments_need_is_fetched_once() {
 }
 
 #[test]
-fn what_is_named_is_fetched_and_the_mirror_is_passed_on() {
+fn prefetch_downloads_the_named_data_from_the_mirror() {
     let place = Place::new();
     let arguments = [
         "prefetch",
@@ -90,7 +90,7 @@ fn a_wrong_name_is_refused_before_anything_starts() {
 }
 
 #[test]
-fn what_cannot_be_fetched_is_said_beside_what_could() {
+fn failed_downloads_are_reported_beside_successful_ones() {
     let said = Place::new().say_with("fail", &["prefetch"]);
     assert_eq!(said.code, 1);
     assert!(
@@ -123,7 +123,7 @@ fn control_c_ends_prefetch_and_says_how_to_resume() {
 }
 
 #[test]
-fn doctor_says_what_is_where_and_what_may_be_fetched() {
+fn doctor_reports_present_data_and_possible_downloads() {
     let place = Place::new();
     let data = place.folder.path().join("data");
     std::fs::create_dir_all(data.join("cifar-100-binary")).unwrap();

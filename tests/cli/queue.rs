@@ -64,14 +64,14 @@ impl Place {
         self.folder_of(said.out.trim())
     }
 
-    /// The monitor of a run.
+    /// The process id of a run's monitor.
     fn monitor(&self) -> u64 {
         let text = std::fs::read_to_string(self.checkpoints().join("queue.json")).unwrap();
         let queue: Value = serde_json::from_str(&text).unwrap();
         queue["active"][0]["worker"]["pid"].as_u64().unwrap()
     }
 
-    /// Processes whose arguments name this folder.
+    /// Processes whose arguments contain this folder.
     fn processes(&self) -> Vec<String> {
         let folder = self.checkpoints().display().to_string();
         let pids = std::fs::read_dir("/proc")
@@ -86,11 +86,11 @@ impl Place {
 }
 
 #[test]
-fn a_resume_in_the_moment_after_a_run_ended_waits_for_that_moment_to_pass() {
+fn a_resume_right_after_the_end_of_a_run_waits_for_its_monitor() {
     let place = Place::new();
     let run = place.launch("slow", "lite0-freeze");
     place.wait_for("lite0-freeze", "training");
-    // The monitor is suspended, as on a busy machine.
+    // A suspended monitor is as slow as one on a busy machine.
     let monitor = place.monitor();
     signal("STOP", monitor);
     let worker = std::fs::read_to_string(run.join("run.json")).unwrap();
@@ -98,7 +98,7 @@ fn a_resume_in_the_moment_after_a_run_ended_waits_for_that_moment_to_pass() {
     signal("TERM", worker["worker"]["pid"].as_u64().unwrap());
     place.wait_for("lite0-freeze", "stopped");
     let mut resume = place.spawn("finish", &["resume", "lite0-freeze", "--detach"]);
-    // It waits; it is neither refused nor lost.
+    // The command waits: it is neither refused nor lost.
     std::thread::sleep(Duration::from_millis(300));
     assert!(
         resume.try_wait().unwrap().is_none(),
@@ -113,7 +113,7 @@ fn a_resume_in_the_moment_after_a_run_ended_waits_for_that_moment_to_pass() {
 }
 
 #[test]
-fn a_resume_that_cannot_have_its_run_says_so_instead_of_dropping_it() {
+fn a_resume_is_refused_while_the_monitor_of_the_run_hangs() {
     let place = Place::new();
     let run = place.launch("slow", "lite0-freeze");
     place.wait_for("lite0-freeze", "training");
@@ -137,9 +137,9 @@ fn a_resume_that_cannot_have_its_run_says_so_instead_of_dropping_it() {
     assert_eq!(attempts(&run), 1);
 }
 
-/// A8: `WARMSTART_RACES` says how often two processes resume one run at once (10; the soak test asks for 200).
+/// `WARMSTART_RACES` sets how often two processes resume one run at the same time (default 10; the soak test does 200).
 #[test]
-fn of_two_resumes_at_once_one_starts_and_the_other_says_why_not() {
+fn of_two_resumes_at_once_one_starts_and_the_other_is_refused_with_the_reason() {
     let wanted: usize = std::env::var("WARMSTART_RACES").map_or(10, |races| races.parse().unwrap());
     let place = Place::new();
     let mut reasons = BTreeSet::new();
@@ -177,7 +177,7 @@ fn of_two_resumes_at_once_one_starts_and_the_other_says_why_not() {
 }
 
 #[test]
-fn the_order_is_changed_and_kept_and_what_fails_does_not_stop_the_queue() {
+fn the_order_can_be_changed_and_a_failed_run_does_not_stop_the_queue() {
     let place = Place::new();
     let first = place.launch("slow-4-lite0-freeze", "lite0-freeze");
     place.wait_for("lite0-freeze", "training");
@@ -217,7 +217,7 @@ fn the_order_is_changed_and_kept_and_what_fails_does_not_stop_the_queue() {
             && row(&["2", scratch, "cpu", "waits for cpu"]),
         "{text}"
     );
-    // Neither a running nor an unknown run can be moved; a place is a number.
+    // A running or unknown run cannot be moved, and a position is `up`, `down` or a number from 1.
     let refused = place.say(&["queue", "move", "lite0-freeze", "up"]);
     assert_eq!(refused.code, 2);
     assert!(
@@ -242,7 +242,7 @@ fn the_order_is_changed_and_kept_and_what_fails_does_not_stop_the_queue() {
         "what never started leaves nothing"
     );
 
-    // The running one is killed: the next ones start in the new order by themselves, and leave no process.
+    // A signal kills the running run: the next runs start in the new order by themselves, and leave no process.
     let worker: Value =
         serde_json::from_str(&std::fs::read_to_string(first.join("run.json")).unwrap()).unwrap();
     signal("KILL", worker["worker"]["pid"].as_u64().unwrap());
@@ -293,7 +293,7 @@ fn paused_queue_starts_nothing_until_unpaused() {
             .unwrap()
             .contains("paused")
     );
-    // No monitor waits for it.
+    // No monitor waits for the run.
     assert!(place.processes().is_empty() && attempts(&run) == 0);
     let started = place.say(&["queue", "resume"]);
     assert_eq!(started.code, 0, "{}", started.err);
@@ -303,7 +303,7 @@ fn paused_queue_starts_nothing_until_unpaused() {
 }
 
 #[test]
-fn devices_take_as_many_runs_as_the_limit() {
+fn a_device_runs_as_many_runs_as_its_slots() {
     let place = Place::new();
     let said = place.say_with(
         "slow",
@@ -324,7 +324,7 @@ fn devices_take_as_many_runs_as_the_limit() {
         (place.waiting().len(), place.queue()["slots"].as_u64()),
         (1, Some(2))
     );
-    // With one slot more a run starts at once; with one fewer no run stops.
+    // With one more slot a run starts at once. With fewer slots no run stops.
     assert_eq!(place.say_with("slow", &["queue", "slots", "3"]).code, 0);
     wait("three to run", || running() == 3);
     assert_eq!(place.say(&["queue", "slots", "1"]).code, 0);
@@ -337,7 +337,7 @@ fn devices_take_as_many_runs_as_the_limit() {
 }
 
 #[test]
-fn changes_from_many_processes_at_once_lose_nothing() {
+fn concurrent_changes_from_many_processes_are_all_kept() {
     let place = Place::new();
     place.say(&["queue", "pause"]);
     let names = [

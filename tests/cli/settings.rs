@@ -81,7 +81,7 @@ fn init_refreshes_the_schema_beside_an_existing_file() {
 }
 
 #[test]
-fn mistakes_are_reported_with_their_place_and_an_exit_code() {
+fn mistakes_are_reported_with_their_line_and_an_exit_code() {
     let place = Place::new();
     place.write("config/warmstart/config.yaml", "bell: true\nthem: dark\n");
     for arguments in [&["config"][..], &["config", "check"]] {
@@ -94,7 +94,7 @@ fn mistakes_are_reported_with_their_place_and_an_exit_code() {
             said.err
         );
     }
-    // The correct settings hold.
+    // The valid settings apply.
     assert!(place.say(&["config"]).out.contains("bell: true\n"));
     place.write("config/warmstart/config.yaml", "bell: false\nthem: dark\n");
     let said = place.say(&["config", "--json"]).json();
@@ -106,7 +106,7 @@ fn mistakes_are_reported_with_their_place_and_an_exit_code() {
     assert_eq!(place.say(&["list"]).code, 0);
 }
 
-/// The monitor of a run reports its end a moment later.
+/// Waits for the notice, which the monitor of a run sends after the run's end.
 fn arrived(path: &Path) -> String {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -119,7 +119,7 @@ fn arrived(path: &Path) -> String {
 }
 
 #[test]
-fn a_notice_of_the_end_goes_where_the_settings_say_unless_the_environment_says_otherwise() {
+fn the_notice_of_an_end_follows_the_settings_and_the_environment_overrides_them() {
     let place = Place::new();
     let got = |name: &str| place.folder.path().join(name);
     let notify = |name: &str| format!("cat > '{}'", got(name).display());

@@ -1,4 +1,4 @@
-//! Launching, following, stopping and resuming, with a stand-in for the worker.
+//! Launch, follow, stop and resume, with a fake worker.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -148,7 +148,7 @@ fn stopping_now_ends_a_run_that_can_be_resumed() {
 }
 
 #[test]
-fn a_failed_run_says_why_and_gives_its_own_code() {
+fn a_failed_run_reports_the_reason_and_its_exit_code() {
     let said = Place::new().say_with("fail", &["train", "lite0-freeze"]);
     assert_eq!(said.code, 1);
     assert!(
@@ -159,7 +159,7 @@ fn a_failed_run_says_why_and_gives_its_own_code() {
 }
 
 #[test]
-fn a_killed_worker_does_not_hold_up_the_next_run() {
+fn a_killed_worker_does_not_block_the_next_run() {
     let place = Place::new();
     let said = place.say_with("killed", &["train", "lite0-freeze", "lite0-resized"]);
     assert_eq!(said.code, 1, "{}", said.err);
@@ -206,7 +206,7 @@ fn bars_are_drawn_on_a_terminal() {
     drop(pair.slave);
     let mut reader = pair.master.try_clone_reader().unwrap();
     let mut bytes = Vec::new();
-    // The end of a pseudo-terminal is an error on Linux.
+    // On Linux, the end of a pseudo-terminal is a read error.
     let _ = std::io::Read::read_to_end(&mut reader, &mut bytes);
     assert!(child.wait().unwrap().success());
     let mut screen = vt100::Parser::new(24.try_into().unwrap(), 100.try_into().unwrap(), 0);
@@ -219,7 +219,7 @@ fn bars_are_drawn_on_a_terminal() {
 }
 
 #[test]
-fn what_was_launched_before_one_that_cannot_be_is_followed_to_its_end() {
+fn runs_launched_before_a_failed_launch_are_followed_to_their_end() {
     let place = Place::new();
     let experiment = |name: &str, weights: &str| {
         format!(
@@ -228,7 +228,7 @@ fn what_was_launched_before_one_that_cannot_be_is_followed_to_its_end() {
         )
     };
     let small = place.write("small.yaml", &experiment("Small", "random"));
-    // No file may exceed a few kilobytes, so `run.json` does not fit.
+    // The file size limit is so small that `run.json` does not fit.
     let large = place.write(
         "large.yaml",
         &experiment("Large", &format!("{}.safetensors", "far/".repeat(20_000))),

@@ -1,4 +1,4 @@
-//! Tables fit the width of a terminal; without a terminal they are whole.
+//! Tables fit the width of the terminal. Without a terminal they are complete.
 
 use std::io::Read;
 
@@ -30,7 +30,7 @@ fn on_terminal(place: &Place, columns: u16, arguments: &[&str]) -> Vec<String> {
     let mut child = pair.slave.spawn_command(command).unwrap();
     drop(pair.slave);
     let mut text = Vec::new();
-    // On Linux a read fails once the program of the pseudo-terminal has ended.
+    // On Linux, a read fails once the program in the pseudo-terminal has ended.
     let _ = pair
         .master
         .try_clone_reader()
@@ -49,7 +49,7 @@ fn on_terminal(place: &Place, columns: u16, arguments: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn no_row_is_wider_than_the_terminal_and_what_is_hidden_is_said() {
+fn no_row_is_wider_than_the_terminal_and_hidden_columns_are_named() {
     let place = compare::place();
     for arguments in [
         &["list"][..],
@@ -85,7 +85,7 @@ fn no_row_is_wider_than_the_terminal_and_what_is_hidden_is_said() {
 }
 
 #[test]
-fn what_tells_runs_apart_is_left_out_last() {
+fn the_run_id_is_the_last_column_to_be_hidden() {
     let place = compare::place();
     for arguments in [&["runs"][..], &["compare", "--all"]] {
         let lines = on_terminal(&place, 80, arguments);
@@ -120,7 +120,7 @@ fn columns_can_be_chosen_and_their_names_are_checked() {
 }
 
 #[test]
-fn empty_lists_say_what_is_so() {
+fn empty_lists_give_the_reason() {
     let place = Place::new();
     let err = |arguments: &[&str]| place.say(arguments).err;
     assert!(err(&["runs"]).contains("no folder"), "{}", err(&["runs"]));

@@ -90,7 +90,7 @@ fn file_broken_by_the_editor_is_reported_with_its_line() {
 }
 
 #[test]
-fn an_interrupt_in_the_editor_is_not_the_dashboards() {
+fn an_interrupt_in_the_editor_does_not_reach_the_dashboard() {
     let folder = scratch();
     let mut pty = editing(&folder, &[], "");
     pty.press("\x03");
@@ -101,7 +101,7 @@ fn an_interrupt_in_the_editor_is_not_the_dashboards() {
 }
 
 #[test]
-fn an_editor_that_is_stopped_stops_the_dashboard_with_it() {
+fn a_suspended_editor_suspends_the_dashboard_too() {
     let folder = scratch();
     let mut pty = editing(&folder, &[("SHELL_TRAP", "none")], "");
     let program = pty.program();
@@ -124,7 +124,7 @@ fn an_editor_that_is_stopped_stops_the_dashboard_with_it() {
 }
 
 #[test]
-fn an_editor_that_is_missing_is_named() {
+fn a_missing_editor_is_reported() {
     let folder = scratch();
     let mut pty = Pty::open(&folder, 120, 24, &[("VISUAL", "/nowhere/ed --wait")]);
     pty.sees(&["Lite0, freeze", "? help"]);
@@ -141,7 +141,7 @@ fn an_editor_that_is_missing_is_named() {
 }
 
 #[test]
-fn one_changed_field_becomes_a_file_that_is_selected() {
+fn a_changed_field_creates_a_file_and_selects_it() {
     let folder = scratch();
     let mut pty = Pty::open(&folder, 100, 30, &[]);
     pty.sees(&["Lite0, freeze", "? help"]);
@@ -177,7 +177,7 @@ fn settings(folder: &tempfile::TempDir, text: &str) {
 }
 
 #[test]
-fn keys_and_columns_are_those_of_the_settings_and_what_is_chosen_is_remembered() {
+fn keys_and_columns_follow_the_settings_and_choices_are_restored() {
     let folder = scratch();
     settings(
         &folder,

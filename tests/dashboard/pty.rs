@@ -13,7 +13,7 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 
 /// The longest wait of a test.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// The program is quiet after this long without output; it polls the disk more often.
+/// The program counts as quiet after this long without output. It reads the disk more often than that.
 const QUIET: Duration = Duration::from_millis(1500);
 
 /// The program's working folder, with copies of the recorded experiments and runs.
@@ -44,7 +44,7 @@ fn copy(from: &Path, to: &Path) {
 pub(crate) struct Output {
     parser: vt100::Parser,
     bytes: usize,
-    /// Whether an escape character came.
+    /// Whether an escape character arrived.
     has_sequences: bool,
     /// Whether to stop reading after the next bytes.
     ends: bool,
@@ -72,7 +72,7 @@ pub(crate) struct Pty {
 }
 
 impl Pty {
-    /// Starts the program. With the variable `SHELL_TRAP` a shell starts it, and traps that signal.
+    /// Starts the program. With the variable `SHELL_TRAP`, a shell starts it and traps that signal.
     pub(crate) fn open(
         folder: &tempfile::TempDir,
         width: u16,
@@ -145,7 +145,7 @@ impl Pty {
                 command.env_remove(name);
             }
         }
-        // Neither the user's settings nor the choices of other tests.
+        // The test uses neither the user's settings nor the choices of other tests.
         command.env("XDG_CONFIG_HOME", folder.path().join("config"));
         command.env("XDG_STATE_HOME", folder.path().join("state"));
         if command.get_env("WARMSTART_WORKER").is_none() {
@@ -209,7 +209,7 @@ impl Pty {
             .unwrap();
     }
 
-    /// Clears the emulator's screen without the program's knowledge.
+    /// Clears the emulator's screen; the program does not know it.
     pub(crate) fn forgets(&self) {
         self.output.lock().unwrap().parser.process(b"\x1b[2J");
     }
@@ -218,7 +218,7 @@ impl Pty {
         self.output.lock().unwrap().parser.screen().clone()
     }
 
-    /// Waits until the screen shows all of these.
+    /// Waits until the screen shows all of these texts.
     pub(crate) fn sees(&self, wanted: &[&str]) {
         self.waits(&format!("{wanted:?}"), |screen| {
             let contents = screen.contents();
@@ -238,12 +238,12 @@ impl Pty {
         }
     }
 
-    /// Nobody reads the output while this is locked.
+    /// While the caller locks this, nothing reads the output.
     pub(crate) fn output(&self) -> Arc<Mutex<Output>> {
         Arc::clone(&self.output)
     }
 
-    /// Asserts that the program writes nothing for a while, after a pause for pending output.
+    /// Waits for pending output, then asserts that the program writes nothing for a while.
     pub(crate) fn is_quiet(&self) {
         let bytes = || self.output.lock().unwrap().bytes;
         std::thread::sleep(Duration::from_millis(300));
@@ -271,9 +271,9 @@ impl Pty {
         send(name, &format!("-{}", self.child.process_id().unwrap()));
     }
 
-    /// Closes the terminal, as a dropped connection does. Returns the time.
+    /// Closes the terminal, like a dropped connection. Returns the time.
     pub(crate) fn hang_up(&mut self) -> Instant {
-        // The reader also holds the terminal open and waits for output; a key causes some.
+        // The reader also keeps the terminal open and waits for output. A key causes output.
         self.output.lock().unwrap().ends = true;
         self.press("j");
         self.reader.take().unwrap().join().unwrap();
@@ -282,7 +282,7 @@ impl Pty {
         Instant::now()
     }
 
-    /// Waits until the screen shows this; false if the program ends first.
+    /// Waits until the screen shows this text. Returns false if the program ends first.
     pub(crate) fn waits_for_end_or(&mut self, wanted: &str) -> bool {
         let begin = Instant::now();
         loop {

@@ -1,5 +1,5 @@
-//! Reports of a terminal, sent to the real program: none of their letters acts as a key, and keys still work. Also the state of
-//! the terminal after a signal ends the program.
+//! Reports of a terminal, sent to the real program: none of their letters acts as a key, and keys still work.
+//! Also the state of the terminal after a signal ends the program.
 
 use std::fs;
 use std::time::Duration;
@@ -24,8 +24,8 @@ const REPORTS: [&[u8]; 12] = [
     b"\x9b?2026;2$y",
 ];
 
-/// The list with the run selected, and the screen of that run. Each has a text that the other lacks, so that a test does not
-/// confuse them while a key is pending.
+/// Texts of the list with the run selected, and of the run's screen. Each screen has a text that the other lacks, so the test can
+/// tell which one is open.
 const SELECTED: &[&str] = &[
     "▸ experiments",
     "experiment: 4-lite0",
@@ -35,7 +35,7 @@ const SELECTED: &[&str] = &[
 ];
 const OPENED: &[&str] = &["▸ run", "353,634", "? help"];
 
-/// The dashboard with a run selected that `r` would launch again and `D` `y` delete.
+/// The dashboard with a selected run: `r` would launch it again, and `D` `y` would delete it.
 fn open(folders: &tempfile::TempDir) -> Pty {
     let mut pty = Pty::open(folders, 80, 24, &[("STAND_IN", "slow")]);
     pty.sees(&["Lite0, freeze", "? help"]);
@@ -55,7 +55,7 @@ fn runs(folders: &tempfile::TempDir) -> Vec<std::ffi::OsString> {
     names
 }
 
-/// Opens the run and returns, by keys. Earlier input is processed by then.
+/// Opens the run's screen and returns. Earlier input is processed by then.
 fn keys_work(pty: &mut Pty) {
     pty.press("l");
     pty.sees(OPENED);
@@ -92,7 +92,7 @@ fn a_report_that_comes_in_pieces_launches_nothing() {
             pty.send(piece);
             std::thread::sleep(Duration::from_millis(pause));
         }
-        // A lone `ESC` is the Esc key after a moment; it clears a filter.
+        // After a moment a single `ESC` is the Esc key, which clears a filter.
         pty.press("/\x154-lite0\r");
         pty.sees(SELECTED);
         keys_work(&mut pty);
@@ -109,13 +109,13 @@ fn a_report_that_comes_in_pieces_launches_nothing() {
 #[case::paste(b"\x1b[200~ry")]
 #[case::report(b"\x1b[?2026;")]
 #[case::click(b"\x1b[<0;1")]
-fn what_never_ends_does_not_keep_the_keyboard(#[case] begun: &[u8]) {
+fn an_unfinished_report_does_not_block_the_keyboard(#[case] begun: &[u8]) {
     let folders = scratch();
     let before = runs(&folders);
     let mut pty = open(&folders);
     pty.send(begun);
     std::thread::sleep(Duration::from_millis(1500));
-    // The first key completes the report that was cut off.
+    // The first key completes the unfinished report.
     pty.press("\x0c");
     std::thread::sleep(Duration::from_millis(200));
     pty.press("k");
@@ -132,7 +132,7 @@ fn what_never_ends_does_not_keep_the_keyboard(#[case] begun: &[u8]) {
 }
 
 #[test]
-fn a_paste_is_text_where_text_is_typed_and_nothing_elsewhere() {
+fn a_paste_is_text_in_inputs_and_ignored_elsewhere() {
     let folders = scratch();
     let before = runs(&folders);
     let mut pty = open(&folders);
@@ -179,7 +179,7 @@ fn in_a_terminal_too_small_to_draw_nothing_is_launched_or_deleted() {
         ] {
             pty.press(keys);
         }
-        // A pseudo-terminal changes its size before it delivers keys, so wait until the keys were read.
+        // A pseudo-terminal changes its size before it delivers pending keys, so wait until the program has read the keys.
         pty.forgets();
         pty.press("\x0c");
         pty.waits("the reason again", says_too_small);
@@ -202,7 +202,7 @@ fn in_a_terminal_too_small_to_draw_nothing_is_launched_or_deleted() {
 }
 
 #[rstest]
-fn a_signal_that_ends_it_at_once_gives_the_terminal_back_first(
+fn a_fatal_signal_restores_the_terminal_first(
     #[values(
         "SEGV", "ABRT", "BUS", "ILL", "FPE", "TRAP", "SYS", "XCPU", "USR1", "ALRM", "IO"
     )]
@@ -266,7 +266,10 @@ fn crash_restores_the_terminal(#[case] stand_in: &str, #[case] said: &str) {
 #[test]
 #[ignore = "stands for the program in another test"]
 fn stand_in_that_overflows() {
-    #[expect(unconditional_recursion, reason = "this is what is tried")]
+    #[expect(
+        unconditional_recursion,
+        reason = "the test overflows the stack on purpose"
+    )]
     fn deeper(depth: u64) -> u64 {
         std::hint::black_box(deeper(std::hint::black_box(depth + 1)) + depth)
     }

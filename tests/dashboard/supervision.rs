@@ -1,4 +1,4 @@
-//! Runs outlive dashboards, two dashboards agree on the queue, and many starts and stops leave no process or file.
+//! Runs outlive dashboards, two dashboards agree on the queue, and many starts and stops leave no process or file behind.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use warmstart_schema::state::{Outcome, RunState};
 
 use crate::pty::{Pty, scratch};
 
-/// The longest wait of the other tests.
+/// The longest wait of a test.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn wait(what: &str, is_so: impl Fn() -> bool) {
@@ -32,7 +32,7 @@ fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |number| number.parse().unwrap())
 }
 
-/// The runs that were not recorded.
+/// The runs that this test launched.
 fn launched(checkpoints: &Path) -> Vec<RunDir> {
     let ids = survey::list(checkpoints).unwrap();
     let is_recorded = |id: &RunId| id.as_str().starts_with("20261122-1");
@@ -46,7 +46,7 @@ fn state(run: &RunDir) -> RunState {
     RunState::fold(EventReader::new(run.events()).poll().unwrap().records)
 }
 
-/// How many steps a run logged, and how many lines it printed.
+/// The steps in a run's log, and the lines that it printed.
 fn logged(run: &RunDir) -> (Vec<u64>, Vec<u64>) {
     let records = EventReader::new(run.events()).poll().unwrap().records;
     let steps = records.iter().filter_map(|record| {
@@ -71,9 +71,9 @@ fn training(pty: &Pty) -> usize {
         .count()
 }
 
-/// B1: `WARMSTART_KILLS` says how often a dashboard is killed (20; the soak test asks for 100).
+/// `WARMSTART_KILLS` sets how often a dashboard is killed (default 20; the soak test does 100).
 #[test]
-fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
+fn no_worker_and_no_line_is_lost_when_a_dashboard_is_killed() {
     let kills = number("WARMSTART_KILLS", 20);
     let folders = scratch();
     let checkpoints = folders.path().join("checkpoints");
@@ -103,7 +103,7 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
         }
         pty.ends();
         let began = Instant::now();
-        // Every fourth one is a dashboard that panics after a second.
+        // Every fourth dashboard panics after a second.
         pty = if kill % 4 == 2 {
             Pty::open_test(&folders, "stand_in_that_panics")
         } else {
@@ -125,7 +125,7 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
     pty.signal("KILL");
     pty.ends();
     let mut lines = 0;
-    // The fifth waits for one of the four. Nothing may start it now.
+    // The fifth run waits for one of the four. From here on nothing may start it.
     Queue::new(&checkpoints).pause("the test is over").unwrap();
     for run in &runs {
         let worker = run.info().unwrap().worker.unwrap();
@@ -162,7 +162,7 @@ fn no_worker_and_no_line_is_lost_with_a_dashboard_that_is_killed() {
     });
 }
 
-/// Processes whose arguments name this folder.
+/// Processes whose arguments contain this folder.
 fn processes(folder: &Path) -> Vec<PathBuf> {
     let folder = folder.display().to_string();
     let all = fs::read_dir("/proc")
@@ -176,7 +176,7 @@ fn processes(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
+fn two_dashboards_agree_on_the_queue_and_both_can_change_it() {
     let folders = scratch();
     let checkpoints = folders.path().join("checkpoints");
     let slow = [("STAND_IN", "slow")];
@@ -252,7 +252,7 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
     assert_eq!(stored().len(), 3);
     one.press("P");
     wait("the next to start", || stored().len() == 2);
-    // No process is left.
+    // Ends the remaining processes.
     Queue::new(&checkpoints).pause("the test is over").unwrap();
     let Content { active, .. } = Queue::new(&checkpoints).content().unwrap();
     let next = RunDir::of(&checkpoints, &active.last().unwrap().entry.run);
@@ -268,7 +268,7 @@ fn two_dashboards_agree_on_the_queue_and_either_may_change_it() {
     }
 }
 
-/// B4: `WARMSTART_CYCLES` is the number of cycles (20; the soak test asks for 500).
+/// `WARMSTART_CYCLES` sets the number of cycles (default 20; the soak test does 500).
 #[test]
 fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
     let cycles = number("WARMSTART_CYCLES", 20);
@@ -322,7 +322,7 @@ fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
     };
     let cycle = |pty: &mut Pty, before: usize| {
         let began = Instant::now();
-        // Refused until the dashboard has read the end of the previous run.
+        // The dashboard refuses the key until it has read the end of the previous run.
         while attempts() <= before {
             assert!(began.elapsed() < PATIENCE, "the next end did not come");
             pty.press("u");
@@ -334,7 +334,7 @@ fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
         wait("its processes to leave", || children() == 0);
     };
     pty.sees(&["failed: no weights"]);
-    // By then, everything that is allocated once is there.
+    // By now everything that is allocated only once exists.
     for done in 1..=5 {
         cycle(&mut pty, done);
     }
@@ -356,7 +356,7 @@ fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
 }
 
 #[test]
-fn the_end_of_a_run_rings_the_bell_and_is_shown_by_the_terminal_unless_that_is_not_wanted() {
+fn the_end_of_a_run_rings_the_bell_and_notifies_unless_disabled() {
     for (arguments, rings) in [(&[][..], true), (&["--no-bell"][..], false)] {
         let folders = scratch();
         let pair = native_pty_system()
@@ -371,7 +371,7 @@ fn the_end_of_a_run_rings_the_bell_and_is_shown_by_the_terminal_unless_that_is_n
         command.cwd(folders.path());
         command.env_remove("TMUX");
         command.env("TERM", "xterm-256color");
-        // Neither the user's settings nor their last choices.
+        // The test uses neither the user's settings nor the choices of other tests.
         command.env("XDG_CONFIG_HOME", folders.path().join("config"));
         command.env("XDG_STATE_HOME", folders.path().join("state"));
         command.env(
@@ -393,12 +393,12 @@ fn the_end_of_a_run_rings_the_bell_and_is_shown_by_the_terminal_unless_that_is_n
             }
         });
         let came = |text: &str| String::from_utf8_lossy(&bytes.lock().unwrap()).contains(text);
-        // Only words, because unchanged blanks are not written.
+        // Only whole words, because the dashboard does not write unchanged blanks.
         wait("the first screen", || {
             came("quickstart") && came("0.2946") && came("quit")
         });
         keys.write_all(b"/original\rr").unwrap();
-        // A number is written at once into an empty place.
+        // The number appears in an empty place, so it is written in one piece.
         wait("the end of the run", || came("0.4321"));
         keys.write_all(b"q").unwrap();
         assert!(program.wait().unwrap().success());

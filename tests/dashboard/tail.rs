@@ -8,8 +8,8 @@ use warmstart_runs::run::RunDir;
 
 use crate::pty::{Pty, scratch};
 
-/// Seconds from a line in a live run's log to its figure on the screen, measured this many times at random moments.
-fn lags(times: u32) -> Vec<Duration> {
+/// The delays between a line in a live run's log and its figure on the screen, measured this many times at different moments.
+fn delays(times: u32) -> Vec<Duration> {
     let folders = scratch();
     let run = RunDir::new(folders.path().join("checkpoints/20261122-101500-0c21"));
     let _lock = run.lock().unwrap().unwrap();
@@ -19,7 +19,7 @@ fn lags(times: u32) -> Vec<Duration> {
         .append(true)
         .open(run.events())
         .unwrap();
-    let mut lags = Vec::new();
+    let mut delays = Vec::new();
     for number in 0..times {
         // Workers log every 0.4 s.
         std::thread::sleep(Duration::from_millis(400 + u64::from(number * 7919 % 251)));
@@ -32,26 +32,26 @@ fn lags(times: u32) -> Vec<Duration> {
         let begin = Instant::now();
         log.write_all(format!("{line}\n").as_bytes()).unwrap();
         pty.sees(&[&figure]);
-        lags.push(begin.elapsed());
+        delays.push(begin.elapsed());
     }
     pty.press("q");
     pty.ends();
-    lags.sort_unstable();
-    lags
+    delays.sort_unstable();
+    delays
 }
 
 #[test]
 fn what_a_worker_writes_is_on_the_screen_soon() {
-    let lags = lags(8);
+    let delays = delays(8);
     // A loose limit, for busy machines; `scripts/soak.d/50-terminal.py` measures the exact figure.
-    assert!(lags[4] < Duration::from_millis(500), "{lags:?}");
+    assert!(delays[4] < Duration::from_millis(500), "{delays:?}");
 }
 
 #[test]
 #[ignore = "takes two minutes"]
 fn what_a_worker_writes_is_on_the_screen_within_a_quarter_of_a_second() {
-    let lags = lags(200);
-    let (median, last) = (lags[100].as_millis(), lags[197].as_millis());
+    let delays = delays(200);
+    let (median, last) = (delays[100].as_millis(), delays[197].as_millis());
     let verdict = if last <= 250 { "ok" } else { "UNDER" };
     println!(
         "FIGURE C9\tfrom a line in a log to the screen, median and p99 of 200\t{median} and {last} ms\t≤ 250 ms\t{verdict}"

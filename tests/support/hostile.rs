@@ -1,4 +1,4 @@
-//! Hostile texts, runs with such texts in every field, and the output that is allowed nevertheless.
+//! Hostile texts, runs with such texts in every field, and a check that output contains only allowed bytes.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use warmstart_schema::event::{
 use warmstart_schema::identity::{Handle, Identity};
 use warmstart_schema::seed::SplitMix64;
 
-/// The pieces of the texts.
+/// The pieces that the texts consist of.
 const ATOMS: [&str; 66] = [
     "\u{1b}[31m",
     "\u{1b}[2J\u{1b}[H",
@@ -81,7 +81,7 @@ const ATOMS: [&str; 66] = [
     "'\";--",
 ];
 
-/// This many texts, the same in each run of the tests: pieces and plain words in any order, some very long.
+/// The same texts in each run of the tests: pieces and plain words in any order; some texts are very long.
 pub(super) fn strings(count: usize) -> Vec<String> {
     let mut random = SplitMix64::new(2026);
     let mut below = |number: usize| usize::try_from(random.below(number as u64)).unwrap();
@@ -95,7 +95,7 @@ pub(super) fn strings(count: usize) -> Vec<String> {
                         text.push_str(["run", "x", " ", "Lite0, freeze", "a/b.c", "0.5"][below(6)]);
                     }
                     1 => text.push_str(ATOMS[below(ATOMS.len())]),
-                    // Any character at all.
+                    // Any Unicode character.
                     _ => text.extend(char::from_u32(u32::try_from(below(0x11_0000)).unwrap())),
                 }
             }
@@ -104,7 +104,7 @@ pub(super) fn strings(count: usize) -> Vec<String> {
         .collect()
 }
 
-/// The texts of the run or file with a number. Over all numbers, each field gets each text.
+/// The texts of the run or file with this number. Over all numbers, each field gets each text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Texts<'a> {
     strings: &'a [String],
@@ -154,7 +154,7 @@ pub(super) fn write_run(folder: &Path, name: &str, texts: Texts) {
         "format": 1, "id": name, "experiment": texts.of(0), "exact": texts.of(0), "group": texts.of(1), "stem": texts.of(2), "source": texts.of(3),
         "created": "2026-01-02T00:00:00Z", "device": texts.of(4),
     });
-    // Some cannot be read at all.
+    // Some files are unreadable.
     let info = if texts.number % 17 == 16 {
         texts.of(0)
     } else {
@@ -294,7 +294,7 @@ fn events(texts: Texts) -> Vec<Event> {
     events
 }
 
-/// The output that is allowed besides printable text.
+/// What output may contain besides printable text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Frames: cursor positions, colours, weights, clearing; no newlines.
@@ -303,8 +303,8 @@ pub(super) enum Kind {
     Lines,
 }
 
-/// The first thing in `bytes` that is forbidden: a control character, an unlisted sequence, a hidden or direction-changing
-/// character, or more than 32 bytes in one cell.
+/// The first forbidden item in `bytes`: a control character, an unlisted sequence, a hidden or direction-changing character, or a
+/// cell of more than 32 bytes.
 pub(super) fn refuse(bytes: &[u8], kind: Kind) -> Result<(), String> {
     let text = str::from_utf8(bytes).map_err(|error| format!("no UTF-8: {error}"))?;
     let near = |at: usize| {
@@ -356,7 +356,7 @@ pub(super) fn refuse(bytes: &[u8], kind: Kind) -> Result<(), String> {
     Ok(())
 }
 
-/// The length of the allowed sequence that a text begins with.
+/// The length of the allowed sequence at the start of a text.
 fn sequence(text: &str) -> Option<usize> {
     let body = text.strip_prefix("\u{1b}[")?;
     let end = body.find(|c: char| !matches!(c, '0'..='9' | ';' | ':' | '?'))?;
@@ -375,7 +375,7 @@ fn sequence(text: &str) -> Option<usize> {
 }
 
 #[test]
-fn the_list_lets_through_what_is_on_it_and_nothing_else() {
+fn only_listed_sequences_are_allowed() {
     assert_eq!(
         refuse(
             "\u{1b}[3;4H\u{1b}[38;5;1;1mé漢e\u{301}\u{1b}[2J\u{1b}[?25l".as_bytes(),

@@ -104,7 +104,7 @@ mod tests {
         );
     }
 
-    /// Everything but the affine map.
+    /// All operations except the affine map.
     fn all_crops() -> Augment {
         let settings = serde_json::json!({
             "resized_crop": {},
@@ -116,13 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn each_operation_has_a_stream_that_others_do_not_move() {
+    fn each_operation_has_its_own_random_stream() {
         let images = Tensor::rand([6, 3, 8, 8], (Kind::Float, tch::Device::Cpu));
         let mut streams: Vec<&str> = OPERATIONS.iter().map(|one| one.stream).collect();
         streams.sort_unstable();
         streams.dedup();
         assert_eq!(streams.len(), OPERATIONS.len());
-        // Erasing comes last, so what it erases is seen through all other changes.
+        // Erasing comes last, so the erased pixels are visible after all other changes.
         let erased = |settings: &Augment| {
             let seed = |stream| u64::from(stream == "augment.erasing") + 7;
             let pixels = augment(&images, settings, seed).unwrap();
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_alone_changes_as_it_does_in_its_batch() {
+    fn a_single_image_changes_like_in_its_batch() {
         let images = Tensor::rand([6, 3, 8, 8], (Kind::Float, tch::Device::Cpu));
         for settings in [
             Augment::EVERY,

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_dataset_says_where_it_was_looked_for() {
+    fn a_missing_dataset_is_reported_with_the_searched_folders() {
         let nowhere = || "/nowhere".into();
         let places = SearchPaths {
             weights: vec![],

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_round_trip_and_nonsense_is_named() {
+    fn requests_parse_back_and_invalid_ones_are_reported() {
         for text in ["auto", "cpu", "cuda:0", "cuda:3"] {
             assert_eq!(text.parse::<DeviceRequest>().unwrap().to_string(), text);
         }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_miss_a_gpu_ends_on_the_cpu_with_its_reason() {
+    fn without_a_usable_gpu_the_cpu_is_selected_with_the_reason() {
         let missing = CudaLibrary::NotInstalled {
             why: "no file".to_owned(),
         };

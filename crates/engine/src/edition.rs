@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn other_editions_are_named_with_the_file_to_get_instead() {
+    fn other_editions_are_refused_with_the_file_to_download_instead() {
         let place = tempfile::tempdir().unwrap();
         let root = place.path();
         let said = |name: DatasetName, path: &Path| {
@@ -169,7 +169,7 @@ mod tests {
                 "{path:?}"
             );
         }
-        // What is read, what is something else, and what is not there.
+        // The binary edition, a file that is no archive, an empty folder, and a missing path.
         let binary = root.join("binary.tgz");
         archive(&binary, &["cifar-100-binary/train.bin"]);
         let text = root.join("text");

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_and_a_full_memory_are_told_apart() {
+    fn a_full_disk_and_full_memory_are_distinguished() {
         let disk =
             anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("saving");
         assert_eq!(UserError::of(&disk).kind, Failure::Disk);

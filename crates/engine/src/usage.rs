@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn cudas_number_is_nvmls_where_all_gpus_are_visible_and_alike() {
+    fn cuda_and_nvml_numbers_are_equal_if_all_gpus_are_visible_and_alike() {
         let alike = devices(&["H200", "H200"]);
         assert_eq!(numbered(1, None, false, &alike), Some(Known::Index(1)));
         assert_eq!(numbered(2, None, false, &alike), None);
@@ -195,7 +195,7 @@ mod tests {
             Some(Known::Uuid("GPU-2aa-H200".to_owned()))
         );
         assert_eq!(at(0, "MIG-7f"), Some(Known::Uuid("MIG-7f".to_owned())));
-        // No such entry, several GPUs that begin so, none at all.
+        // No such entry, an ambiguous prefix of several GPUs, and no GPU.
         for (index, visible) in [
             (1, "3"),
             (0, "GPU-"),

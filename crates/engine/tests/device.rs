@@ -1,5 +1,5 @@
-//! CUDA's half of libtorch is loaded when the process starts, or there is a reason why not. One test in a process of its
-//! own, because only the first question to libtorch counts.
+//! The CUDA part of libtorch is loaded when the process starts, or the reason is given. This test has a process to itself,
+//! because only the first query to libtorch counts.
 
 use tch::Device;
 use warmstart_engine::device::{self, CudaLibrary, DeviceRequest};
@@ -14,7 +14,7 @@ fn cuda_is_loaded_where_it_is_installed_and_its_absence_is_explained() {
     );
     let installed = folder.join("libtorch_cuda.so").exists();
     match device::prepare_cuda() {
-        // Known without a GPU, as the major version times a thousand.
+        // libtorch knows its CUDA version without a GPU: the major version times 1,000, plus ten times the minor one.
         CudaLibrary::Loaded => assert!(installed && tch::utils::version_cudart() >= 12_000),
         CudaLibrary::NotInstalled { why } => {
             assert!(!installed && why.contains("libtorch_cuda.so"), "{why}");

@@ -1,5 +1,6 @@
-//! What `export` writes: timm's names and timm's logits (`reference/exported.py` writes the table), a file that others can read,
-//! and nothing where there was something.
+//! What `export` writes: timm's names, timm's logits (`reference/exported.py` writes the table), and a file that other tools
+//! read.
+//! `export` never overwrites a file.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -39,7 +40,7 @@ use warmstart_schema::exported::{Answer, Exported};
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::preparation::{FileMetadata, Preparation};
 
-/// A model as the table describes it, its weights made of the formula under the exported names.
+/// A model as the case describes it, with weights from the formula under their exported names.
 fn best(case: &Value, hidden: &Value) -> (Model, Best) {
     let resize = case["resize"]
         .as_i64()
@@ -116,7 +117,7 @@ fn exported_name(case: &Value, name: &str) -> String {
         .unwrap_or_else(|| name.to_owned())
 }
 
-/// The first images of the test part.
+/// The first images of the test split.
 fn test_images(experiment: &Experiment, count: usize) -> Tensor {
     let pictures = data::load(&experiment.dataset, &SearchPaths::from_env())
         .unwrap()
@@ -142,7 +143,7 @@ fn test_images(experiment: &Experiment, count: usize) -> Tensor {
 #[case(3)]
 #[case(4)]
 #[case(5)]
-fn what_is_exported_has_timms_names_and_timms_logits(#[case] index: usize) {
+fn an_export_has_timms_names_and_logits(#[case] index: usize) {
     let table: Value = serde_json::from_str(include_str!("reference/exported.json")).unwrap();
     let case = &table["cases"][index];
     let (model, best) = best(case, &table["hidden"]);
@@ -188,7 +189,7 @@ fn what_is_exported_has_timms_names_and_timms_logits(#[case] index: usize) {
         case["backbone"]
     );
 
-    // And back: it is a base for other experiments, its head left aside.
+    // The exported file also loads as pretrained weights; its head is skipped.
     let other = Model::new(model.spec(), 1, Device::Cpu).unwrap();
     weights::load_bytes(&other, &bytes, LoadPolicy::Pretrained).unwrap();
     for (one, other) in model.tensors().iter().zip(other.tensors()) {
@@ -202,13 +203,13 @@ fn what_is_exported_has_timms_names_and_timms_logits(#[case] index: usize) {
     }
 }
 
-/// What is written of a run's pictures, in the header and in the configuration that timm reads.
+/// How the export describes the preparation of pictures, in the file's header and in timm's configuration.
 #[test]
 #[expect(
     clippy::too_many_lines,
     reason = "one export, looked at from all sides"
 )]
-fn an_export_says_what_was_done_to_pictures() {
+fn an_export_describes_the_preparation_of_pictures() {
     let table: Value = serde_json::from_str(include_str!("reference/exported.json")).unwrap();
     let (_, mut best) = best(&table["cases"][0], &table["hidden"]);
     let mut said = |dataset: &str, input: &str, preparation: Option<FileMetadata>| {
@@ -223,7 +224,7 @@ fn an_export_says_what_was_done_to_pictures() {
         let bytes = export::bytes(&best, "load").unwrap();
         let mut header = weights::metadata(&bytes);
         let config = export::config(&best);
-        // Both say the same.
+        // Header and configuration agree.
         for key in [
             "input_size",
             "interpolation",
@@ -312,7 +313,7 @@ fn an_export_says_what_was_done_to_pictures() {
         ],
         "",
     );
-    // A run of an earlier version cut the square out first, whatever its file says of interpolation.
+    // Earlier versions cropped the square first, whatever their experiment says about interpolation.
     check(
         own,
         "input: { interpolation: nearest }\n",
@@ -384,7 +385,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_run_is_exported_whole_beside_its_labels_and_nothing_is_overwritten() {
+fn a_run_is_exported_with_its_labels_and_overwrites_no_file() {
     let root = tempfile::tempdir().unwrap();
     let (run, mut info) = new_run(root.path(), &["train.epochs=1"]);
     let place = tempfile::tempdir().unwrap();
@@ -434,7 +435,7 @@ fn a_run_is_exported_whole_beside_its_labels_and_nothing_is_overwritten() {
         .mode()
         & 0o777;
     assert_eq!(mode & 0o600, 0o600, "{mode:o}");
-    // The crate that others read the format with agrees.
+    // The safetensors crate reads the file too.
     let others: BTreeMap<_, _> = Tensor::read_safetensors(place.path().join(file))
         .unwrap()
         .into_iter()
@@ -457,7 +458,7 @@ fn a_run_is_exported_whole_beside_its_labels_and_nothing_is_overwritten() {
         matches!(refused(&nowhere), (Failure::Disk, _, help) if help.contains("--output")),
         "{nowhere:?}"
     );
-    // Room for the labels and half of the tensors; a disk that is full answers at the same place.
+    // A limit with room for the labels and half of the tensors; a full disk fails at the same point.
     let limited = "trap '' XFSZ; ulimit -f 20000; exec \"$@\"";
     let mut command = Command::new("sh");
     command
@@ -484,7 +485,7 @@ fn a_run_is_exported_whole_beside_its_labels_and_nothing_is_overwritten() {
 
 #[test]
 #[ignore = "needs timm: scripts/soak.d/30-export.sh brings it"]
-fn timm_loads_an_export_and_says_the_same() {
+fn timm_loads_an_export_and_gives_the_same_logits() {
     let root = tempfile::tempdir().unwrap();
     let weights_file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../.weights/tf_efficientnet_lite0.in1k.safetensors");
@@ -537,7 +538,7 @@ fn timm_loads_an_export_and_says_the_same() {
     assert!(status.success());
 }
 
-/// Pictures of many shapes in one colour a class, with noise: large, small, lying, standing, half transparent, turned by EXIF.
+/// Pictures of many shapes, one colour for each class, with noise: large, small, wide, tall, half transparent, rotated by EXIF.
 fn shapes(root: &Path) {
     let sizes = [
         (200, 200),
@@ -582,7 +583,7 @@ fn shapes(root: &Path) {
     "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.25, 0.3]}}"#
 )]
 #[ignore = "needs timm: scripts/soak.d/30-export.sh brings it"]
-fn timm_loads_pictures_as_training_did(#[case] input: &str, #[case] config: &str) {
+fn timm_loads_and_prepares_pictures_like_training(#[case] input: &str, #[case] config: &str) {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
     shapes(&data);

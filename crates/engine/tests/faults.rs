@@ -1,5 +1,5 @@
-//! B6 and B8: whatever ends a worker has a name, comes with what to do, and leaves a run that goes on. The real worker, the real
-//! process that waits for it, and real faults: signals, limits of memory and disk, the kernel, numbers that are none.
+//! Each fault that ends a worker is named, comes with advice, and leaves a run that resumes. The tests use the real worker and
+//! monitor, and real faults: signals, memory and disk limits, the kernel, and NaN values.
 
 #![expect(
     clippy::unwrap_used,
@@ -39,14 +39,14 @@ use warmstart_schema::look;
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::state::Outcome;
 
-/// Two steps an epoch of a small network, and more epochs than faults.
+/// A small network with two steps an epoch, and more epochs than faults.
 const SHORT: [&str; 3] = [
     "dataset={name: emoji98, validation: 0.3, labels: coarse, limit: 100}",
     "model.backbone=tf_efficientnet_lite0",
     "train.epochs=4000",
 ];
 
-/// The program that waits for a worker's end: built beside the worker.
+/// The program with the monitor; cargo builds it beside the worker.
 fn warmstart() -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_warmstart-worker")).with_file_name("warmstart");
     assert!(
@@ -57,7 +57,7 @@ fn warmstart() -> PathBuf {
     program
 }
 
-/// A worker on a run with somebody who waits for its end; `shell` is done before, in the same process.
+/// A worker with its monitor. The same process runs the `shell` commands first.
 fn supervised(run: &RunDir, worker: &Path, shell: &str) -> Command {
     let plain = command(run);
     let mut monitored = Command::new("sh");
@@ -95,7 +95,7 @@ fn worker_state(run: &RunDir) -> WorkerState {
     launcher::of(&worker).state(&worker)
 }
 
-/// The worker's own process.
+/// The process id of the worker itself.
 fn worker(run: &RunDir) -> Pid {
     let worker = state(run).attempt.unwrap().worker;
     Pid::from_raw(i32::try_from(worker.pid().unwrap()).unwrap())
@@ -108,7 +108,7 @@ fn attempts(run: &RunDir) -> usize {
         .count()
 }
 
-/// Starts a worker and waits until its newest attempt says something that `is_it`.
+/// Starts a worker and waits until its newest attempt reports an event that `is_it` accepts.
 fn supervised_until(run: &RunDir, is_it: impl Fn(&Event) -> bool) -> Child {
     let before = events(run).len();
     let mut child = supervised(run, real(), "").spawn().unwrap();
@@ -139,14 +139,14 @@ fn failure(run: &RunDir) -> (Failure, String, String) {
     }
 }
 
-/// Training is under way, and there is a checkpoint to go on from: an epoch is too short for progress within it to be told.
+/// Training has begun and has a checkpoint to resume from. An epoch is too short for progress events.
 fn is_epoch(event: &Event) -> bool {
     matches!(event, Event::Epoch(_))
 }
 
-/// Each takes a start of the worker: CI tries the first three, and all where `WARMSTART_FAULTS` says `all`.
+/// Each signal needs a new start of the worker: CI tries the first three, `WARMSTART_FAULTS=all` tries all.
 #[test]
-fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
+fn every_signal_is_named_and_the_run_resumes_after_it() {
     let all = std::env::var("WARMSTART_FAULTS").is_ok_and(|faults| faults == "all");
     let root = tempfile::tempdir().unwrap();
     let run = new_run(root.path(), &SHORT).0;
@@ -172,8 +172,8 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
     for (number, (signal, kind, sign)) in faults.iter().copied().enumerate() {
         let mut child = supervised_until(&run, is_epoch);
         kill(worker(&run), signal).unwrap();
-        // Rust's runtime looks at the first of these for a stack that is full, and leaves the next one to the system: a real one
-        // comes again at once.
+        // Rust's handler treats the first SIGSEGV or SIGBUS as a possible stack overflow; the second one kills. A real fault
+        // repeats at once.
         if matches!(signal, Signal::SIGSEGV | Signal::SIGBUS) {
             thread::sleep(Duration::from_millis(200));
             kill(worker(&run), signal).unwrap();
@@ -190,7 +190,7 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
             "each attempt is the resume of the one before"
         );
     }
-    // While it saves what it was asked to save: whoever asked did not wait.
+    // A second signal kills the worker while it saves after the first.
     let mut child = supervised_until(&run, is_epoch);
     kill(worker(&run), Signal::SIGSTOP).unwrap();
     let began = Instant::now();
@@ -211,7 +211,7 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
             error,
             ..
         }) => error.contains("while it was saving"),
-        // It was quicker.
+        // The worker finished before the kill.
         Some(Outcome::Stopped) => true,
         _ => false,
     };
@@ -229,7 +229,7 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
             log(&run)
         );
     }
-    // SIGTERM to the one that waits reaches the worker.
+    // The monitor forwards SIGTERM to the worker.
     let mut child = supervised_until(&run, is_epoch);
     kill(
         Pid::from_raw(i32::try_from(child.id()).unwrap()),
@@ -238,7 +238,7 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
     .unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(state(&run).outcome, Some(Outcome::Stopped), "{}", log(&run));
-    // And two more: killed while it saved, and asked through the one that waits.
+    // Two more: the kill during a save, and the SIGTERM to the monitor.
     let tried = faults.len() + stops.len() + 2;
     println!(
         "FIGURE B6\tsignals to a worker, each named with its cause and what to do, the run resumed after each\t{tried}\t13\t{}",
@@ -247,7 +247,7 @@ fn every_signal_has_a_name_and_the_run_goes_on_after_each() {
 }
 
 #[test]
-fn a_worker_that_does_not_come_up_is_told_apart_from_one_that_broke() {
+fn a_worker_that_does_not_start_is_distinguished_from_one_that_crashed() {
     let root = tempfile::tempdir().unwrap();
     let script = |name: &str, text: &str| {
         use std::os::unix::fs::PermissionsExt;
@@ -296,7 +296,7 @@ fn a_worker_that_does_not_come_up_is_told_apart_from_one_that_broke() {
         );
         assert!(finish(&run), "{}", log(&run));
     }
-    // That the program is missing would meet every other run too: none of them is used up for nothing.
+    // Every other run would fail for the same missing program, so the queue pauses instead of starting them.
     let queue = warmstart_runs::queue::Queue::new(root.path())
         .content()
         .unwrap();
@@ -307,9 +307,9 @@ fn a_worker_that_does_not_come_up_is_told_apart_from_one_that_broke() {
 }
 
 #[test]
-fn too_little_memory_and_too_little_disk_are_told_apart() {
+fn out_of_memory_and_out_of_disk_are_distinguished() {
     let root = tempfile::tempdir().unwrap();
-    // A limit of the shell: what does not fit is refused, and the worker can say so.
+    // `ulimit` makes allocations fail, and the worker can report that.
     let large = [
         "input={resize: 512}",
         "train.batch_size=64",
@@ -348,7 +348,7 @@ fn too_little_memory_and_too_little_disk_are_told_apart() {
     );
 }
 
-/// A control group with a limit of memory, where one can be made.
+/// A control group with a memory limit, if the system allows one.
 struct Group(PathBuf);
 
 impl Group {
@@ -368,7 +368,7 @@ impl Group {
         fs::create_dir(&folder).ok()?;
         let group = Self(folder);
         fs::write(group.0.join(limit), bytes.to_string()).ok()?;
-        // What is swapped out would never be missed; where that cannot be limited there is none.
+        // Swap would hide the limit. Some systems cannot limit it.
         let _ = fs::write(group.0.join("memory.swap.max"), "0");
         Some(group)
     }
@@ -381,7 +381,7 @@ impl Drop for Group {
 }
 
 #[test]
-fn the_kernel_that_kills_for_memory_is_named() {
+fn a_kill_by_the_kernel_for_memory_is_reported_as_such() {
     let Some(group) = Group::new(120 << 20) else {
         eprintln!("SKIPPED: no control group with a limit of memory can be made here");
         return;
@@ -404,7 +404,7 @@ fn the_kernel_that_kills_for_memory_is_named() {
     );
 }
 
-/// Weights that are finite, but whose products overflow.
+/// Finite weights whose products overflow.
 fn huge_weights(root: &Path) -> String {
     let small = experiment::parse(support::SMALL, "small.yaml").unwrap();
     let model = Model::new(&initial::model_spec(&small, 9, 5), 1, tch::Device::Cpu).unwrap();
@@ -424,7 +424,7 @@ fn huge_weights(root: &Path) -> String {
 }
 
 #[test]
-fn a_loss_that_never_is_a_number_ends_the_run_whatever_the_policy() {
+fn a_loss_that_is_always_nan_fails_the_run_under_every_policy() {
     let root = tempfile::tempdir().unwrap();
     let huge = huge_weights(root.path());
     let run = new_run(root.path(), &[&huge]).0;
@@ -468,7 +468,7 @@ fn a_loss_that_never_is_a_number_ends_the_run_whatever_the_policy() {
     );
 }
 
-/// Pictures one of which is no picture: every number of it is NaN.
+/// Pictures of which one has only NaN values.
 #[derive(Debug)]
 struct Poisoned {
     pictures: Rc<dyn Source>,
@@ -492,7 +492,7 @@ impl Source for Poisoned {
     }
 }
 
-/// Trains a run on such pictures up to a step, from its newest checkpoint; returns the steps left out.
+/// Trains such a run from its newest checkpoint up to a step; returns the number of skipped steps.
 fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
     tch::set_num_threads(1);
     let experiment = experiment::load(&run.experiment_yaml(), &[]).unwrap();
@@ -583,7 +583,7 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
 }
 
 #[test]
-fn a_step_that_is_left_out_moves_nothing_and_survives_a_resume() {
+fn a_skipped_step_changes_no_tensor_and_survives_a_resume() {
     let root = tempfile::tempdir().unwrap();
     let changes = [
         "train.on_nan=skip",
@@ -594,7 +594,7 @@ fn a_step_that_is_left_out_moves_nothing_and_survives_a_resume() {
         SHORT[1],
     ];
     let new = || new_run(root.path(), &changes).0;
-    // Five steps an epoch, one of which meets the picture.
+    // Five steps an epoch; one of them contains the NaN picture.
     let straight = new();
     assert_eq!(train_poisoned(&straight, None), 3, "one step an epoch");
     let skipped = state(&straight).skipped;
@@ -617,7 +617,7 @@ fn a_step_that_is_left_out_moves_nothing_and_survives_a_resume() {
             .all(|epoch| epoch.train_loss.is_finite() && epoch.val_loss.is_finite())
     );
 
-    // Before and after the step: not a bit of weights, statistics or moments differs, and it counts as done.
+    // The skipped step counts as done, and changes no bit of weights, statistics or moments.
     let [before, after] = [skipped[0] - 1, skipped[0]].map(|step| {
         let run = new();
         train_poisoned(&run, Some(step));
@@ -632,10 +632,10 @@ fn a_step_that_is_left_out_moves_nothing_and_survives_a_resume() {
         (1, 1)
     );
     assert!(before.model == after.model);
-    // But for nothing: the count of steps taken is the optimizer's own.
+    // The optimizer's own step count does not change either.
     assert!(before.optimizer == after.optimizer);
 
-    // Stopped right after it, and taken up again.
+    // Stops right after the skipped step, and resumes.
     let broken = new();
     train_poisoned(&broken, Some(skipped[0]));
     train_poisoned(&broken, None);

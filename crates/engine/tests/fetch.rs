@@ -1,4 +1,4 @@
-//! Fetching from a real server on loopback: what can go wrong with connections, answers, files and archives.
+//! Downloads from a real server on loopback: failing connections, wrong answers, wrong files and hostile archives.
 
 #![expect(
     clippy::unwrap_used,

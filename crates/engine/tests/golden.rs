@@ -1,4 +1,4 @@
-//! Backbones against timm's own numbers: features, gradients and moved statistics, with weights made of a formula.
+//! Backbones against timm's numbers: features, gradients and updated statistics, with weights from a formula.
 //! `reference/backbones.py` writes `data/backbones.json`.
 
 use rstest::rstest;

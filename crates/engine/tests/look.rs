@@ -1,5 +1,5 @@
-//! What is shown of a dataset: pictures and labels against an own reading of the bytes, and augmentation against the batches of
-//! training.
+//! What `look` shows of a dataset. The tests read the bytes of the pictures and labels themselves.
+//! The augmented pictures must equal the batches of training.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -34,8 +34,8 @@ fn yaml(dataset: &str, rest: &str) -> String {
     )
 }
 
-/// What the worker says to questions, each a line.
-fn told(experiment: &str, questions: &str) -> Vec<Answer> {
+/// The worker's answers to the questions, one question a line.
+fn answers_to(experiment: &str, questions: &str) -> Vec<Answer> {
     let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     fs::write(file.path(), experiment).unwrap();
     let mut answers = Vec::new();
@@ -47,12 +47,12 @@ fn told(experiment: &str, questions: &str) -> Vec<Answer> {
         .collect()
 }
 
-fn asked(experiment: &str, questions: &[Ask]) -> (Facts, Vec<Answer>) {
+fn facts_and_answers(experiment: &str, questions: &[Ask]) -> (Facts, Vec<Answer>) {
     let lines: Vec<String> = questions
         .iter()
         .map(|ask| serde_json::to_string(ask).unwrap() + "\n")
         .collect();
-    let mut answers = told(experiment, &lines.concat()).into_iter();
+    let mut answers = answers_to(experiment, &lines.concat()).into_iter();
     match answers.next() {
         Some(Answer::Opened(facts)) => (facts, answers.collect()),
         other => panic!("{other:?}"),
@@ -80,7 +80,7 @@ fn all_pictures(answers: Vec<Answer>) -> Vec<Picture> {
     answers.into_iter().flat_map(pictures).collect()
 }
 
-/// Whether a picture is a record of label bytes and pixels channel by channel.
+/// Whether a picture equals a record: label bytes, then pixels channel by channel.
 fn is_record(picture: &Picture, record: &[u8]) -> bool {
     let (labels, planes) = record.split_at(2);
     let rgb = picture.pixels.as_ref().unwrap().rgb();
@@ -93,7 +93,7 @@ fn is_record(picture: &Picture, record: &[u8]) -> bool {
 }
 
 #[test]
-fn every_embedded_picture_is_shown_as_its_bytes_say_and_once() {
+fn every_embedded_picture_is_shown_once_with_its_own_bytes() {
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets");
     let mut bytes = Vec::new();
     let packed = fs::File::open(assets.join("emoji98.bin.gz")).unwrap();
@@ -109,7 +109,7 @@ fn every_embedded_picture_is_shown_as_its_bytes_say_and_once() {
         shown(Part::Validation, 0..911, None),
         shown(Part::Test, 0..774, None),
     ];
-    let (facts, answers) = asked(
+    let (facts, answers) = facts_and_answers(
         &yaml("{ name: emoji98, validation: 0.3 }", ""),
         &questions.concat(),
     );
@@ -141,7 +141,7 @@ fn every_embedded_picture_is_shown_as_its_bytes_say_and_once() {
             assert_eq!(about["fine"][fine.number as usize], fine.name);
         }
     }
-    // Classes are counted as they are met.
+    // The class counts equal the counts of the label bytes.
     for (class, count) in facts.test.by_class.iter().enumerate() {
         let expected = test
             .chunks(RECORD)
@@ -152,7 +152,7 @@ fn every_embedded_picture_is_shown_as_its_bytes_say_and_once() {
 }
 
 #[test]
-fn a_number_is_found_in_the_part_that_has_it_and_its_place_shows_it() {
+fn a_picture_number_is_found_in_its_part_and_at_its_position() {
     let experiment = yaml("{ name: emoji98, validation: 0.3 }", "");
     let questions: Vec<Ask> = [0, 1234, 3037]
         .map(|number| Ask::Number {
@@ -160,13 +160,14 @@ fn a_number_is_found_in_the_part_that_has_it_and_its_place_shows_it() {
             number,
         })
         .to_vec();
-    let (_, answers) = asked(&experiment, &questions);
+    let (_, answers) = facts_and_answers(&experiment, &questions);
     for (answer, number) in answers.into_iter().zip([0, 1234, 3037]) {
         let Answer::Found { part, position } = answer else {
             panic!("{answer:?}")
         };
         assert_ne!(part, Part::Test);
-        let (_, answers) = asked(&experiment, &shown(part, position..position + 1, None));
+        let (_, answers) =
+            facts_and_answers(&experiment, &shown(part, position..position + 1, None));
         assert_eq!(all_pictures(answers)[0].number, number);
     }
     let wrong = [
@@ -210,7 +211,7 @@ fn a_number_is_found_in_the_part_that_has_it_and_its_place_shows_it() {
             number: 773,
         },
     ];
-    let (_, answers) = asked(&experiment, &wrong);
+    let (_, answers) = facts_and_answers(&experiment, &wrong);
     for (answer, sign) in answers.iter().zip([
         "the last one is 773",
         "below 774",
@@ -230,7 +231,7 @@ fn a_number_is_found_in_the_part_that_has_it_and_its_place_shows_it() {
             position: 773
         }
     );
-    let answers = told(
+    let answers = answers_to(
         &experiment,
         "nonsense\n\n{\"ask\":\"number\",\"part\":\"test\",\"number\":1}\n",
     );
@@ -251,7 +252,7 @@ fn a_number_is_found_in_the_part_that_has_it_and_its_place_shows_it() {
 }
 
 #[test]
-fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
+fn an_epoch_shows_each_image_as_training_augments_it() {
     let text = yaml(
         "{ name: emoji98, limit: 200 }",
         "augment: { rotation: 15, horizontal_flip: true, zoom: 0.1 }\n",
@@ -260,10 +261,10 @@ fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
     let parts = data::parts(&experiment, &SearchPaths::from_env(), Device::Cpu).unwrap();
     let train = Examples::new(Part::Train, parts.train);
     let images = u32::try_from(train.len()).unwrap();
-    let (_, answers) = asked(&text, &shown(Part::Train, 0..images, Some(2)));
+    let (_, answers) = facts_and_answers(&text, &shown(Part::Train, 0..images, Some(2)));
     let pictures = all_pictures(answers);
     let order = epoch_order(7, 2, train.len());
-    // As the training loop does it: five batches an epoch of 140 images.
+    // The training loop takes the images like this: five batches for an epoch of 140 images.
     for (number, batch) in (0_u64..).zip(train.in_order(&order, 32).unwrap()) {
         let Input::Images(images) = batch.unwrap().input else {
             panic!("no images")
@@ -283,14 +284,14 @@ fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
             );
         }
     }
-    // Where nothing is augmented an epoch changes nothing.
+    // Without augmentation an epoch shows the unchanged pictures.
     let plain = yaml("{ name: emoji98, limit: 200 }", "");
     let questions = [
         shown(Part::Train, 0..40, None),
         shown(Part::Train, 0..40, Some(2)),
     ]
     .concat();
-    let still = all_pictures(asked(&plain, &questions).1);
+    let still = all_pictures(facts_and_answers(&plain, &questions).1);
     assert!((0..40).all(|at| still[at].pixels == still[at + 40].pixels));
     assert!((0..40).any(|at| still[at].pixels != pictures[at].pixels));
 }
@@ -298,7 +299,7 @@ fn an_epoch_shows_each_image_as_that_epoch_of_training_sees_it() {
 #[test]
 fn the_study_s_first_figure_is_found_by_its_number() {
     let root = tempfile::tempdir().unwrap();
-    // A file without content but for one record: the rest is zeros that take no room.
+    // A sparse file with one record: the other bytes are zeros and take no disk space.
     for (name, records) in [("train.bin", 50_000), ("test.bin", 10_000)] {
         fs::File::create(root.path().join(name))
             .unwrap()
@@ -340,7 +341,7 @@ fn the_study_s_first_figure_is_found_by_its_number() {
         &format!("{{ name: cifar100, path: {} }}", root.path().display()),
         "",
     );
-    let (facts, answers) = asked(
+    let (facts, answers) = facts_and_answers(
         &experiment,
         &[Ask::Number {
             part: Part::Train,
@@ -352,7 +353,8 @@ fn the_study_s_first_figure_is_found_by_its_number() {
         panic!("{answers:?}")
     };
     let picture =
-        all_pictures(asked(&experiment, &shown(part, position..position + 1, None)).1).remove(0);
+        all_pictures(facts_and_answers(&experiment, &shown(part, position..position + 1, None)).1)
+            .remove(0);
     assert!(picture.number == 34_133 && is_record(&picture, &record));
     let label = |label: Option<warmstart_schema::look::Label>| {
         label.map(|label| (label.number, label.name)).unwrap()
@@ -374,10 +376,10 @@ fn own_pictures_are_shown_with_their_files_and_unreadable_ones_with_the_reason()
     );
     let experiment = yaml(&dataset, "input: { resize: 224 }\n")
         .replace("train: {", "train: { class_weights: balanced,");
-    let (facts, _) = asked(&experiment, &[]);
+    let (facts, _) = facts_and_answers(&experiment, &[]);
     assert_eq!(facts.classes, ["blue ones", "green", "red"]);
     let whole = shown(Part::Test, 0..facts.test.images, None);
-    let mut answers = asked(&experiment, &[whole.clone(), whole].concat()).1;
+    let mut answers = facts_and_answers(&experiment, &[whole.clone(), whole].concat()).1;
     let again = all_pictures(answers.split_off(answers.len() / 2));
     let pictures = all_pictures(answers);
     assert_eq!(again, pictures, "reasons do not get lost");
@@ -417,13 +419,13 @@ fn own_pictures_are_shown_with_their_files_and_unreadable_ones_with_the_reason()
 }
 
 #[test]
-fn what_cannot_be_seen_is_refused_with_the_next_step() {
-    let answers = told(&yaml("{ name: cifar100, path: /nowhere }", ""), "");
+fn an_unreadable_dataset_or_experiment_is_refused_with_the_next_step() {
+    let answers = answers_to(&yaml("{ name: cifar100, path: /nowhere }", ""), "");
     assert!(
         matches!(&answers[..], [Answer::Refused { error, help }] if error.contains("not on this machine") && help.contains("/nowhere")),
         "{answers:?}"
     );
-    let answers = told("name: [", "");
+    let answers = answers_to("name: [", "");
     assert!(
         matches!(&answers[..], [Answer::Refused { help, .. }] if help.contains("warmstart check")),
         "{answers:?}"

@@ -1,4 +1,4 @@
-//! Fifty steps of the study's models against plain `PyTorch`'s, loss by loss. `reference/losses.py` writes the table.
+//! Fifty training steps of the study's models have the same losses as plain `PyTorch`. `reference/losses.py` writes the table.
 
 use rstest::rstest;
 use tch::Device;
@@ -9,7 +9,7 @@ use warmstart_engine::selftest::losses;
 #[case::resnet_resized(1)]
 #[case::effnet_resized(2)]
 #[case::effnet_freeze(3)]
-fn fifty_steps_lose_what_pytorch_loses(#[case] index: usize) {
+fn fifty_steps_have_the_losses_of_pytorch(#[case] index: usize) {
     let agreement = losses::losses(index, Device::Cpu).unwrap();
     assert!(agreement.holds(), "{agreement}");
 }

@@ -1,4 +1,4 @@
-//! What of a model moves in a training step and what does not, bit for bit.
+//! Which tensors of a model change in a training step and which stay equal, bit for bit.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ fn spec(backbone: Backbone) -> ModelSpec {
         backbone,
         classes: 5,
         hidden: 16,
-        // Tests run beside each other, and dropout draws from the one generator of the process.
+        // Tests run in parallel, and dropout draws from the one random generator of the process.
         dropout: 0.0,
         frozen_blocks: 0,
         norm_inference: false,
@@ -48,7 +48,7 @@ fn snapshot(model: &Model) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// One step of Adam on a batch, at a rate that shows; the tensors before and after.
+/// The tensors before and after one step of Adam with a rate that is large enough to change them.
 fn step(model: &Model) -> [BTreeMap<String, Vec<u8>>; 2] {
     let before = snapshot(model);
     let mut optimizer = Optimizer::new(
@@ -67,7 +67,7 @@ fn step(model: &Model) -> [BTreeMap<String, Vec<u8>>; 2] {
     [before, snapshot(model)]
 }
 
-/// Which tensors keep every bit in a step.
+/// The tensors that a step leaves unchanged.
 fn still(model: &Model) -> Vec<String> {
     let [before, after] = step(model);
     before
@@ -77,7 +77,8 @@ fn still(model: &Model) -> Vec<String> {
         .collect()
 }
 
-/// Weights that a residual block's zero keeps from having a gradient in the first step do not show that they train.
+/// Some residual blocks start with a scale of zero, and their weights get no gradient in the first step: sets all these scales to
+/// 1.
 fn wake_residuals(model: &Model) {
     tch::no_grad(|| {
         for named in model
@@ -91,7 +92,7 @@ fn wake_residuals(model: &Model) {
 }
 
 #[test]
-fn without_freezing_everything_moves() {
+fn without_freezing_every_tensor_changes() {
     use Backbone::{
         ConvnextTiny, EfficientnetB0, MobilenetV3Large100, Resnet18, TfEfficientnetLite0,
     };
@@ -109,7 +110,7 @@ fn without_freezing_everything_moves() {
 }
 
 #[test]
-fn a_frozen_backbone_keeps_every_bit_and_the_head_moves() {
+fn a_frozen_backbone_keeps_every_bit_and_the_head_changes() {
     use Backbone::{
         ConvnextTiny, MobilenetV3Large100, Resnet18, TfEfficientnetLite0, VitSmallPatch16,
     };
@@ -151,7 +152,7 @@ fn a_frozen_backbone_keeps_every_bit_and_the_head_moves() {
 }
 
 #[test]
-fn a_frozen_prefix_keeps_its_bits_and_the_rest_moves() {
+fn a_frozen_prefix_keeps_its_bits_and_the_rest_changes() {
     let model = build(&ModelSpec {
         frozen_blocks: 3,
         ..spec(Backbone::Resnet18)
@@ -177,7 +178,7 @@ fn a_frozen_prefix_keeps_its_bits_and_the_rest_moves() {
 }
 
 #[test]
-fn fine_tuning_moves_weights_and_leaves_the_backbones_statistics() {
+fn fine_tuning_changes_weights_and_keeps_the_backbones_statistics() {
     let model = build(&ModelSpec {
         norm_inference: true,
         ..spec(Backbone::Resnet18)
@@ -221,7 +222,7 @@ fn initial_weights_follow_from_the_seed() {
 }
 
 #[test]
-fn initial_weights_have_the_spread_that_they_should() {
+fn initial_weights_have_the_expected_spread() {
     let model = build(&spec(Backbone::EfficientnetB0));
     let spread = |name: &str| {
         let tensor = model.tensors().iter().find(|t| t.name == name).unwrap();
@@ -248,7 +249,7 @@ fn initial_weights_have_the_spread_that_they_should() {
 }
 
 #[test]
-fn kept_features_through_the_head_are_the_whole_model() {
+fn cached_features_through_the_head_equal_the_whole_model() {
     let spec = ModelSpec {
         frozen_blocks: usize::MAX,
         input_size: Some(48),
@@ -296,7 +297,7 @@ fn loaded_weights_reach_a_frozen_backbone_that_ran_before() {
 }
 
 #[test]
-fn dropout_is_for_training_and_follows_libtorchs_seed() {
+fn dropout_is_active_in_training_only_and_follows_libtorchs_seed() {
     let model = build(&ModelSpec {
         dropout: 0.5,
         ..spec(Backbone::Resnet18)
@@ -339,7 +340,7 @@ fn images_are_resized_and_normalized_inside() {
 }
 
 #[test]
-fn evaluation_draws_nothing_and_leaves_nothing() {
+fn evaluation_is_repeatable_and_changes_no_tensor() {
     let model = build(&spec(Backbone::Resnet18));
     let before = model.fingerprint().unwrap();
     let images = images();
@@ -350,7 +351,7 @@ fn evaluation_draws_nothing_and_leaves_nothing() {
 }
 
 #[test]
-fn a_transformer_says_which_size_it_takes() {
+fn a_transformer_reports_its_image_size() {
     let error = build(&spec(Backbone::VitSmallPatch16))
         .forward(&images(), Mode::Eval)
         .unwrap_err()
@@ -362,7 +363,7 @@ fn a_transformer_says_which_size_it_takes() {
 }
 
 #[test]
-fn wrong_images_and_a_lonely_one_are_explained() {
+fn wrong_images_and_a_batch_of_one_are_refused_with_the_reason() {
     let model = build(&spec(Backbone::Resnet18));
     for wrong in [images().to_kind(Kind::Uint8), images().narrow(1, 0, 1)] {
         let error = model.forward(&wrong, Mode::Eval).unwrap_err().to_string();
@@ -383,7 +384,7 @@ fn wrong_images_and_a_lonely_one_are_explained() {
 }
 
 #[test]
-fn tensors_are_what_the_schema_counts() {
+fn tensors_match_the_counts_of_the_schema() {
     use Backbone::{
         ConvnextTiny, EfficientnetB0, MobilenetV3Large100, Resnet18, TfEfficientnetLite0,
         VitSmallPatch16,
@@ -468,7 +469,7 @@ fn a_step_under_autocast_gives_float32_logits_and_trains() {
 }
 
 #[test]
-fn channels_last_moves_numbers_and_not_values() {
+fn channels_last_changes_the_layout_and_not_the_values() {
     let tensor = Tensor::arange(48, (Kind::Float, Device::Cpu)).view([2, 6, 2, 2]);
     let moved = ffi::channels_last(&tensor).unwrap();
     assert_eq!((moved.stride(), &moved), (vec![24, 1, 12, 6], &tensor));

@@ -1,4 +1,4 @@
-//! Optimizers against a table that `PyTorch`'s own wrote: `reference/optimizers.py`.
+//! Optimizers against a table that `PyTorch` computed: `reference/optimizers.py`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use serde_json::Value;
@@ -16,7 +16,7 @@ fn start(table: &Value, case: &Value) -> Training {
 }
 
 #[test]
-fn every_step_of_every_optimizer_is_pytorchs() {
+fn every_step_of_every_optimizer_equals_pytorch() {
     let table = table();
     let cases = optimizers::cases(&table).unwrap();
     assert!(cases.len() >= 8, "{} cases", cases.len());
@@ -33,7 +33,7 @@ fn every_step_of_every_optimizer_is_pytorchs() {
 }
 
 #[test]
-fn a_state_that_went_through_a_file_goes_on_bit_for_bit() {
+fn a_state_loaded_from_a_file_continues_bit_for_bit() {
     let table = table();
     for case in table["cases"].as_array().unwrap() {
         let rates = rates(case);
@@ -176,7 +176,7 @@ fn the_norm_is_over_all_gradients_and_clipping_scales_them_to_it() {
 }
 
 #[test]
-fn each_group_moves_as_an_optimizer_with_its_rate_and_decay_does() {
+fn each_group_equals_an_optimizer_with_its_rate_and_decay() {
     let yaml = [
         "{ name: sgd, learning_rate: 1, nesterov: true, weight_decay: 0.1 }",
         "{ name: adam, learning_rate: 1, weight_decay: 0.1 }",
@@ -224,7 +224,7 @@ fn each_group_moves_as_an_optimizer_with_its_rate_and_decay_does() {
         }
         assert_eq!(together, alone, "{text}");
         assert_ne!(together, start());
-        // Three groups and the count of steps.
+        // Three groups, and the step count.
         let moments = if text.contains("adam") { 2 } else { 1 };
         assert_eq!(optimizer.state().len(), 4 * moments + 1);
     }

@@ -1,4 +1,4 @@
-//! Pictures from files: decoded as Pillow does, refused by name where they are broken, in batches whatever the number of
+//! Pictures from files: decoded like Pillow, refused with the file's name if broken, in the same batches for any number of
 //! decoders.
 #![expect(
     clippy::unwrap_used,
@@ -49,13 +49,13 @@ fn read(path: &Path, side: u32) -> Result<Vec<u8>, String> {
     result.map(|()| out).map_err(|error| format!("{error:#}"))
 }
 
-fn furthest(a: &[u8], b: &[u8]) -> u8 {
+fn largest_difference(a: &[u8], b: &[u8]) -> u8 {
     assert_eq!(a.len(), b.len());
     a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
 }
 
 #[test]
-fn pictures_of_any_shape_are_resized_as_pillow_does() {
+fn pictures_of_any_shape_are_resized_like_pillow() {
     let table = reference();
     let side = u32::try_from(table["side"].as_u64().unwrap()).unwrap();
     for case in table["resized"].as_array().unwrap() {
@@ -65,7 +65,7 @@ fn pictures_of_any_shape_are_resized_as_pillow_does() {
         for format in [ImageFormat::Png, ImageFormat::WebP] {
             let found = decoded(&encoded(formula(width, height), format), side).unwrap();
             assert!(
-                furthest(&found, &expected) <= 1,
+                largest_difference(&found, &expected) <= 1,
                 "{width}×{height} {format:?}"
             );
         }
@@ -73,7 +73,7 @@ fn pictures_of_any_shape_are_resized_as_pillow_does() {
 }
 
 #[test]
-fn every_kind_of_file_is_read_as_pillow_does_whatever_it_is_called() {
+fn every_file_format_is_read_like_pillow_under_any_file_name() {
     let table: Value = serde_json::from_str(include_str!("reference/formats.json")).unwrap();
     let cases = table["cases"].as_array().unwrap();
     assert!(cases.len() >= 16);
@@ -84,11 +84,11 @@ fn every_kind_of_file_is_read_as_pillow_does_whatever_it_is_called() {
             .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
             .collect();
         let expected: Vec<u8> = serde_json::from_value(case["pixels"].clone()).unwrap();
-        // `decoded` writes it into a file without an ending.
+        // `decoded` writes the bytes to a file whose name has no extension.
         let found = decoded(&bytes, 8).unwrap_or_else(|error| panic!("{}: {error}", case["name"]));
         let most = if case["name"] == "photo.jfif" { 2 } else { 0 };
         assert!(
-            furthest(&found, &expected) <= most,
+            largest_difference(&found, &expected) <= most,
             "{}\n{found:?}\n{expected:?}",
             case["name"]
         );
@@ -96,9 +96,10 @@ fn every_kind_of_file_is_read_as_pillow_does_whatever_it_is_called() {
 }
 
 #[test]
-fn a_picture_of_108_million_pixels_is_read_and_little_more_than_it_is_held() {
-    if !memory::is_alone("a_picture_of_108_million_pixels_is_read_and_little_more_than_it_is_held")
-    {
+fn a_picture_of_108_million_pixels_is_read_in_little_more_memory_than_it_takes() {
+    if !memory::is_alone(
+        "a_picture_of_108_million_pixels_is_read_in_little_more_memory_than_it_takes",
+    ) {
         return;
     }
     let place = tempfile::tempdir().unwrap();
@@ -113,7 +114,7 @@ fn a_picture_of_108_million_pixels_is_read_and_little_more_than_it_is_held() {
     paths[1..].iter().for_each(|path| {
         fs::copy(&paths[0], path).unwrap();
     });
-    // Grey pixels and their RGB are four bytes each; several decoders at once hold no more.
+    // Grey pixels and their RGB take four bytes each. Several decoders together use no more.
     let (results, grown) = memory::grown(|| {
         std::thread::scope(|scope| {
             let all: Vec<_> = paths
@@ -133,7 +134,7 @@ fn a_picture_of_108_million_pixels_is_read_and_little_more_than_it_is_held() {
 }
 
 /// The same JPEG with an EXIF orientation.
-fn turned(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let mut exif =
         b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
@@ -141,8 +142,8 @@ fn turned(jpeg: &[u8], orientation: u8) -> Vec<u8> {
 }
 
 #[test]
-fn a_picture_is_turned_as_its_camera_was_held() {
-    // Red to the left, blue to the right; a quarter turn clockwise brings red to the top, one counter-clockwise to the bottom.
+fn a_picture_is_rotated_by_its_exif_orientation() {
+    // Red is left, blue is right. A clockwise quarter turn moves red to the top, a counter-clockwise one to the bottom.
     let halves = RgbImage::from_fn(32, 32, |x, _| {
         if x < 16 {
             Rgb([220, 0, 0])
@@ -158,15 +159,15 @@ fn a_picture_is_turned_as_its_camera_was_held() {
         (6, [4, 1]),
         (8, [4, 6]),
     ] {
-        let out = decoded(&turned(&jpeg, orientation), 8).unwrap();
+        let out = decoded(&with_orientation(&jpeg, orientation), 8).unwrap();
         let red = &out[(y * 8 + x) * 3..][..3];
         assert!(
             red[0] > 180 && red[2] < 60,
             "orientation {orientation}: {red:?}"
         );
     }
-    // One that is out of range means nothing.
-    assert_eq!(decoded(&turned(&jpeg, 77), 8), decoded(&jpeg, 8));
+    // An orientation that is out of range is ignored.
+    assert_eq!(decoded(&with_orientation(&jpeg, 77), 8), decoded(&jpeg, 8));
 }
 
 #[test]
@@ -195,7 +196,7 @@ fn every_kind_of_pixel_becomes_rgb_on_white() {
 }
 
 #[test]
-fn a_cmyk_jpeg_looks_as_it_does_in_pillow() {
+fn a_cmyk_jpeg_is_decoded_like_pillow() {
     let case = &reference()["cmyk"];
     let hex = case["file"].as_str().unwrap();
     let bytes: Vec<u8> = (0..hex.len())
@@ -212,7 +213,7 @@ fn a_cmyk_jpeg_looks_as_it_does_in_pillow() {
     {
         let expected: Vec<u8> = serde_json::from_value(field.clone()).unwrap();
         assert!(
-            furthest(&out[(y * 32 + x) * 3..][..3], &expected) <= 4,
+            largest_difference(&out[(y * 32 + x) * 3..][..3], &expected) <= 4,
             "{:?} {expected:?}",
             &out[(y * 32 + x) * 3..][..3]
         );
@@ -220,7 +221,7 @@ fn a_cmyk_jpeg_looks_as_it_does_in_pillow() {
 }
 
 #[test]
-fn what_is_broken_is_refused_by_its_reason() {
+fn broken_pictures_are_refused_with_the_reason() {
     for (name, bytes, sign) in broken() {
         let error = decoded(&bytes, 8).unwrap_err();
         assert!(
@@ -243,7 +244,7 @@ fn what_is_broken_is_refused_by_its_reason() {
         large,
         "has 20000×15000 pixels, 300 million; up to 200 million are read"
     );
-    // What only follows a JPEG does not break it.
+    // Bytes after the end of a JPEG do not make it unreadable.
     let jpeg = encoded(formula(20, 20), ImageFormat::Jpeg);
     assert_eq!(
         decoded(&[&jpeg[..], b"trailer \xff\xda"].concat(), 8),
@@ -251,7 +252,7 @@ fn what_is_broken_is_refused_by_its_reason() {
     );
 }
 
-/// The batches of a whole folder in an odd order.
+/// The batches of a whole folder, in a shuffled order.
 fn batches(root: &Path, threads: usize) -> (Vec<Batch>, Vec<String>, Vec<u32>) {
     let files = PictureFolder::open(root, SplitRule::ByName)
         .unwrap()
@@ -282,7 +283,7 @@ fn images(batch: &Batch) -> &Tensor {
 }
 
 #[test]
-fn batches_are_the_same_whatever_the_number_of_decoders_and_lack_what_is_broken() {
+fn batches_are_equal_for_any_number_of_decoders_and_skip_broken_pictures() {
     let place = tempfile::tempdir().unwrap();
     folder(place.path(), &[""]);
     let (whole, none, _) = batches(place.path(), 2);
@@ -311,7 +312,7 @@ fn batches_are_the_same_whatever_the_number_of_decoders_and_lack_what_is_broken(
         assert_eq!(Vec::<i64>::try_from(&one.labels).unwrap(), expected);
         pixels.push(images(one));
     }
-    // What is left is what there was before the broken ones came.
+    // The batches without the broken pictures equal the batches before the broken ones were added.
     let before: Vec<&Tensor> = whole.iter().map(images).collect();
     let [before, after] = [before, pixels].map(|parts| Tensor::cat(&parts, 0));
     assert_eq!(
@@ -322,10 +323,10 @@ fn batches_are_the_same_whatever_the_number_of_decoders_and_lack_what_is_broken(
     assert!(after.max().double_value(&[]) <= 1.0 && after.max().double_value(&[]) > 0.5);
 }
 
-/// The formula's picture as timm's transform prepares it: shorter side resized, centre cut out, whatever its shape and how its camera
-/// was held.
+/// The formula's picture equals the one of timm's transform (resize the shorter side, crop the centre), for any shape and
+/// orientation.
 #[test]
-fn pictures_are_framed_as_timms_transform_frames_them() {
+fn pictures_are_framed_like_timms_transform() {
     let table = reference();
     let folder = tempfile::tempdir().unwrap();
     for case in table["framed"].as_array().unwrap() {
@@ -360,21 +361,21 @@ fn pictures_are_framed_as_timms_transform_frames_them() {
         let mut out = vec![0; expected.len()];
         decode::read(&path, framing, &mut Resizer::new(), &mut out).unwrap();
         let (width, height) = (number("width"), number("height"));
-        // Of 255, by which the two round apart on their way.
+        // Largest difference, of 255, because the two round differently.
         let most = match framing.interpolation {
             Interpolation::Nearest => 0,
             Interpolation::Bilinear => 2,
             Interpolation::Bicubic => 3,
         };
         assert!(
-            furthest(&out, &expected) <= most,
+            largest_difference(&out, &expected) <= most,
             "{width}×{height} {framing:?}: {}",
-            furthest(&out, &expected)
+            largest_difference(&out, &expected)
         );
     }
 }
 
-/// What `check` says of an experiment on a folder.
+/// The result of `check` for an experiment on a folder.
 fn checked(root: &Path, dataset: &str) -> Checked {
     let yaml = format!(
         "name: x\nseed: 7\ndataset: {{ name: image_folder, path: {}{dataset} }}\nmodel: {{ backbone: resnet18, weights: random }}\n\
@@ -403,7 +404,7 @@ fn small(path: &Path, shade: u8) {
 }
 
 #[test]
-fn check_fails_on_what_a_launch_fails_on() {
+fn check_fails_where_a_launch_fails() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path();
     assert!(errors(&checked(&root.join("none"), ""))[0].contains("none cannot be read"));
@@ -451,7 +452,7 @@ fn check_fails_on_what_a_launch_fails_on() {
 }
 
 #[test]
-fn check_tells_copies_and_parts_that_stay_empty() {
+fn check_reports_duplicates_and_empty_parts() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path();
     for (number, class) in [(0, "cat"), (1, "cat"), (0, "dog"), (2, "dog")] {

@@ -1,5 +1,6 @@
-//! Taking runs up again: every optimizer under every schedule from every kind of place, kills, signals, two at once, a kill and an
-//! error at every call, real full disks, runs of earlier versions, and changed plans. With `--nocapture` each part prints its figure.
+//! Tests of resume: every optimizer, schedule and stop point; kills, signals, and two workers on one run.
+//! Also: a kill or an error at every system call, real full disks, runs of earlier versions, and changed settings.
+//! With `--nocapture` each part prints its figure.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What `warmstart-worker selftest` answers on the CPU.
+//! The report of `warmstart-worker selftest` on the CPU.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use warmstart_engine::device::DeviceRequest;
@@ -39,7 +39,7 @@ fn checks_are_chosen_by_a_part_of_their_name_and_pass() {
 }
 
 #[test]
-fn what_only_a_gpu_has_is_skipped_with_a_reason() {
+fn checks_that_need_a_gpu_are_skipped_with_a_reason() {
     let checks = checks(&["augmentation", "memory", "GPU error"]);
     assert_eq!(checks.len(), 4);
     for check in &checks {
@@ -59,7 +59,7 @@ fn speed_is_measured_in_images_a_second() {
 }
 
 #[test]
-fn gpu_that_is_not_there_is_a_failed_check_with_the_reason() {
+fn a_missing_gpu_fails_its_check_with_the_reason() {
     let checks = checks_of(DeviceRequest::Cuda(200), &["optimizer"]);
     assert_eq!(checks.len(), 1, "{checks:?}");
     assert_eq!(

@@ -1,5 +1,6 @@
-//! Steps that several batches share, classes that weigh differently, pictures that cannot be read: the real training loop on the
-//! study's head against plain `PyTorch`. `reference/steps.py` writes the table.
+//! Accumulated batches, class weights and unreadable pictures: the real training loop with the study's head, against plain
+//! `PyTorch`.
+//! `reference/steps.py` writes the table.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 use std::path::Path;
@@ -32,7 +33,7 @@ use warmstart_schema::state::RunState;
 
 const FEATURES: i64 = 512;
 
-/// Features made of the formula, in the place of pictures; some of them cannot be read.
+/// A data source whose features come from the formula. Some of its pictures cannot be read.
 #[derive(Debug)]
 struct Formula {
     features: Tensor,
@@ -124,7 +125,7 @@ fn fresh() -> State {
     }
 }
 
-/// Trains the head alone, from its beginning or from a checkpoint, on what the case describes.
+/// Trains only the head on the data of the case, from the start or from a checkpoint.
 fn trained(
     table: &Value,
     case: &Value,
@@ -269,7 +270,7 @@ fn newest(run: &RunDir) -> Content {
 }
 
 #[rstest]
-fn a_step_is_pytorchs_step_on_all_images_that_enter_it(
+fn a_step_equals_pytorchs_step_on_the_same_images(
     #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17)] index: usize,
 ) {
     let (root, table) = (tempfile::tempdir().unwrap(), table());
@@ -325,7 +326,7 @@ fn a_step_is_pytorchs_step_on_all_images_that_enter_it(
 }
 
 #[rstest]
-fn a_run_stopped_where_pictures_are_missing_goes_on_to_the_same_bits(
+fn a_run_stopped_at_missing_pictures_resumes_to_the_same_bits(
     #[values(5, 7, 9, 15, 17)] index: usize,
 ) {
     let (root, table) = (tempfile::tempdir().unwrap(), table());

@@ -1,5 +1,5 @@
-//! The real worker, the real training loop, a small model: what a run leaves, that it repeats itself, that it resumes to
-//! the same bits, and that bad input ends in an explanation.
+//! The real worker and training loop with a small model: what a run writes, that it repeats and resumes to the same bits, and
+//! that bad input fails with an explanation.
 
 #![expect(
     clippy::unwrap_used,
@@ -24,14 +24,14 @@ use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Epoch, Event, Failure};
 use warmstart_schema::state::Outcome;
 
-/// The newest checkpoint, without what measures time.
+/// The newest checkpoint, without its measured time.
 fn last(run: &RunDir) -> checkpoint::Content {
     let mut content = checkpoint::newest(&Disk, run).unwrap().0.unwrap();
     content.state.train_time = 0.0;
     content
 }
 
-/// An epoch's figures that do not measure time.
+/// An epoch's figures, without the measured times.
 fn figures(run: &RunDir) -> Vec<(u32, u64, [u64; 5], bool)> {
     let exact = |epoch: &Epoch| {
         let bits = [
@@ -55,7 +55,7 @@ fn failure(run: &RunDir) -> (Failure, String, String) {
 }
 
 #[test]
-fn a_run_tells_everything_and_repeats_itself_bit_for_bit() {
+fn a_run_reports_everything_and_repeats_bit_for_bit() {
     let root = tempfile::tempdir().unwrap();
     let runs = [0, 1].map(|_| new_run(root.path(), &[]).0);
     assert!(runs.iter().all(finish), "{}", log(&runs[0]));
@@ -103,14 +103,14 @@ fn a_run_tells_everything_and_repeats_itself_bit_for_bit() {
         figures(&runs[0])[0].2[4]
     );
 
-    // Another seed is another run.
+    // Another seed gives other figures.
     let other = new_run(root.path(), &["seed=8", "train.epochs=1"]).0;
     assert!(finish(&other));
     assert_ne!(figures(&other)[0].2, figures(&runs[0])[0].2);
 }
 
 #[test]
-fn a_run_that_is_stopped_or_killed_ends_with_the_bits_of_one_that_never_was() {
+fn a_stopped_or_killed_run_ends_with_the_bits_of_an_uninterrupted_run() {
     let root = tempfile::tempdir().unwrap();
     let changes = [
         "train.epochs=3",
@@ -120,7 +120,8 @@ fn a_run_that_is_stopped_or_killed_ends_with_the_bits_of_one_that_never_was() {
     assert!(finish(&straight), "{}", log(&straight));
 
     let broken = new_run(root.path(), &changes).0;
-    // Stopped within the first epoch, killed in the second one's validation, killed right after a save.
+    // Stops the run in the first epoch, kills it after the first epoch's checkpoint, and kills it again when it reports the
+    // second epoch.
     let mut child = start(&broken);
     wait_for(
         &broken,
@@ -188,7 +189,7 @@ fn a_run_that_is_stopped_or_killed_ends_with_the_bits_of_one_that_never_was() {
 }
 
 #[test]
-fn nothing_frozen_moves_in_training_and_the_rest_does() {
+fn training_changes_every_tensor_except_frozen_ones() {
     let root = tempfile::tempdir().unwrap();
     for (freeze, frozen_tensors, prefixes) in [
         ("backbone", 100, &["conv1", "bn1", "layer"][..]),
@@ -199,7 +200,7 @@ fn nothing_frozen_moves_in_training_and_the_rest_does() {
         let proof = state(&run).frozen.unwrap();
         assert!(proof.unchanged(), "{proof:?}");
         assert_eq!(proof.tensors, frozen_tensors);
-        // The two newest checkpoints are an epoch of training apart.
+        // The two newest checkpoints are one epoch apart.
         let saved: Vec<Vec<u8>> = checkpoint::steps(&Disk, &run)
             .unwrap()
             .iter()
@@ -222,7 +223,7 @@ fn nothing_frozen_moves_in_training_and_the_rest_does() {
 }
 
 #[test]
-fn fine_tuning_starts_from_the_best_checkpoint_with_statistics_at_rest() {
+fn fine_tuning_starts_from_the_best_checkpoint_and_keeps_its_statistics() {
     let root = tempfile::tempdir().unwrap();
     let first = new_run(root.path(), &["model.freeze=backbone"]).0;
     assert!(finish(&first));
@@ -260,7 +261,7 @@ fn fine_tuning_starts_from_the_best_checkpoint_with_statistics_at_rest() {
 }
 
 #[test]
-fn fine_tuning_on_another_split_than_its_bases_says_that_validation_flatters() {
+fn fine_tuning_on_another_split_warns_that_validation_is_optimistic() {
     let root = tempfile::tempdir().unwrap();
     assert!(finish(&new_run(root.path(), &["train.epochs=1"]).0));
     let told = |changes: &[&str]| {
@@ -309,7 +310,7 @@ fn early_stopping_ends_a_run_that_does_not_improve() {
 }
 
 #[test]
-fn a_damaged_newest_checkpoint_is_passed_over_and_named() {
+fn a_damaged_newest_checkpoint_is_skipped_and_reported() {
     let root = tempfile::tempdir().unwrap();
     let run = new_run(root.path(), &[]).0;
     let straight = new_run(root.path(), &[]).0;
@@ -341,8 +342,8 @@ fn a_damaged_newest_checkpoint_is_passed_over_and_named() {
     assert_eq!(last(&run), last(&straight));
 }
 
-/// A worker whose saves do not get through, whoever the user is: where its checkpoints belong lies a file.
-fn start_without_room(run: &RunDir) -> std::process::Child {
+/// Starts a worker that cannot save, whatever the user's rights: a file is in the place of the checkpoint folder.
+fn start_with_failing_saves(run: &RunDir) -> std::process::Child {
     let mut child = start(run);
     wait_for(run, &mut child, |event| matches!(event, Event::Dataset(_)));
     fs::write(run.checkpoints(), b"").unwrap();
@@ -350,9 +351,10 @@ fn start_without_room(run: &RunDir) -> std::process::Child {
 }
 
 #[test]
-fn a_best_checkpoint_that_finds_no_room_is_saved_as_soon_as_there_is_some() {
+fn a_best_checkpoint_that_could_not_be_saved_is_saved_later() {
     let root = tempfile::tempdir().unwrap();
-    // So high a rate that the second epoch is worse, and no patience: what could not be saved is not replaced by a better one.
+    // The rate is so high that the second epoch is worse, and early stopping follows: no better checkpoint replaces the unsaved
+    // one.
     let changes = [
         "train.epochs=3",
         "train.optimizer={name: adam, learning_rate: 0.05}",
@@ -369,7 +371,7 @@ fn a_best_checkpoint_that_finds_no_room_is_saved_as_soon_as_there_is_some() {
         [true, false]
     );
     let run = new_run(root.path(), &changes).0;
-    let mut child = start_without_room(&run);
+    let mut child = start_with_failing_saves(&run);
     wait_for(&run, &mut child, |event| {
         matches!(event, Event::CheckpointFailed { .. })
     });
@@ -386,10 +388,10 @@ fn a_best_checkpoint_that_finds_no_room_is_saved_as_soon_as_there_is_some() {
 }
 
 #[test]
-fn a_run_that_can_never_save_fails_with_the_reason_and_can_be_taken_up_again() {
+fn a_run_that_can_never_save_fails_with_the_reason_and_can_be_resumed() {
     let root = tempfile::tempdir().unwrap();
     let run = new_run(root.path(), &["train.epochs=1"]).0;
-    assert!(!start_without_room(&run).wait().unwrap().success());
+    assert!(!start_with_failing_saves(&run).wait().unwrap().success());
     let (_, error, help) = failure(&run);
     assert!(
         error.contains("saving checkpoint") && error.contains("ckpt") && !help.is_empty(),
@@ -400,7 +402,7 @@ fn a_run_that_can_never_save_fails_with_the_reason_and_can_be_taken_up_again() {
 }
 
 #[test]
-fn a_second_worker_on_a_run_explains_itself_and_harms_nothing() {
+fn a_second_worker_on_a_run_is_refused_with_the_reason() {
     let root = tempfile::tempdir().unwrap();
     let run = new_run(root.path(), &["train.epochs=1"]).0;
     let mut first = start(&run);
@@ -421,7 +423,7 @@ fn a_second_worker_on_a_run_explains_itself_and_harms_nothing() {
 }
 
 #[test]
-fn bad_input_is_named_with_a_way_out() {
+fn bad_input_is_reported_with_what_to_do() {
     let root = tempfile::tempdir().unwrap();
     let garbage = root.path().join("garbage.safetensors");
     fs::write(&garbage, b"\x08\0\0\0\0\0\0\0{\"a\":1}").unwrap();
@@ -475,7 +477,7 @@ fn bad_input_is_named_with_a_way_out() {
 }
 
 #[test]
-fn the_worker_says_what_it_can_do() {
+fn doctor_reports_libtorch_and_cuda() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_warmstart-worker"))
         .arg("doctor")
         .output()
@@ -486,7 +488,7 @@ fn the_worker_says_what_it_can_do() {
         "{report}"
     );
     let loaded = report["cuda"]["library"] == "loaded";
-    // A CUDA library that was loaded before the first question answers with its version, GPU or not.
+    // If libtorch loaded its CUDA library, it reports the version, with or without a GPU.
     assert_eq!(
         report["cuda"]["version"]
             .as_i64()

@@ -1,4 +1,4 @@
-//! Only a file that fits the model to the last byte changes it.
+//! Only a file that fits the model exactly may change it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
 #[path = "support/memory.rs"]
@@ -42,7 +42,7 @@ fn tensors(model: &Model) -> Named {
         .collect()
 }
 
-/// A file in which one tensor was replaced.
+/// The model's tensors with one of them replaced.
 fn replaced(model: &Model, name: &str, tensor: Tensor) -> Named {
     let mut all = tensors(model);
     all.iter_mut().find(|(n, _)| n == name).unwrap().1 = tensor;
@@ -72,7 +72,7 @@ fn load_into(model: &Model, path: &Path, policy: LoadPolicy) -> anyhow::Result<(
 }
 
 #[test]
-fn what_was_written_is_what_is_read() {
+fn written_weights_are_read_unchanged() {
     let (from, to) = (
         build(Backbone::TfEfficientnetLite0, 1),
         build(Backbone::TfEfficientnetLite0, 2),
@@ -87,7 +87,7 @@ fn what_was_written_is_what_is_read() {
             .iter()
             .all(|t| t.tensor.requires_grad() == t.trainable)
     );
-    // The crate that others read the format with agrees.
+    // The safetensors crate reads the file too.
     let others = Tensor::read_safetensors(&path)
         .unwrap()
         .into_iter()
@@ -100,7 +100,7 @@ fn what_was_written_is_what_is_read() {
 }
 
 #[test]
-fn pretrained_weights_bring_their_own_head_and_counters_and_ours_stays() {
+fn pretrained_weights_keep_the_models_own_head() {
     let (from, to) = (build(Backbone::Resnet18, 1), build(Backbone::Resnet18, 2));
     let mut file: Named = tensors(&from)
         .into_iter()
@@ -145,7 +145,7 @@ fn pretrained_weights_bring_their_own_head_and_counters_and_ours_stays() {
 }
 
 #[test]
-fn a_backbones_own_normalization_is_no_foreign_head() {
+fn the_normalization_before_the_classifier_belongs_to_the_backbone() {
     let (from, to) = (
         build(Backbone::ConvnextTiny, 1),
         build(Backbone::ConvnextTiny, 2),
@@ -186,7 +186,7 @@ fn another_backbones_file_is_recognized() {
 }
 
 #[test]
-fn nothing_is_broadcast_cast_or_left_out() {
+fn a_file_that_does_not_match_the_model_is_refused() {
     let model = build(Backbone::TfEfficientnetLite0, 1);
     let name = "blocks.0.0.bn1.weight";
     let float = |shape: &[i64]| Tensor::ones(shape, (Kind::Float, Device::Cpu));
@@ -236,7 +236,7 @@ fn nothing_is_broadcast_cast_or_left_out() {
 }
 
 #[test]
-fn pickles_are_refused_by_name_with_the_way_round() {
+fn pickles_are_refused_with_how_to_convert_them() {
     let model = build(Backbone::Resnet18, 1);
     for extension in ["pt", "pth", "ot", "bin"] {
         let path = Path::new("somewhere/resnet18").with_extension(extension);
@@ -251,7 +251,7 @@ fn pickles_are_refused_by_name_with_the_way_round() {
     }
 }
 
-/// A file from a header and the number of bytes behind it.
+/// A file with this header, followed by `data` bytes.
 fn file(header: &Value, data: usize) -> Vec<u8> {
     raw_file(&header.to_string(), data)
 }
@@ -268,7 +268,7 @@ fn entry(shape: &Value, begin: u64, end: u64) -> Value {
 }
 
 #[test]
-fn malformed_files_are_refused_for_what_is_wrong_with_them() {
+fn malformed_files_are_refused_with_the_reason() {
     let good = file(
         &json!({ "a": entry(&json!([2]), 0, 8), "b": entry(&json!([]), 8, 12) }),
         12,
@@ -333,7 +333,7 @@ fn malformed_files_are_refused_for_what_is_wrong_with_them() {
     }
 }
 
-/// Thousands of damaged files: none panics, none gets a number into the model that the file did not plainly hold.
+/// Thousands of damaged files: the parser never panics, and never returns more tensors or data than the file contains.
 #[test]
 fn damaged_files_never_panic() {
     let tensor = |n: i64| Tensor::arange(n, (Kind::Float, Device::Cpu));
@@ -342,7 +342,7 @@ fn damaged_files_never_panic() {
     let good = weights::write(&named).unwrap();
     let names: Vec<_> = weights::parse(&good).unwrap().into_keys().collect();
     let mut random = SplitMix64::new(11);
-    // `make soak` asks for more.
+    // `make soak` tries more files.
     let files = std::env::var("WARMSTART_MUTATIONS").map_or(20_000, |files| files.parse().unwrap());
     let mut accepted = 0;
     for _ in 0..files {
@@ -365,7 +365,7 @@ fn damaged_files_never_panic() {
             assert!(entries.len() <= names.len());
         }
     }
-    // Damage to the numbers themselves, to names or to the metadata is for the caller's checks and checksums.
+    // Damage to numbers, names or metadata is not found here: the callers check names and checksums.
     assert!(
         accepted > files / 200 && accepted < files / 4 * 3,
         "{accepted}"
@@ -381,7 +381,7 @@ fn damaged_files_never_panic() {
     );
 }
 
-/// Files that are wrong in their last bytes, or claim far more than they hold; `good` is the model's own.
+/// Files whose last bytes are wrong, or that claim far more than they contain. `good` is a valid file.
 fn large_and_wrong(from: &Model, good: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let last = from.tensors().last().unwrap().name.clone();
     let float = |shape: &[i64]| Tensor::ones(shape, (Kind::Float, Device::Cpu));
@@ -470,11 +470,11 @@ fn large_and_wrong(from: &Model, good: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Files of real length that are wrong in their last bytes, or claim far more than they hold: each is refused with the model
-/// untouched, at the cost of itself and of one copy of its numbers.
+/// Large files whose last bytes are wrong, or that claim far more than they contain. Each is refused, the model stays unchanged,
+/// and the loader needs memory for the file and one copy of its numbers at most.
 #[test]
-fn what_is_wrong_with_a_large_file_is_found_in_bounded_memory() {
-    if !memory::is_alone("what_is_wrong_with_a_large_file_is_found_in_bounded_memory") {
+fn large_malformed_files_are_refused_in_bounded_memory() {
+    if !memory::is_alone("large_malformed_files_are_refused_in_bounded_memory") {
         return;
     }
     let (from, to) = (build(Backbone::Resnet18, 1), build(Backbone::Resnet18, 2));
@@ -500,7 +500,7 @@ fn what_is_wrong_with_a_large_file_is_found_in_bounded_memory() {
         worst = worst.max(grown as f64 / allowed as f64);
         assert_eq!(to.fingerprint().unwrap(), before, "{what}");
     }
-    // The measure measures: a good file takes itself and a copy.
+    // A valid file shows that the measurement works: it takes more than its own size.
     fs::write(&path, &good).unwrap();
     let (result, grown) = memory::grown(|| load_into(&to, &path, LoadPolicy::Exact));
     result.unwrap();
@@ -512,7 +512,7 @@ fn what_is_wrong_with_a_large_file_is_found_in_bounded_memory() {
 }
 
 #[test]
-fn a_damaged_file_leaves_the_model_bit_for_bit() {
+fn a_damaged_file_leaves_the_model_unchanged() {
     let model = build(Backbone::TfEfficientnetLite0, 1);
     let good = weights::write(&tensors(&build(Backbone::TfEfficientnetLite0, 2))).unwrap();
     let header = usize::try_from(u64::from_le_bytes(good[..8].try_into().unwrap())).unwrap();
@@ -521,7 +521,7 @@ fn a_damaged_file_leaves_the_model_bit_for_bit() {
     for _ in 0..40 {
         let mut bytes = good.clone();
         let at = 8 + usize::try_from(random.below(header as u64)).unwrap();
-        // A control character is nowhere allowed in JSON.
+        // JSON allows no control character anywhere.
         bytes[at] = 1;
         assert!(
             weights::load_bytes(&model, &bytes, LoadPolicy::Exact).is_err(),
@@ -532,7 +532,7 @@ fn a_damaged_file_leaves_the_model_bit_for_bit() {
 }
 
 #[test]
-fn a_twin_is_known_by_what_is_said_of_it() {
+fn an_architecture_is_recognized_by_header_config_or_file_name() {
     use weights::{SaidOf, stated};
     let folder = tempfile::tempdir().unwrap();
     let (twin, own) = (Backbone::TfEfficientnetB0, Backbone::EfficientnetB0);
@@ -567,7 +567,7 @@ fn a_twin_is_known_by_what_is_said_of_it() {
         assert_eq!(stated(&beside, &plain), expected, "{config}");
     }
 
-    // And in a run.
+    // The same in a run.
     let experiment = |path: &std::path::Path| {
         let yaml = format!(
             "name: x\ndataset: {{ name: emoji98 }}\nmodel: {{ backbone: efficientnet_b0, weights: {} }}\n\
@@ -655,7 +655,7 @@ fn same_backbone(found: &Model, expected: impl Fn(&Tensor) -> Tensor, from: &Mod
 }
 
 #[test]
-fn what_wrappers_leave_before_names_is_taken_off_and_said() {
+fn prefixes_of_wrappers_are_removed_and_reported() {
     let from = build(Backbone::Resnet18, 1);
     for prefix in [
         "module.",
@@ -686,7 +686,7 @@ fn what_wrappers_leave_before_names_is_taken_off_and_said() {
             .collect::<Named>()
     };
     let to = build(Backbone::Resnet18, 2);
-    // A head beside the wrapped backbone, and whatever else was trained with it, is left aside.
+    // The loader skips a head beside the wrapped backbone, and other trained parts.
     let mut with_head = wrapped("backbone.");
     with_head.push((
         "projector.weight".to_owned(),
@@ -699,7 +699,7 @@ fn what_wrappers_leave_before_names_is_taken_off_and_said() {
             .any(|note| note.contains("left aside: 1, first `projector.weight`")),
         "{notes:?}"
     );
-    // Two of them: which one is meant?
+    // With two wrapped backbones it is unclear which one is meant.
     let both = weights::write(
         &wrapped("model.")
             .into_iter()
@@ -713,7 +713,7 @@ fn what_wrappers_leave_before_names_is_taken_off_and_said() {
         LoadPolicy::Pretrained,
         &["twice", "`model.`", "`module.`"],
     );
-    // What is missing is told, and whose file it is.
+    // The error lists missing tensors, and recognizes the file of another backbone.
     refuse(
         &to,
         &weights::write(&wrapped("module.")[1..]).unwrap(),
@@ -732,7 +732,7 @@ fn what_wrappers_leave_before_names_is_taken_off_and_said() {
         LoadPolicy::Pretrained,
         &["this file holds resnet34, the experiment says resnet18"],
     );
-    // A checkpoint is what it is.
+    // A checkpoint must match exactly: no prefix is removed.
     assert!(
         weights::load_bytes(
             &to,
@@ -744,7 +744,7 @@ fn what_wrappers_leave_before_names_is_taken_off_and_said() {
 }
 
 #[test]
-fn other_kinds_of_floats_become_float32_and_it_is_said() {
+fn other_float_formats_become_float32_and_are_reported() {
     let from = build(Backbone::Resnet18, 1);
     for (kind, dtype, words) in [
         (Kind::Half, weights::Dtype::F16, "float16"),
@@ -763,7 +763,7 @@ fn other_kinds_of_floats_become_float32_and_it_is_said() {
             "{notes:?}"
         );
     }
-    // 1 as an integer is no weight, and what float32 cannot hold is no number.
+    // An integer 1 is no weight, and a number too large for float32 is refused.
     let to = build(Backbone::Resnet18, 2);
     refuse(
         &to,
@@ -817,7 +817,7 @@ fn starting_from(weights: &str) -> warmstart_schema::experiment::Experiment {
 }
 
 #[test]
-fn a_look_ahead_says_what_the_launch_would_say() {
+fn a_check_of_weights_agrees_with_the_launch() {
     use warmstart_engine::check::check;
     use warmstart_engine::initial::{Verdict, load, verdict};
     use warmstart_schema::finding::Finding;
@@ -852,7 +852,7 @@ fn a_look_ahead_says_what_the_launch_would_say() {
             .filter(|finding| finding.field == "model.weights")
             .collect()
     };
-    // The sign of what is said: of an error, or of a note where it fits.
+    // A part of the error, or of the note if the file fits.
     let cases: [(&str, &[u8], Result<&str, &str>); 11] = [
         ("good.safetensors", &good, Ok("")),
         ("half.safetensors", &half, Ok("float16")),
@@ -920,7 +920,7 @@ fn a_look_ahead_says_what_the_launch_would_say() {
     assert!(
         matches!(verdict(&none, &places(false)), Verdict::Fails { error, .. } if error.contains("none.safetensors"))
     );
-    // What is fetched, and what cannot be.
+    // Weights that would be downloaded, and weights that cannot be.
     let published = experiment("imagenet");
     assert!(
         matches!(verdict(&published, &places(false)), Verdict::Fetched(text) if text.contains("timm/resnet18.a1_in1k"))
@@ -941,7 +941,7 @@ fn a_look_ahead_says_what_the_launch_would_say() {
 }
 
 #[test]
-fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
+fn the_preparation_of_pictures_is_read_from_header_or_configuration() {
     use warmstart_schema::preparation::FileMetadata;
     let folder = tempfile::tempdir().unwrap();
     let own = Backbone::TfEfficientnetB0;
@@ -960,7 +960,7 @@ fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
     let plain = write("mine.safetensors", &[]);
     assert_eq!(said(&plain), FileMetadata::default());
 
-    // As timm writes it for `tf_efficientnet_b0.ap_in1k`.
+    // The configuration that timm writes for `tf_efficientnet_b0.ap_in1k`.
     let ap = json!({"architecture": "tf_efficientnet_b0", "num_classes": 1000, "pretrained_cfg": {
         "tag": "ap_in1k", "input_size": [3, 224, 224], "interpolation": "bicubic", "crop_pct": 0.875, "crop_mode": "center",
         "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}});
@@ -978,7 +978,7 @@ fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
         said(&write("tf_efficientnet_b0.ap_in1k.safetensors", &[])),
         expected
     );
-    // It may be another file's.
+    // The configuration may belong to another file.
     assert_eq!(
         said(&write("tf_efficientnet_b0.ns_jft_in1k.safetensors", &[])),
         FileMetadata::default()
@@ -987,7 +987,7 @@ fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
         weights::stated_preparation(&plain, Backbone::Resnet18),
         FileMetadata::default()
     );
-    // The file's own come first: its header, then the configuration of its name.
+    // The file's own header comes first, then the configuration with the file's name.
     config(
         "mine.config.json",
         &json!({"pretrained_cfg": {"mean": [0.1, 0.2, 0.3], "crop_mode": "squash", "crop_pct": 0.5}}),
@@ -1012,7 +1012,7 @@ fn what_weights_say_of_their_pictures_is_read_from_header_or_configuration() {
         (Some([0.25, 0.5, 0.75]), Some(96), "its header")
     );
     assert_eq!(header.interpolation, Some(Interpolation::Bilinear));
-    // What cannot be so is not taken, and older files have it all at the top.
+    // Impossible values are ignored. Older configurations have all values at the top level.
     let odd = write("odd.safetensors", &[]);
     config(
         "odd.config.json",

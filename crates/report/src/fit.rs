@@ -227,8 +227,8 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut_before_columns_go_and_what_tells_rows_apart_stays() {
-        // 20 + 16 + 6 + 7 and the gaps are 56.
+    fn long_names_are_cut_before_columns_are_hidden_and_run_ids_stay() {
+        // The widths 20 + 16 + 6 + 7 and the gaps are 56.
         let whole = table(Some(56));
         assert!(
             whole.hidden.is_empty() && whole.lines[1].contains('…'),
@@ -242,13 +242,13 @@ mod tests {
             narrow.lines[1..],
             [" 20260101-000000-aaaa", " 20260101-000000-bbbb"]
         );
-        // Even cut, they differ.
+        // The names still differ after they are cut.
         let tiny = table(Some(10));
         assert_ne!(tiny.lines[1], tiny.lines[2]);
     }
 
     #[test]
-    fn what_is_hidden_is_said_in_lines_that_fit() {
+    fn hidden_columns_are_named_in_lines_that_fit() {
         assert_eq!(
             note(&[], "widen the terminal", Some(10)),
             Vec::<String>::new()

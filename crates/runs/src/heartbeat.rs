@@ -172,7 +172,7 @@ mod tests {
         tracker
     }
 
-    /// In training, with these times between steps.
+    /// A run in training, with these times between its steps.
     fn trained(steps: impl IntoIterator<Item = f64>) -> LivenessTracker {
         let mut tracker = begun(true);
         tracker.take(&record(1.0, "\"phase\",\"phase\":\"training\""));
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn steps_up_to_ten_times_the_usual_time_are_not_stalled() {
         for usual in [0.01, 0.4, 5.0, 30.0, 200.0] {
-            // Every tenth step takes ten times as long; the median hardly moves.
+            // Every tenth step takes ten times as long; the median stays almost the same.
             let tracker =
                 trained((1..100).map(|step| if step % 10 == 0 { usual * 10.0 } else { usual }));
             assert_eq!(
@@ -221,7 +221,7 @@ mod tests {
         let tracker = trained([0.1; 50]);
         assert_eq!(tracker.liveness(70.0, Some(2.0)), Liveness::Stalled);
         assert_eq!(tracker.liveness(35.0, Some(35.0)), Liveness::Hung);
-        // Events without a heartbeat: only the heartbeat's thread died.
+        // Events without a heartbeat: only the heartbeat's thread has died.
         assert_eq!(tracker.liveness(5.0, Some(29.0)), Liveness::Held);
         assert_eq!(tracker.liveness(5.0, Some(31.0)), Liveness::HeartbeatLost);
         // A worker of an earlier version has no heartbeat.

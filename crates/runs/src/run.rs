@@ -501,7 +501,7 @@ mod tests {
                     is_held(&run);
                 }
             });
-            // Long enough for both to run at once on a busy machine.
+            // Long enough that both threads run at the same time on a busy machine.
             let began = std::time::Instant::now();
             let mut refused = 0;
             while began.elapsed() < Duration::from_millis(500) {

@@ -1,5 +1,5 @@
-//! An acknowledged checkpoint is never lost: power loss at every change, an error at every call, every byte flipped, every length
-//! cut. Without any one of the writer's precautions, a checkpoint must get lost.
+//! A saved checkpoint is never lost: power loss at every change, an error at every call, every byte flipped, every length cut.
+//! If the writer skips any one of its precautions, the test must see a lost checkpoint.
 
 #![expect(
     clippy::unwrap_used,
@@ -26,7 +26,7 @@ const RUN: &str = "/run";
 /// The default of `train.checkpoint.keep`.
 const KEEP: usize = 2;
 
-/// The checkpoint at a step: `batch` distinguishes two saves at one step.
+/// The checkpoint at a step; `batch` distinguishes two saves at the same step.
 fn content(step: u64, batch: u32, best_step: u64) -> Content {
     let bytes = |salt: u64| {
         (0..40)
@@ -61,8 +61,8 @@ fn content(step: u64, batch: u32, best_step: u64) -> Content {
     }
 }
 
-/// A run's saves: the best changes, old ones go, one is saved in the middle of an evaluation and again after it.
-fn story() -> Vec<Content> {
+/// The saves of a run: the best one changes, old ones are removed, and one step is saved twice (during and after an evaluation).
+fn saves_of_a_run() -> Vec<Content> {
     [
         (5, 0, 5),
         (10, 0, 5),
@@ -78,7 +78,7 @@ fn story() -> Vec<Content> {
     .into()
 }
 
-/// What is wrong with a disk after `acknowledged` acknowledged saves, while the next may be under way.
+/// What is wrong with a disk after `acknowledged` finished saves, while the next save may be in progress.
 fn wrong(disk: &Simulated, saves: &[Content], acknowledged: usize) -> Option<String> {
     let run = RunDir::new(RUN);
     let found = match checkpoint::newest(disk, &run) {
@@ -121,7 +121,7 @@ fn wrong(disk: &Simulated, saves: &[Content], acknowledged: usize) -> Option<Str
         .map(|error| error.to_string())
 }
 
-/// What is wrong with a disk after the next attempt recovered it.
+/// What is wrong with a disk after the next attempt has recovered it.
 fn wrong_after_recovery(
     disk: &Simulated,
     saves: &[Content],
@@ -138,7 +138,8 @@ fn wrong_after_recovery(
     wrong(disk, saves, acknowledged)
 }
 
-/// As [`wrong_after_recovery`], also if the recovery is interrupted by a power loss before any of its changes, and repeated.
+/// Like [`wrong_after_recovery`], but a power loss interrupts the recovery before each of its changes, and the recovery runs
+/// again.
 fn wrong_after_interrupted_recovery(
     disk: &mut Simulated,
     saves: &[Content],
@@ -161,17 +162,17 @@ fn wrong_after_interrupted_recovery(
     interrupted.take().or(found)
 }
 
-/// What power losses during saves left.
+/// What the power losses during saves left behind.
 #[derive(Default)]
 struct Losses {
-    /// Acknowledged saves so far.
+    /// Finished saves so far.
     acknowledged: Cell<usize>,
     /// Number of disks that were checked.
     images: Cell<usize>,
     first_wrong: RefCell<Option<String>>,
 }
 
-/// Makes a disk check what a power loss before each of its changes would leave.
+/// Makes the disk check, before each of its changes, what a power loss at that moment leaves.
 fn watch(disk: &mut Simulated, saves: &Rc<Vec<Content>>) -> Rc<Losses> {
     let losses = Rc::new(Losses::default());
     let (seen, saves) = (Rc::clone(&losses), Rc::clone(saves));
@@ -184,10 +185,10 @@ fn watch(disk: &mut Simulated, saves: &Rc<Vec<Content>>) -> Rc<Losses> {
             && saves
                 .get(acknowledged)
                 .is_some_and(|next| next.state.step == saves[acknowledged - 1].state.step);
-        for (subset, torn) in ways(disk.pending()) {
+        for (subset, torn) in outcomes(disk.pending()) {
             let mut after = disk.after_power_loss(|index| subset >> (index % 64) & 1 == 1, torn);
             seen.images.set(seen.images.get() + 1);
-            // Where folders are swapped, the checkpoint is never aside.
+            // If the disk can swap folders, a checkpoint never leaves its place, so no recovery is needed.
             let at_once = if disk.without_exchange || disk.is_faulty() {
                 None
             } else {
@@ -210,10 +211,9 @@ fn watch(disk: &mut Simulated, saves: &Rc<Vec<Content>>) -> Rc<Losses> {
     losses
 }
 
-/// Runs the story, and checks what a power loss before each change would leave. Returns the number of checks, and the first
-/// failure.
+/// Runs all saves and checks what a power loss before each change leaves. Returns the number of checks, and the first failure.
 fn power_losses(mut disk: Simulated) -> (usize, Option<String>) {
-    let saves = Rc::new(story());
+    let saves = Rc::new(saves_of_a_run());
     let losses = watch(&mut disk, &saves);
     let run = RunDir::new(RUN);
     for save in saves.iter() {
@@ -224,13 +224,13 @@ fn power_losses(mut disk: Simulated) -> (usize, Option<String>) {
     (losses.images.get(), losses.first_wrong.take())
 }
 
-/// Ways a power loss ends: which of the pending changes survive, and how much of the lost content.
-fn ways(pending: usize) -> Vec<(u64, usize)> {
+/// The ways in which a power loss can end: which pending changes survive, and how much of the lost content.
+fn outcomes(pending: usize) -> Vec<(u64, usize)> {
     let torn = |subset| [0, 1].map(|torn| (subset, torn));
     subsets(pending).into_iter().flat_map(torn).collect()
 }
 
-/// Which of the pending changes survive: all subsets of up to seven, and as many subsets of more.
+/// Which pending changes survive: all subsets of up to seven changes, and a sample of the subsets of more.
 fn subsets(pending: usize) -> Vec<u64> {
     if pending <= 7 {
         return (0..1 << pending).collect();
@@ -277,7 +277,7 @@ fn every_sync_is_needed() {
     let healthy = Simulated::new(Path::new(RUN));
     power_losses(healthy.clone());
     let syncs = healthy.syncs();
-    // Four files and the folder of a checkpoint, the folder of all, the run's for two reasons, names.json.
+    // Four files and the folder of a checkpoint, the folder of all checkpoints, the run folder twice, and names.json.
     assert_eq!(syncs.len(), 9, "{syncs:#?}");
     for sync in syncs {
         let forgetful = Simulated::new(Path::new(RUN)).that_forgets(sync.clone());
@@ -296,7 +296,7 @@ fn the_rename_is_needed() {
 
 /// `ENOSPC`, `EIO`, `EDQUOT`, `EROFS`, `EACCES`, `EMFILE`.
 const ERRORS: [i32; 6] = [28, 5, 122, 30, 13, 24];
-/// `EINTR`, which is no error of a disk.
+/// `EINTR`, which is not a disk error.
 const EINTR: i32 = 4;
 
 /// An empty disk that can swap folders, and one that cannot.
@@ -305,7 +305,7 @@ fn disks() -> [Simulated; 2] {
     [disk(), disk().without_exchange()]
 }
 
-/// A disk after the first `saves` of the story.
+/// The disk after these saves.
 fn disk_after(disk: Simulated, saves: &[Content]) -> Simulated {
     for save in saves {
         checkpoint::save(&disk, &RunDir::new(RUN), save, KEEP).unwrap();
@@ -313,9 +313,9 @@ fn disk_after(disk: Simulated, saves: &[Content]) -> Simulated {
     disk
 }
 
-/// The result of a save in which one call, or all calls from it on, behaved differently; false if there were fewer calls.
+/// Checks a save in which one call fails, or all calls from it on. Returns false if the save makes fewer calls.
 fn with_fault(disk: Simulated, hit: usize, fault: Fault) -> bool {
-    let (run, saves) = (RunDir::new(RUN), story());
+    let (run, saves) = (RunDir::new(RUN), saves_of_a_run());
     let disk = disk_after(disk, &saves[..hit]);
     disk.fail(&[fault]);
     let saved = checkpoint::save(&disk, &run, &saves[hit], KEEP);
@@ -341,7 +341,7 @@ fn with_fault(disk: Simulated, hit: usize, fault: Fault) -> bool {
     }
     // A short write is allowed.
     assert!(fault.errno != Fault::SHORT || saved.is_ok(), "{case}");
-    // The next save finds a healthy disk, as the next attempt of the run would.
+    // The next save uses a healthy disk, like the next attempt of the run.
     let found = wrong_after_recovery(&disk, &saves, acknowledged);
     assert_eq!(found, None, "{case}");
     for save in &saves[acknowledged..=hit + 1] {
@@ -371,7 +371,7 @@ fn errors_at_any_call_lose_only_that_save() {
                 errno,
                 persistent,
             };
-            // A save has fewer calls than that.
+            // No save makes 1,000 calls.
             tried += (1..1000)
                 .take_while(|&call| with_fault(disk.copy(), hit, fault(call)))
                 .count();
@@ -385,7 +385,7 @@ fn errors_at_any_call_lose_only_that_save() {
 
 #[test]
 fn older_checkpoints_go_after_the_new_one_is_durable_and_read_back() {
-    let (run, saves) = (RunDir::new(RUN), story());
+    let (run, saves) = (RunDir::new(RUN), saves_of_a_run());
     let mut disk = disk_after(Simulated::new(Path::new(RUN)), &saves[..3]);
     let seen = Rc::new(RefCell::new(Vec::new()));
     disk.watcher = Some(Watcher({
@@ -401,19 +401,19 @@ fn older_checkpoints_go_after_the_new_one_is_durable_and_read_back() {
         })
     }));
     checkpoint::save(&disk, &run, &saves[3], KEEP).unwrap();
-    // The first was the best of the second until now; the third is the best of all that stay.
+    // Checkpoint 10 needed its best one, checkpoint 5. Both remaining checkpoints have checkpoint 15 as their best.
     assert_eq!(checkpoint::steps(&disk, &run).unwrap(), [15, 20]);
     let seen = seen.borrow();
     let removal = seen.iter().rposition(|(is_whole, ..)| *is_whole).unwrap();
     let (_, is_durable, reads) = seen[removal];
-    // Manifest, state, model, optimizer.
+    // The save reads back manifest, state, model and optimizer.
     assert!(is_durable && reads >= 4, "{seen:?}");
     assert!(!seen[0].1 && seen.len() > removal + 1, "{seen:?}");
 }
 
 #[test]
 fn corrupt_writes_are_noticed_before_the_older_checkpoint_goes() {
-    let (run, saves) = (RunDir::new(RUN), story());
+    let (run, saves) = (RunDir::new(RUN), saves_of_a_run());
     let mut noticed = 0;
     // A new checkpoint, and one that replaces another of the same step.
     for (hit, call) in [1, 6]
@@ -425,7 +425,7 @@ fn corrupt_writes_are_noticed_before_the_older_checkpoint_goes() {
         let saved = checkpoint::save(&disk, &run, &saves[hit], KEEP);
         disk.fail(&[]);
         noticed += usize::from(matches!(saved, Err(Error::Damaged { .. })));
-        // names.json is written last, and is a separate error if it is unreadable.
+        // names.json is written last, and has a separate error if it is unreadable.
         let wrong = wrong(&disk, &saves, hit + usize::from(saved.is_ok()));
         let is_fine = wrong
             .as_ref()
@@ -435,7 +435,7 @@ fn corrupt_writes_are_noticed_before_the_older_checkpoint_goes() {
     assert_eq!(noticed, 8, "each file of both checkpoints");
 }
 
-/// A write that changes its data.
+/// A write that silently changes its data.
 fn corrupt(call: usize) -> Fault {
     Fault {
         call,
@@ -444,12 +444,12 @@ fn corrupt(call: usize) -> Fault {
     }
 }
 
-/// The save of the story that replaces another of the same step.
+/// The save that replaces another one of the same step.
 const REPLACES: usize = 6;
 
-/// Disks before the save that replaces another, each with a write call whose corruption that save notices.
+/// Disks before that save, each with a write call whose corruption the save notices.
 fn noticed_corruptions() -> Vec<(Simulated, usize)> {
-    let saves = story();
+    let saves = saves_of_a_run();
     let is_noticed = |(disk, call): &(Simulated, usize)| {
         let disk = disk.copy();
         disk.fail(&[corrupt(*call)]);
@@ -468,7 +468,7 @@ fn noticed_corruptions() -> Vec<(Simulated, usize)> {
 
 #[test]
 fn power_loss_during_rollbacks_keeps_the_replaced_checkpoint() {
-    let saves = Rc::new(story());
+    let saves = Rc::new(saves_of_a_run());
     for (mut disk, call) in noticed_corruptions() {
         let losses = watch(&mut disk, &saves);
         losses.acknowledged.set(REPLACES);
@@ -480,7 +480,7 @@ fn power_loss_during_rollbacks_keeps_the_replaced_checkpoint() {
 
 #[test]
 fn failed_rollbacks_keep_the_replaced_checkpoint() {
-    let (run, saves) = (RunDir::new(RUN), story());
+    let (run, saves) = (RunDir::new(RUN), saves_of_a_run());
     let mut tried = 0;
     for (healthy, call) in noticed_corruptions() {
         for (error, persistent) in (call + 1..100).flat_map(|call| [(call, false), (call, true)]) {
@@ -500,7 +500,7 @@ fn failed_rollbacks_keep_the_replaced_checkpoint() {
                 break;
             }
             tried += 1;
-            for (subset, torn) in ways(disk.pending()) {
+            for (subset, torn) in outcomes(disk.pending()) {
                 let mut after =
                     disk.after_power_loss(|index| subset >> (index % 64) & 1 == 1, torn);
                 let found = wrong_after_interrupted_recovery(&mut after, &saves, REPLACES);
@@ -551,7 +551,7 @@ fn flipped_bytes_and_cuts_fall_back_to_the_checkpoint_before() {
     assert_eq!(files.len(), 4);
     let falls_back = |what: &str| {
         let (found, skipped) = checkpoint::newest(&Disk, &run).unwrap();
-        // White space in the manifest means nothing, so the content is still the saved one.
+        // White space in the manifest has no meaning, so the content can still equal the saved one.
         if found.as_ref() != Some(&newer) || !what.starts_with("manifest") {
             assert_eq!(found.as_ref(), Some(&older), "{what}");
             assert!(

@@ -1,5 +1,6 @@
-//! Hostile experiment files, logs and names. None of them causes a panic, a write outside the folder, or a refusal without an
-//! explanation. With `--nocapture` each part prints its figure.
+//! Hostile experiment files, logs and names: none causes a panic, a write outside the folder, or a refusal without an
+//! explanation.
+//! With `--nocapture` each part prints its figure.
 
 #[cfg(test)]
 #[path = "hostile/fields.rs"]

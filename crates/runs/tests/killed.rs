@@ -1,5 +1,5 @@
-//! A2: kills a process at every call that changes the file system. The process makes a run, logs events, saves, rotates, names
-//! its best and ends. Acknowledged data survive, and the next process reaches the same end.
+//! Kills a process at every call that changes the file system. The process creates a run, logs events, saves and removes
+//! checkpoints, updates names.json, and finishes. Acknowledged data survive, and the next process reaches the same end.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -17,7 +17,7 @@ use warmstart_schema::event::{Checkpoint, Event, Phase};
 use warmstart_schema::experiment;
 use warmstart_schema::policy::{Plateau, Progress};
 
-/// The folder in which the process to be killed works.
+/// Environment variable with the folder of the process that is killed.
 const ROOT: &str = "WARMSTART_KILLED_IN";
 const STEPS: u64 = 4;
 const EXPERIMENT: &str = "
@@ -43,7 +43,7 @@ fn content(step: u64) -> Content {
             sums: Sums::default(),
             progress: Progress::default(),
             plateau: Plateau::default(),
-            // The first stays the best for a while, then each new one is.
+            // Step 1 is the best until step 3; then each new step is the best.
             best_step: Some(if step < 3 { 1 } else { step }),
             stopped_early: false,
             train_time: 2.5,
@@ -63,7 +63,7 @@ fn only_run(root: &Path) -> Option<RunDir> {
     Some(RunDir::of(root, runs.first()?))
 }
 
-/// Does what a launcher and a worker do, from the state on disk.
+/// Does the work of a launcher and a worker, starting from the state on disk.
 fn work(root: &Path) {
     let run = only_run(root).unwrap_or_else(|| {
         let experiment = experiment::parse(EXPERIMENT, "killed.yaml").unwrap();
@@ -139,9 +139,9 @@ fn traced(root: &Path, expressions: &[String], output: &Path) -> std::process::E
     strace.env(ROOT, root).output().unwrap().status
 }
 
-/// Calls of the traced process that change something in `root`: name, and number among those of its name.
+/// Calls of the traced process that change something in `root`: the name, and the number among the calls of that name.
 fn points(trace: &str, root: &str) -> Vec<(String, usize)> {
-    // The harness runs the test in another thread, and calls are counted by thread.
+    // The test harness runs the test in another thread, and strace counts calls by thread.
     let thread = trace
         .lines()
         .find(|line| line.contains(root))
@@ -164,7 +164,7 @@ fn points(trace: &str, root: &str) -> Vec<(String, usize)> {
     points
 }
 
-/// Acknowledged data are there; no reader finds anything unfinished; the next process ends as an unbroken one.
+/// Acknowledged data are there, no reader finds a partial file, and the next process ends like an uninterrupted one.
 fn assert_recovers(root: &Path, what: &str) {
     if let Some(run) = only_run(root) {
         let events = EventReader::new(run.events())

@@ -1,5 +1,4 @@
-//! The state after a log: one log a story in `scenarios`, the resulting state beside it. `WARMSTART_BLESS=1` writes the states
-//! again; read the difference.
+//! Each log in `scenarios` has its expected state beside it. `WARMSTART_BLESS=1` writes the states again; read the difference.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +36,7 @@ fn state(log: &Path) -> std::io::Result<RunState> {
     }
 }
 
-/// The state as a page of text.
+/// The state as text.
 fn described(state: &RunState) -> String {
     let mut out = Vec::new();
     let mut say = |name: &str, value: String| out.push(format!("{name}: {value}\n"));
@@ -168,7 +167,7 @@ fn fast_and_full_parser_agree_on_all_scenarios() {
                 Record::parse(line).ok(),
                 serde_json::from_slice::<Record>(line).ok(),
             );
-            // Compared as text, because NaN does not equal itself.
+            // Compared as text, because NaN does not equal NaN.
             assert_eq!(
                 format!("{quick:?}"),
                 format!("{general:?}"),
@@ -219,7 +218,7 @@ fn reading_in_pieces_gives_the_same_state() {
         fs::write(&copy, "").unwrap();
         reader.poll().unwrap();
         for end in (0..bytes.len()).step_by(97).chain([bytes.len()]) {
-            // Appended to, never replaced: the same file grows.
+            // The same file grows; it is never replaced.
             let mut file = fs::OpenOptions::new().append(true).open(&copy).unwrap();
             let written = usize::try_from(file.metadata().unwrap().len()).unwrap();
             std::io::Write::write_all(&mut file, &bytes[written..end]).unwrap();

@@ -1,4 +1,4 @@
-//! B3 and B4 without a dashboard: a reused pid is no worker, and starts and ends leave nothing behind.
+//! Tests without a dashboard: a reused process id is not mistaken for the worker, and 500 starts and ends leave nothing behind.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -11,16 +11,16 @@ use warmstart_runs::launcher::{self, Programs, Request, WorkerState, local};
 use warmstart_runs::queue::{Entry, Push, Queue};
 use warmstart_runs::run::RunDir;
 
-/// How often, in the process with the new namespace.
+/// Number of trials, for the process in the new namespace.
 const INSIDE: &str = "WARMSTART_STRANGERS_INSIDE";
-/// The clock by which the kernel tells one process's start from another's.
+/// The kernel's resolution of process start times.
 const TICK: Duration = Duration::from_millis(10);
 
 fn sleeper() -> Child {
     Command::new("sleep").arg("60").spawn().unwrap()
 }
 
-/// A process that got the pid of one that is gone.
+/// A process that has the process id of an ended one.
 fn stranger(number: u32) -> Child {
     loop {
         fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string()).unwrap();
@@ -33,7 +33,7 @@ fn stranger(number: u32) -> Child {
     }
 }
 
-fn meet_strangers(trials: usize) {
+fn signal_reused_pids(trials: usize) {
     for _ in 0..trials {
         let mut worker = sleeper();
         let handle = local::process(worker.id());
@@ -51,17 +51,17 @@ fn meet_strangers(trials: usize) {
             stranger.try_wait().unwrap().is_none(),
             "another process got the signal"
         );
-        // The request itself works: it ends the process that it is meant for.
+        // The request works: it ends the process that it names.
         assert!(launcher::ask(&local::process(stranger.id()), Request::Stop).unwrap());
         assert!(!stranger.wait().unwrap().success());
     }
 }
 
-/// B3: `WARMSTART_STRANGERS` says how often a worker's pid is reused (50; the soak test asks for 1,000).
+/// `WARMSTART_STRANGERS` sets how often a worker's process id is reused (default 50; the soak test does 1,000).
 #[test]
 fn signals_never_reach_a_process_with_a_reused_pid() {
     if let Ok(trials) = std::env::var(INSIDE) {
-        return meet_strangers(trials.parse().unwrap());
+        return signal_reused_pids(trials.parse().unwrap());
     }
     let trials = std::env::var("WARMSTART_STRANGERS").unwrap_or_else(|_| "50".to_owned());
     let unshare = || {

@@ -248,7 +248,7 @@ mod tests {
         reason = "the bits must be the same on every machine"
     )]
     fn names_get_numbers_from_their_hash_alone() {
-        // From Python's hashlib: SHA-256 of seed, length of the purpose, purpose and name; its first 53 bits.
+        // From Python's hashlib: the first 53 bits of the SHA-256 of seed, length of the purpose, purpose and name.
         assert_eq!(
             name_fraction("cat/0.jpg", "test", 42),
             0.314_255_976_358_034_7
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_those_of_pytorchs_schedulers() {
+    fn rates_equal_pytorchs_schedulers() {
         let table: serde_json::Value =
             serde_json::from_str(include_str!("../tests/data/schedules.json")).unwrap();
         let (base, per_epoch) = (
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn plateau_reduces_the_rate_when_pytorch_does() {
-        // `ReduceLROnPlateau(factor=0.5, patience=1)` of PyTorch 2.13 on these figures.
+        // `ReduceLROnPlateau(factor=0.5, patience=1)` of PyTorch 2.13 for these figures.
         let plateau = without_warmup(Shape::Plateau {
             gamma: 0.5,
             patience: 1,

@@ -194,7 +194,7 @@ mod tests {
             facts(own, said, &stated()),
             (96, Interpolation::Nearest, 0.875, 0.485)
         );
-        // A published dataset's images keep their size, and are resized whole.
+        // The images of a published dataset keep their size, and are resized without a crop.
         let emoji = "{ name: emoji98 }";
         assert_eq!(
             facts(emoji, "", &stated()),

@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn splitmix_matches_the_published_vectors() {
-        // First outputs for seed 1234567, from the reference implementation by Sebastiano Vigna.
+        // First outputs for seed 1234567 of Sebastiano Vigna's reference implementation.
         let mut rng = SplitMix64::new(1_234_567);
         assert_eq!(
             [rng.next_u64(), rng.next_u64()],

@@ -503,7 +503,7 @@ mod tests {
     #[test]
     fn evaluation_progress_of_earlier_versions_means_the_same() {
         let phase = r#"{"t":1.0,"event":"phase","phase":"validating"}"#;
-        // As version 0.1.0 wrote it.
+        // The line that version 0.1.0 wrote.
         let old = state_after(&[
             phase,
             r#"{"t":2.5,"event":"batch","epoch":3,"step":72,"batch":4,"batches":10,"loss":1.25,"accuracy":0.5,"learning_rate":"NaN","images_per_second":310.5,"gradient_norm":"NaN"}"#,
@@ -512,7 +512,7 @@ mod tests {
             phase,
             r#"{"t":2.5,"event":"progress","phase":"validating","epoch":3,"step":72,"done":4,"total":10,"images_per_second":310.5,"loss":1.25,"accuracy":0.5}"#,
         ]);
-        // NaN does not equal itself, so compare the states as texts.
+        // Compared as text, because NaN does not equal NaN.
         assert_eq!(format!("{old:?}"), format!("{new:?}"));
         assert!(new.batch.is_some() && new.batches.is_empty());
     }

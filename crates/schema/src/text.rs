@@ -384,7 +384,7 @@ mod tests {
             fitted(&message, 70),
             "…/mine.yaml:3:5: train.epochs: expected a whole number, found `x`"
         );
-        // In the middle, in quotes, twice, with spaces, without a folder.
+        // A path in the middle, in quotes, twice, with spaces, and without a folder.
         assert_eq!(
             fitted(&format!("cannot copy `{deep}` to /x/y"), 30),
             "cannot copy `…/mine.yaml` to /x/y"

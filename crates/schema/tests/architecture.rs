@@ -1,4 +1,4 @@
-//! Compares the structures with timm's tensor names and counts, and with the study's published counts.
+//! Compares the architectures with timm's tensor names and counts, and with the study's published counts.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
@@ -22,7 +22,7 @@ fn timm(backbone: Backbone) -> Value {
 }
 
 #[test]
-fn names_order_shapes_and_counts_are_timms() {
+fn names_order_shapes_and_counts_equal_timm() {
     for backbone in Backbone::ALL {
         let (architecture, timm) = (Architecture::new(backbone), timm(backbone));
         let shape = |shape: &[i64]| {
@@ -58,7 +58,7 @@ fn names_order_shapes_and_counts_are_timms() {
 }
 
 #[test]
-fn pretrained_weights_are_timms_default_with_its_normalization() {
+fn pretrained_weights_and_normalization_equal_timms_default() {
     for backbone in Backbone::ALL {
         let (ours, timm) = (Pretrained::of(backbone), timm(backbone));
         let timm = &timm["pretrained"];
@@ -101,7 +101,7 @@ fn counts_equal_the_published_ones() {
 }
 
 #[test]
-fn freezing_moves_counts_block_by_block() {
+fn freezing_moves_counts_from_trainable_to_frozen_block_by_block() {
     let architecture = Architecture::new(Backbone::Resnet18);
     let counts = count(&architecture, &study_head(&architecture), 2);
     let names: Vec<_> = counts
@@ -160,7 +160,7 @@ fn same_padding_puts_the_odd_zero_last() {
 }
 
 #[test]
-fn names_round_trip_and_a_wrong_one_lists_the_right_ones() {
+fn names_parse_back_and_a_wrong_name_lists_the_valid_ones() {
     for backbone in Backbone::ALL {
         assert_eq!(backbone.as_str().parse(), Ok(backbone));
         assert_eq!(serde_json::to_value(backbone).unwrap(), backbone.as_str());

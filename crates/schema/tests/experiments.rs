@@ -1,5 +1,5 @@
-//! Messages about wrong experiment files: one file a mistake in `data/experiments`, its message beside it. `WARMSTART_BLESS=1`
-//! writes the messages again; read the difference.
+//! Messages about wrong experiment files: each file in `data/experiments` has one mistake, and its message is beside it.
+//! `WARMSTART_BLESS=1` writes the messages again; read the difference.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
@@ -150,17 +150,17 @@ fn changes_from_the_command_line_are_checked_like_the_file() {
     assert!(message("name=[").contains("not YAML"));
 }
 
-/// Texts made to take time and memory: the worst figures.
+/// The worst figures for texts that try to take much time and memory.
 #[derive(Default)]
 struct Bombs {
     number: usize,
     slowest: Duration,
-    /// In kB.
+    /// Peak memory in kB.
     largest: u64,
 }
 
 impl Bombs {
-    /// Every problem names the file and, if the fault is in a line, that line; and it is found quickly.
+    /// The parser is fast, and every problem names the file and, if possible, the line.
     fn refused(&mut self, source: &str) -> Vec<Problem> {
         self.refused_with(source, &[])
     }
@@ -196,13 +196,13 @@ impl Bombs {
     }
 }
 
-/// CPU time of this thread, so that other tests and other programs do not count.
+/// CPU time of this thread, so that other tests and programs do not count.
 fn cpu() -> Duration {
     let stats = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(stats.split_whitespace().next().unwrap().parse().unwrap())
 }
 
-/// The most memory that this process ever held, in kB.
+/// The peak memory of this process, in kB.
 fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status
@@ -233,7 +233,7 @@ fn bombs_are_refused_quickly() {
             .collect()
     };
     assert!(bombs.refused(&keys(40_000))[0].at.is_some());
-    // As much as a file may hold, and far more than that.
+    // A file of nearly the largest allowed size, and a far larger one.
     assert!(bombs.refused(&keys(75_000))[0].at.is_some());
     assert!(
         bombs.refused(&keys(1_000_000))[0]
@@ -245,7 +245,7 @@ fn bombs_are_refused_quickly() {
     let bomb = fs::read_to_string(folder().join("alias-bomb.yaml")).unwrap();
     bombs.refused(&bomb);
     bombs.refused_with(&bomb, &["seed=1".to_owned()]);
-    // Other texts that are hard on parsers.
+    // Other texts that are hard for parsers.
     let laughs = (1..10)
         .map(|n| format!("a{n}: &a{n} [{}]\n", format!("*a{},", n - 1).repeat(9)))
         .collect::<Vec<_>>()
@@ -301,8 +301,8 @@ fn files_of_more_than_a_mebibyte_are_not_read() {
     );
 }
 
-/// Bytes of shipped files and of mistakes, cut, doubled and changed: none may panic, and every problem of a text that is not
-/// empty names its line.
+/// Cut, doubled and changed bytes of shipped files and of files with mistakes: the parser never panics.
+/// Every problem of a text that is not empty names its line.
 #[test]
 fn no_mutation_panics() {
     let seeds: Vec<Vec<u8>> = yaml_files(&shipped())
@@ -314,7 +314,7 @@ fn no_mutation_panics() {
         0..seeds.len(),
         proptest::collection::vec((any::<u16>(), any::<u16>(), any::<u8>(), 0..6_u8), 1..6),
     );
-    // `make soak` asks for more.
+    // `make soak` tries more cases.
     let cases = std::env::var("WARMSTART_MUTATIONS").map_or(20_000, |cases| cases.parse().unwrap());
     let config = Config {
         cases,

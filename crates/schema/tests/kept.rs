@@ -90,7 +90,7 @@ fn attempts_without_results_keep_the_earlier_ones() {
             killed.clone(),
         ],
         vec![attempt(2, Some(20), 5), checkpoint(20), stopped],
-        // It did not even start; and a second attempt without a logged end.
+        // An attempt that did not start, and a second attempt whose end is not in the log.
         vec![json!({ "event": "exit", "code": 127 })],
         vec![attempt(2, Some(20), 5), attempt(3, Some(20), 5), failed()],
         vec![
@@ -133,7 +133,7 @@ fn attempts_with_results_replace_the_earlier_ones() {
         status_and_results(&state),
         (Status::Failed, None, vec![1, 2, 3], false)
     );
-    // Within an epoch, by a checkpoint.
+    // A checkpoint within an epoch replaces the results.
     let state = fold(
         [
             finished(),
@@ -151,7 +151,7 @@ fn attempts_with_results_replace_the_earlier_ones() {
         status_and_results(&state),
         (Status::Failed, None, vec![1, 2], false)
     );
-    // From the beginning, by the first epoch.
+    // After a start from zero, the first epoch replaces the results.
     let over = vec![
         json!({ "event": "start_over" }),
         attempt(2, None, 5),
@@ -181,7 +181,7 @@ fn attempts_with_results_replace_the_earlier_ones() {
         (Status::Failed, None, vec![1], false)
     );
     assert!(!state.starts_over);
-    // A setback ends with the next attempt that succeeds.
+    // The next successful attempt ends a setback.
     let end = json!({ "event": "finished", "train_time": 2, "stopped_early": false });
     let again = vec![
         attempt(2, Some(20), 5),

@@ -33,14 +33,14 @@ use super::model::Model;
 use super::screen;
 use super::update::update;
 
-/// What a model looks like at a size.
+/// The screen of a model at this size.
 fn drawn(model: &Model, width: u16, height: u16) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| screen::draw(frame, model)).unwrap();
     terminal.backend().buffer().clone()
 }
 
-/// The characters of a screen, a line a row, without the spaces at the ends.
+/// The text of a screen, one line for each row, without trailing spaces.
 fn text(buffer: &Buffer) -> String {
     let width = usize::from(buffer.area.width).max(1);
     let lines = buffer.content.chunks(width).map(|row| {
@@ -60,7 +60,7 @@ fn text(buffer: &Buffer) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Keys as a user names them: characters, and words in angle brackets.
+/// Events of keys: characters, and key names in angle brackets.
 fn events(keys: &str) -> Vec<Event> {
     let mut events = Vec::new();
     let mut rest = keys;
@@ -101,7 +101,7 @@ fn events(keys: &str) -> Vec<Event> {
     events
 }
 
-/// Presses keys on a model; what they ask for is returned, not done.
+/// Presses keys on a model. Returns the effects and does not run them.
 fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
     for event in events(keys) {

@@ -101,7 +101,7 @@ fn mirror(images: &Tensor, changes: &[Change]) -> Result<Tensor> {
 mod tests {
     use super::*;
 
-    /// One 3×3 picture in three channels, read row by row.
+    /// A 3×3 picture, row by row, repeated in three channels.
     fn picture(pixels: [f32; 9]) -> Tensor {
         Tensor::from_slice(&pixels)
             .view([1, 1, 3, 3])
@@ -158,9 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn zoom_in_magnifies_the_middle_and_zoom_out_reflects_the_border() {
+    fn zoom_in_magnifies_the_centre_and_zoom_out_reflects_the_border() {
         let point = picture([0.0, 0.0, 0.0, 0.0, 8.0, 0.0, 0.0, 0.0, 0.0]);
-        // Half the field of view: the neighbours lie half a pixel from the middle.
+        // Half the field of view: the neighbours are half a pixel from the centre.
         let near = apply(
             &point,
             Change {
@@ -175,7 +175,7 @@ mod tests {
             ),
             "{near}"
         );
-        // Twice the field: two pixels from the middle lies the border pixel again, reflected.
+        // Twice the field of view: two pixels from the centre is the border pixel again, reflected.
         let far = apply(
             &picture(PIXELS),
             Change {
@@ -193,7 +193,7 @@ mod tests {
             ..STILL
         }
         .matrix(40.0, 20.0);
-        // One pixel to the right as a share of half a side; the result is in pixels again.
+        // One pixel to the right, as a share of half a side; the result is in pixels again.
         let right = 1.0 / 20.0;
         let (across, down) = (matrix[0] * right * 20.0, matrix[3] * right * 10.0);
         assert!((across - 0.3_f64.cos()).abs() < 1e-12 && (down - 0.3_f64.sin()).abs() < 1e-12);

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_change_is_torchvisions() {
+    fn each_change_equals_torchvisions() {
         for case in reference::cases("color") {
             let kind = usize::try_from(case["kind"].as_u64().unwrap()).unwrap();
             let amount = case["amount"].as_f64().unwrap();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn images_of_a_batch_change_each_in_its_order() {
+    fn each_image_of_a_batch_has_its_own_order_of_changes() {
         let cases = reference::cases("color_jitter");
         let changes: Vec<Change> = cases
             .iter()
@@ -231,7 +231,7 @@ mod tests {
             low >= least && high <= most && low < least + 0.01 && high > most - 0.01
         };
         assert!(near(range(0), (0.6, 1.4)), "{:?}", range(0));
-        // Below 0 a contrast has no meaning.
+        // A contrast below 0 has no meaning.
         assert!(near(range(1), (0.0, 2.5)), "{:?}", range(1));
         assert_eq!(range(2), (1.0, 1.0));
         assert!(near(range(3), (-0.1, 0.1)), "{:?}", range(3));

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn erased_rectangles_are_torchvisions() {
+    fn erased_rectangles_equal_torchvisions() {
         for case in reference::cases("erasing") {
             let [top, left, height, width] = reference::integers(&case["frame"]);
             let frame = Frame {
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn rectangles_are_distributed_as_timms() {
+    fn rectangles_are_distributed_like_timms() {
         for case in reference::cases("erasing_draws") {
             let [height, width] = reference::integers(&case["size"]);
             let settings: Erasing = serde_json::from_value(case["settings"].clone()).unwrap();

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shifts_are_torchvisions_padding_and_crop() {
+    fn shifts_equal_torchvisions_padding_and_crop() {
         for case in reference::cases("padding_crop") {
             let [padding, top, left] = reference::integers(&case["shift"]);
             let fill = if case["fill"] == "reflect" {

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn crops_are_torchvisions() {
+    fn crops_equal_torchvisions() {
         for case in reference::cases("resized_crop") {
             let [top, left, height, width] = reference::integers(&case["frame"]);
             let frame = Frame {
@@ -133,7 +133,7 @@ mod tests {
                 height,
                 width,
             };
-            // The second image keeps its size, whatever happens to the first.
+            // The second image keeps its size, even if the crop of the first changes.
             let whole = Frame {
                 top: 0,
                 left: 0,
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_distributed_as_torchvisions() {
+    fn frames_are_distributed_like_torchvisions() {
         for case in reference::cases("resized_crop_draws") {
             let [height, width] = reference::integers(&case["size"]);
             let [min_area, max_area, max_aspect] = reference::numbers(&case["range"]);

@@ -1,4 +1,4 @@
-//! Each kernel against libtorch's own operations in float64: what comes out, what moves, and all gradients.
+//! Each kernel against libtorch's own operations in float64: outputs, updated statistics, and all gradients.
 
 use tch::{Device, Kind, Reduction, Tensor};
 
@@ -13,7 +13,8 @@ const ACTIVATIONS: [Option<Activation>; 5] = [
     Some(Activation::HardSwish),
 ];
 
-/// Batch, channels, height, width: channels that fill no vector, one pixel, one image, as wide as deep layers are.
+/// Batch, channels, height, width: channels that do not fill a vector, one pixel, one image, and as many channels as deep layers
+/// have.
 const SHAPES: [[i64; 4]; 5] = [
     [2, 5, 3, 4],
     [1, 96, 8, 8],
@@ -35,7 +36,7 @@ fn leaf(tensor: &Tensor, kind: Kind) -> Tensor {
     tensor.detach().to_kind(kind).copy().set_requires_grad(true)
 }
 
-/// The difference's norm as a share of `expected`'s.
+/// The norm of the difference, relative to the norm of `expected`.
 fn distance(found: &Tensor, expected: &Tensor) -> f64 {
     let difference = found.to_kind(Kind::Double) - expected;
     difference.norm().double_value(&[]) / expected.norm().double_value(&[]).max(1e-12)
@@ -61,7 +62,7 @@ fn activated(x: &Tensor, activation: Option<Activation>) -> Tensor {
     }
 }
 
-/// Both backward passes of a sum that weighs all outputs differently.
+/// Both backward passes, from a sum with a different weight for each output.
 fn backward(found: &Tensor, expected: &Tensor) {
     let weights = draw(&found.size(), -1.0, 1.0);
     (found * &weights).sum(Kind::Float).backward();
@@ -70,7 +71,7 @@ fn backward(found: &Tensor, expected: &Tensor) {
         .backward();
 }
 
-/// A normalization's tensors: weight, bias, running mean, running variance.
+/// The tensors of a normalization: weight, bias, running mean, running variance.
 struct Parts([Tensor; 4]);
 
 impl Parts {
@@ -121,7 +122,7 @@ impl Parts {
     }
 }
 
-/// Statistics of one number a channel have no variance, in libtorch neither.
+/// One number in each channel has no variance, in libtorch either.
 fn can_be_normalized([images, _, height, width]: [i64; 4], batch_statistics: bool) -> bool {
     !batch_statistics || images * height * width > 1
 }
@@ -191,14 +192,14 @@ fn normalization_equals_libtorchs_with_every_activation_and_residual() {
 }
 
 #[test]
-fn a_large_mean_costs_the_variance_no_digits() {
+fn a_large_mean_does_not_reduce_the_precision_of_the_variance() {
     tch::manual_seed(2);
     let x = draw(&[4, 16, 9, 9], 999.5, 1000.5);
     let parts = Parts::new(16);
     let [ours, theirs] = [Kind::Float, Kind::Double].map(|kind| parts.leaves(kind));
     let found = normalize(&x.copy(), ours.norm(true), None, None).unwrap();
     let expected = theirs.reference(&x.to_kind(Kind::Double), true);
-    // The pixels themselves are known to 6e-5, which is 2e-4 of their deviation.
+    // The precision of the pixels themselves is 6e-5, which is 2e-4 of their deviation.
     assert_close("mean of 1000", 5e-4, &[("values", &found, &expected)]);
 }
 
@@ -386,7 +387,7 @@ fn convolution_with_activation_equals_libtorchs() {
 }
 
 #[test]
-fn not_a_number_is_not_hidden_by_an_activation() {
+fn nan_passes_through_every_activation() {
     for activation in ACTIVATIONS {
         let x = draw(&[1, 16, 2, 2], -1.0, 1.0);
         let _ = x.select(1, 3).select(1, 0).fill_(f64::NAN);
@@ -398,7 +399,7 @@ fn not_a_number_is_not_hidden_by_an_activation() {
 }
 
 #[test]
-fn the_number_of_threads_changes_no_bit() {
+fn the_result_does_not_depend_on_the_number_of_threads() {
     let threads = tch::get_num_threads();
     let run = |threads| {
         tch::set_num_threads(threads);

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn records_come_apart_into_labels_and_pixels() {
+    fn records_are_split_into_labels_and_pixels() {
         let pictures = LAYOUT.read(&records(&[[3, 77], [19, 0]]), 2).unwrap();
         assert_eq!((pictures.coarse, pictures.fine), (vec![3, 19], vec![77, 0]));
         assert_eq!(

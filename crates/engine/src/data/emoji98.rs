@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_embedded_dataset_is_the_one_that_its_script_made() {
+    fn the_embedded_dataset_matches_its_script() {
         let about: serde_json::Value = serde_json::from_slice(ABOUT).unwrap();
         let mut bytes = Vec::new();
         flate2::read::GzDecoder::new(RECORDS)
@@ -70,7 +70,7 @@ mod tests {
             (about["train"].as_u64(), about["test"].as_u64()),
             (Some(data.train.len() as u64), Some(data.test.len() as u64))
         );
-        // Every fine class lies in the coarse class that the script wrote down.
+        // Every fine class is in the coarse class that the script recorded.
         for part in [&data.train, &data.test] {
             for (&fine, &coarse) in part.fine.iter().zip(&part.coarse) {
                 assert_eq!(

@@ -415,7 +415,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_redirect_leads_where_a_browser_would_go() {
+    fn redirects_are_resolved_like_in_a_browser() {
         let base = parse("https://hub.example:8443/a/b?x=1").unwrap();
         for (location, expected) in [
             ("https://other.example/c", Some("https://other.example/c")),
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn no_redirect_leads_from_a_protected_address_to_an_unprotected_one() {
+    fn redirects_from_https_to_http_are_refused() {
         let address = |url: &str| parse(url).unwrap();
         let (hub, mirror) = (
             address("https://hub.example/a"),
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_hold_no_secret() {
+    fn messages_contain_no_secret() {
         let url = parse("https://user:secret@mirror.example/a?signature=secret").unwrap();
         assert_eq!(shown(&url), "https://mirror.example/a");
         assert!(!format!("{:?}", Token::new("secret".to_owned(), &url)).contains("secret"));

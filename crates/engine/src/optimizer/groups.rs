@@ -86,7 +86,7 @@ mod tests {
             let Treatment { factor, decays } = treatments.of(name, kind);
             (factor, decays)
         };
-        // Nine layers lie below the head.
+        // Nine layers are below the head.
         assert_eq!(
             of("conv1.weight", TensorKind::Weight),
             (0.1 * 0.5_f64.powi(9), true)

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_number_decides_and_is_named() {
+    fn the_largest_difference_decides_and_is_reported() {
         assert!(compared(&[(1.0, 1.0), (2.01, 2.0)]).holds());
         let failed = compared(&[(1.0, 1.0), (2.2, 2.0), (1.02, 1.0)]);
         assert!(!failed.holds());
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_compared_and_no_number_do_not_hold() {
+    fn an_empty_comparison_and_nan_are_failures() {
         assert!(!compared(&[]).holds());
         for pairs in [[(f64::NAN, 1.0), (1.0, 1.0)], [(1.0, 1.0), (1.0, f64::NAN)]] {
             assert!(!compared(&pairs).holds());

@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_step_is_planned_with_the_images_of_its_batches() {
-        // 10 images in batches of 4 (4, 4, 2), two batches a step: the second step has the last batch alone.
+        // 10 images in batches of 4 (4, 4, 2), two batches a step: the second step has only the last batch.
         let parts: Vec<Part> = (0..3).map(|index| Part::of(index, 10, 4, 3, 2)).collect();
         let part = |images, place, is_last| Part {
             images,
@@ -66,7 +66,7 @@ mod tests {
             [0, 1, 2].map(|index| Part::of(index, 10, 4, 3, 3).images),
             [10; 3]
         );
-        // A single left-over image belongs to no batch.
+        // A single remaining image belongs to no batch.
         assert_eq!(Part::of(1, 9, 4, 2, 2), part(8, 1, true));
     }
 }

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_image_has_one_place_in_an_epoch_but_the_single_left_over() {
+    fn every_image_has_one_place_in_an_epoch_except_a_single_remaining_one() {
         let yaml = "name: x\nseed: 5\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
             train: { epochs: 3, batch_size: 4, optimizer: { name: adam, learning_rate: 0.1 } }\n";
         let mut experiment = parse(yaml, "x").unwrap();
@@ -200,13 +200,13 @@ mod tests {
             (None, Some((5, 1)))
         );
         assert_eq!(place_in_epoch(&experiment, 0, 0, 9), None);
-        // A step of three batches counts as three, though an epoch has only two.
+        // A step of three batches counts as three, although the epoch has only two batches.
         experiment.train.accumulate = 3;
         assert_eq!(place_in_epoch(&experiment, 3, order[5], 9), Some((7, 1)));
     }
 
     #[test]
-    fn a_single_left_over_image_makes_no_batch() {
+    fn a_single_remaining_image_makes_no_batch() {
         assert_eq!(
             [(64, 32), (65, 32), (66, 32), (31, 32), (2, 32)]
                 .map(|(n, batch)| batches_per_epoch(n, batch)),

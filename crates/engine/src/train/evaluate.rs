@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn balanced_weights_in_the_loss_are_those_of_pytorch() {
+    fn the_loss_with_balanced_weights_equals_pytorchs() {
         let table: serde_json::Value =
             serde_json::from_str(include_str!("../../tests/reference/pictures.json")).unwrap();
         let case = &table["weighted"];
@@ -141,7 +141,7 @@ mod tests {
         let loss = cross_entropy(&logits, &labels).unwrap();
         assert!((loss.double_value(&[]) - f64::midpoint(0.407_606, 1.098_612)).abs() < 1e-5);
         let sums = metric::batch_sums(&loss, &logits, &labels).unwrap();
-        // Of equal logits the first counts, so only the first row is right.
+        // With equal logits the first class is predicted, so only the first row is right.
         let sums = metric::read(&sums, 2).unwrap();
         assert!(
             (sums.accuracy() - 0.5).abs() < 1e-12 && (sums.mean_loss() - 0.753_109).abs() < 1e-5

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn images_labels_and_loss_are_timms() {
+    fn images_labels_and_loss_equal_timms() {
         let table = table();
         let images = formula::stream("mixed", &[5, 3, 6, 7]).to_kind(Kind::Float);
         let labels: Vec<i64> = serde_json::from_value(table["labels"].clone()).unwrap();
@@ -177,7 +177,7 @@ mod tests {
             assert!((loss.double_value(&[]) - case["loss"].as_f64().unwrap()).abs() < 1e-6);
             let gradient = Tensor::from_slice(&floats(&case["gradient"])).view([5, 4]);
             assert!(logits.grad().allclose(&gradient, 1e-5, 1e-6, false));
-            // With equal weights nothing changes, whatever they are.
+            // Equal class weights change nothing, whatever their value.
             let weights = Tensor::full([4], 0.3, (Kind::Float, tch::Device::Cpu));
             let weighted = targets.weighted_cross_entropy(&logits, &weights).unwrap();
             let weighted = (weighted.sum / weighted.weight).double_value(&[]);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_and_rectangles_are_distributed_as_timms() {
+    fn shares_and_rectangles_are_distributed_like_timms() {
         let table = table();
         for case in table["draws"].as_array().unwrap() {
             let settings: Mix = serde_json::from_value(case["settings"].clone()).unwrap();

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_weights_is_named_with_the_file_to_get() {
+    fn other_files_are_refused_with_the_file_to_download() {
         for (bytes, is, help) in [
             (&b""[..], "is empty", "again"),
             (
@@ -147,7 +147,7 @@ mod tests {
                 "{found} / {advice}"
             );
         }
-        // A header of 64 or of 123 bytes: `@` and `{` come first.
+        // A header of 64 or 123 bytes: the first byte of its length is `@` or `{`.
         for length in [64_u64, 123] {
             let bytes = [&length.to_le_bytes()[..], b"{\"a\":"].concat();
             assert!(other(&bytes).is_none(), "{length}");

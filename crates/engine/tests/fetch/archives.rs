@@ -1,4 +1,4 @@
-//! Archives made to do harm.
+//! Archives that try to do harm.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use warmstart_engine::failure::UserError;
 
 use crate::place::{Place, entry, gzip, noise, published, read, sources, tiny};
 
-/// Entries that no archive of a dataset needs: kind, name, target of a link, and a word of what is said of them.
+/// Entries that no dataset archive needs: kind, name, link target, and a part of the error message.
 pub(crate) const HOSTILE: [(EntryType, &str, Option<&str>, &str); 11] = [
     (
         EntryType::Regular,
@@ -52,7 +52,7 @@ pub(crate) const HOSTILE: [(EntryType, &str, Option<&str>, &str); 11] = [
     (EntryType::GNUSparse, "tiny/train.bin", None, ""),
 ];
 
-/// Unpacks an archive whose hash is in order; whatever it is, nothing may be left of a refused one.
+/// Unpacks an archive whose hash is right. A refused archive must leave no file.
 pub(crate) fn unpack(archive: &[u8]) -> Result<PathBuf, String> {
     let mut place = Place::new();
     let local = place.folder.path().join("tiny.tar.gz");
@@ -72,7 +72,7 @@ pub(crate) fn unpack(archive: &[u8]) -> Result<PathBuf, String> {
     result.map_err(|error| UserError::of(&error).error)
 }
 
-/// The made-up dataset, with one more entry before its files.
+/// The tiny test dataset with one more entry before its files.
 pub(crate) fn with(kind: EntryType, name: &str, bytes: &[u8], link: Option<&str>) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     entry(&mut tar, kind, name, bytes, link);
@@ -89,7 +89,7 @@ pub(crate) fn with(kind: EntryType, name: &str, bytes: &[u8], link: Option<&str>
 }
 
 #[test]
-fn only_plain_entries_within_the_folder_are_believed() {
+fn only_regular_entries_within_the_folder_are_accepted() {
     for (kind, name, link, sign) in HOSTILE {
         let error = unpack(&with(kind, name, b"", link)).unwrap_err();
         assert!(
@@ -100,7 +100,7 @@ fn only_plain_entries_within_the_folder_are_believed() {
 }
 
 #[test]
-fn harmless_company_is_passed_over() {
+fn harmless_extra_entries_are_skipped() {
     for (kind, name) in [
         (EntryType::Directory, "tiny/"),
         (EntryType::Regular, "tiny/readme.html"),
@@ -109,7 +109,7 @@ fn harmless_company_is_passed_over() {
     ] {
         unpack(&with(kind, name, b"hello", None)).unwrap();
     }
-    // As `tar` writes names when it is called with a dot.
+    // The names that `tar` writes for `tar -c .`.
     let mut tar = tar::Builder::new(Vec::new());
     for (file, length, seed) in [
         ("./tiny/train.bin", 300_000, 1),
@@ -154,8 +154,8 @@ fn a_file_of_another_size_twice_or_missing_is_refused() {
 }
 
 #[test]
-fn a_bomb_a_torn_and_a_meaningless_archive_are_refused() {
-    // 64 MB of zeros in 64 kB, as a file, and as the name of a file, which unpackers keep in memory.
+fn a_bomb_a_truncated_and_a_meaningless_archive_are_refused() {
+    // 64 MB of zeros in 64 kB: as a file, and as a file name, which unpackers keep in memory.
     let zeros = vec![0; 64 << 20];
     for (kind, name) in [
         (EntryType::Regular, "tiny/huge"),

@@ -1,4 +1,4 @@
-//! D6: archives, data files and pictures made to do harm: each is refused, and none takes much memory.
+//! Archives, data files and pictures that try to do harm: each is refused, and none takes much memory.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -16,15 +16,15 @@ use crate::memory;
 use crate::pictures::{broken, crc32, encoded, formula};
 use crate::place::{entry, gzip, noise, tiny};
 
-/// The most memory that what is refused may take, over what a good file takes.
+/// Limit on the memory of a refused file, above what a good file takes.
 const MOST: u64 = 64 << 20;
 
-/// What was refused, and the most memory that any of it took.
+/// The number of refused files, and the most memory that one of them took.
 #[derive(Default)]
 struct Refused {
     number: usize,
     most: u64,
-    /// Bytes that a good file would take.
+    /// Bytes that a good file takes.
     cap: u64,
 }
 
@@ -93,7 +93,7 @@ fn archives() -> Vec<(String, Vec<u8>)> {
     archives
 }
 
-/// What a folder with files of CIFAR-100 is read as.
+/// Reads a folder with CIFAR-100 files; `train` writes its training file.
 fn cifar(train: impl FnOnce(&Path)) -> Result<(), String> {
     let folder = tempfile::tempdir().unwrap();
     train(&folder.path().join("train.bin"));
@@ -111,7 +111,7 @@ fn cifar(train: impl FnOnce(&Path)) -> Result<(), String> {
     read.map(drop).map_err(|error| format!("{error:#}"))
 }
 
-/// A PNG with one more chunk before its picture.
+/// A PNG with one more chunk before its pixels.
 fn with_chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
     let png = encoded(RgbImage::new(9, 9), ImageFormat::Png);
     let named = [&kind[..], content].concat();
@@ -126,7 +126,7 @@ fn with_chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// A JPEG that claims to have this size.
+/// A JPEG whose header claims this size.
 fn claiming_jpeg(width: u16, height: u16) -> Vec<u8> {
     let mut jpeg = encoded(formula(20, 20), ImageFormat::Jpeg);
     let frame = jpeg
@@ -138,7 +138,7 @@ fn claiming_jpeg(width: u16, height: u16) -> Vec<u8> {
     jpeg
 }
 
-/// Deflated zeros as PNG has them in its texts and colour profiles.
+/// Compressed zeros, as PNG stores its texts and colour profiles.
 fn deflated(bytes: usize) -> Vec<u8> {
     use std::io::Write;
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -160,7 +160,7 @@ fn hostile_archives_data_files_and_pictures_are_refused_in_little_memory() {
         refused.refuse(&what, || unpack(&archive));
     }
     let empty = |path: &Path, length: u64| File::create(path).unwrap().set_len(length).unwrap();
-    // As much as the published file has is read of it.
+    // At most the published size of the file is read.
     refused.cap = 50_000 * 3074;
     refused.refuse("a data file of 8 GB", || cifar(|path| empty(path, 8 << 30)));
     refused.refuse("a data file that lacks a byte", || {
@@ -202,7 +202,7 @@ fn hostile_archives_data_files_and_pictures_are_refused_in_little_memory() {
             read.map_err(|error| format!("{error:#}"))
         });
     }
-    // What a picture carries along is not looked at, however much it would be: these are pictures like others.
+    // The reader skips texts and profiles of a picture, whatever their size, so these pictures are readable.
     for kind in [*b"zTXt", *b"iCCP"] {
         fs::write(&path, with_chunk(kind, &profile)).unwrap();
         let (read, grown) =

@@ -1,4 +1,4 @@
-//! Broken connections, wrong answers, wrong files.
+//! Broken connections, wrong answers and wrong files.
 
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use warmstart_schema::event::Failure;
 use crate::place::{Place, noise, published, read, sources, tiny};
 use crate::server::{Reply, Seen, Server};
 
-/// Fetches the made-up dataset from a server: what came of it.
+/// Downloads the tiny test dataset from a server.
 fn fetch(place: &mut Place, server: &Server) -> Result<std::path::PathBuf, anyhow::Error> {
     place.fetcher(&sources(&server.url())).published(&tiny().0)
 }
@@ -23,7 +23,7 @@ fn ranges(server: &Server) -> Vec<Option<usize>> {
     server.seen().iter().map(Seen::from).collect()
 }
 
-/// That it came whole, and nothing else is left.
+/// The dataset is complete, and the download left no other file.
 fn assert_whole(place: &Place, folder: &std::path::Path) {
     assert_eq!(read(folder.join("train.bin")), noise(300_000, 1));
     assert_eq!(read(folder.join("test.bin")), noise(70_000, 2));
@@ -38,7 +38,7 @@ fn assert_whole(place: &Place, folder: &std::path::Path) {
 }
 
 #[test]
-fn a_dataset_is_fetched_once_and_leaves_nothing_but_its_files() {
+fn a_dataset_is_downloaded_once_and_leaves_only_its_files() {
     let (server, mut place) = (Server::new(|seen, _| file(seen)), Place::new());
     let folder = fetch(&mut place, &server).unwrap();
     assert_whole(&place, &folder);
@@ -58,7 +58,7 @@ fn a_dataset_is_fetched_once_and_leaves_nothing_but_its_files() {
 }
 
 #[test]
-fn a_broken_download_goes_on_where_it_broke_off() {
+fn a_broken_download_resumes_at_the_byte_where_it_broke() {
     let server = Server::new(|seen, number| match number {
         0 => file(seen).cut_after(100_000),
         1 => file(seen).stalling_after(50_000),
@@ -80,7 +80,7 @@ fn a_broken_download_goes_on_where_it_broke_off() {
 }
 
 #[test]
-fn what_was_stopped_goes_on_in_another_process() {
+fn a_stopped_download_resumes_in_another_process() {
     let server = Server::new(|seen, number| {
         if number == 0 {
             file(seen).stalling_after(120_000)
@@ -104,8 +104,8 @@ fn what_was_stopped_goes_on_in_another_process() {
 }
 
 #[test]
-fn a_file_that_changed_in_between_is_fetched_anew() {
-    // Both ways a server can behave: heeding `If-Range`, or answering with a part of the new file all the same.
+fn a_file_that_changed_on_the_server_is_downloaded_again() {
+    // A server may respect `If-Range`, or ignore it and send a part of the new file.
     for heeds in [true, false] {
         let server = Server::new(move |seen, number| {
             let mut seen = seen.clone();
@@ -130,7 +130,7 @@ fn a_file_that_changed_in_between_is_fetched_anew() {
 }
 
 #[test]
-fn a_part_that_does_not_fit_is_thrown_away() {
+fn a_partial_file_that_does_not_match_is_discarded() {
     let (published, _) = tiny();
     for length in [1000, published.bytes, published.bytes + 5] {
         let (server, mut place) = (Server::new(|seen, _| file(seen)), Place::new());
@@ -146,7 +146,7 @@ fn a_part_that_does_not_fit_is_thrown_away() {
 }
 
 #[test]
-fn wrong_answers_to_a_question_for_a_part_lead_to_the_whole() {
+fn wrong_answers_to_a_range_request_cause_a_full_download() {
     type Wrong = fn(&Seen) -> Reply;
     let wrong: [Wrong; 5] = [
         |_| Reply::new(416, ""),
@@ -171,7 +171,7 @@ fn wrong_answers_to_a_question_for_a_part_lead_to_the_whole() {
     }
 }
 
-/// What is said of a download that cannot succeed, with the number of requests; nothing may be left of it.
+/// The error of a download that cannot succeed, and the number of requests. The download must leave no file.
 fn refused(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (String, usize) {
     let (server, mut place) = (Server::new(move |seen, _| reply(seen)), Place::new());
     let blame = UserError::of(&fetch(&mut place, &server).unwrap_err());
@@ -186,7 +186,7 @@ fn refused(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (String, u
 }
 
 #[test]
-fn what_cannot_get_right_is_refused_at_once() {
+fn a_permanent_error_is_refused_without_a_retry() {
     let bytes = tiny().0.bytes;
     let (error, requests) = refused(|_| Reply::new(404, "no"));
     assert!(
@@ -236,7 +236,7 @@ fn more_than_the_published_bytes_is_refused() {
     );
     let (error, _) = refused(|_| Reply::new(200, [tiny().1, vec![0]].concat()));
     assert!(error.contains("offers"), "{error}");
-    // Of a file in parts too, whose whole length is told with each part.
+    // The same for a download in parts, where each part reports the full size.
     let longer = |seen: &Seen| match seen.from() {
         None => Reply::new(200, tiny().1).cut_after(9),
         Some(_) => Reply::new(206, "x").with("content-range", "bytes 9-9/99999999"),
@@ -246,7 +246,7 @@ fn more_than_the_published_bytes_is_refused() {
 }
 
 #[test]
-fn a_server_that_promises_more_than_it_sends_is_given_up_and_what_came_is_kept() {
+fn a_server_that_sends_too_little_is_given_up_and_the_partial_file_is_kept() {
     let server = Server::new(|_, _| {
         let (published, bytes) = tiny();
         Reply::new(200, &bytes[..2000]).with("content-length", &published.bytes.to_string())
@@ -262,7 +262,7 @@ fn a_server_that_promises_more_than_it_sends_is_given_up_and_what_came_is_kept()
 }
 
 #[test]
-fn a_busy_server_is_asked_again_as_late_as_it_wants_but_no_later_than_bearable() {
+fn a_busy_server_is_retried_after_its_retry_after_up_to_a_limit() {
     for (status, after) in [
         (429, "3600"),
         (503, "Tue, 31 Dec 2999 23:59:59 GMT"),
@@ -296,7 +296,7 @@ fn a_busy_server_is_asked_again_as_late_as_it_wants_but_no_later_than_bearable()
 }
 
 #[test]
-fn nobody_at_the_address_is_said_so() {
+fn an_address_without_a_server_is_reported() {
     let mut place = Place::new();
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -345,8 +345,8 @@ fn redirects_are_followed_but_not_in_circles() {
 }
 
 #[test]
-fn of_two_at_once_one_fetches_and_both_have_it() {
-    /// Says when it has to wait for the other.
+fn of_two_downloads_at_once_one_waits_and_both_get_the_file() {
+    /// Signals when this download waits for the other one.
     struct Waiting(mpsc::Sender<()>);
     impl Progress for Waiting {
         fn progress(&mut self, _: &str, _: u64, _: u64) {}

@@ -1,4 +1,4 @@
-//! The Hugging Face hub: what it states, where it sends us, whom the token is told, and the cache that other tools read too.
+//! The Hugging Face hub: file metadata, redirects, who receives the token, and the cache shared with other tools.
 
 use std::path::Path;
 
@@ -23,8 +23,8 @@ fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
-/// What the hub states of the weights, on its way to where `location` says.
-fn stated(location: &str) -> Reply {
+/// The hub's metadata for the weights, with a redirect to `location`.
+fn metadata(location: &str) -> Reply {
     Reply::redirect(302, location)
         .with("x-repo-commit", COMMIT)
         .with("x-linked-size", &weights().len().to_string())
@@ -43,9 +43,9 @@ fn fetch(place: &mut Place, sources: &Sources) -> anyhow::Result<Option<std::pat
 }
 
 #[test]
-fn weights_stand_in_the_cache_as_the_hubs_own_tools_put_them() {
+fn weights_are_cached_in_the_layout_of_the_hubs_tools() {
     let server = Server::new(|seen, _| match seen.path.as_str() {
-        "/someone/model/resolve/main/model.safetensors" => stated("/cdn/a?signature=x"),
+        "/someone/model/resolve/main/model.safetensors" => metadata("/cdn/a?signature=x"),
         "/cdn/a?signature=x" => Reply::file(seen, &weights(), "\"cdn\""),
         _ => Reply::redirect(307, "/cdn/a?signature=x").with("x-repo-commit", COMMIT),
     });
@@ -66,14 +66,14 @@ fn weights_stand_in_the_cache_as_the_hubs_own_tools_put_them() {
     assert_eq!(read(repo.join("refs/main")), COMMIT.as_bytes());
     assert_eq!(place.left(FOLDER).len(), 3, "{:?}", place.left(FOLDER));
     let seen = server.seen();
-    // The bytes are those of the commit that was stated, whatever becomes of the branch meanwhile.
+    // The download uses the commit of the metadata, even if the branch changes meanwhile.
     assert_eq!(
         seen[1].path,
         format!("/someone/model/resolve/{COMMIT}/model.safetensors")
     );
     let methods: Vec<&str> = seen.iter().map(|seen| seen.method.as_str()).collect();
     assert_eq!(methods, ["HEAD", "GET", "GET"]);
-    // What is there is asked for no more.
+    // A file in the cache causes no more requests.
     assert_eq!(
         fetch(&mut place, &sources(&server.url())).unwrap().unwrap(),
         path
@@ -84,8 +84,8 @@ fn weights_stand_in_the_cache_as_the_hubs_own_tools_put_them() {
 #[rstest]
 #[case::another_port(false)]
 #[case::another_name(true)]
-fn the_token_goes_to_the_hub_and_to_nobody_else(#[case] by_name: bool) {
-    // The content delivery asks for nothing, and sends on to the hub's mirror on its own host once more.
+fn the_token_is_sent_to_the_hub_only(#[case] by_name: bool) {
+    // The hub redirects to the content server, which serves the bytes without a token.
     let content = Server::new(|seen, _| Reply::file(seen, &weights(), "\"cdn\""));
     let elsewhere = if by_name {
         content.other_name()
@@ -94,7 +94,7 @@ fn the_token_goes_to_the_hub_and_to_nobody_else(#[case] by_name: bool) {
     };
     let server = Server::new(move |seen, _| match seen.path.as_str() {
         "/someone/model/resolve/main/model.safetensors" => Reply::redirect(307, "/renamed"),
-        "/renamed" => stated(&format!("{elsewhere}/bytes")),
+        "/renamed" => metadata(&format!("{elsewhere}/bytes")),
         _ => Reply::redirect(302, &format!("{elsewhere}/bytes")),
     });
     let mut place = Place::new();
@@ -120,7 +120,7 @@ fn the_token_goes_to_the_hub_and_to_nobody_else(#[case] by_name: bool) {
     );
     assert!(!place.progress.notes.concat().contains("hf_secret"));
 
-    // The same host and port under another name is another host too.
+    // The same port under another host name is another host too.
     let server = std::sync::Arc::new(std::sync::OnceLock::<String>::new());
     let other = std::sync::Arc::clone(&server);
     let hub = Server::new(move |seen, _| match seen.path.as_str() {
@@ -143,9 +143,9 @@ fn the_token_goes_to_the_hub_and_to_nobody_else(#[case] by_name: bool) {
 }
 
 #[test]
-fn a_broken_download_goes_on_in_the_same_blob() {
+fn a_broken_download_resumes_in_the_same_blob() {
     let server = Server::new(|seen, number| match (seen.method.as_str(), number) {
-        ("HEAD", _) => stated("/cdn"),
+        ("HEAD", _) => metadata("/cdn"),
         (_, 1) => Reply::file(seen, &weights(), "\"cdn\"").stalling_after(150_000),
         _ => Reply::file(seen, &weights(), "\"cdn\""),
     });
@@ -166,7 +166,7 @@ fn a_broken_download_goes_on_in_the_same_blob() {
     assert_eq!(server.seen().last().and_then(Seen::from), Some(150_000));
 }
 
-/// What is said of weights that cannot be had; nothing may be left of them.
+/// The error for weights that cannot be downloaded. The download must leave no file.
 fn refused(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> String {
     let (server, mut place) = (Server::new(move |seen, _| reply(seen)), Place::new());
     let blame = UserError::of(&fetch(&mut place, &sources(&server.url())).unwrap_err());
@@ -179,7 +179,7 @@ fn refused(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> String {
 }
 
 #[test]
-fn what_the_hub_states_must_make_sense() {
+fn impossible_metadata_of_the_hub_is_refused() {
     let size = weights().len().to_string();
     let digest = sha256(&weights());
     for (commit, bytes, etag, sign) in [
@@ -190,7 +190,7 @@ fn what_the_hub_states_must_make_sense() {
             "no commit",
         ),
         (COMMIT, &size, "../../evil", "no sha256"),
-        // A git blob's, which small files have.
+        // The hash of a git blob, which small files have.
         (COMMIT, &size, COMMIT, "no sha256"),
         (COMMIT, "0", &digest, "0 bytes"),
         (COMMIT, "99999999999", &digest, "99999999999 bytes"),
@@ -213,9 +213,9 @@ fn what_the_hub_states_must_make_sense() {
 }
 
 #[test]
-fn wrong_weights_are_refused_and_leave_nothing() {
+fn wrong_weights_are_refused_and_leave_no_file() {
     let other = |seen: &Seen| match seen.method.as_str() {
-        "HEAD" => stated("/cdn"),
+        "HEAD" => metadata("/cdn"),
         _ => Reply::new(200, noise(200_000, 6)),
     };
     let error = refused(other);
@@ -224,14 +224,14 @@ fn wrong_weights_are_refused_and_leave_nothing() {
         "{error}"
     );
     let longer = |seen: &Seen| match seen.method.as_str() {
-        "HEAD" => stated("/cdn"),
+        "HEAD" => metadata("/cdn"),
         _ => Reply::new(200, noise(200_001, 5)),
     };
     assert!(refused(longer).contains("offers 200001 bytes"));
 
-    // Whoever knows tensors has the last word.
+    // The check of the tensors can still refuse a file with the right hash.
     let server = Server::new(|seen, _| match seen.method.as_str() {
-        "HEAD" => stated("/cdn"),
+        "HEAD" => metadata("/cdn"),
         _ => Reply::file(seen, &weights(), "\"cdn\""),
     });
     let mut place = Place::new();
@@ -255,8 +255,8 @@ fn wrong_weights_are_refused_and_leave_nothing() {
 }
 
 #[test]
-fn offline_nobody_is_asked() {
-    let server = Server::new(|_, _| stated("/cdn"));
+fn offline_mode_sends_no_request() {
+    let server = Server::new(|_, _| metadata("/cdn"));
     let mut place = Place::new();
     place.places.offline = true;
     assert_eq!(fetch(&mut place, &sources(&server.url())).unwrap(), None);
@@ -301,7 +301,7 @@ fn offline_nobody_is_asked() {
     "Your quota is used up",
     "HF_TOKEN"
 )]
-fn the_hubs_reason_for_a_refusal_is_told_with_what_to_do(
+fn the_hubs_refusal_is_reported_with_its_reason_and_what_to_do(
     #[case] status: u16,
     #[case] code: Option<&'static str>,
     #[case] reason: &'static str,

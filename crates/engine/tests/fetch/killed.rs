@@ -1,4 +1,4 @@
-//! D7: a download that is killed again and again. `WARMSTART_DOWNLOAD_KILLS` says how often (12; the soak test asks for 50).
+//! A download that is killed many times. `WARMSTART_DOWNLOAD_KILLS` sets the number of kills (default 12; the soak test does 50).
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use warmstart_schema::seed::SplitMix64;
 use crate::server::{Reply, Server};
 use crate::worker::{backbone, left, online};
 
-/// What a connection brings before it falls silent.
+/// Bytes that one connection delivers before it stalls.
 const PIECE: usize = 700_000;
 
 fn start(server: &Server, folder: &Path) -> Child {
@@ -32,8 +32,8 @@ fn start(server: &Server, folder: &Path) -> Child {
         .unwrap()
 }
 
-/// Bytes that are here, of whatever file.
-fn here(folder: &Path) -> u64 {
+/// Size of the largest file in the cache.
+fn largest_file(folder: &Path) -> u64 {
     left(folder)
         .iter()
         .filter_map(|path| std::fs::metadata(path).ok())
@@ -43,7 +43,7 @@ fn here(folder: &Path) -> u64 {
 }
 
 #[test]
-fn a_download_killed_again_and_again_is_taken_up_and_proven() {
+fn a_download_killed_many_times_resumes_and_has_the_right_hash() {
     let kills =
         std::env::var("WARMSTART_DOWNLOAD_KILLS").map_or(12, |kills| kills.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -68,15 +68,15 @@ fn a_download_killed_again_and_again_is_taken_up_and_proven() {
     });
     let mut random = SplitMix64::new(23);
     for kill in 0..kills {
-        let (before, began) = (here(folder.path()), Instant::now());
+        let (before, began) = (largest_file(folder.path()), Instant::now());
         let mut child = start(&server, folder.path());
-        // Most are killed as soon as their piece is here, the others at any time.
+        // Most kills come when the next piece is there, every fourth at a random time.
         let life = Duration::from_millis(if kill % 4 == 3 {
             random.below(900)
         } else {
             60_000
         });
-        while here(folder.path()) < before + piece as u64 && began.elapsed() < life {
+        while largest_file(folder.path()) < before + piece as u64 && began.elapsed() < life {
             assert!(
                 child.try_wait().unwrap().is_none(),
                 "it ended before it was killed {kill} times"
@@ -86,7 +86,7 @@ fn a_download_killed_again_and_again_is_taken_up_and_proven() {
         child.kill().unwrap();
         assert!(!child.wait().unwrap().success());
         let found = left(folder.path());
-        // Nothing that somebody would take for the whole.
+        // No file has a final name.
         assert!(
             found
                 .iter()

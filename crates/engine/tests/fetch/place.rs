@@ -1,4 +1,4 @@
-//! Folders of its own for what a test fetches, and somebody who watches.
+//! Temporary folders for the downloads of a test, and a recorder of their progress.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -16,7 +16,7 @@ pub(crate) struct Place {
     pub progress: Recorder,
 }
 
-/// Keeps what it is told; stops once so many bytes are here.
+/// Records notes and progress; requests a stop when `stop_at` bytes are there.
 #[derive(Default)]
 pub(crate) struct Recorder {
     pub notes: Vec<String>,
@@ -72,7 +72,7 @@ impl Place {
         }
     }
 
-    /// All files below a folder that are more than locks, with their bytes.
+    /// All files below a folder except lock files, with their sizes.
     pub(crate) fn left(&self, below: &str) -> Vec<(String, u64)> {
         let root = self.folder.path().join(below);
         let mut left = Vec::new();
@@ -93,7 +93,7 @@ impl Place {
     }
 }
 
-/// Everything from one server, with little timeouts.
+/// One server for all downloads, with short timeouts.
 pub(crate) fn sources(url: &str) -> Sources {
     let timeouts = Timeouts {
         connect: Duration::from_secs(5),
@@ -109,7 +109,7 @@ pub(crate) fn sources(url: &str) -> Sources {
     }
 }
 
-/// A made-up dataset: two files that do not compress, and the archive of them.
+/// The tiny test dataset: two files that do not compress, and their archive.
 pub(crate) fn tiny() -> (Published, Vec<u8>) {
     let (train, test) = (noise(300_000, 1), noise(70_000, 2));
     let mut tar = tar::Builder::new(Vec::new());
@@ -130,7 +130,7 @@ pub(crate) fn tiny() -> (Published, Vec<u8>) {
     (published(&bytes), bytes)
 }
 
-/// What the publisher of an archive with [`tiny`]'s files would say of it.
+/// The published sizes and hash for an archive with the files of [`tiny`].
 pub(crate) fn published(archive: &[u8]) -> Published {
     Published {
         name: "tiny".to_owned(),
@@ -145,7 +145,7 @@ pub(crate) fn published(archive: &[u8]) -> Published {
     }
 }
 
-/// Appends an entry, however wrong: its name is written as it is.
+/// Appends an entry. The name is written unchanged, even if it is invalid.
 pub(crate) fn entry(
     tar: &mut tar::Builder<Vec<u8>>,
     kind: tar::EntryType,
@@ -171,7 +171,7 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Bytes that look like chance, the same each time.
+/// Pseudorandom bytes, the same for each call.
 pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = || {

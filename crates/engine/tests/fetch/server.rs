@@ -1,4 +1,4 @@
-//! A small HTTP server on loopback that answers as a test wants it to, mistakes included.
+//! A small HTTP server on loopback that gives the answers a test needs, wrong ones included.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A request as it came.
+/// A request that the server received.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     pub method: String,
@@ -21,7 +21,7 @@ impl Seen {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// The byte from which on it asks for the file.
+    /// The first byte of the requested range.
     pub(crate) fn from(&self) -> Option<usize> {
         self.header("range")?
             .strip_prefix("bytes=")?
@@ -37,9 +37,9 @@ pub(crate) struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    /// Bytes of the body after which the connection ends.
+    /// Close the connection after this many bytes of the body.
     cut: Option<usize>,
-    /// Keeps silent at that point instead.
+    /// Stall at that point instead of closing the connection.
     stalls: bool,
     has_length: bool,
 }
@@ -53,7 +53,7 @@ impl Reply {
         }
     }
 
-    /// What a decent server answers to a request for a file: all of it, or the part that was asked for.
+    /// The right answer to a request for a file: all of it, or the requested range.
     pub(crate) fn file(seen: &Seen, bytes: &[u8], etag: &str) -> Self {
         let is_same = seen.header("if-range").is_none_or(|tag| tag == etag);
         let whole = || Self::new(200, bytes).with("etag", etag);
@@ -102,7 +102,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Answers each request by `handler`, which also learns how many came before it.
+    /// Answers each request with `handler`, which also gets the number of earlier requests.
     pub(crate) fn new(handler: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -122,7 +122,7 @@ impl Server {
                 }
                 let (log, over, handler) =
                     (Arc::clone(&log), Arc::clone(&over), Arc::clone(&handler));
-                // A client that goes away is what some tests are about.
+                // Some tests close the connection early: that is no error here.
                 std::thread::spawn(move || drop(serve(stream, &log, &over, &*handler)));
             }
         });
@@ -137,7 +137,7 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// The same server under another name, which makes it another host to a client.
+    /// The same server under another host name, so a client sees another host.
     pub(crate) fn other_name(&self) -> String {
         format!("http://localhost:{}", self.address.port())
     }

@@ -1,4 +1,4 @@
-//! The real worker, which fetches what its run lacks.
+//! The real worker downloads what its run needs.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -24,7 +24,7 @@ const IMAGENET: [&str; 3] = [
     "train.epochs=1",
 ];
 
-/// Weights as the hub would have them: a whole backbone, from random numbers.
+/// Weights as the hub serves them: a whole backbone with random numbers.
 pub(crate) fn backbone() -> Vec<u8> {
     let experiment =
         experiment::parse_with(support::SMALL, "small.yaml", &[IMAGENET[0].to_owned()]).unwrap();
@@ -44,7 +44,7 @@ pub(crate) fn backbone() -> Vec<u8> {
     weights::write(&tensors).unwrap()
 }
 
-/// A hub that has this file, and breaks off the first download of it.
+/// A hub with this file. `first` changes the answer to the first download.
 fn hub(bytes: Vec<u8>, first: impl Fn(Reply) -> Reply + Send + Sync + 'static) -> Server {
     let digest = format!("{:x}", Sha256::digest(&bytes));
     let is_first = std::sync::atomic::AtomicBool::new(true);
@@ -64,7 +64,7 @@ fn hub(bytes: Vec<u8>, first: impl Fn(Reply) -> Reply + Send + Sync + 'static) -
     })
 }
 
-/// The worker on a run that may fetch from this server alone.
+/// The worker command for a run; it can only download from this server.
 fn worker(run: &RunDir, server: &Server) -> Command {
     let mut command = support::command(run);
     online(&mut command, server, run.path());
@@ -85,7 +85,7 @@ pub(crate) fn online<'a>(
     command.env("XDG_CACHE_HOME", folder.join("cache"))
 }
 
-/// All files below a run's cache that are more than locks.
+/// All files in the cache of a run except lock files.
 pub(crate) fn left(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut left = Vec::new();
     let mut folders = vec![folder.join("cache")];
@@ -111,7 +111,7 @@ fn failure(run: &RunDir) -> (Failure, String, String) {
 }
 
 #[test]
-fn a_run_fetches_its_weights_and_a_stop_in_the_middle_loses_nothing() {
+fn a_run_downloads_its_weights_and_a_stop_keeps_the_partial_file() {
     let root = tempfile::tempdir().unwrap();
     let run = new_run(root.path(), &IMAGENET).0;
     let bytes = backbone();
@@ -186,9 +186,9 @@ fn a_run_fetches_its_weights_and_a_stop_in_the_middle_loses_nothing() {
 }
 
 #[test]
-fn a_run_whose_weights_or_data_cannot_be_had_says_why_and_leaves_nothing() {
+fn a_run_whose_download_fails_reports_the_reason_and_leaves_no_file() {
     let root = tempfile::tempdir().unwrap();
-    // Well formed and with the right hash, but of no backbone.
+    // A valid file with the right hash, but without a backbone's tensors.
     let tensors = [(
         "fc.weight".to_owned(),
         tch::Tensor::zeros([4, 4], tch::kind::FLOAT_CPU),
@@ -219,7 +219,7 @@ fn a_run_whose_weights_or_data_cannot_be_had_says_why_and_leaves_nothing() {
 }
 
 #[test]
-fn a_run_without_network_says_where_to_put_what_it_lacks() {
+fn a_run_without_network_reports_where_to_put_the_missing_files() {
     let root = tempfile::tempdir().unwrap();
     for (changes, lacking, put) in [
         (
@@ -294,7 +294,7 @@ fn two_workers_that_fetch_the_same_weights_share_one_download() {
 }
 
 #[test]
-fn private_weights_come_by_the_users_token_into_the_users_cache() {
+fn private_weights_are_downloaded_with_the_users_token_into_the_users_cache() {
     let folder = tempfile::tempdir().unwrap();
     let (home, cache) = (folder.path().join("home"), folder.path().join("elsewhere"));
     let bytes = backbone();
@@ -304,7 +304,7 @@ fn private_weights_come_by_the_users_token_into_the_users_cache() {
     );
     let public = hub(bytes, |reply| reply);
     let url = public.url();
-    // In front of the hub: whoever has no token sees nothing, and everybody is asked for patience once.
+    // A server in front of the hub: it answers 401 without the token, and 429 once.
     let door = Server::new(move |seen, number| match seen.header("authorization") {
         Some("Bearer hf_mine") if number == 2 => Reply::new(429, "").with("retry-after", "0"),
         Some("Bearer hf_mine") => Reply::redirect(307, &format!("{url}{}", seen.path))

@@ -1,8 +1,9 @@
-"""Writes augment.json beside this file: small pictures as torchvision changes them, and how torchvision and timm draw rectangles.
+"""Writes augment.json beside this file: small pictures after torchvision's operations, and how torchvision and timm draw
+rectangles.
 
 pip install torch==2.13.0 torchvision==0.28.0 timm==1.0.31 numpy        python augment.py
 
-Pictures are of the formula: [3, 9, 11], `stream(name)` brought into 0..1. Draws are summed up by means over many of them.
+Pictures come from the formula: [3, 9, 11], `stream(name)` scaled to 0..1. Random draws are summarized by their means.
 """
 import json
 import math
@@ -54,7 +55,7 @@ def colors():
         for amount in amounts:
             name = f"color{kind}"
             yield case(name, CHANGES[kind](picture(name), amount), kind=kind, amount=amount)
-    # A picture without colour has no hue to turn.
+    # A grey picture has no hue to rotate.
     gray = picture("gray")
     assert torch.allclose(F.adjust_hue(gray[:1].expand(3, -1, -1), 0.2), gray[:1].expand(3, -1, -1), atol=1e-6)
 

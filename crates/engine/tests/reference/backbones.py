@@ -1,15 +1,16 @@
-"""Writes ../data/backbones.json: what timm's own backbones compute with weights made of a formula (formula.py).
+"""Writes ../data/backbones.json: what timm's backbones compute with weights from a formula (formula.py).
 
 pip install torch==2.13.0 timm==1.0.31 numpy        python backbones.py
 
-tensors: timm's names and shapes in the order of the state dict, `num_batches_tracked` left out.
-pretrained: what timm takes where no tag is named, and what it expects of its input.
-eval: pooled features [2, num_features] in inference mode at S pixels (first 8 values of each row, L2 norm and mean of each row),
-input "input", values 2 * u, shape [2, 3, S, S].
-train: in float64 from the same float32 weights, one forward and backward in training mode (batch statistics, no dropout, no stochastic depth), N = 4, at 64 pixels where
-any size will do; loss = sum(features * u("cotangent")); l2 = norm of each row of features; grad_l2 of some parameters and over all
-of them; float32_error = how far timm's own gradients in float32 are from these, relative, at most;
-running_mean_l2_after and running_var_l2_after = norm over all running statistics after that one forward.
+tensors: timm's names and shapes in the order of the state dict, without `num_batches_tracked`.
+pretrained: the weights that timm loads by default, and the input that they need.
+eval: pooled features [2, num_features] in inference mode at S pixels: the first 8 values, L2 norm and mean of each row.
+The input is "input", values 2 * u, shape [2, 3, S, S].
+train: one forward and backward pass in training mode (batch statistics, no dropout, no stochastic depth), in float64 from the same
+float32 weights. N = 4, at 64 pixels if the backbone accepts any size. loss = sum(features * u("cotangent")).
+l2 = norm of each row of features; grad_l2 = norms of some gradients, and of all together.
+float32_error = the largest relative difference of timm's gradients in float32 from these.
+running_mean_l2_after and running_var_l2_after = norm over all running statistics after that forward pass.
 """
 import copy
 import json
@@ -21,7 +22,7 @@ import torch
 
 import formula
 
-# A size that leaves an odd border is where TensorFlow's padding shows.
+# A size with an odd border shows TensorFlow's padding.
 NAMES = {
     "resnet18": [32, 64],
     "resnet34": [64],
@@ -72,7 +73,7 @@ def gradients(model, side):
 
 
 def training(model, side):
-    # In float32 the gradients of a deep network differ in the third or fourth digit from machine to machine.
+    # In float32, the gradients of a deep network differ in the third or fourth digit between machines.
     _, *rounded = gradients(copy.deepcopy(model), side)
     features, shown, total = gradients(model.double(), side)
     error = lambda found, expected: abs(found - expected) / expected

@@ -1,9 +1,9 @@
-"""The quickstart's frozen Lite0 in plain PyTorch: three seeds, test accuracy of the best epoch, to lay beside warmstart's own.
+"""The quickstart's frozen Lite0 in plain PyTorch: test accuracy of the best epoch for three seeds, to compare with warmstart.
 
 pip install torch==2.13.0 timm==1.0.31 numpy safetensors        python emoji98.py WEIGHTS.safetensors [SEED…]
 
-The recipe is experiments/quickstart/4-lite0-freeze.yaml at 64 pixels. The split, the order of the batches, the head's first weights
-and its dropout come from PyTorch's own generator, so the figures agree as two seeds do, not to the last digit. Ours:
+The recipe is experiments/quickstart/4-lite0-freeze.yaml at 64 pixels. PyTorch's own generator draws the split, the order of the
+batches, the head's first weights and the dropout. So the figures agree like two seeds agree, not to the last digit. Ours:
   warmstart train experiments/quickstart/4-lite0-freeze.yaml --set input.resize=64 --set seed=42
 """
 import copy
@@ -21,7 +21,7 @@ EPOCHS, BATCH, RATE, SIDE, TRAIN, VALIDATION = 20, 64, 1e-3, 64, 3038, 0.3
 
 
 def rate(step, steps):
-    """Linear over the first epoch, then half a cosine."""
+    """Linear in the first epoch, then half a cosine."""
     warmup = steps // EPOCHS
     if step < warmup:
         return RATE * (step + 1) / warmup
@@ -38,7 +38,7 @@ def features(path):
 
 
 def split(labels, generator):
-    """Positions for training and validation, 30 % of each class for the latter."""
+    """Positions for training and validation; validation gets 30 % of each class."""
     train, validation = [], []
     for label in labels.unique():
         members = (labels == label).nonzero().flatten()

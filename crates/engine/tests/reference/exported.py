@@ -1,13 +1,14 @@
-"""Loads what `warmstart export` wrote into timm's model, and writes exported.json beside this file for `exported.rs` to compare with.
+"""Loads the output of `warmstart export` into timm's model, and writes exported.json beside this file for `exported.rs` to
+compare with.
 
 pip install torch==2.13.0 timm==1.0.31 numpy safetensors
 python exported.py FILE.safetensors LOGITS.json    runs the file's own lines of Python and compares with warmstart's logits
-python exported.py --pictures FILE.safetensors PREDICTIONS.json    likewise with pictures and what `predict` says of them
+python exported.py --pictures FILE.safetensors PREDICTIONS.json    the same with pictures and the answers of `predict`
 python exported.py                                 writes exported.json
 
-FILE is of a run on emoji98, LOGITS.json what warmstart says of its test images, [N, 98]. exported.json: logits of the first test
-images by timm's models, the study's head in their classifier's place, all weights made of formula.py under the exported names; the
-head's tensors with their shapes; `classifier` is where timm keeps its own.
+FILE is an export of a run on emoji98; LOGITS.json has warmstart's logits of its test images, [N, 98]. exported.json has the
+logits of timm's models for the first test images. The study's head is the classifier there, and all weights come from formula.py
+under the exported names. It also has the shapes of the head's tensors, and `classifier`, timm's name of its own classifier.
 """
 import json
 import os
@@ -25,7 +26,7 @@ import formula
 from losses import emoji98
 
 TRAIN, CLASSES, HIDDEN, IMAGES, TOLERANCE = 3038, 98, 16, 2, 1e-4
-# Of a probability, where a channel of a pixel may differ by 1 of 255.
+# Tolerance of a probability, because a channel of a pixel may differ by 1 of 255.
 PICTURES = 0.02
 CASES = [
     ("resnet18", "fc", None),
@@ -38,7 +39,7 @@ CASES = [
 
 
 def prepare(pixels, mean, std, size):
-    """As the model in warmstart does: normalized, then resized by its nearest pixels."""
+    """The same as the model in warmstart: normalize, then resize to the nearest pixels."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (mean, std))
     x = (pixels.float() / 255 - mean) / std
     return x if x.shape[-1] == size else F.interpolate(x, size=(size, size), mode="nearest")
@@ -49,7 +50,7 @@ def compare(file, logits):
         about = opened.metadata()
     os.chdir(file.parent)
     names = {}
-    # The three lines that a user is told.
+    # The three lines that warmstart shows to users.
     exec(about["load"], names)
     model = names["model"]
     assert not model.training and about["interpolation"] == "nearest"
@@ -58,7 +59,7 @@ def compare(file, logits):
     images = prepare(pixels[TRAIN:], mean, std, size[-1])
     with torch.inference_mode():
         found = torch.cat([model(part) for part in images.split(64)])
-        # timm's own way to load the base alone.
+        # timm's own way to load the base without a classifier.
         base = timm.create_model(
             about["architecture"], pretrained=True, num_classes=0, pretrained_cfg_overlay={"file": str(file)}
         )
@@ -94,7 +95,7 @@ def golden(backbone, classifier, resize):
 
 
 def pictures(file, predictions):
-    """The file's own lines, and timm's transform made of header and of config.json, on pictures from their files."""
+    """Runs the file's own lines, and timm's transform made from the header and from config.json, on pictures from files."""
     with safe_open(file, "pt") as opened:
         about = opened.metadata()
     os.chdir(file.parent)
@@ -118,7 +119,7 @@ def pictures(file, predictions):
             theirs = names["model"](names["picture"](image["image"])[None]).softmax(-1)[0].double()
             opened = Image.open(image["image"])
             for place, transform in enumerate(transforms):
-                # timm's transform has no word for what shows through: only opaque pictures are its own.
+                # timm's transform does not handle transparency, so it is compared on opaque pictures only.
                 if opened.mode == "RGB" and "preparation" not in about:
                     alone = names["model"](transform(opened)[None]).softmax(-1)[0].double()
                     by_timm[place] = max(by_timm[place], (alone - ours).abs().max().item())

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Small files as Pillow writes them, and the pixels that it reads from them: turned, on white, 8×8. Writes formats.json.
+"""Small files that Pillow writes, and the pixels that it reads from them: rotated, on white, 8×8. Writes formats.json.
 
 pip install pillow numpy        python formats.py
 """

@@ -1,12 +1,12 @@
-"""Weights and inputs made of a formula, so that no file needs to travel between PyTorch and warmstart.
+"""Weights and inputs from a formula, so that PyTorch and warmstart need not exchange files.
 
-Every tensor of a state dict is filled from its name alone:
+The name of a tensor in a state dict determines its numbers:
   h   = FNV-1a 64 of the name (UTF-8)
   z_i = splitmix64 output for state h + (i + 1) * 0x9E3779B97F4A7C15   (i = flat row-major index)
   u_i = (z_i >> 11) / 2^53 * 2 - 1                                      in [-1, 1)
   *.running_mean -> 0.1 u ; *.running_var -> 1 + 0.5 u ; weight of a normalization and *.gamma -> 1 + 0.1 u ;
   any bias, cls_token and pos_embed -> 0.1 u
-  weight of a convolution or a dense layer -> u * sqrt(6 / fan_in), fan_in = product of all dims but the first
+  weight of a convolution or a dense layer -> u * sqrt(6 / fan_in), fan_in = product of all dims except the first
 """
 import math
 
@@ -32,7 +32,7 @@ def stream(name, shape):
 
 
 def value(name, shape):
-    """What the formula puts into the tensor of this name, in float32."""
+    """The formula's values for the tensor of this name, in float32."""
     u = stream(name, shape)
     kind = name.rsplit(".", 1)[-1]
     if kind == "running_var":
@@ -47,7 +47,7 @@ def value(name, shape):
 
 
 def fill(model, rename=lambda name: name):
-    """Fills all tensors of a module but the counters; `rename` maps its names to those of the formula."""
+    """Fills all tensors of a module except counters; `rename` maps the module's names to the formula's."""
     state = model.state_dict()
     with torch.no_grad():
         for name, tensor in state.items():

@@ -1,13 +1,13 @@
-"""Writes losses.json beside this file: 50 steps of plain PyTorch on the study's four models, for `losses.rs` to follow.
+"""Writes losses.json beside this file: the losses of 50 steps of plain PyTorch on the study's four models, for `losses.rs`.
 
 pip install torch==2.13.0 timm==1.0.31 numpy        OMP_NUM_THREADS=2 python losses.py
 
-Weights of base and head come of formula.py, so both sides start alike, but for the normalization that ends a block around which a
-shortcut leads: its weight is a tenth of the formula's. With full weights these deep bases amplify rounding so fast that two PyTorches
-part after ten steps. In a frozen base, which normalizes by the formula's statistics and not by those of its images, all blocks are
-damped so. The batches are the first 96 training images of emoji98 by their index, over and over; Adam, no augmentation, no dropout,
-float32. Each rate, and batch, is one at which the comparison means something: the loss clearly falls, and PyTorch stays close to itself
-in another memory layout (channels last); `rounding` is how far they part at most, relative.
+Weights of base and head come from formula.py, so both sides start equal. One exception: the last normalization in a block with a
+shortcut has a tenth of the formula's weight. With full weights these deep bases amplify rounding so fast that two PyTorch
+versions differ after ten steps. A frozen base normalizes with the formula's statistics, not with its images'; there all blocks
+have the smaller weight. The batches repeat the first 96 training images of emoji98 in order; Adam, no augmentation, no dropout,
+float32. Each rate and batch size makes the comparison meaningful: the loss clearly falls, and PyTorch stays close to itself in
+another memory layout (channels last). `rounding` is the largest relative difference between these two.
 """
 import gzip
 import json
@@ -25,7 +25,7 @@ import formula
 
 STEPS, IMAGES, CLASSES, HIDDEN, DAMPING = 50, 96, 98, 256, 0.1
 ASSETS = pathlib.Path(__file__).parents[4] / "assets"
-# In ResNet every block has a shortcut, in EfficientNet the first of a stage has none.
+# In ResNet every block has a shortcut; in EfficientNet the first block of a stage has none.
 SHORTCUT = re.compile(r"layer\d+\.\d+\.|blocks\.\d+\.[1-9]")
 CASES = [
     {"name": "ResNet, original input", "backbone": "resnet50", "resize": None, "frozen": False, "batch": 32, "rate": 2e-6},
@@ -42,7 +42,7 @@ def emoji98():
 
 
 class Classifier(nn.Module):
-    """The study's head, on any of timm's bases."""
+    """The study's head on one of timm's bases."""
 
     def __init__(self, base, features, classes=CLASSES, hidden=HIDDEN, dropout=0.0):
         super().__init__()

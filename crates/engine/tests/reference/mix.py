@@ -1,4 +1,4 @@
-"""Writes mix.json beside this file: batches, labels and losses as timm's Mixup mixes them, and how it draws shares.
+"""Writes mix.json beside this file: batches, labels and losses that timm's Mixup computes, and the shares that it draws.
 
 pip install torch==2.13.0 timm==1.0.31 numpy        python mix.py
 """
@@ -21,7 +21,7 @@ def case(fade, paste, smoothing):
     images, labels = stream("mixed", SHAPE).float(), torch.tensor(LABELS)
     if paste is None:
         share = fade
-        # As timm's _mix_batch: in place.
+        # In place, like timm's _mix_batch.
         flipped = images.flip(0).mul_(1.0 - share)
         images.mul_(share).add_(flipped)
     else:
@@ -45,7 +45,7 @@ def draws(settings):
         switch_prob=settings.get("switch", 0.5), num_classes=CLASSES,
     )
     shares, pasted = [], 0
-    # timm's settings count as enabled where one of both is above 0.
+    # timm counts a setting as enabled if it is above 0.
     for _ in range(DRAWS):
         share, pastes = mixup._params_per_batch()
         if pastes:

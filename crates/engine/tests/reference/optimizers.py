@@ -1,9 +1,9 @@
-"""Writes optimizers.json beside this file: how PyTorch's own optimizers move two small parameters.
+"""Writes optimizers.json beside this file: two small parameters after each step of PyTorch's own optimizers.
 
 pip install torch==2.13.0 numpy        python optimizers.py
 
-Gradients depend on the parameter, so an error in one step shows in all later ones: gradient = parameter * target, where
-target is a fixed vector. The plain (neither fused nor foreach) implementation in float64 is the reference.
+Gradients depend on the parameter, so an error in one step affects all later steps: gradient = parameter * target, where target is
+a fixed vector. The reference is the plain implementation (neither fused nor foreach) in float64.
 """
 import json
 import pathlib

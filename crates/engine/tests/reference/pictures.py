@@ -1,9 +1,9 @@
-"""Writes pictures.json beside this file: what Pillow and timm's transforms make of pictures, and PyTorch's weighted cross-entropy.
+"""Writes pictures.json beside this file: pictures prepared by Pillow and timm's transforms, and PyTorch's weighted cross-entropy.
 
 pip install torch==2.13.0 timm==1.0.31 numpy pillow        python pictures.py
 
-Pictures follow a formula that the test repeats, so only what Pillow makes of them is stored. The CMYK JPEG is stored whole,
-because the test cannot write one.
+Pictures follow a formula that the test repeats, so the file stores only Pillow's results. It stores the CMYK JPEG whole, because
+the test cannot write one.
 """
 import io
 import json
@@ -17,7 +17,7 @@ SIDE = 16
 
 
 def formula(width, height):
-    """Smooth enough that a filter shows, not symmetric in any way."""
+    """Smooth enough to show the effect of a filter, and not symmetric."""
     def pixel(x, y):
         return ((x * 5 + y * 3) % 256, (x * x // 7 + y) % 256, (y * 9 + 40 * (x // 6)) % 256)
     image = Image.new("RGB", (width, height))
@@ -26,7 +26,7 @@ def formula(width, height):
 
 
 def resized(image):
-    """The largest centred square, antialiased."""
+    """The largest centred square, resized with antialiasing."""
     width, height = image.size
     short = min(width, height)
     left, top = (width - short) / 2, (height - short) / 2
@@ -35,7 +35,7 @@ def resized(image):
 
 
 def framed(width, height, side, crop_pct, interpolation, orientation):
-    """As timm's transform prepares it, once it is turned as its camera was held."""
+    """The result of timm's transform, after the picture is rotated by its orientation."""
     turn = {6: Image.Transpose.ROTATE_270, 8: Image.Transpose.ROTATE_90, 3: Image.Transpose.ROTATE_180}.get(orientation)
     image = formula(width, height)
     image = image.transpose(turn) if turn is not None else image
@@ -57,7 +57,7 @@ FRAMED = [
 
 
 def cmyk():
-    """Four fields of flat colour."""
+    """Four areas of one colour each."""
     image = Image.new("CMYK", (32, 32))
     image.putdata([(200 * (x // 16), 180 * (y // 16), 30, 20) for y in range(32) for x in range(32)])
     file = io.BytesIO()
@@ -68,7 +68,7 @@ def cmyk():
 
 
 def weighted():
-    """Class counts and scikit-learn's balanced weights for them, n / (k n_c), in PyTorch's criterion."""
+    """Class counts, scikit-learn's balanced weights n / (k n_c) for them, and PyTorch's loss with these weights."""
     counts = torch.tensor([5, 40, 1, 14])
     weights = counts.sum() / (len(counts) * counts)
     logits = torch.tensor([[2.0, -1.0, 0.5, 0.0], [0.1, 0.2, 0.3, 0.4], [-3.0, 1.0, 4.0, 0.0], [1.0, 1.0, 1.0, 2.0]], requires_grad=True)

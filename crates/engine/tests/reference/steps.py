@@ -1,11 +1,11 @@
-"""Writes steps.json beside this file: the study's head after a few epochs in which batches share steps, classes weigh differently and
-pictures are missing, as plain PyTorch trains it.
+"""Writes steps.json beside this file: the study's head after a few epochs of plain PyTorch, with accumulated batches, class
+weights and missing pictures.
 
 pip install torch==2.13.0 timm==1.0.31 numpy        python steps.py
 
-Features and weights come from the formula; the order of an epoch is warmstart's own (crates/schema/src/seed.rs), repeated here.
-The loss of a step is CrossEntropyLoss(weight, reduction="mean") over all of its images; its batches, which normalize each by itself,
-are put through the head one by one.
+Features and weights come from the formula. The order of an epoch is warmstart's (crates/schema/src/seed.rs), repeated here. The
+loss of a step is CrossEntropyLoss(weight, reduction="mean") over all of its images. The head processes the batches of a step one
+by one, because each normalizes with its own statistics.
 """
 import json
 import pathlib
@@ -52,7 +52,7 @@ def order(epoch, count):
 
 
 def label(image):
-    """Class 0 is common, 1 less so, 2 rare."""
+    """Class 0 is common, class 1 less common, class 2 rare."""
     return 2 if image % 16 == 0 else 1 if image % 4 == 1 else 0
 
 
@@ -67,7 +67,8 @@ def head():
 
 
 def case(images, batch_size, accumulate, epochs, weighted, missing, label_smoothing=0.0, clip_norm=None, nesterov=False, ema=None):
-    """`missing`: pictures that cannot be read, by the rule number % missing == 2; none where it is 0. The rest is the recipe."""
+    """`missing`: a picture is unreadable if number % missing == 2; 0 means that all are readable. The other arguments are the
+    recipe."""
     readable = [image for image in range(images) if not missing or image % missing != 2]
     features = stream("features", (images, FEATURES)).float()
     labels = torch.tensor([label(image) for image in range(images)])
@@ -88,7 +89,7 @@ def case(images, batch_size, accumulate, epochs, weighted, missing, label_smooth
         for first in range(0, len(batches), accumulate):
             logits, known, alone = [], [], []
             for batch in batches[first:first + accumulate]:
-                # Of one picture there is no variance: it joins the next batch of the step.
+                # A single picture has no variance, so it joins the next batch of the step.
                 members = alone + [image for image in batch if image in readable]
                 alone = members if len(members) == 1 else []
                 if len(members) > 1:
@@ -123,20 +124,21 @@ def case(images, batch_size, accumulate, epochs, weighted, missing, label_smooth
 
 
 CASES = [
-    # One step an epoch, in one batch and in many.
+    # One step an epoch, in one batch and in several batches.
     case(64, 64, 1, 2, True, 0), case(64, 16, 4, 2, True, 0), case(64, 2, 32, 2, True, 0),
-    # The last step of an epoch has fewer batches, the last of which is short.
+    # The last step of an epoch has fewer batches, and its last batch is short.
     case(70, 8, 3, 3, True, 0), case(70, 8, 3, 3, False, 0),
-    # A third of the pictures, and half of them, cannot be read.
+    # A third of the pictures is unreadable, or a quarter.
     case(70, 8, 3, 3, True, 3), case(70, 8, 3, 3, False, 3), case(64, 2, 16, 3, True, 4), case(60, 8, 1, 3, True, 3),
-    # Batches of two lose one picture here and both there, so that whole steps are left out: an epoch stays an epoch.
+    # Some batches of two lose one or both pictures, so whole steps are skipped. The epoch still counts as one epoch.
     case(24, 2, 1, 4, False, 3),
-    # Smoothed labels, clipped gradients, Nesterov's momentum: one by one, and all with weights, shared steps and missing pictures.
+    # Label smoothing, gradient clipping and Nesterov momentum: one by one, and all with weights, shared steps and missing
+    # pictures.
     case(64, 16, 1, 3, False, 0, label_smoothing=0.1), case(64, 16, 1, 3, True, 0, label_smoothing=0.2),
     case(64, 16, 1, 3, False, 0, clip_norm=0.3), case(64, 16, 1, 3, False, 0, nesterov=True),
     case(70, 8, 3, 3, False, 3, label_smoothing=0.1, clip_norm=0.5, nesterov=True),
     case(70, 8, 3, 3, True, 3, label_smoothing=0.1, clip_norm=0.5, nesterov=True),
-    # Averaged weights; a skipped picture leaves the average alone.
+    # Averaged weights. A skipped step does not change the average.
     case(64, 16, 1, 3, False, 0, ema={"decay": 0.9, "warmup": False}), case(70, 8, 3, 4, True, 3, ema={"decay": 0.6, "warmup": True}),
 ]
 path = pathlib.Path(__file__).with_name("steps.json")

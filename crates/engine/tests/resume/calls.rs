@@ -1,5 +1,6 @@
-//! A2 and A3 with the whole worker: at each call that changes its run it is killed, or the call fails, once or from then on. And the
-//! same for `export`. `WARMSTART_CALLS` says at how many of the calls (8; the soak test asks for all).
+//! At each system call that changes the run folder, the worker is killed, or the call fails (once, or from then on).
+//! `export` is killed at each call too. `WARMSTART_CALLS` sets how many of the calls are tried (default 8; the soak test tries
+//! all).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,15 +20,15 @@ use super::disks::{SHORT, assert_whole};
 use super::support::{command, events, finish, log, state};
 use super::tiny::{Result, like, new_run, result, root, wanted};
 
-/// Processes tried at the same time.
+/// Processes that run at the same time.
 const LANES: usize = 2;
-/// Calls that change a file system. How many writes there are depends on the time; where among them a kill lands does not matter.
+/// System calls that change a file system. The number of writes depends on timing; it does not matter which write the kill hits.
 const CALLS: &str = "openat,write,fsync,fdatasync,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,unlink,unlinkat,rmdir";
 
-/// A call by its name and its number among those of that name.
+/// The name of a system call, and its number among the calls with that name.
 type Call = (String, usize);
 
-#[expect(clippy::print_stderr, reason = "a test that is passed over says so")]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn has_strace() -> bool {
     let has = Command::new("strace")
         .arg("-V")
@@ -39,10 +40,10 @@ fn has_strace() -> bool {
     has
 }
 
-/// A command under strace with these expressions.
+/// The command under strace, with these `-e` expressions.
 fn traced(traced: &Command, run: &RunDir, expressions: &[&str], output: &Path) -> Command {
     let mut strace = Command::new("strace");
-    // Not with --seccomp-bpf: it would be faster, and inject nothing.
+    // Without --seccomp-bpf: it is faster, but then strace injects nothing.
     strace.args(["-f", "-y", "-qq", "-o"]).arg(output);
     for expression in expressions {
         strace.args(["-e", expression]);
@@ -52,7 +53,7 @@ fn traced(traced: &Command, run: &RunDir, expressions: &[&str], output: &Path) -
     strace
 }
 
-/// The calls of a process that change something below `path`.
+/// The system calls of a process that change something below `path`.
 fn calls(process: &Command, run: &RunDir, path: &Path, trace: &Path) -> Vec<Call> {
     let status = traced(process, run, &[&format!("trace={CALLS}")], trace)
         .status()
@@ -77,7 +78,7 @@ fn calls(process: &Command, run: &RunDir, path: &Path, trace: &Path) -> Vec<Call
     points
 }
 
-/// So many of the calls, from the end, so that the last ones are among few.
+/// At most `most` calls, evenly spaced, counted from the end: the last call is always included.
 fn chosen(points: &[Call], most: usize) -> Vec<Call> {
     points
         .iter()
@@ -87,7 +88,7 @@ fn chosen(points: &[Call], most: usize) -> Vec<Call> {
         .collect()
 }
 
-/// Does something with each item, a few at the same time; the answers in any order.
+/// Applies `work` to each item on `LANES` threads. The order of the answers is arbitrary.
 fn in_lanes<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let (items, answers) = (Mutex::new(items), Mutex::new(Vec::new()));
     thread::scope(|scope| {
@@ -110,8 +111,8 @@ fn was_killed(status: ExitStatus) -> bool {
     status.signal() == Some(9) || status.code() == Some(137)
 }
 
-/// An unbroken run, and the calls on it.
-fn unbroken(root: &Path) -> (Result, Vec<Call>) {
+/// The result of an uninterrupted run, and its system calls.
+fn uninterrupted(root: &Path) -> (Result, Vec<Call>) {
     let run = new_run(root, &SHORT);
     let points = calls(&command(&run), &run, run.path(), &root.join("trace"));
     let whole = result(&run).unwrap();
@@ -119,8 +120,9 @@ fn unbroken(root: &Path) -> (Result, Vec<Call>) {
     (whole, points)
 }
 
-/// What a worker said was saved is there, nothing else has the name of a checkpoint, and the next worker ends as an unbroken one.
-fn assert_goes_on(run: &RunDir, whole: &Result, what: &str) {
+/// Every reported checkpoint exists, every checkpoint is readable, and the next worker reaches the same result as an
+/// uninterrupted run.
+fn assert_resumes_to_the_same_result(run: &RunDir, whole: &Result, what: &str) {
     assert_whole(run);
     let told = events(run)
         .into_iter()
@@ -147,12 +149,12 @@ fn assert_goes_on(run: &RunDir, whole: &Result, what: &str) {
 }
 
 #[test]
-fn a_worker_killed_at_any_call_that_changes_its_run_goes_on_to_the_same_bits() {
+fn a_worker_killed_at_any_system_call_resumes_to_the_same_bits() {
     if !has_strace() {
         return;
     }
     let root = root();
-    let (whole, points) = unbroken(root.path());
+    let (whole, points) = uninterrupted(root.path());
     let chosen = chosen(&points, wanted("WARMSTART_CALLS", 8));
     let tried = chosen.len();
     let killed = in_lanes(chosen, |(name, number)| {
@@ -170,7 +172,7 @@ fn a_worker_killed_at_any_call_that_changes_its_run_goes_on_to_the_same_bits() {
             "{name} {number}: {status:?}: {}",
             log(&run)
         );
-        assert_goes_on(&run, &whole, &format!("killed at {name} {number}"));
+        assert_resumes_to_the_same_result(&run, &whole, &format!("killed at {name} {number}"));
         fs::remove_dir_all(run.path()).unwrap();
         was_killed(status)
     });
@@ -184,7 +186,7 @@ fn a_worker_killed_at_any_call_that_changes_its_run_goes_on_to_the_same_bits() {
 }
 
 #[test]
-fn a_worker_makes_nothing_outside_the_folder_of_runs() {
+fn a_worker_creates_no_file_outside_the_folder_of_runs() {
     if !has_strace() {
         return;
     }
@@ -228,7 +230,7 @@ fn a_worker_makes_nothing_outside_the_folder_of_runs() {
     );
 }
 
-/// Errors that a call may have.
+/// Errors to inject into a system call.
 fn errors(name: &str) -> &'static [&'static str] {
     match name {
         "openat" => &["EMFILE", "ENOSPC", "EACCES", "EROFS", "EDQUOT", "EIO"],
@@ -239,8 +241,8 @@ fn errors(name: &str) -> &'static [&'static str] {
     }
 }
 
-/// What the system says of it.
-fn words(error: &str) -> &'static str {
+/// The operating system's message for the error.
+fn system_message(error: &str) -> &'static str {
     match error {
         "EMFILE" => "Too many open files",
         "ENOSPC" => "No space left on device",
@@ -252,12 +254,12 @@ fn words(error: &str) -> &'static str {
 }
 
 #[test]
-fn a_call_that_fails_is_told_with_its_cause_and_costs_nothing_that_was_saved() {
+fn a_failed_system_call_is_reported_with_its_cause_and_loses_no_checkpoint() {
     if !has_strace() {
         return;
     }
     let root = root();
-    let (whole, points) = unbroken(root.path());
+    let (whole, points) = uninterrupted(root.path());
     let most = wanted("WARMSTART_CALLS", 4);
     let cases: Vec<(usize, Call, bool)> = [false, true]
         .into_iter()
@@ -271,7 +273,7 @@ fn a_call_that_fails_is_told_with_its_cause_and_costs_nothing_that_was_saved() {
     let tried = cases.len();
     let ended = in_lanes(cases, |(at, (name, number), lasts)| {
         let errors = errors(&name);
-        // To be interrupted for good is no error of a disk.
+        // A permanent EINTR is not a disk error.
         let error = if lasts {
             errors[at % errors.len().min(3)]
         } else {
@@ -298,14 +300,14 @@ fn a_call_that_fails_is_told_with_its_cause_and_costs_nothing_that_was_saved() {
                 Some(Outcome::Failed { error, .. }) => error,
                 _ => log(&run),
             };
-            // A log that cannot be written cannot tell either.
+            // A worker that cannot write to its log cannot report the error.
             let is_mute = lasts && name == "write";
             assert!(
-                is_mute || told.contains(words(error)) && told.contains('/'),
+                is_mute || told.contains(system_message(error)) && told.contains('/'),
                 "{what}: {told}"
             );
         }
-        assert_goes_on(&run, &whole, &what);
+        assert_resumes_to_the_same_result(&run, &whole, &what);
         fs::remove_dir_all(run.path()).unwrap();
         status.code() == Some(0)
     });
@@ -315,7 +317,7 @@ fn a_call_that_fails_is_told_with_its_cause_and_costs_nothing_that_was_saved() {
     );
 }
 
-/// Everything in a folder that is not hidden.
+/// The paths in a folder whose names do not start with a dot.
 fn visible(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder)
         .unwrap()
@@ -326,7 +328,7 @@ fn visible(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn an_export_killed_at_any_call_leaves_nothing_half_written_and_can_be_asked_for_again() {
+fn an_export_killed_at_any_system_call_leaves_no_partial_file_and_can_be_repeated() {
     if !has_strace() {
         return;
     }
@@ -371,7 +373,7 @@ fn an_export_killed_at_any_call_leaves_nothing_half_written_and_can_be_asked_for
                     path.display()
                 );
             }
-            // What is there is not overwritten, and need not be.
+            // `export` does not overwrite an existing file, so export again only when the file is missing.
             if !folder.join("x.safetensors").exists() {
                 assert!(
                     export(&folder).status().unwrap().success(),

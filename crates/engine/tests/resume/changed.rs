@@ -1,4 +1,4 @@
-//! Runs that are taken up under another plan: more epochs, another rate.
+//! Runs that resume with changed settings: more epochs, another learning rate, more patience.
 
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_runs::change;
@@ -14,7 +14,7 @@ fn change(run: &RunDir, changes: &[&str], is_done: bool) {
 }
 
 #[test]
-fn a_finished_run_with_more_epochs_ends_as_one_that_was_planned_so() {
+fn a_finished_run_extended_by_epochs_equals_a_run_planned_with_them() {
     let _alone = alone();
     let root = root();
     for (schedule, is_exact) in [("constant", true), ("cosine", false)] {
@@ -37,7 +37,7 @@ fn a_finished_run_with_more_epochs_ends_as_one_that_was_planned_so() {
                 stopped_early: false
             })
         );
-        // Without a change there is nothing to do.
+        // Without a change, training again changes nothing.
         assert!(train(&run, &Interrupt::default()).unwrap());
         assert_eq!(state(&run), first);
 
@@ -76,7 +76,7 @@ fn a_finished_run_with_more_epochs_ends_as_one_that_was_planned_so() {
         }
         assert_eq!(changed == planned, is_exact, "{schedule}");
 
-        // What was not exact once stays so.
+        // A run that was once inexact stays inexact.
         change(&run, &["train.epochs=5"], true);
         assert!(train(&run, &Interrupt::default()).unwrap());
         assert_eq!(state(&run).attempt.unwrap().not_exact.is_empty(), is_exact);
@@ -84,14 +84,14 @@ fn a_finished_run_with_more_epochs_ends_as_one_that_was_planned_so() {
 }
 
 #[test]
-fn a_stopped_run_goes_on_at_the_rate_that_it_was_given() {
+fn a_stopped_run_resumes_with_its_changed_learning_rate() {
     let _alone = alone();
     let root = root();
     let run = new_run(
         root.path(),
         &["train.epochs=2", "train.early_stopping=null"],
     );
-    // In the second epoch.
+    // Stops in the second epoch.
     assert!(train(&run, &Interrupt::at_look(11)).unwrap());
     let stopped = state(&run);
     assert_eq!(stopped.outcome, Some(Outcome::Stopped));
@@ -119,7 +119,7 @@ fn a_stopped_run_goes_on_at_the_rate_that_it_was_given() {
 }
 
 #[test]
-fn more_patience_revives_a_run_that_had_lost_it() {
+fn more_patience_resumes_a_run_that_early_stopping_ended() {
     let _alone = alone();
     let root = root();
     let (run, patient) = (

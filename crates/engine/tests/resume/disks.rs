@@ -1,4 +1,4 @@
-//! A3 on real disks: a file system that is full, a limit on the size of files.
+//! Real disk limits: a full file system, and a limit on the size of files.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ use super::tiny::{like, new_run, result};
 
 pub(crate) const SHORT: [&str; 2] = ["train.epochs=2", "train.early_stopping=null"];
 
-/// Nothing half-written lies under a name that a reader would take.
+/// Every file with a final name is complete and readable.
 pub(crate) fn assert_whole(run: &RunDir) {
     for step in checkpoint::steps(&Disk, run).unwrap() {
         checkpoint::read(&Disk, &run.checkpoint(step)).unwrap();
@@ -40,11 +40,11 @@ fn assert_failed_for_the_disk(run: &RunDir, signs: &[&str]) {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_ends_the_run_with_its_reason_and_loses_nothing() {
+fn a_file_size_limit_fails_the_run_with_the_reason_and_loses_nothing() {
     let root = tempfile::tempdir().unwrap();
     let (run, whole) = (new_run(root.path(), &SHORT), new_run(root.path(), &SHORT));
     assert!(finish(&whole));
-    // A shell's unit is 512 or 1,024 bytes: between 1 and 2 MB, less than a checkpoint's model.
+    // The unit of `ulimit -f` is 512 or 1,024 bytes: the limit is 1 or 2 MB, less than the model in a checkpoint.
     let mut limited = Command::new("sh");
     limited
         .args(["-c", "ulimit -f 2000; exec \"$@\"", "sh"])
@@ -61,7 +61,7 @@ fn a_limit_on_the_size_of_files_ends_the_run_with_its_reason_and_loses_nothing()
 }
 
 #[test]
-fn a_full_disk_of_two_megabytes_ends_the_run_with_its_reason_and_a_larger_one_goes_on() {
+fn a_full_disk_fails_the_run_with_the_reason_and_a_larger_disk_resumes_it() {
     let root = tempfile::tempdir().unwrap();
     let mount = root.path().join("disk");
     fs::create_dir(&mount).unwrap();
@@ -78,7 +78,7 @@ fn a_full_disk_of_two_megabytes_ends_the_run_with_its_reason_and_a_larger_one_go
     }
     let run = new_run(root.path(), &SHORT);
     let name = run.path().file_name().unwrap().to_str().unwrap().to_owned();
-    // All in one namespace, which takes the file system with it: small and filled to the brim, then large.
+    // One mount namespace for all steps; the file system ends with it. The disk is full, then small, then large.
     let script = "
 set -e
 mount -t tmpfs -o size=2m none \"$DISK\"
@@ -115,7 +115,7 @@ cp -r \"$DISK/$NAME\" \"$OUT/large\"
     }
     assert!(shell.status().unwrap().success());
     let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
-    // Not a byte was free: the worker's own output says it, for no log could.
+    // No byte is free, so the log cannot hold the error: it is in the worker's output.
     assert_eq!(read("full.status").trim(), "1", "{}", read("full.log"));
     assert!(
         read("full.log").contains("No space left on device"),

@@ -1,8 +1,8 @@
-//! A10: runs of earlier versions. Each file in `data/golden` is the folder of a run as a version wrote it, in the format after which
-//! the file is called; today's program must take up every one of them. None was released yet: the first is of today's format.
+//! Run folders of earlier versions. Each file in `data/golden` is a run folder as one version wrote it, named after its format.
+//! Today's program must resume all of them. No version has been released yet: the first file has today's format.
 //!
-//! The weights in them are numbers that repeat, because random ones do not compress; everything else is as a worker left it.
-//! `WARMSTART_BLESS=1` writes the file of today's format, if there is none.
+//! The weights are numbers that repeat, because random numbers do not compress. Everything else is as the worker wrote it.
+//! `WARMSTART_BLESS=1` writes the file of today's format if it is missing.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -24,14 +24,14 @@ use warmstart_schema::state::Outcome;
 use super::support::{events, log, state};
 use super::tiny::{alone, new_run, root, train};
 
-/// What a golden run must be found to hold.
+/// What a golden run must contain.
 #[derive(Debug, Deserialize, serde::Serialize, PartialEq)]
 struct Expected {
     format: u32,
-    /// Where its newest and its best checkpoint stand.
+    /// Steps of the newest and the best checkpoint.
     step: u64,
     best_step: u64,
-    /// Bits of the losses of its epochs.
+    /// Bits of the validation loss of each epoch.
     val_loss: Vec<u64>,
     /// SHA-256 of the newest checkpoint's files.
     model: String,
@@ -67,14 +67,14 @@ fn found(run: &RunDir) -> Expected {
     }
 }
 
-/// A safetensors file of the same tensors, with numbers that repeat.
+/// A safetensors file with the same tensor names and shapes, and numbers that repeat.
 fn repeating(bytes: &[u8]) -> Vec<u8> {
     let tensors: Vec<(String, Tensor)> = weights::parse(bytes)
         .unwrap()
         .into_iter()
         .map(|(name, entry)| {
             let tensor = entry.tensor().unwrap();
-            // A step's number stays; a variance is never negative.
+            // Integer tensors, such as the step count, keep their values. No number is negative, because a variance never is.
             let numbers = Tensor::arange(
                 i64::try_from(tensor.numel()).unwrap(),
                 (tensor.kind(), tch::Device::Cpu),
@@ -92,7 +92,7 @@ fn repeating(bytes: &[u8]) -> Vec<u8> {
     weights::write(&tensors).unwrap()
 }
 
-/// Stops a run in its second epoch, exchanges its numbers, and packs it.
+/// Stops a run in its second epoch, replaces its numbers, and packs it.
 fn bless(target: &Path) {
     let root = root();
     let run = new_run(
@@ -106,7 +106,7 @@ fn bless(target: &Path) {
         content.optimizer = repeating(&content.optimizer);
         checkpoint::save(&Disk, &run, &content, 9).unwrap();
     }
-    // Whose machine it was is nobody's business.
+    // The file must not contain the name of the machine that made it.
     let host = warmstart_runs::launcher::local::host();
     let told = fs::read_to_string(run.events())
         .unwrap()
@@ -125,7 +125,7 @@ fn bless(target: &Path) {
 }
 
 #[test]
-fn runs_of_every_version_are_taken_up() {
+fn runs_of_every_format_resume() {
     let _alone = alone();
     let (folder, root) = (folder(), root());
     let today = folder.join(format!("format-{}.tar.gz", run::FORMAT));

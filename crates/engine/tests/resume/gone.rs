@@ -1,4 +1,4 @@
-//! Runs of whose checkpoints something is missing: never begun from zero unless that was asked for.
+//! Runs with missing or damaged checkpoints: a worker starts them from zero only after `--from-start`.
 
 use std::fs;
 
@@ -27,7 +27,7 @@ fn refused(run: &RunDir) -> String {
 }
 
 #[test]
-fn a_run_is_never_begun_from_zero_unasked() {
+fn a_run_without_usable_checkpoints_is_refused_until_a_start_over_is_requested() {
     let _alone = alone();
     let root = root();
     let new = || {
@@ -105,7 +105,7 @@ fn a_run_is_never_begun_from_zero_unasked() {
             what == "damaged" || what == "empty",
             "{what}"
         );
-        // Once: the next resume goes on.
+        // `start_over` applies once: the next resume continues normally.
         assert!(train(&run, &Interrupt::default()).unwrap());
     }
 }

@@ -1,5 +1,5 @@
-//! A1: a run that is killed again and again, a third of the times in the middle of a save, ends with the bits of one that never was:
-//! weights, optimizer, counters, and every figure of every step. `WARMSTART_KILLS` says how often (100; the soak test asks for 1,000).
+//! A run that is killed many times ends with the same bits as an uninterrupted run: weights, optimizer, counters, and every step.
+//! About a third of the kills hit a save. `WARMSTART_KILLS` sets the number of kills (default 100; the soak test does 1,000).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,26 +17,26 @@ use super::support::{events, log, state};
 use super::tiny::{Result, new_run, result, root, teller, verdict, wanted};
 
 const LANES: u64 = 2;
-/// So that no save is far, and none is the last for long.
+/// Many epochs, so that the next save is never far away.
 const CHANGES: [&str; 2] = ["train.epochs=6", "train.early_stopping=null"];
 
-/// Kills, by what they hit.
-type SearchPaths = BTreeMap<&'static str, usize>;
+/// Number of kills for each activity of the worker.
+type Kills = BTreeMap<&'static str, usize>;
 
-/// One of the runs that are killed at the same time.
+/// One thread that starts and kills workers; the lanes run at the same time.
 struct Lane<'a> {
     root: &'a Path,
     random: SplitMix64,
-    /// How long an unbroken run takes.
+    /// Duration of an uninterrupted run.
     whole: Duration,
     expected: &'a Result,
-    /// Kills that are still to be done, by all lanes.
+    /// Kills that all lanes together still have to do.
     left: &'a AtomicUsize,
 }
 
 impl Lane<'_> {
-    fn work(mut self) -> (SearchPaths, usize) {
-        let (mut places, mut runs) = (SearchPaths::new(), 0);
+    fn work(mut self) -> (Kills, usize) {
+        let (mut activities, mut runs) = (Kills::new(), 0);
         while self.left.load(Ordering::Relaxed) > 0 {
             let run = new_run(self.root, &CHANGES);
             runs += 1;
@@ -46,7 +46,7 @@ impl Lane<'_> {
                 if self.left.load(Ordering::Relaxed) == 0 {
                     assert!(child.wait().unwrap().success(), "{}", log(&run));
                 } else if self.kill(&run, &mut child) {
-                    *places.entry(place(&run, attempts)).or_default() += 1;
+                    *activities.entry(activity(&run, attempts)).or_default() += 1;
                     let one_less = |left: usize| Some(left.saturating_sub(1));
                     self.left
                         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
@@ -56,7 +56,7 @@ impl Lane<'_> {
             let found = result(&run).unwrap();
             assert!(
                 found == *self.expected,
-                "after {places:?}: {:?} {:?}",
+                "after {activities:?}: {:?} {:?}",
                 found.last.state,
                 found.steps
             );
@@ -64,10 +64,10 @@ impl Lane<'_> {
             assert_left_clean(&run);
             fs::remove_dir_all(run.path()).unwrap();
         }
-        (places, runs)
+        (activities, runs)
     }
 
-    /// Lets a worker live for a while, or until some moment of a save, and kills it. False when it ended before.
+    /// Kills the worker after a random time, or during a save. Returns false if the worker ended first.
     fn kill(&mut self, run: &RunDir, child: &mut Child) -> bool {
         let mut random = |most: Duration| most.mul_f64(self.random.below(1000) as f64 / 1000.0);
         let (life, within) = (random(self.whole), random(Duration::from_millis(60)));
@@ -89,7 +89,7 @@ impl Lane<'_> {
     }
 }
 
-/// Whether files of a checkpoint are being written.
+/// Whether the worker is writing the files of a checkpoint.
 fn is_writing(run: &RunDir) -> bool {
     let Ok(entries) = fs::read_dir(run.checkpoints()) else {
         return false;
@@ -109,8 +109,8 @@ fn attempts(run: &RunDir) -> usize {
         .count()
 }
 
-/// What a worker was doing when it was killed, by what it told last.
-fn place(run: &RunDir, attempts_before: usize) -> &'static str {
+/// What the worker was doing when it was killed, according to its last event.
+fn activity(run: &RunDir, attempts_before: usize) -> &'static str {
     if is_writing(run) {
         return "writing a checkpoint";
     }
@@ -141,7 +141,7 @@ fn is_finished(run: &RunDir) -> bool {
     run.events().exists() && state(run).outcome.is_some()
 }
 
-/// Nothing of an interrupted save is left.
+/// No file of an interrupted save is left.
 fn assert_left_clean(run: &RunDir) {
     let entries = fs::read_dir(run.checkpoints()).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -150,22 +150,22 @@ fn assert_left_clean(run: &RunDir) {
 }
 
 #[test]
-fn a_run_killed_again_and_again_ends_with_the_bits_of_one_that_never_was() {
+fn a_run_killed_many_times_ends_with_the_bits_of_an_uninterrupted_run() {
     let kills = wanted("WARMSTART_KILLS", 100);
     let root = root();
-    let straight = new_run(root.path(), &CHANGES);
+    let uninterrupted = new_run(root.path(), &CHANGES);
     let began = Instant::now();
     assert!(
-        teller(&straight).status().unwrap().success(),
+        teller(&uninterrupted).status().unwrap().success(),
         "{}",
-        log(&straight)
+        log(&uninterrupted)
     );
     let whole = began.elapsed();
-    let expected = result(&straight).unwrap();
+    let expected = result(&uninterrupted).unwrap();
     assert_eq!((expected.steps.len(), expected.epochs.len()), (18, 6));
 
     let (left, began) = (AtomicUsize::new(kills), Instant::now());
-    let (mut places, mut runs) = (SearchPaths::new(), 0);
+    let (mut activities, mut runs) = (Kills::new(), 0);
     thread::scope(|scope| {
         let lane = |number| Lane {
             root: root.path(),
@@ -180,15 +180,15 @@ fn a_run_killed_again_and_again_ends_with_the_bits_of_one_that_never_was() {
         for lane in lanes {
             let (found, number) = lane.join().unwrap();
             runs += number;
-            for (place, kills) in found {
-                *places.entry(place).or_default() += kills;
+            for (activity, kills) in found {
+                *activities.entry(activity).or_default() += kills;
             }
         }
     });
-    let done: usize = places.values().sum();
-    let in_saves: usize = places
+    let done: usize = activities.values().sum();
+    let in_saves: usize = activities
         .iter()
-        .filter(|(place, _)| place.ends_with("a checkpoint"))
+        .filter(|(activity, _)| activity.ends_with("a checkpoint"))
         .map(|(_, hit)| hit)
         .sum();
     let seconds = began.elapsed().as_secs();
@@ -196,8 +196,8 @@ fn a_run_killed_again_and_again_ends_with_the_bits_of_one_that_never_was() {
     let asked = verdict("WARMSTART_KILLS", done, [100, 1000]);
     let verdict = if in_saves * 4 >= done { "ok" } else { "UNDER" };
     println!(
-        "FIGURE A1\tSIGKILLs at random ({places:?}, in {seconds} s): {runs} runs, each bitwise equal to an unbroken one\t{done}\t{asked}"
+        "FIGURE A1\tSIGKILLs at random ({activities:?}, in {seconds} s): {runs} runs, each bitwise equal to an unbroken one\t{done}\t{asked}"
     );
     println!("FIGURE A1\tof them inside a checkpoint\t{share} %\t25 %\t{verdict}");
-    assert!(done >= kills && in_saves * 4 >= done, "{places:?}");
+    assert!(done >= kills && in_saves * 4 >= done, "{activities:?}");
 }

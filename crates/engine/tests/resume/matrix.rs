@@ -1,4 +1,4 @@
-//! The matrix: {optimizer} × {schedule} × {place of the stop}; and that every item of a checkpoint's state is needed.
+//! Every optimizer × schedule × stop point resumes to the same bits, and every item of a checkpoint's state is needed.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ const OPTIMIZERS: [&str; 6] = [
     "{ name: rmsprop, learning_rate: 0.003 }",
     "{ name: sgd, learning_rate: 0.02, nesterov: true, weight_decay: 0.01 }",
 ];
-/// All that a recipe can add to a step, for the last optimizer.
+/// Everything that a recipe can add to a step; used with the last optimizer.
 const RECIPE: [&str; 6] = [
     "train.label_smoothing=0.1",
     "train.clip_norm=0.5",
@@ -42,58 +42,69 @@ const SCHEDULES: [&str; 6] = [
     "{ name: exponential, gamma: 0.8, every: step, warmup_steps: 2 }",
     "{ name: one_cycle }",
 ];
-/// Epochs that patience leaves.
+/// Epochs until early stopping ends the run.
 const EPOCHS: u64 = 3;
 
-/// A place of the stop, and the look at which it is asked for: epoch from 0, and batch in training or validation.
+/// Where a run stops. `epoch` counts from 0; `position` is the batch in training or validation at which the worker sees the stop
+/// request.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Stop {
     name: &'static str,
     epoch: u64,
-    look: Look,
-    /// Where the checkpoint then stands: epochs done and batches done of the next.
-    stands: (u32, u32),
+    position: Position,
+    /// What the checkpoint then records: epochs done, and batches done in the next epoch.
+    saved_at: (u32, u32),
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Look {
+enum Position {
     Batch(u64),
     Validation(u64),
 }
 
-const fn place(name: &'static str, epoch: u64, look: Look, stands: (u32, u32)) -> Place {
-    Place {
+const fn stop(name: &'static str, epoch: u64, position: Position, saved_at: (u32, u32)) -> Stop {
+    Stop {
         name,
         epoch,
-        look,
-        stands,
+        position,
+        saved_at,
     }
 }
 
-const PLACES: [Place; 7] = [
-    place("after the first step", 0, Look::Batch(2), (0, 2)),
-    place("in the middle of an epoch", 1, Look::Batch(2), (1, 2)),
-    place("before the last batch", 1, Look::Batch(4), (1, 4)),
-    place("at an epoch's end", 2, Look::Batch(0), (2, 0)),
-    place(
+const STOPS: [Stop; 7] = [
+    stop("after the first step", 0, Position::Batch(2), (0, 2)),
+    stop("in the middle of an epoch", 1, Position::Batch(2), (1, 2)),
+    stop("before the last batch", 1, Position::Batch(4), (1, 4)),
+    stop("at an epoch's end", 2, Position::Batch(0), (2, 0)),
+    stop(
         "in the middle of an evaluation",
         1,
-        Look::Validation(1),
+        Position::Validation(1),
         (1, 5),
     ),
-    place("an epoch before patience ends", 2, Look::Batch(2), (2, 2)),
-    place("between two batches of a step", 0, Look::Batch(3), (0, 4)),
+    stop(
+        "an epoch before patience ends",
+        2,
+        Position::Batch(2),
+        (2, 2),
+    ),
+    stop(
+        "between two batches of a step",
+        0,
+        Position::Batch(3),
+        (0, 4),
+    ),
 ];
 
-/// The looks of an unbroken run: so many before its first batch, and in each epoch.
-struct Looks {
+/// How often an uninterrupted run polls the stop flag: before its first batch, and in training and validation of each epoch.
+struct Polls {
     before: u64,
     training: u64,
     validation: u64,
 }
 
-impl Looks {
-    fn of(run: &RunDir, looks: u64) -> Self {
+impl Polls {
+    fn of(run: &RunDir, polls: u64) -> Self {
         let DatasetFacts {
             train,
             validation,
@@ -103,22 +114,22 @@ impl Looks {
         let batches = |images: u32| u64::from(images.div_ceil(4));
         let (training, validation) = (batches(train), batches(validation));
         Self {
-            before: looks - EPOCHS * (training + validation) - batches(test),
+            before: polls - EPOCHS * (training + validation) - batches(test),
             training,
             validation,
         }
     }
 
-    fn at(&self, place: Place) -> u64 {
-        let within = match place.look {
-            Look::Batch(batch) => batch,
-            Look::Validation(batch) => self.training + batch,
+    fn at(&self, stop: Stop) -> u64 {
+        let within = match stop.position {
+            Position::Batch(batch) => batch,
+            Position::Validation(batch) => self.training + batch,
         };
-        self.before + place.epoch * (self.training + self.validation) + within + 1
+        self.before + stop.epoch * (self.training + self.validation) + within + 1
     }
 }
 
-fn straight(root: &Path, changes: &[&str]) -> (Result, Looks) {
+fn uninterrupted(root: &Path, changes: &[&str]) -> (Result, Polls) {
     let run = new_run(root, changes);
     let interrupt = Interrupt::default();
     assert!(train(&run, &interrupt).unwrap(), "{}", log(&run));
@@ -128,27 +139,27 @@ fn straight(root: &Path, changes: &[&str]) -> (Result, Looks) {
             stopped_early: true
         })
     );
-    let looks = Looks::of(&run, interrupt.looks());
+    let polls = Polls::of(&run, interrupt.looks());
     let whole = result(&run).unwrap();
     assert_eq!(
-        (whole.steps.len(), whole.epochs.len(), looks.training),
+        (whole.steps.len(), whole.epochs.len(), polls.training),
         (9, 3, 5)
     );
     fs::remove_dir_all(run.path()).unwrap();
-    (whole, looks)
+    (whole, polls)
 }
 
-/// A run that was stopped there, and saved.
-fn stopped(root: &Path, changes: &[&str], looks: &Looks, place: Place) -> RunDir {
+/// A run that stopped at this point and saved a checkpoint.
+fn stopped(root: &Path, changes: &[&str], polls: &Polls, stop: Stop) -> RunDir {
     let run = new_run(root, changes);
-    assert!(train(&run, &Interrupt::at_look(looks.at(place))).unwrap());
-    assert_eq!(state(&run).outcome, Some(Outcome::Stopped), "{place:?}");
+    assert!(train(&run, &Interrupt::at_look(polls.at(stop))).unwrap());
+    assert_eq!(state(&run).outcome, Some(Outcome::Stopped), "{stop:?}");
     let saved = checkpoint::newest(&Disk, &run).unwrap().0.unwrap().state;
-    assert_eq!((saved.epoch, saved.batch), place.stands, "{place:?}");
+    assert_eq!((saved.epoch, saved.batch), stop.saved_at, "{stop:?}");
     run
 }
 
-/// The cells of one optimizer.
+/// Tests one optimizer with every schedule and every stop point.
 fn cells(optimizer: &str) {
     let _alone = alone();
     let root = root();
@@ -162,9 +173,9 @@ fn cells(optimizer: &str) {
         if optimizer == OPTIMIZERS[5] {
             changes.extend(RECIPE);
         }
-        let (whole, looks) = straight(root.path(), &changes);
-        for place in PLACES {
-            let run = stopped(root.path(), &changes, &looks, place);
+        let (whole, polls) = uninterrupted(root.path(), &changes);
+        for stop in STOPS {
+            let run = stopped(root.path(), &changes, &polls, stop);
             assert!(train(&run, &Interrupt::default()).unwrap());
             let attempt = state(&run).attempt.unwrap();
             assert!(
@@ -175,7 +186,7 @@ fn cells(optimizer: &str) {
             assert!(
                 broken == whole,
                 "{optimizer} {schedule} stopped {}: {}",
-                place.name,
+                stop.name,
                 difference(&whole, &broken)
             );
             exact += 1;
@@ -185,7 +196,7 @@ fn cells(optimizer: &str) {
     println!("FIGURE A7\tbitwise equal resumes, {optimizer}\t{exact}\t42\tok");
 }
 
-/// Where two results part, without their megabytes.
+/// Where two results differ, without printing the weights.
 fn difference(one: &Result, other: &Result) -> String {
     let weights = (
         one.last.model == other.last.model,
@@ -198,37 +209,37 @@ fn difference(one: &Result, other: &Result) -> String {
 }
 
 #[test]
-fn sgd_goes_on_bit_for_bit() {
+fn sgd_resumes_bit_for_bit() {
     cells(OPTIMIZERS[0]);
 }
 
 #[test]
-fn sgd_with_momentum_goes_on_bit_for_bit() {
+fn sgd_with_momentum_resumes_bit_for_bit() {
     cells(OPTIMIZERS[1]);
 }
 
 #[test]
-fn adam_goes_on_bit_for_bit() {
+fn adam_resumes_bit_for_bit() {
     cells(OPTIMIZERS[2]);
 }
 
 #[test]
-fn adamw_goes_on_bit_for_bit() {
+fn adamw_resumes_bit_for_bit() {
     cells(OPTIMIZERS[3]);
 }
 
 #[test]
-fn rmsprop_goes_on_bit_for_bit() {
+fn rmsprop_resumes_bit_for_bit() {
     cells(OPTIMIZERS[4]);
 }
 
 #[test]
-fn a_recipe_with_all_there_is_goes_on_bit_for_bit() {
+fn a_recipe_with_every_setting_resumes_bit_for_bit() {
     cells(OPTIMIZERS[5]);
 }
 
 #[test]
-fn averaged_weights_go_on_bit_for_bit_and_are_what_is_saved() {
+fn averaged_weights_resume_bit_for_bit_and_are_evaluated() {
     let _alone = alone();
     let root = root();
     let changes = ["train.ema={ decay: 0.8, warmup: true }"];
@@ -262,7 +273,7 @@ fn averaged_weights_go_on_bit_for_bit_and_are_what_is_saved() {
     }
 }
 
-/// A safetensors file with some of its tensors zeroed.
+/// A safetensors file with some of its tensors set to zero.
 fn zeroed(bytes: &[u8], is_it: impl Fn(&str) -> bool) -> Vec<u8> {
     let mut hit = false;
     let tensors: Vec<(String, Tensor)> = weights::parse(bytes)
@@ -309,15 +320,15 @@ fn without(content: &Content, item: &str) -> Content {
     left
 }
 
-/// Stops there, takes the item out of the checkpoint, goes on; true when that ended elsewhere, or was refused.
+/// Stops the run, resets one item of the checkpoint, and resumes. True if the resume is refused or the result differs.
 fn is_noticed(
     root: &Path,
     changes: &[&str],
-    (whole, looks): &(Result, Looks),
-    place: Place,
+    (whole, polls): &(Result, Polls),
+    stop: Stop,
     item: &str,
 ) -> bool {
-    let run = stopped(root, changes, looks, place);
+    let run = stopped(root, changes, polls, stop);
     let content = checkpoint::newest(&Disk, &run).unwrap().0.unwrap();
     let left = without(&content, item);
     assert_ne!(left, content, "{item}");
@@ -325,19 +336,19 @@ fn is_noticed(
         fs::remove_dir_all(run.checkpoint(content.state.step)).unwrap();
     }
     checkpoint::save(&Disk, &run, &left, 100).unwrap();
-    let went_on = train(&run, &Interrupt::default()).unwrap_or(false);
-    let noticed = !went_on || result(&run).is_none_or(|broken| broken != *whole);
+    let resumed = train(&run, &Interrupt::default()).unwrap_or(false);
+    let noticed = !resumed || result(&run).is_none_or(|broken| broken != *whole);
     fs::remove_dir_all(run.path()).unwrap();
     noticed
 }
 
 #[test]
-fn every_item_of_the_state_is_needed() {
+fn a_resume_without_any_item_of_the_state_is_noticed() {
     let _alone = alone();
     let root = root();
-    let (first, middle, evaluation, patience) = (PLACES[0], PLACES[1], PLACES[4], PLACES[5]);
+    let (first, middle, evaluation, patience) = (STOPS[0], STOPS[1], STOPS[4], STOPS[5]);
     let cases = [
-        // Where no older checkpoint could stand in.
+        // This stop comes first, so that no older checkpoint can replace the damaged one.
         ("step", 2, first),
         ("epoch", 2, middle),
         ("batch", 2, middle),
@@ -353,7 +364,7 @@ fn every_item_of_the_state_is_needed() {
         (".momentum_buffer", 1, middle),
         (".square_avg", 4, middle),
     ];
-    // Reductions of the rate, and epochs after the best one.
+    // The plateau schedule reduces the rate, and epochs follow after the best one.
     let changes = OPTIMIZERS.map(|name| {
         [
             format!("train.optimizer={name}"),
@@ -363,14 +374,14 @@ fn every_item_of_the_state_is_needed() {
     let changes = changes
         .each_ref()
         .map(|changes| changes.each_ref().map(String::as_str));
-    let wholes = changes.map(|changes| straight(root.path(), &changes));
+    let wholes = changes.map(|changes| uninterrupted(root.path(), &changes));
     let mut unnoticed = Vec::new();
-    for (item, optimizer, place) in cases {
+    for (item, optimizer, stop) in cases {
         if !is_noticed(
             root.path(),
             &changes[optimizer],
             &wholes[optimizer],
-            place,
+            stop,
             item,
         ) {
             unnoticed.push(item);

@@ -1,6 +1,7 @@
-//! A8: a run that is taken up twice at once has one worker, and the other says why it is none. `WARMSTART_RACES` says how many of the
-//! 200 races are between whole workers, each a process with all of libtorch (4; the soak test asks for all); the others are for the
-//! lock that decides them.
+//! Two workers start the same run at the same time: one trains, the other is refused and says why.
+//! `WARMSTART_RACES` sets how many of the 200 races use whole workers, which each load libtorch (default 4; the soak test does
+//! all).
+//! The other races only use the lock that decides.
 
 use std::sync::Barrier;
 use std::thread;
@@ -15,7 +16,7 @@ use super::tiny::{new_run, verdict, wanted};
 
 const RACES: usize = 200;
 
-/// Of two workers on one run one gets it. It is stopped when the other has left.
+/// Starts two workers on one run: exactly one exits with an error. Then stops the other.
 fn workers(root: &std::path::Path) {
     let run = new_run(root, &["train.epochs=100", "train.early_stopping=null"]);
     let mut pair = [
@@ -48,7 +49,7 @@ fn workers(root: &std::path::Path) {
 }
 
 #[test]
-fn of_two_that_take_a_run_at_once_one_gets_it() {
+fn of_two_workers_on_one_run_one_trains_and_the_other_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let whole = wanted("WARMSTART_RACES", 4).min(RACES);
     for _ in 0..whole {
@@ -66,7 +67,7 @@ fn of_two_that_take_a_run_at_once_one_gets_it() {
                                 scope.spawn(|| {
                                     barrier.wait();
                                     let lock = run.lock().unwrap();
-                                    // Held until both have tried.
+                                    // Both threads hold their result until both have tried.
                                     barrier.wait();
                                     lock.is_some()
                                 })

@@ -1,4 +1,4 @@
-//! When checkpoints are made, and which of them stay.
+//! When the worker saves checkpoints, and which of them it keeps.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use warmstart_schema::experiment::Saving;
 use super::support::{events, log};
 use super::tiny::{alone, new_run, result, root, train};
 
-/// Step and epoch of each checkpoint that was told.
+/// Step and epoch of each checkpoint event.
 fn saves(run: &RunDir) -> Vec<(u64, u32)> {
     let saved = |event| {
         if let Event::Checkpoint(saved) = event {
@@ -28,7 +28,7 @@ fn saves(run: &RunDir) -> Vec<(u64, u32)> {
 }
 
 #[test]
-fn checkpoints_are_made_every_five_minutes_and_at_every_epochs_end() {
+fn checkpoints_are_saved_at_the_interval_and_after_every_epoch() {
     let five_minutes = std::time::Duration::from_mins(5);
     assert_eq!(
         (Saving::default().every(), Saving::default().keep),
@@ -44,7 +44,7 @@ fn checkpoints_are_made_every_five_minutes_and_at_every_epochs_end() {
     for run in [&seldom, &often] {
         assert!(train(run, &Interrupt::default()).unwrap(), "{}", log(run));
     }
-    // Three steps an epoch. Within one a checkpoint is made between two steps whenever it is time, and never where gradients wait.
+    // Three steps an epoch. `often` saves between every two steps, but never between the batches of one step.
     assert_eq!(saves(&seldom), [(3, 1), (6, 2)]);
     assert_eq!(
         saves(&often),
@@ -67,7 +67,7 @@ fn checkpoints_are_made_every_five_minutes_and_at_every_epochs_end() {
 }
 
 #[test]
-fn a_run_killed_within_an_epoch_loses_no_more_than_what_came_after_its_last_checkpoint() {
+fn a_run_killed_within_an_epoch_resumes_from_its_last_checkpoint() {
     let _alone = alone();
     let root = root();
     let changes = [
@@ -81,7 +81,7 @@ fn a_run_killed_within_an_epoch_loses_no_more_than_what_came_after_its_last_chec
     );
     assert!(train(&whole, &Interrupt::default()).unwrap());
     assert!(train(&run, &Interrupt::default()).unwrap());
-    // As if it had been killed after the fourth step.
+    // The files of a run that was killed after the fourth step.
     for step in checkpoint::steps(&Disk, &run)
         .unwrap()
         .into_iter()
@@ -105,12 +105,12 @@ fn a_run_killed_within_an_epoch_loses_no_more_than_what_came_after_its_last_chec
 }
 
 #[test]
-fn the_newest_stay_and_the_best_of_each() {
+fn the_newest_checkpoints_and_the_best_one_are_kept() {
     let _alone = alone();
     let root = root();
     for keep in [2, 3] {
         let keeps = format!("train.checkpoint.keep={keep}");
-        // Nothing improves by 100, so the first epoch's checkpoint is the best to the end.
+        // Nothing improves by 100, so the checkpoint of the first epoch stays the best.
         let run = new_run(
             root.path(),
             &["train.epochs=5", "train.early_stopping.patience=9", &keeps],

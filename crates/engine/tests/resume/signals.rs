@@ -1,5 +1,5 @@
-//! A9: asked to stop while it loads, steps, evaluates, saves, is frozen, or twice, a worker saves and leaves in time.
-//! `WARMSTART_SIGNALS` says how often in each phase (2; the soak test asks for more).
+//! A worker that receives SIGTERM while it loads, trains, validates, saves or is suspended saves and exits in time.
+//! A second signal ends it at once. `WARMSTART_SIGNALS` sets the number of rounds (default 2; the soak test does more).
 
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use warmstart_schema::state::Outcome;
 use super::support::{events, finish, log, start, state, wait_for};
 use super::tiny::new_run;
 
-/// What 99 of 100 must not exceed, from the signal to the worker's end.
+/// Limit for the 99th percentile of the time from the signal to the worker's exit.
 const IN_TIME: Duration = Duration::from_secs(5);
-/// Long epochs of a small network, and pictures enough for an evaluation to be met.
+/// Long epochs with a small network, and enough pictures that the signal can arrive during validation.
 const CHANGES: [&str; 3] = [
     "dataset.limit=600",
     "train.epochs=50",
@@ -28,7 +28,7 @@ fn send(child: &Child, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
 }
 
-/// A worker that is in this phase; where training, after a step.
+/// Starts a worker and waits until it is in this phase. For training, waits until a step is done.
 fn worker_in(run: &RunDir, phase: Phase) -> Child {
     let mut child = start(run);
     match phase {
@@ -52,7 +52,7 @@ fn ended(run: &RunDir, mut child: Child, since: Instant) -> Duration {
     since.elapsed()
 }
 
-/// Saved, said so, and nothing that was told is lost.
+/// The worker saved, reported the stop, and lost no reported step.
 fn assert_saved(run: &RunDir) {
     let state = state(run);
     assert_eq!(state.outcome, Some(Outcome::Stopped), "{}", log(run));
@@ -73,7 +73,7 @@ fn assert_saved(run: &RunDir) {
 }
 
 #[test]
-fn asked_to_stop_it_saves_and_leaves_in_time() {
+fn a_worker_that_receives_sigterm_saves_and_exits_in_time() {
     let times: usize = std::env::var("WARMSTART_SIGNALS").map_or(2, |times| times.parse().unwrap());
     let root = tempfile::tempdir().unwrap();
     let mut took: Vec<Duration> = Vec::new();
@@ -91,7 +91,7 @@ fn asked_to_stop_it_saves_and_leaves_in_time() {
             took.push(ended(&run, child, since));
             assert_saved(&run);
         }
-        // Frozen, asked, let go: it hears it then.
+        // Suspend, send SIGTERM, continue: the worker then handles the signal.
         let run = new_run(root.path(), &CHANGES);
         let child = worker_in(&run, Phase::Training);
         send(&child, Signal::SIGSTOP);
@@ -113,14 +113,14 @@ fn asked_to_stop_it_saves_and_leaves_in_time() {
 }
 
 #[test]
-fn asked_twice_it_leaves_at_once_and_goes_on_from_the_checkpoint_before() {
+fn a_second_signal_ends_the_worker_at_once_and_the_run_resumes() {
     let root = tempfile::tempdir().unwrap();
     let run = new_run(
         root.path(),
         &["train.epochs=20", "train.early_stopping=null"],
     );
     let child = worker_in(&run, Phase::Saving);
-    // Frozen in between, so that both are heard together.
+    // Suspended in between, so that both signals arrive together.
     send(&child, Signal::SIGSTOP);
     send(&child, Signal::SIGTERM);
     send(&child, Signal::SIGINT);

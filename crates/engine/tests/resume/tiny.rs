@@ -1,4 +1,4 @@
-//! The smallest training that has all there is: dropout, batch normalization, augmentation, accumulated gradients.
+//! The smallest training that uses dropout, batch normalization, augmentation and accumulated gradients.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,8 +16,8 @@ use warmstart_schema::state::RunState;
 
 use super::support::{command, state};
 
-/// 20 training images in batches of 4, two to a step: three steps an epoch, the last of one batch. Patience ends it after three
-/// of four epochs, for nothing improves by 100.
+/// 20 training images in batches of 4, two batches a step: three steps an epoch, the last with one batch.
+/// Nothing improves by 100, so early stopping ends the run after three of four epochs.
 const TINY: &str = "
 name: tiny
 seed: 3
@@ -32,10 +32,10 @@ train:
   early_stopping: { monitor: val_loss, patience: 2, min_delta: 100 }
 ";
 
-/// Names the run that a process, which a test started, is to carry out.
+/// Environment variable with the run folder that a child process trains.
 const RUN: &str = "WARMSTART_TINY_RUN";
 
-/// Seeds and threads belong to the process: one training at a time.
+/// Seeds and thread counts are global to the process: only one training at a time.
 static TRAINING: Mutex<()> = Mutex::new(());
 
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
@@ -44,7 +44,7 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// A folder in memory where there is one: what is tried here is not the disk.
+/// A folder in memory if the system has one: these tests do not test the disk.
 pub(crate) fn root() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() {
@@ -69,7 +69,7 @@ pub(crate) fn new_run(root: &Path, changes: &[&str]) -> RunDir {
     .0
 }
 
-/// Carries a run out in this process, telling every step.
+/// Trains a run in this process and reports every step.
 pub(crate) fn train(run: &RunDir, interrupt: &Interrupt) -> anyhow::Result<bool> {
     worker::run(
         run.path(),
@@ -81,13 +81,13 @@ pub(crate) fn train(run: &RunDir, interrupt: &Interrupt) -> anyhow::Result<bool>
     )
 }
 
-/// A process that carries a run out with one thread and tells every step, as the worker does not. It begins as the worker begins.
+/// A process that trains a run with one thread and reports every step, unlike the worker. Its environment is the worker's.
 pub(crate) fn teller(run: &RunDir) -> Command {
     let worker = command(run);
     let mut teller = Command::new(std::env::current_exe().unwrap());
     teller.args([
         "--exact",
-        "tiny::what_tells_every_step_ends_well",
+        "tiny::the_child_process_trains_its_run",
         "--nocapture",
         "--test-threads=1",
     ]);
@@ -96,7 +96,7 @@ pub(crate) fn teller(run: &RunDir) -> Command {
     teller
 }
 
-/// Gives a process a worker's environment, and the run's log.
+/// Gives a process the environment of the worker, and the run's log as its output.
 pub(crate) fn like(process: &mut Command, worker: &Command, run: &RunDir) {
     for (name, value) in worker.get_envs() {
         match value {
@@ -116,18 +116,18 @@ pub(crate) fn like(process: &mut Command, worker: &Command, run: &RunDir) {
 }
 
 #[test]
-fn what_tells_every_step_ends_well() {
+fn the_child_process_trains_its_run() {
     if let Some(folder) = std::env::var_os(RUN) {
         assert!(train(&RunDir::new(folder), &Interrupt::listen().unwrap()).unwrap());
     }
 }
 
-/// A number from the environment, or what CI can afford.
+/// A number from the environment, or the default for CI.
 pub(crate) fn wanted(name: &str, usual: usize) -> usize {
     std::env::var(name).map_or(usual, |number| number.parse().unwrap_or(usize::MAX))
 }
 
-/// The figure's target and verdict: what the soak test must reach where that is what runs, else what CI must.
+/// Target and verdict of a figure: the soak test's target if the variable is set, otherwise CI's.
 pub(crate) fn verdict(name: &str, reached: usize, [ci, soak]: [usize; 2]) -> String {
     let target = if std::env::var_os(name).is_some() {
         soak
@@ -140,7 +140,7 @@ pub(crate) fn verdict(name: &str, reached: usize, [ci, soak]: [usize; 2]) -> Str
     )
 }
 
-/// What must be the same: the last checkpoint but for its clock, every step's figures, every epoch's, and the test's.
+/// What two equal runs share: the last checkpoint except its clock, and the figures of every step, every epoch and the test.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Result {
     pub last: Content,

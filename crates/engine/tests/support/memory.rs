@@ -1,12 +1,12 @@
-//! How much memory something takes, measured where nothing else does.
+//! Peak memory of a piece of work, measured in a separate process.
 
 use std::fs;
 use std::process::Command;
 
-/// glibc's own variable: what is larger is given back to the system as soon as it is freed, so that it does not count twice.
+/// A setting of glibc: the allocator returns larger blocks to the system when they are freed, so that they do not count twice.
 const THRESHOLD: &str = "MALLOC_MMAP_THRESHOLD_";
 
-/// True in a process that does this test alone; other processes start one, and pass on what it says.
+/// True in the process that runs only this test. Otherwise starts such a process, prints its output, and returns false.
 #[expect(clippy::print_stdout, reason = "the figures of the other process")]
 pub(crate) fn is_alone(test: &str) -> bool {
     if std::env::var_os(THRESHOLD).is_some() {
@@ -26,7 +26,7 @@ pub(crate) fn is_alone(test: &str) -> bool {
     false
 }
 
-/// The bytes by which a process grew at most while it did something.
+/// The result of `work`, and by how many bytes the process grew at most meanwhile.
 pub(crate) fn grown<T>(work: impl FnOnce() -> T) -> (T, u64) {
     peak();
     let held = peak();
@@ -34,7 +34,7 @@ pub(crate) fn grown<T>(work: impl FnOnce() -> T) -> (T, u64) {
     (done, peak().saturating_sub(held))
 }
 
-/// The most memory that this process held since the last time, in bytes; counted anew from here on.
+/// The peak memory of this process in bytes since the last call. Resets the peak.
 fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status

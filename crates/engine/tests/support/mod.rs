@@ -1,4 +1,4 @@
-//! Runs of the real worker with a small model on the embedded pictures. In a folder, so that it is no test of its own.
+//! Runs of the real worker with a small model on the embedded pictures. In a folder, so that cargo does not build it as a test.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,7 +13,7 @@ use warmstart_schema::state::RunState;
 /// Longer than any of these runs takes on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// An experiment that trains 140 images in five steps an epoch; `extra` is put into its YAML by `--set`.
+/// An experiment with 140 training images and five steps an epoch.
 pub(crate) const SMALL: &str = "
 name: small
 seed: 7
@@ -27,7 +27,7 @@ train:
   schedule: { name: cosine, warmup_epochs: 0.5 }
 ";
 
-/// Makes a run of [`SMALL`], changed by `FIELD=VALUE`s, on the CPU.
+/// Creates a run of [`SMALL`] on the CPU, with these `FIELD=VALUE` changes.
 pub(crate) fn new_run(root: &Path, changes: &[&str]) -> (RunDir, RunInfo) {
     let changes: Vec<String> = changes.iter().map(|change| (*change).to_owned()).collect();
     let experiment = experiment::parse_with(SMALL, "small.yaml", &changes).unwrap();
@@ -42,7 +42,7 @@ pub(crate) fn new_run(root: &Path, changes: &[&str]) -> (RunDir, RunInfo) {
     .unwrap()
 }
 
-/// The worker on a run, without network and without what the machine's user may have fetched.
+/// The worker command for a run: no network, and no downloads of the user.
 pub(crate) fn command(run: &RunDir) -> Command {
     let log = std::fs::OpenOptions::new()
         .append(true)
@@ -73,7 +73,6 @@ pub(crate) fn command(run: &RunDir) -> Command {
     command
 }
 
-/// The worker on a run, started.
 pub(crate) fn start(run: &RunDir) -> Child {
     command(run).spawn().unwrap()
 }
@@ -83,17 +82,16 @@ pub(crate) fn finish(run: &RunDir) -> bool {
     start(run).wait().unwrap().success()
 }
 
-/// All events so far.
 pub(crate) fn events(run: &RunDir) -> Vec<Record> {
     EventReader::new(run.events()).poll().unwrap().records
 }
 
-/// The run as its events tell it.
+/// The run's state, computed from its events.
 pub(crate) fn state(run: &RunDir) -> RunState {
     RunState::fold(events(run))
 }
 
-/// Waits until an event is there that `is_it`; fails when the worker ends before.
+/// Waits for an event that `is_it` accepts; fails if the worker ends first.
 pub(crate) fn wait_for(run: &RunDir, child: &mut Child, is_it: impl Fn(&Event) -> bool) {
     let started = Instant::now();
     while !events(run).iter().any(|record| is_it(&record.event)) {

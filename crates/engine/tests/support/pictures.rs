@@ -1,4 +1,4 @@
-//! Picture files of every kind, made when a test needs them.
+//! Picture files of many formats, made when a test needs them.
 
 use std::fs;
 use std::io::Cursor;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
-/// The picture of `reference/pictures.py`.
+/// The same picture as in `reference/pictures.py`.
 pub(crate) fn formula(width: u32, height: u32) -> RgbImage {
     let byte = |value: u32| u8::try_from(value % 256).unwrap();
     RgbImage::from_fn(width, height, |x, y| {
@@ -24,7 +24,7 @@ pub(crate) fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> 
     bytes.into_inner()
 }
 
-/// A PNG that claims to have this size and holds nothing of it.
+/// A PNG whose header claims this size, with no pixels for it.
 pub(crate) fn claiming(width: u32, height: u32) -> Vec<u8> {
     let mut png = encoded(RgbImage::new(1, 1), ImageFormat::Png);
     let header = [
@@ -39,7 +39,7 @@ pub(crate) fn claiming(width: u32, height: u32) -> Vec<u8> {
     png
 }
 
-/// PNG's checksum, bit by bit.
+/// The CRC-32 of PNG, computed bit by bit.
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| {
         if crc & 1 == 1 {
@@ -53,7 +53,7 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// What no decoder should take, with a word of what is said about it.
+/// Name and bytes of files that no decoder may accept, with a part of the error message.
 pub(crate) fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let jpeg = encoded(formula(60, 40), ImageFormat::Jpeg);
     let png = encoded(formula(60, 40), ImageFormat::Png);
@@ -99,8 +99,7 @@ pub(crate) fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     ]
 }
 
-/// A folder with three classes of different sizes that can be told apart by their colours, in three formats. In `parts` of
-/// it, or in the folder itself.
+/// Three classes of different sizes that differ in colour, in three file formats. Written to each folder in `parts` below `root`.
 pub(crate) fn folder(root: &Path, parts: &[&str]) {
     for part in parts {
         for (class, images, hue) in [("blue ones", 20, 2), ("green", 12, 1), ("red", 31, 0)] {

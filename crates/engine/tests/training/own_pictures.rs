@@ -12,7 +12,7 @@ use warmstart_schema::prediction::{Answer, Predictions};
 use super::pictures::{broken, folder};
 use super::*;
 
-/// A run of the small model on the pictures below `data`.
+/// A run of the small model on the pictures in `data`.
 fn run_on(root: &Path, data: &Path, changes: &[&str]) -> RunDir {
     let dataset = format!("dataset={{name: image_folder, path: {}}}", data.display());
     let changes = [
@@ -45,7 +45,7 @@ fn predictions(run: &RunDir, images: &[PathBuf]) -> Predictions {
     }
 }
 
-/// All pictures of a part, with the class that each shows.
+/// All pictures of a part, each with its class.
 fn pictures_in(part: &Path) -> Vec<(String, PathBuf)> {
     let entries = |folder: &Path| {
         fs::read_dir(folder)
@@ -77,7 +77,7 @@ fn a_folder_is_split_trained_on_stopped_and_resumed_to_the_same_bits() {
     assert!(finish(&straight), "{}", log(&straight));
     let told = state(&straight);
     let dataset = told.dataset.unwrap();
-    // 12, 20 and 31 pictures that can be read: about a fifth is for the test, then 30 % of the others validate.
+    // 12, 20 and 31 readable pictures: about a fifth is for the test, then 30 % of the others for validation.
     assert_eq!(
         (
             dataset.train + dataset.validation + dataset.test,
@@ -146,11 +146,11 @@ fn a_folder_is_split_trained_on_stopped_and_resumed_to_the_same_bits() {
 }
 
 #[test]
-fn a_run_predicts_its_pictures_as_its_own_evaluation_does() {
+fn a_run_predicts_the_test_pictures_like_its_evaluation() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
     folder(&data, &["train", "val", "test"]);
-    // The frozen base's features are kept, and come from the same pictures.
+    // The cached features of the frozen base come from the same pictures.
     let run = run_on(
         root.path(),
         &data,
@@ -192,7 +192,7 @@ fn a_run_predicts_its_pictures_as_its_own_evaluation_does() {
         "{} {measured:?}",
         loss / 63.0
     );
-    // Colours tell these classes apart, so that it must have learnt something.
+    // The classes differ in colour, so a model that has learnt is better than chance.
     assert!(measured.accuracy > 0.6, "{measured:?}");
 
     let none = root.path().join("none.png");
@@ -244,7 +244,7 @@ fn a_run_on_small_pictures_predicts_pictures_of_any_size() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_or_changed_is_explained() {
+fn an_unusable_or_changed_folder_is_refused_with_the_reason() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
     folder(&data, &["train"]);
@@ -284,7 +284,7 @@ fn a_folder_that_cannot_be_used_or_changed_is_explained() {
     );
     child.kill().unwrap();
     child.wait().unwrap();
-    // Another picture makes it another training; another class makes it impossible.
+    // One more picture makes the resume inexact. One more class makes it impossible.
     fs::copy(
         data.join("train/green/00.png"),
         data.join("train/green/99.png"),
@@ -317,7 +317,7 @@ fn a_folder_that_cannot_be_used_or_changed_is_explained() {
 }
 
 #[test]
-fn a_run_whose_pictures_moved_keeps_what_it_earned_and_goes_on_from_their_new_place() {
+fn a_run_whose_pictures_moved_keeps_its_results_and_resumes_from_the_new_place() {
     let root = tempfile::tempdir().unwrap();
     let (data, moved, others) = (
         root.path().join("data"),
@@ -373,7 +373,7 @@ fn a_run_whose_pictures_moved_keeps_what_it_earned_and_goes_on_from_their_new_pl
 }
 
 #[test]
-fn a_run_keeps_what_its_weights_said_of_pictures_when_it_began() {
+fn a_run_keeps_the_preparation_that_its_weights_had_at_the_start() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
     folder(&data, &["train", "val", "test"]);
@@ -410,12 +410,12 @@ fn a_run_keeps_what_its_weights_said_of_pictures_when_it_began() {
         "{kept}"
     );
 
-    // Another normalization is another training.
+    // Another normalization gives other figures.
     say(0.75, 40);
     let other = new_run(root.path(), &changes).0;
     assert!(finish(&other), "{}", log(&other));
     assert_ne!(figures(&other)[0].2, figures(&straight)[0].2);
-    // An explicit size comes first.
+    // An explicit size overrides the weights' own.
     let sized = new_run(
         root.path(),
         &[
@@ -435,7 +435,7 @@ fn a_run_keeps_what_its_weights_said_of_pictures_when_it_began() {
         (32, "bilinear", 0.75)
     );
 
-    // What is said of the file later changes no run that has begun.
+    // A later change of the weights' configuration does not affect a run that has begun.
     say(0.25, 40);
     let stopped = new_run(root.path(), &changes).0;
     let mut child = start(&stopped);
@@ -452,7 +452,7 @@ fn a_run_keeps_what_its_weights_said_of_pictures_when_it_began() {
         (last(&stopped), figures(&stopped)),
         (last(&straight), figures(&straight))
     );
-    // And a run that starts from it normalizes as its base learnt.
+    // A run that starts from this one uses its normalization.
     let tuned = new_run(
         root.path(),
         &[
@@ -476,7 +476,7 @@ fn a_run_keeps_what_its_weights_said_of_pictures_when_it_began() {
 }
 
 #[test]
-fn machines_get_the_names_of_classes_exactly_and_screens_the_safe_ones() {
+fn files_have_exact_class_names_and_screens_have_safe_ones() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
     folder(&data, &[""]);
@@ -546,14 +546,14 @@ fn machines_get_the_names_of_classes_exactly_and_screens_the_safe_ones() {
             .collect::<Vec<_>>()
     );
 
-    // A run of an earlier version kept the names of the screens, and goes on.
+    // Runs of earlier versions stored the display names; such a run still resumes.
     let mut older = run.labels().unwrap().unwrap();
     older.names = shown.map(str::to_owned).to_vec();
     run.write_labels(&older).unwrap();
     assert!(finish(&run), "{}", log(&run));
 }
 
-/// The pictures of a run's parts by name, as its folder keeps them.
+/// The file names in each part, as the run folder stores them.
 fn parts_of(run: &RunDir) -> [Vec<String>; 3] {
     let sets = run.pictures().unwrap().unwrap();
     [sets.train, sets.validation, sets.test]
@@ -568,7 +568,7 @@ fn add(data: &Path, class: &str, name: &str, shade: u8) {
     picture.save(data.join(class).join(name)).unwrap();
 }
 
-/// Two classes of so many pictures each.
+/// Two classes with one picture for each number.
 fn grow(data: &Path, pictures: std::ops::Range<u8>) {
     for number in pictures {
         add(data, "cat", &format!("{number:03}.png"), number);
@@ -581,7 +581,7 @@ fn warnings(run: &RunDir) -> String {
 }
 
 #[test]
-fn pictures_that_come_and_go_move_no_other_and_a_resume_says_which() {
+fn added_and_removed_pictures_move_no_other_and_a_resume_reports_them() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
     grow(&data, 0..40);
@@ -589,7 +589,7 @@ fn pictures_that_come_and_go_move_no_other_and_a_resume_says_which() {
     assert!(finish(&run), "{}", log(&run));
     let before = parts_of(&run);
     assert_eq!(before.iter().map(Vec::len).sum::<usize>(), 80);
-    // One at the front, one in the midst, one at the end, and one that goes.
+    // Adds a picture at the front, in the middle and at the end, and removes one.
     for (class, name) in [("cat", "0.png"), ("cat", "zzz.png"), ("dog", "017b.png")] {
         add(&data, class, name, 99);
     }
@@ -609,20 +609,20 @@ fn pictures_that_come_and_go_move_no_other_and_a_resume_says_which() {
     let expected = "since the last attempt, pictures: 3 added (cat/0.png, cat/zzz.png, dog/017b.png), 1 removed (dog/020.png); \
         none of the others has changed between training, validation and test";
     assert!(said.contains(expected), "{said}");
-    // Another run of the grown folder has the same parts.
+    // A new run on the changed folder has the same parts.
     let other = run_on(root.path(), &data, &["train.epochs=1"]);
     assert!(finish(&other), "{}", log(&other));
     assert_eq!(parts_of(&other), after);
     let test = |run: &RunDir| state(run).dataset.unwrap().sets.unwrap().test;
     assert_eq!(test(&other), test(&run));
-    // A picture that people put on the other side is told.
+    // Another seed gives another split.
     let other_seed = run_on(root.path(), &data, &["train.epochs=1", "seed=8"]);
     assert!(finish(&other_seed));
     assert_ne!(test(&other_seed), test(&run));
 }
 
 #[test]
-fn a_run_that_starts_from_another_says_which_of_its_pictures_that_has_learnt_from() {
+fn a_run_from_a_base_warns_about_pictures_that_the_base_trained_on() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
     grow(&data, 0..30);
@@ -665,7 +665,7 @@ fn a_run_of_an_earlier_version_keeps_its_split_and_its_bits() {
     fs::copy(data.join("red/00.png"), data.join("red/deep/more.png")).unwrap();
     fs::write(data.join("green/spoilt.png"), "no picture").unwrap();
     let run = run_on(root.path(), &data, &["train.epochs=1"]);
-    // As earlier versions wrote it: without the split.
+    // Earlier versions wrote no `split` key.
     let yaml = fs::read_to_string(run.experiment_yaml()).unwrap();
     assert!(yaml.contains("split: by_name"), "{yaml}");
     fs::write(
@@ -674,7 +674,7 @@ fn a_run_of_an_earlier_version_keeps_its_split_and_its_bits() {
     )
     .unwrap();
     assert!(finish(&run), "{}", log(&run));
-    // 20, 13 and 31 pictures: a fifth and 30 % of the rest to the nearest picture, whatever can be read.
+    // 20, 13 and 31 pictures: a fifth, then 30 % of the rest, rounded; unreadable pictures count too.
     let dataset = state(&run).dataset.unwrap();
     assert_eq!(
         (dataset.train, dataset.validation, dataset.test),
@@ -685,7 +685,7 @@ fn a_run_of_an_earlier_version_keeps_its_split_and_its_bits() {
         &SearchPaths::from_env(),
         Device::Cpu,
     );
-    // As a program of its own computes it by the earlier rule.
+    // Computed by a separate program with the rule of earlier versions.
     assert_eq!(
         parts.unwrap().test.members,
         [1, 8, 16, 19, 22, 26, 30, 35, 41, 42, 45, 50, 58]
@@ -693,7 +693,7 @@ fn a_run_of_an_earlier_version_keeps_its_split_and_its_bits() {
 }
 
 #[test]
-fn what_is_not_used_or_cannot_be_read_is_said_and_counts_nowhere() {
+fn unused_and_unreadable_pictures_are_reported_and_not_counted() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
     for part in ["Train", "valid", "test"] {
@@ -761,7 +761,7 @@ fn what_is_not_used_or_cannot_be_read_is_said_and_counts_nowhere() {
 }
 
 #[test]
-fn a_part_that_cannot_be_read_is_named_with_its_files() {
+fn a_part_without_readable_pictures_is_reported_with_its_files() {
     for part in ["train", "val", "test"] {
         let root = tempfile::tempdir().unwrap();
         let data = root.path().join("data");

@@ -217,9 +217,9 @@ fn set(c: char, out: &mut String) {
 mod tests {
     use super::*;
 
-    /// The same names as in `scripts/soak.d/40-latex.py`, which compiles all of these and more.
+    /// `scripts/soak.d/40-latex.py` compiles the same names, and more.
     #[test]
-    fn no_name_is_taken_for_a_command() {
+    fn no_name_becomes_a_command() {
         for (name, written) in [
             ("[x", "{[}x"),
             ("*", "{*}"),

@@ -63,7 +63,7 @@ mod tests {
 
     /// Reference: Python 3.11, `statistics.mean` and `statistics.stdev`.
     #[test]
-    fn means_and_deviations_are_those_of_an_independent_reference() {
+    fn means_and_deviations_equal_pythons() {
         for (figures, expected, deviation) in [
             (
                 &[0.7123, 0.7188, 0.7056, 0.7201, 0.7145][..],

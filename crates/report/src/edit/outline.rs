@@ -190,7 +190,7 @@ mod tests {
     use warmstart_schema::experiment::parse;
 
     #[test]
-    fn settings_are_known_by_their_path_and_by_any_end_that_is_theirs_alone() {
+    fn settings_are_found_by_path_and_by_any_unique_end_of_it() {
         for (name, path) in [
             ("train.batch_size", Some("train.batch_size")),
             ("batch_size", Some("train.batch_size")),
@@ -199,7 +199,7 @@ mod tests {
             ("optimizer.name", Some("train.optimizer.name")),
             ("dropout", Some("model.head.dropout")),
             ("seed", Some("seed")),
-            // Three names, and a part of a word, are ambiguous.
+            // An end that three settings share, and a part of a word, are ambiguous.
             ("name", None),
             ("size", None),
             ("reference.val_acc", None),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_that_an_experiment_writes_is_among_them() {
+    fn every_field_of_an_experiment_is_listed() {
         let file = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../experiments/4-effnet-freeze.yaml"

@@ -24,7 +24,7 @@ train:
   }
 ";
 
-/// The lines that are not the same.
+/// The lines that differ.
 fn difference(before: &str, after: &str) -> String {
     let (before, after): (Vec<&str>, Vec<&str>) =
         (before.lines().collect(), after.lines().collect());
@@ -80,7 +80,7 @@ fn difference(before: &str, after: &str) -> String {
 #[case::absent_with_its_section("train.schedule.name", "cosine", "+  schedule: { name: cosine }\n")]
 #[case::absent_section("augment.zoom", "0.1", "+augment: { zoom: 0.1 }\n")]
 #[case::in_the_middle("model.freeze", "backbone", "+  freeze: backbone\n")]
-fn of_the_rest_not_a_byte_changes(#[case] path: &str, #[case] value: &str, #[case] expected: &str) {
+fn only_the_field_changes(#[case] path: &str, #[case] value: &str, #[case] expected: &str) {
     let after = set(FILE, path, value, false).unwrap();
     assert_eq!(difference(FILE, &after), expected, "{after}");
     parse(&after, "it").unwrap();
@@ -101,7 +101,7 @@ fn texts_are_quoted_where_they_must_be(#[case] typed: &str, #[case] line: &str) 
 }
 
 #[test]
-fn a_text_in_braces_is_quoted_for_what_ends_it_there() {
+fn a_text_in_braces_is_quoted_if_it_contains_commas_or_braces() {
     let after = set(FILE, "dataset.path", "a, b}", true).unwrap();
     assert!(after.contains("path: 'a, b}' }"), "{after}");
 }
@@ -113,7 +113,7 @@ fn a_text_in_braces_is_quoted_for_what_ends_it_there() {
 #[case::a_comment("train.epochs", "# nothing")]
 #[case::a_section("train.optimizer", "adam")]
 #[case::below_a_value("seed.x", "1")]
-fn what_would_change_more_than_the_field_is_refused(#[case] path: &str, #[case] value: &str) {
+fn a_value_that_changes_more_than_the_field_is_refused(#[case] path: &str, #[case] value: &str) {
     assert!(
         set(FILE, path, value, false).is_err(),
         "{:?}",
@@ -122,14 +122,14 @@ fn what_would_change_more_than_the_field_is_refused(#[case] path: &str, #[case] 
 }
 
 #[test]
-fn an_anchor_that_others_repeat_is_not_touched() {
+fn an_anchor_with_aliases_is_not_changed() {
     let file = "a: &x 1\nb: *x\n";
     assert!(set(file, "a", "2", false).is_err(), "b would change too");
     assert_eq!(set(file, "b", "2", false).unwrap(), "a: &x 1\nb: 2\n");
 }
 
 #[test]
-fn ends_of_lines_stay_those_of_the_file() {
+fn line_endings_are_kept() {
     assert_eq!(
         set("a: 1\r\nb: 2\r\n", "c", "3", false).unwrap(),
         "a: 1\r\nb: 2\r\nc: 3\r\n"
@@ -171,12 +171,12 @@ fn ends_of_lines_stay_those_of_the_file() {
     "-  head: { hidden: 256, dropout: 0.2 }\n+  head: { dropout: 0.2 }\n"
 )]
 #[case::a_section("model.head", "-  head: { hidden: 256, dropout: 0.2 }\n")]
-fn a_field_is_taken_out(#[case] path: &str, #[case] expected: &str) {
+fn a_field_is_removed(#[case] path: &str, #[case] expected: &str) {
     assert_eq!(difference(FILE, &remove(FILE, path).unwrap()), expected);
 }
 
 #[test]
-fn what_is_not_there_cannot_be_taken_out() {
+fn a_missing_field_cannot_be_removed() {
     assert!(remove(FILE, "train.precision").is_err() && remove(FILE, "a.b").is_err());
 }
 
@@ -210,9 +210,9 @@ fn every_field_of_every_shipped_experiment_can_be_changed() {
 }
 
 proptest! {
-    /// Whatever is typed, either nothing happens or exactly that field changes.
+    /// For any typed text, either nothing changes or exactly that field changes.
     #[test]
-    fn whatever_is_typed_changes_one_field_or_none(typed in "[ -~äß'\"{}:#,&*|>\\[\\]]{0,12}", text in any::<bool>()) {
+    fn any_typed_text_changes_one_field_or_none(typed in "[ -~äß'\"{}:#,&*|>\\[\\]]{0,12}", text in any::<bool>()) {
         for path in ["name", "model.head.dropout", "train.schedule.name", "dataset.path"] {
             if let Ok(after) = set(FILE, path, &typed, text) {
                 let mut before: Value = serde_yaml::from_str(FILE).unwrap();

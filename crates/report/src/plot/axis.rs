@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_holds_what_is_finite() {
+    fn a_range_contains_every_finite_value() {
         let axis = Axis::around([f64::NAN, 0.13, 0.47, f64::INFINITY]);
         assert!(
             axis.low <= 0.13 && axis.high >= 0.47 && axis.high < 1.0,
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a_logarithmic_range_holds_what_is_above_zero() {
+    fn a_logarithmic_range_contains_every_value_above_zero() {
         let axis = Axis::around_log([0.0, -3.0, f64::NAN, 0.03, 4.2]);
         assert_eq!((axis.low, axis.high, axis.log), (0.02, 5.0, true));
         let one = Axis::around_log([0.2]);
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_and_its_value_belong_together() {
+    fn positions_and_values_convert_back() {
         for axis in [
             Axis::linear(-2.0, 6.0),
             Axis::linear(0.01, 100.0).logarithmic(),
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_zoom_is_about_stays_where_it_is() {
+    fn a_zoom_keeps_its_centre_in_place() {
         let axis = Axis::linear(0.0, 100.0);
         let ends = |axis: Axis| format!("{:.6} {:.6}", axis.low, axis.high);
         let zoomed = axis.zoomed(0.5, 20.0);
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn extremes_do_not_run_away() {
+    fn extreme_values_give_few_labels() {
         for value in [f64::MAX, f64::MIN_POSITIVE, -f64::MAX, 0.0, 5e-324] {
             for axis in [Axis::around([value, 1.0]), Axis::around_log([value, 1.0])] {
                 assert!(axis.labels(6).len() <= 8, "{value}");

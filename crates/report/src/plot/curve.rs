@@ -309,8 +309,8 @@ mod tests {
             .collect()
     }
 
-    /// What `columns` says, point by point.
-    fn slowly(points: &[(f64, f64)], axis: Axis, columns: usize) -> Vec<Column> {
+    /// The same as `columns`, computed point by point.
+    fn columns_point_by_point(points: &[(f64, f64)], axis: Axis, columns: usize) -> Vec<Column> {
         let column_of = |x: f64| {
             (0..columns)
                 .find(|at| x < axis.at((at + 1) as f64 / columns as f64) || at + 1 == columns)
@@ -354,10 +354,14 @@ mod tests {
                 let log = Axis::linear(low.max(1.0), high.max(2.0)).logarithmic();
                 for axis in [linear, log] {
                     let fast: Vec<Column> = curve.columns(axis, columns).collect();
-                    assert_eq!(fast, slowly(&points, axis, columns), "{axis:?} {columns}");
+                    assert_eq!(
+                        fast,
+                        columns_point_by_point(&points, axis, columns),
+                        "{axis:?} {columns}"
+                    );
                 }
                 let stretch = curve.stretch(low, high);
-                let of_points = slowly(&points, linear, 1)
+                let of_points = columns_point_by_point(&points, linear, 1)
                     .first()
                     .map(|column| (column.low, column.high));
                 if !stretch.is_empty() {
@@ -368,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn one_spike_among_a_hundred_thousand_is_seen() {
+    fn one_spike_among_a_hundred_thousand_points_is_kept() {
         let curve = Curve::new(
             (0..100_000_u32).map(|n| (f64::from(n), if n == 77_777 { 9.0 } else { 0.5 })),
         );
@@ -383,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_mean_hides_is_still_reached_and_smoothing_knows_how_many_it_is() {
+    fn merged_points_keep_their_extremes_and_their_weight_in_smoothing() {
         let all = (0..64_000_u32).map(|n| {
             (
                 f64::from(n),
@@ -426,7 +430,7 @@ mod tests {
             Some((40_007.0, 9.0))
         );
         assert_eq!(full.y_ranges(axis).count(), 0);
-        // The smoothed curve of the means is that of all points, but for what lies within one of them.
+        // The smoothed curve of the means nearly equals the one of all points.
         let (thin, full) = (thin.smoothed(0.97), full.smoothed(0.97));
         let apart = thin
             .points()
@@ -440,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_point_is_found_only_where_the_curve_is() {
+    fn the_nearest_point_is_found_only_within_the_curve() {
         let curve = Curve::new([(1.0, 0.1), (2.0, 0.2), (4.0, f64::NAN)]);
         assert_eq!(curve.nearest(1.4), Some((1.0, 0.1)));
         assert_eq!(curve.nearest(1.6), Some((2.0, 0.2)));
@@ -459,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_out_of_order_is_put_in_order() {
+    fn points_out_of_order_are_sorted() {
         let curve = Curve::new([(3.0, 0.3), (f64::NAN, 9.0), (1.0, 0.1)]);
         assert_eq!(curve.points().collect::<Vec<_>>(), [(1.0, 0.1), (3.0, 0.3)]);
         assert_eq!(curve.y_range_on(1.5, 2.5), Some((0.1, 0.3)));

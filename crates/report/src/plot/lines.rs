@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn interval_mean_is_recovered_from_running_means() {
-        // Batches with the losses 4 4 3 3, reported as running means after two and after four.
+        // Batches with the losses 4, 4, 3 and 3; the log has the running means after two and after four batches.
         let points = [batch(1, 2, 4.0), batch(1, 4, 3.5), batch(2, 3, 2.5)];
         let of = |before: Option<usize>, at: usize| {
             stretch(before.map(|at| &points[at]), &points[at], |b| b.loss)

@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_what_pandas_computes() {
+    fn smoothing_equals_pandas() {
         let rows: Vec<Vec<&str>> = REFERENCE
             .lines()
             .filter(|line| !line.starts_with('#'))
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_value_does_not_pull() {
+    fn the_first_value_has_no_extra_weight() {
         assert!(
             each(&[5.0, 5.0, 5.0], 0.99)
                 .iter()
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_with_a_count_is_as_many_values() {
+    fn a_value_with_a_count_equals_repeated_values() {
         for weight in [0.0, 0.6, 0.97, 1.0] {
             let all = each(&[3.0, 1.0, 1.0, 1.0, 1.0, f64::NAN, f64::NAN, 2.0], weight);
             let few = smooth([(3.0, 1), (1.0, 4), (f64::NAN, 2), (2.0, 1)], weight);

@@ -283,10 +283,10 @@ mod tests {
     }
 
     #[test]
-    fn points_lie_where_the_axes_say() {
+    fn points_are_at_their_axis_positions() {
         let curve = Curve::new([(0.0, 0.0), (5.0, f64::NAN), (10.0, 1.0)]);
         let svg = picture("A & B", &[panel(&curve, "<val>")]);
-        // Axes from 72 to 840 and from 98 to 324, the gap in the middle kept.
+        // The axes go from 72 to 840 and from 98 to 324; the gap in the middle stays.
         assert!(svg.contains("d=\"M72.0 324.0M840.0 98.0\""), "{svg}");
         assert!(
             svg.contains("M456.0 98.0V324.0"),

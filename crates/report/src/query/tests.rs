@@ -89,7 +89,7 @@ fn holds(query: &str) -> bool {
 }
 
 #[test]
-fn what_holds_and_what_does_not() {
+fn queries_select_the_right_runs() {
     for (query, expected) in [
         ("", true),
         ("   ", true),
@@ -205,7 +205,7 @@ fn an_experiment_without_a_run_never_ran_and_has_no_figures() {
 }
 
 #[test]
-fn every_mistake_has_a_place_and_a_next_step() {
+fn every_mistake_has_a_position_and_a_next_step() {
     for (query, at, message, help) in [
         (
             "a vall_acc>1",
@@ -304,13 +304,13 @@ fn every_mistake_has_a_place_and_a_next_step() {
 }
 
 #[test]
-fn signs_in_quotes_are_text() {
+fn operators_in_quotes_are_text() {
     assert!(!holds("\"a:b\"") && !holds("\"val_acc>2\"") && !holds("\"-two\""));
     assert_eq!(Query::parse("a\"b").unwrap_err().at, 1);
 }
 
 #[test]
-fn no_text_brings_the_parser_down_and_places_are_within_it() {
+fn no_text_makes_the_parser_panic_and_positions_are_within_it() {
     let mut random = warmstart_schema::seed::SplitMix64::new(11);
     let pieces = [
         "status", ":", "\"", "-", " ", "*", "?", ",", ">", "=", "<", "!", "0.5", "é", "漢",

@@ -225,7 +225,7 @@ pub(crate) mod tests {
     use super::super::{ask, is_alive};
     use super::*;
 
-    /// This worker with another identity.
+    /// The worker's handle with another identity.
     pub(crate) fn changed(worker: &Handle, change: impl FnOnce(&mut Identity)) -> Handle {
         let mut identity = worker.local().unwrap().clone();
         change(&mut identity);

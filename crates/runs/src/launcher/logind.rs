@@ -188,7 +188,7 @@ mod tests {
         assert!(!is_killed(&[(main, "[Login]\n#KillUserProcesses=yes\n")]));
         assert!(!is_killed(&[(main, "[Other]\nKillUserProcesses=yes\n")]));
         assert!(!is_killed(&[(shipped, yes), (main, no)]));
-        // A drop-in overrides the file, a later name an earlier one, and /etc overrides /usr.
+        // A drop-in overrides the main file, a later name overrides an earlier one, and /etc overrides /usr.
         let drop_in = "etc/systemd/logind.conf.d/50-x.conf";
         assert!(is_killed(&[
             (main, no),

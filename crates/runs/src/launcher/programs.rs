@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_spin_for_a_while_unless_the_cores_are_taken() {
+    fn threads_spin_for_a_while_unless_the_cores_are_busy() {
         let spin = ("GOMP_SPINCOUNT", "10000");
         assert_eq!(waiting(Some(0.3), 2.0), spin);
         assert_eq!(waiting(None, 2.0), spin);

@@ -203,7 +203,7 @@ pub fn command(worker: &Path) -> Command {
 mod tests {
     use super::*;
 
-    /// A package `torch` of this version, as pip installs it.
+    /// A package `torch` with this version, as pip installs it.
     fn package(root: &Path, version: &str) -> PathBuf {
         let package = root.join("lib/python3.12/site-packages/torch");
         fs::create_dir_all(package.join("lib")).unwrap();
@@ -229,7 +229,7 @@ mod tests {
             refused.contains("2.11.0+cu130") && refused.contains("2.13"),
             "{refused}"
         );
-        // 2.1 is not the beginning of 2.11.
+        // The package has version 2.11, which does not match release 2.1.
         assert!(candidate(&package, Some("2.1")).refused.is_some());
     }
 

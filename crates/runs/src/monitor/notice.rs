@@ -118,7 +118,7 @@ mod tests {
         let file = folder.path().join("got");
         call(&format!("cat > '{}'", file.display()), "{\"a\":1}", LIMIT).unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"a\":1}\n");
-        // The text is longer than a pipe holds, and the command reads none of it.
+        // The text is longer than a pipe's buffer, and the command reads none of it.
         call("exit 0", &"x".repeat(1 << 20), LIMIT).unwrap();
         assert!(
             call("exit 3", "", LIMIT)

@@ -69,7 +69,7 @@ fn splits_are_found_and_classes_sorted_by_bytes() {
     assert_eq!(folder.empty, ["empty", "hidden"]);
     assert_eq!(part_name(Some(&folder.train)), Some("train"));
     assert_eq!(part_name(folder.validation.as_ref()), Some("val"));
-    // Loose pictures have no class: they are no test set, and a remark says so.
+    // Loose pictures have no class: they are not a test set, and a remark reports them.
     assert_eq!(folder.test, None);
     let unused = folder.list().unwrap().unused.sentences();
     assert_eq!(
@@ -119,7 +119,7 @@ fn splits_are_found_by_their_usual_names() {
         error.starts_with("Train/ and train/ hold training pictures in "),
         "{error}"
     );
-    // An empty one does not conflict.
+    // An empty folder does not conflict.
     let root = tree(&[
         "train/a/1.png",
         "train/b/1.png",
@@ -172,7 +172,7 @@ fn classes_may_have_the_name_of_a_split() {
     let root = tree(&["plane/1.png", "train/1.png", "test/1.png"]);
     assert_eq!(names(&open(root.path())), ["plane", "test", "train"]);
 
-    // With subfolders it is a split, and the files beside it are reported.
+    // A folder with subfolders is a split, and the files beside them are reported.
     let root = tree(&[
         "old/1.png",
         "train/loose.png",

@@ -19,7 +19,7 @@ fn names(entries: &[Entry]) -> Vec<&str> {
 }
 
 #[test]
-fn one_run_a_slot_in_order() {
+fn each_slot_runs_one_run_in_order() {
     let waiting = vec![
         entry("a", "cpu", None),
         entry("b", "cpu", None),
@@ -54,7 +54,7 @@ fn runs_wait_for_their_initial_run_on_any_slot() {
     assert!(content.take_startable().is_empty());
     content.active.clear();
     assert_eq!(names(&content.take_startable()), ["b"]);
-    // Also if it was queued before that; but two that wait for each other do not wait forever.
+    // Also if the run was queued before the initial run. Two runs that wait for each other do not wait forever.
     content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", None)];
     assert_eq!(names(&content.take_startable()), ["a"]);
     content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", Some("b"))];
@@ -62,7 +62,7 @@ fn runs_wait_for_their_initial_run_on_any_slot() {
 }
 
 #[test]
-fn runs_are_queued_once_and_can_be_taken_out() {
+fn runs_are_queued_once_and_can_be_removed() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::new(folder.path());
     assert_eq!(queue.push(entry("a", "cpu", None)).unwrap(), Push::Queued);
@@ -96,7 +96,7 @@ fn ended_runs_wait_for_their_process_and_running_ones_are_refused() {
             .push_again::<io::Error>(entry("a", "cpu", None), last_word, || Ok(()))
             .unwrap()
     };
-    // Started after its last known event: another process resumed it.
+    // The process started after its last known event: another process resumed the run.
     assert_eq!(
         [push(None), push(Some(4.9)), push(Some(6.0))],
         [Push::Started, Push::Started, Push::Leaving]
@@ -242,7 +242,7 @@ fn end_of_a_run_starts_the_next() {
     let first = queue.advance(&programs, None).unwrap();
     assert_eq!(first.started.len(), 1);
     let a: RunId = "a".parse().unwrap();
-    // While the first exits it may still be alive, and must not block the second.
+    // While the first run exits, its process may still be alive. It must not block the second.
     let second = queue.advance(&programs, Some(&a)).unwrap();
     assert_eq!(second.started[0].0.as_str(), "b");
     for (_, started) in second.started.into_iter().chain(first.started) {

@@ -458,7 +458,7 @@ mod tests {
             "two",
             "sub/quick.yaml",
         ));
-        // Edited since, and of earlier versions: one that names its file, one that does not.
+        // c: its file was edited later. d and e: runs of earlier versions, which record a source but no file.
         runs.apply(of_file("c", Some("/p/quick.yaml"), "older", "quick.yaml"));
         runs.apply(of_file("d", None, "", "sub/quick.yaml"));
         runs.apply(of_file("e", None, "", "quick.yaml"));
@@ -474,7 +474,7 @@ mod tests {
             1,
             "its experiment is unknown"
         );
-        // Their neighbour is removed: its results are not the other's, but a run without a file can mean only that one.
+        // quick.yaml is removed: c keeps its old home, but e can only belong to the remaining file.
         runs.know(&[file("/p/sub/quick.yaml", "two")]);
         assert_eq!(
             (
@@ -495,18 +495,18 @@ mod tests {
                 vec![file("/p/b.yaml", "text"), file("/p/other.yaml", "else")],
                 "/p/b.yaml",
             ),
-            // Moved with its project, and there twice: the one with the same name.
+            // Moved with its project, where the text exists twice: the file with the same name.
             (
                 vec![file("/q/a.yaml", "text"), file("/q/copy.yaml", "text")],
                 "/q/a.yaml",
             ),
-            // Renamed and edited, or one of two: unknown.
+            // Renamed and edited, or two files with the text: unknown.
             (vec![file("/p/b.yaml", "new")], "/p/a.yaml"),
             (
                 vec![file("/p/b.yaml", "text"), file("/p/c.yaml", "text")],
                 "/p/a.yaml",
             ),
-            // The same path again, edited.
+            // The same path, edited.
             (
                 vec![file("/p/a.yaml", "new"), file("/p/b.yaml", "text")],
                 "/p/a.yaml",

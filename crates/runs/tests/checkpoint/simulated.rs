@@ -1,7 +1,7 @@
 //! A file system in memory that simulates power losses.
 //!
-//! Every change is pending until it is synced: a file's content until the file is, a name until its folder is. A power loss
-//! keeps what was synced and any part of what was pending.
+//! Every change is pending until it is synced: a file's content until its file is synced, a name until its folder is.
+//! A power loss keeps everything that was synced, and any part of the pending changes.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,12 +19,12 @@ enum Node {
     Folder(BTreeMap<String, Inode>),
 }
 
-/// Changes that were not synced yet, in order.
+/// Changes that are not synced yet, in order.
 #[derive(Debug, Clone)]
 enum Pending {
-    /// A file's whole content.
+    /// The whole content of a file.
     Content(Inode, Vec<u8>),
-    /// Names of one folder, set or removed in one step.
+    /// Names in one folder that one step sets or removes.
     Names(Inode, Vec<(String, Option<Inode>)>),
 }
 
@@ -42,15 +42,15 @@ struct State {
     durable: Vec<Node>,
     pending: Vec<Pending>,
     calls: usize,
-    /// What was read, in that order.
+    /// Paths in the order in which they were read.
     reads: Vec<PathBuf>,
     syncs: Vec<String>,
     mark: usize,
 }
 
 impl State {
-    /// Pending changes that no power loss can restore.
-    fn forget_what_is_gone(&mut self) {
+    /// Removes pending changes that no power loss can restore.
+    fn forget_unreachable(&mut self) {
         let mut reachable: Vec<bool> = vec![false; self.live.len()];
         let mut visit = vec![0];
         for change in &self.pending {
@@ -72,23 +72,23 @@ impl State {
     }
 }
 
-/// The simulated disk; clones share it.
+/// The simulated disk; its clones share the same state.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Simulated {
     state: Rc<RefCell<State>>,
     /// Which calls fail, and how.
     faults: Rc<RefCell<Vec<Fault>>>,
-    /// The sync to skip, by what it syncs.
+    /// The sync to skip, by the name of what it syncs.
     forgotten: Option<String>,
-    /// Writes appear under their final name at once, as if there were no rename.
+    /// New content appears under the final name at once, as if the writer used no temporary file.
     without_rename: bool,
     /// Folders cannot be swapped, as on network file systems.
     pub without_exchange: bool,
-    /// Called before each change, so that a test can check what a power loss would leave there.
+    /// Called before each change, so that a test can check what a power loss at that moment leaves.
     pub watcher: Option<Watcher>,
 }
 
-/// Receives every change before it happens.
+/// Is called before every change.
 #[derive(Clone)]
 pub(crate) struct Watcher(pub Rc<dyn Fn(&Simulated)>);
 
@@ -107,9 +107,9 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// No error: a write changes its data.
+    /// Not an error: the write silently changes its data.
     pub(crate) const SILENT: i32 = 0;
-    /// No error: a write takes half of its data.
+    /// Not an error: the write accepts only half of its data.
     pub(crate) const SHORT: i32 = -1;
 
     fn hits(&self, call: usize) -> bool {
@@ -165,7 +165,7 @@ impl Simulated {
         }
     }
 
-    /// Sets the faults, and counts calls from here.
+    /// Sets the faults, and counts calls from now on.
     pub(crate) fn fail(&self, faults: &[Fault]) {
         *self.faults.borrow_mut() = faults.to_vec();
         self.state.borrow_mut().calls = 0;
@@ -176,7 +176,7 @@ impl Simulated {
         self.state.borrow().calls
     }
 
-    /// Everything that was synced so far, each thing once.
+    /// Everything that was synced so far, without duplicates.
     pub(crate) fn syncs(&self) -> Vec<String> {
         let mut syncs = self.state.borrow().syncs.clone();
         syncs.sort();
@@ -184,12 +184,12 @@ impl Simulated {
         syncs
     }
 
-    /// Changes that a power loss could take back.
+    /// The number of changes that a power loss could undo.
     pub(crate) fn pending(&self) -> usize {
         self.state.borrow().pending.len()
     }
 
-    /// The disk after a power loss that let the pending changes `kept` through; lost content is cut to `torn` of 2 halves.
+    /// The disk after a power loss that kept the pending changes `kept`. Lost content is cut to `torn` of 2 halves.
     pub(crate) fn after_power_loss(&self, kept: impl Fn(usize) -> bool, torn: usize) -> Self {
         let state = self.state.borrow();
         let mut nodes = state.durable.clone();
@@ -241,7 +241,7 @@ impl Simulated {
         })
     }
 
-    /// Whether the current call has this fault, which is no error.
+    /// Whether the current call has this fault; these faults are not errors.
     fn does(&self, errno: i32) -> bool {
         self.faults
             .borrow()
@@ -344,7 +344,7 @@ impl Simulated {
         }
         state.durable[inode] = state.live[inode].clone();
         state.pending.retain(|change| change.inode() != inode);
-        state.forget_what_is_gone();
+        state.forget_unreachable();
     }
 
     /// Whether faults are set.
@@ -368,7 +368,7 @@ impl Simulated {
     }
 }
 
-/// A path without its numbers, so that the same place has the same name at every step.
+/// A path with its numbers replaced, so that the same place has the same name at every step.
 fn shape(path: &Path) -> String {
     let mut shape = String::new();
     for c in path.to_str().unwrap().chars() {
@@ -395,7 +395,7 @@ impl Write for SimulatedFile {
         let (lies, is_short) = (self.disk.does(Fault::SILENT), self.disk.does(Fault::SHORT));
         let taken = match &failed {
             Err(error) if error.kind() == ErrorKind::Interrupted => 0,
-            // A disk that fills up takes a part first.
+            // A full disk accepts a part of the data first.
             Err(_) => bytes.len() / 2,
             Ok(()) if is_short => bytes.len().div_ceil(2),
             Ok(()) => bytes.len(),

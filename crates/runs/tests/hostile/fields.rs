@@ -1,12 +1,12 @@
-//! Every field of an experiment, as its schema lists them, with every kind of wrong value. The problem is on the field's line,
-//! under its name, and says what was expected.
+//! Every field of the schema with every kind of wrong value. The problem names the field and its line, and says what was
+//! expected.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use warmstart_schema::experiment::{self, Problem};
 
-/// Experiments that together have every field, one a line.
+/// Experiments that together contain every field, one field a line.
 const STEPS: &str = "\
 name: Steps
 group: hostile
@@ -178,7 +178,7 @@ train:
     step_steps: 100
 ";
 const ALL: [&str; 5] = [STEPS, PLATEAU, CYCLE, EXPONENTIAL, OFTEN];
-/// Fields for which any finite number from 0 makes sense.
+/// Fields that accept any finite number from 0.
 const UNBOUNDED: [&str; 4] = [
     "train.early_stopping.min_delta",
     "reference.train_time",
@@ -196,7 +196,7 @@ struct Field {
     path: String,
     is_section: bool,
     is_number: bool,
-    /// Any scalar is a text.
+    /// Any scalar is valid text.
     is_text: bool,
     is_required: bool,
 }
@@ -252,7 +252,7 @@ fn paths(source: &str) -> Vec<String> {
         .collect()
 }
 
-/// The text with one line replaced, or without it and its children.
+/// The text with one line replaced, or removed with the lines below it.
 fn with_line(source: &str, index: usize, replacement: Option<&str>, with_children: bool) -> String {
     let lines: Vec<&str> = source.lines().collect();
     let depth = |line: &str| line.len() - line.trim_start().len();
@@ -271,7 +271,7 @@ fn with_line(source: &str, index: usize, replacement: Option<&str>, with_childre
     all.join("\n") + "\n"
 }
 
-/// The problems of the text; each is on a line of it.
+/// The problems of the text. Each problem names a line in it.
 fn problems(source: &str) -> Vec<Problem> {
     let problems = experiment::parse(source, "x.yaml")
         .err()
@@ -292,7 +292,7 @@ fn problems(source: &str) -> Vec<Problem> {
     problems
 }
 
-/// One wrong text, and its problems.
+/// A text with one wrong value.
 struct Case<'a> {
     field: &'a Field,
     line: usize,
@@ -300,7 +300,7 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Whether anything is wrong with it; a problem of this field must be on its line.
+    /// Whether the text has problems. A problem of this field must be on its line.
     fn is_refused(&self) -> bool {
         let problems = problems(&self.source);
         for problem in problems
@@ -377,14 +377,14 @@ fn wrong_values(source: &str, index: usize, field: &Field) -> usize {
         line: index + 1,
         source: with_line(source, index, Some(&format!("{name}: {text}")), true),
     };
-    // ===== Missing and null: only some fields mind. =====
+    // ===== Missing and null: only some fields refuse it. =====
     let gone = problems(&with_line(source, index, None, true));
     let parent = field.path.rsplit_once('.').map_or("", |(parent, _)| parent);
     let siblings = paths(source)
         .iter()
         .filter(|path| path.rsplit_once('.').map_or("", |(p, _)| p) == parent)
         .count();
-    // A section without its only line is empty, and may be omitted.
+    // A section that loses its only line is empty, and empty sections are allowed.
     if field.is_required && siblings > 1 {
         assert!(
             gone.iter()
@@ -394,7 +394,7 @@ fn wrong_values(source: &str, index: usize, field: &Field) -> usize {
     }
     case("~").is_refused();
     case("\"\"").is_refused();
-    // ===== Of a wrong type: every field minds. =====
+    // ===== A wrong type: every field refuses it. =====
     let mut wrong = vec!["[1, 2]"];
     if !field.is_section {
         wrong.push("{ zz: 1 }");
@@ -414,7 +414,7 @@ fn wrong_values(source: &str, index: usize, field: &Field) -> usize {
     wrong.len() + 3
 }
 
-/// One letter too many, one too few, two swapped: the error names the field as written and as meant.
+/// One letter too many, one too few, two swapped: the error names the field as written, and the field that was meant.
 fn typos(source: &str, index: usize, field: &Field) -> usize {
     let name = field.path.rsplit('.').next().unwrap();
     let line = source.lines().nth(index).unwrap().trim_start();

@@ -10,7 +10,7 @@ use warmstart_schema::event::Record;
 use warmstart_schema::seed::SplitMix64;
 use warmstart_schema::state::RunState;
 
-/// The events of a log, and how many of its lines were none.
+/// The events of a log, and the number of its damaged lines.
 fn read(path: &Path) -> (Vec<Record>, usize) {
     let (mut reader, mut records, mut damaged) =
         (EventReader::new(path.to_path_buf()), Vec::new(), 0);
@@ -27,7 +27,7 @@ fn read(path: &Path) -> (Vec<Record>, usize) {
 fn recorded() -> Vec<u8> {
     let runs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/runs");
     let log = fs::read(runs.join("20261122-104000-a9e0/events.jsonl")).unwrap();
-    // Its first lines and its last: every kind that it has, short enough to be cut everywhere.
+    // The first and last lines of a log: events of many kinds, and short enough to cut at every byte.
     let lines: Vec<&[u8]> = log.split_inclusive(|&byte| byte == b'\n').collect();
     [&lines[..10], &lines[lines.len() - 6..]].concat().concat()
 }
@@ -41,7 +41,7 @@ fn torn_logs_lose_only_the_torn_line() {
     let (all, damaged) = read(&path);
     assert_eq!(damaged, 0);
     for cut in 0..whole.len() {
-        // Torn at the end, as by a crash; and in the middle, as by a bad disk.
+        // Cut at the end, as a crash does; and in the middle, as a bad disk does.
         fs::write(&path, &whole[..cut]).unwrap();
         let lines = whole[..cut].split(|&byte| byte == b'\n').count() - 1;
         assert_eq!(read(&path).0, all[..lines], "cut at {cut}");
@@ -126,7 +126,7 @@ fn events_in_any_order_with_absurd_figures_fold_without_panic() {
             state.train_time(),
             state.epochs_planned(),
         );
-        // The best epoch is one of the kept ones, and every kept epoch was logged.
+        // The best epoch is in the list of epochs, and every epoch in the list was logged.
         assert!(state.epochs.len() + state.damaged_lines <= 30);
         assert!(
             state
@@ -143,7 +143,7 @@ fn endless_lines_take_no_memory_and_no_other_lines() {
     let mut file = File::create(&path).unwrap();
     file.write_all(b"{\"t\":1,\"event\":\"stopping\"}\n")
         .unwrap();
-    // A hole: nothing on the disk, and zeros for a reader.
+    // A sparse file: it takes no disk space, and a reader sees zeros.
     let length = if std::env::var_os("WARMSTART_MUTATIONS").is_some() {
         1 << 30
     } else {
@@ -169,7 +169,7 @@ fn endless_lines_take_no_memory_and_no_other_lines() {
     );
 }
 
-/// The most memory that this process ever held, in kB.
+/// The peak memory of this process, in kB.
 fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status

@@ -1,4 +1,4 @@
-//! Names that look like paths: every text becomes a label, and everything is written in its root.
+//! Names that look like paths: every name becomes a safe label, and all files stay in the root folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -53,7 +53,7 @@ fn hostile(random: &mut SplitMix64) -> String {
         .collect()
 }
 
-/// Every file in a folder with its length and modification time.
+/// Every file below a folder, with its length and modification time.
 fn listing(folder: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap().flatten() {
@@ -66,11 +66,11 @@ fn listing(folder: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     found
 }
 
-/// The folder in which a process makes runs while strace watches it.
+/// The folder in which a process creates runs while strace watches it.
 const ROOT: &str = "WARMSTART_HOSTILE_ROOT";
 const NAMES: usize = 2_000;
 
-/// Makes runs with hostile names in a root, and finds runs by them.
+/// Creates runs with hostile names in a root folder, and finds the runs by these names.
 fn make_runs(root: &Path, number: usize) {
     let yaml = fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -118,8 +118,8 @@ fn make_runs(root: &Path, number: usize) {
     }
 }
 
-/// A folder in memory if possible: two thousand runs on a disk take a while.
-fn place() -> tempfile::TempDir {
+/// A folder in memory if possible, because two thousand runs on a disk take long.
+fn temporary_folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() {
         tempfile::tempdir_in(memory).unwrap()
@@ -130,7 +130,7 @@ fn place() -> tempfile::TempDir {
 
 #[test]
 fn hostile_names_never_leave_the_folder_of_runs() {
-    let outside = place();
+    let outside = temporary_folder();
     let root = outside.path().join("checkpoints");
     fs::create_dir(&root).unwrap();
     fs::write(outside.path().join("canary"), "alive").unwrap();
@@ -152,7 +152,7 @@ fn process_under_strace_makes_runs() {
     }
 }
 
-/// What a canary cannot see: every call that makes, changes or removes a file names one in the root.
+/// Checks the system calls: every call that creates, changes or removes a file names a path in the root folder.
 #[test]
 fn system_calls_never_leave_the_folder_of_runs() {
     const CALLS: &str = "trace=openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,\
@@ -165,7 +165,7 @@ fn system_calls_never_leave_the_folder_of_runs() {
         eprintln!("SKIPPED: strace is not here; get it with: sudo apt-get install strace");
         return;
     }
-    let folder = place();
+    let folder = temporary_folder();
     let (root, trace) = (
         folder.path().join("checkpoints"),
         folder.path().join("trace"),
@@ -207,12 +207,12 @@ fn system_calls_never_leave_the_folder_of_runs() {
     let writes: Vec<&str> = text.lines().filter(is_write).collect();
     let inside = format!("\"{}/", root.display());
     let below = format!("<{}/", root.display());
-    // The folder itself is created each time, in case it is missing.
+    // Each launch creates the root folder, in case it is missing.
     let own = format!("mkdir(\"{}\"", root.display());
     for line in &writes {
         let paths = line.matches("\"/").count();
         let is_inside = line.matches(&inside).count() == paths && !line.contains("/../");
-        // A file removed with its folder is named relative to it.
+        // The call that removes a folder's files names them relative to the folder.
         let is_inside =
             is_inside && (paths > 0 || line.contains(&below) && !line.contains("\"../"));
         assert!(is_inside || line.contains(&own), "{line}");
@@ -235,7 +235,7 @@ fn links_to_runs_are_followed_once_and_skipped_folders_reported() {
     run(&here("20260101-000000-0001"));
     run(&elsewhere.path().join("x"));
     symlink(elsewhere.path().join("x"), here("20260101-000000-0000")).unwrap();
-    // The same run again, by another link, by a link to its neighbour, and by one to that link.
+    // The same run again: through another link, a link to its neighbour, and a link to that link.
     symlink(elsewhere.path().join("x"), here("again")).unwrap();
     symlink("20260101-000000-0001", here("neighbour")).unwrap();
     symlink("20260101-000000-0000", here("link-to-link")).unwrap();

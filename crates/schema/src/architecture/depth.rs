@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layers_and_tensors_without_decay_are_timms() {
+    fn layers_and_tensors_without_decay_equal_timms() {
         let table: Value =
             serde_json::from_str(include_str!("../../tests/data/groups.json")).unwrap();
         let backbones = table["backbones"].as_object().unwrap();

@@ -253,7 +253,7 @@ mod tests {
             step,
             batch: within,
             batches: 1000,
-            // The loss of a step is its number within the epoch; the log has the mean since the epoch began.
+            // The loss of a step is its number in the epoch; the log has the mean since the epoch began.
             loss: f64::from(within + 1) / 2.0,
             accuracy: 0.5,
             learning_rate: 0.1,
@@ -262,7 +262,7 @@ mod tests {
         }
     }
 
-    /// A run of so many logged steps, with one exploding gradient.
+    /// A run of this many logged steps, with one exploding gradient.
     fn run_of(steps: u64, spike: u64) -> RunState {
         let mut state = RunState::default();
         state.apply(Record {

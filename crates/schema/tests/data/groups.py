@@ -1,9 +1,9 @@
-"""Writes groups.json beside this file: which layer timm counts each parameter to, and which ones its optimizers spare from weight decay.
+"""Writes groups.json beside this file: timm's layer of each parameter, and the parameters without weight decay in its optimizer.
 
 pip install torch==2.13.0 timm==1.0.31        python groups.py
 
-`begins` lists the first parameter of every layer, in timm's order, the classifier left out; `head` is the classifier's layer.
-`spared` counts the parameters in the group without weight decay, and `sha256` is over their names, one a line.
+`begins` lists the first parameter of every layer in timm's order, without the classifier; `head` is the classifier's layer.
+`spared` counts the parameters without weight decay, and `sha256` is over their names, one a line.
 """
 import hashlib
 import json

@@ -1,4 +1,5 @@
-"""Writes schedules.json beside this file: the learning rate of every step under PyTorch's schedulers, stepped once an epoch or once a step.
+"""Writes schedules.json beside this file: the learning rate of every step under PyTorch's schedulers, stepped each epoch or each
+step.
 
 pip install torch==2.13.0        python schedules.py
 """

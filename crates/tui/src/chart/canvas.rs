@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_is_cut_off_not_bent_along_the_border() {
+    fn lines_outside_the_canvas_are_clipped_at_the_border() {
         let mut canvas = Canvas::new(4, 2, false);
         canvas.path([Some((0.0, 3.0)), Some((1.0, 2.0))], PEN);
         canvas.path([Some((-2.0, 0.5)), Some((-1.0, 0.5))], PEN);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_what_its_dots_would_be() {
+    fn a_bar_equals_its_dots() {
         for column in 0..6 {
             for (low, high) in [
                 (0.0, 1.0),
@@ -290,12 +290,12 @@ mod tests {
     }
 
     #[test]
-    fn a_faint_line_gives_way_in_every_cell() {
+    fn a_normal_line_covers_a_faint_one_in_every_cell() {
         let faint = Pen { faint: true, ..PEN };
         for order in [[faint, PEN], [PEN, faint]] {
             let mut canvas = Canvas::new(2, 1, false);
             for pen in order {
-                // The faint one is high, the other low.
+                // The faint line is high, the other one is low.
                 let y = if pen.faint { 1.0 } else { 0.0 };
                 canvas.path(
                     [Some((0.0, y)), Some((if pen.faint { 1.0 } else { 0.3 }, y))],
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_between_gaps_is_a_point() {
+    fn a_single_point_between_gaps_is_drawn() {
         let mut canvas = Canvas::new(1, 1, false);
         canvas.path([None, Some((0.0, 0.0)), None, Some((1.0, 1.0))], PEN);
         assert_eq!(lines(&canvas), ["⡈"]);

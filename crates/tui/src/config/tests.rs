@@ -14,7 +14,7 @@ fn mistake(source: &str) -> String {
 #[test]
 fn sample_changes_nothing_and_every_line_is_valid() {
     assert_eq!(parse(&sample(), "it"), (Config::default(), Vec::new()));
-    // Comments start with a capital letter; settings do not.
+    // In the sample, comments start with a capital letter and settings do not.
     let is_setting = |line: &&str| {
         line.strip_prefix("# ")
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_lowercase() || c == ' '))
@@ -113,7 +113,7 @@ fn every_setting_is_parsed() {
     "config.yaml:2:1: bell: `bell` appears twice",
     ""
 )]
-fn what_is_wrong_is_told_with_its_place(
+fn mistakes_are_reported_with_their_position(
     #[case] source: &str,
     #[case] message: &str,
     #[case] help: &str,
@@ -122,8 +122,7 @@ fn what_is_wrong_is_told_with_its_place(
     assert!(text.contains(message) && text.contains(help), "{text}");
 }
 
-/// What is wrong and at which line, in a file that also says `bell: false` and `mouse: false`:
-/// these always apply.
+/// The lines with mistakes, in a file that also contains `bell: false` and `mouse: false`. These two always apply.
 #[rstest]
 #[case::an_unknown_key("bell: false\nthem: dark\nmouse: false\n", &[2])]
 #[case::one_over_lines("bell: false\nthemes:\n  - dark\n  - light\nmouse: false\n", &[2])]
@@ -132,10 +131,10 @@ fn what_is_wrong_is_told_with_its_place(
 #[case::in_braces("{ bell: false, them: dark, mouse: false }\n", &[1])]
 #[case::first_in_braces("{ them: dark, bell: false, mouse: false }\n", &[1])]
 #[case::a_key_of_an_action("bell: false\nmouse: false\nkeys:\n  run.stpo: x\n  run.stop: X\n", &[4])]
-#[case::a_key_that_is_none("bell: false\nmouse: false\nkeys:\n  run.stop: X\n  quit: { a: b }\n", &[5])]
+#[case::an_invalid_key("bell: false\nmouse: false\nkeys:\n  run.stop: X\n  quit: { a: b }\n", &[5])]
 #[case::a_key_twice_used("bell: false\nmouse: false\nkeys:\n  quit: Q\n  run.stop: x\n", &[5])]
 #[case::a_column("bell: false\nmouse: false\ncolumns: [val acc, tst acc]\n", &[3])]
-#[case::said_twice("bell: false\nmouse: false\nmouse: true\n", &[3])]
+#[case::setting_given_twice("bell: false\nmouse: false\nmouse: true\n", &[3])]
 fn wrong_settings_are_ignored_and_others_apply(#[case] source: &str, #[case] lines: &[usize]) {
     for source in [
         source.to_owned(),

@@ -145,7 +145,7 @@ mod tests {
     use crate::tests::fixtures::{DONE, data, id};
 
     #[test]
-    fn a_restored_run_is_back_though_the_watcher_missed_its_deletion() {
+    fn restored_run_reappears_even_if_the_watcher_missed_its_deletion() {
         let root = tempfile::tempdir().unwrap();
         let run = root.path().join(DONE);
         std::fs::create_dir(&run).unwrap();

@@ -1,6 +1,5 @@
-//! Checks the bytes that are sent to a terminal. Every field of every run and file contains hostile
-//! text. Only text and known sequences may be sent, and each cell must be where the dashboard put
-//! it.
+//! Checks the bytes that the dashboard sends to a terminal. Every field of every run and file contains hostile text.
+//! Only text and known sequences may be sent, and each cell must be where the dashboard put it.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -92,7 +91,7 @@ impl Line {
         if let Err(wrong) = refuse(&bytes, Kind::Frames) {
             panic!("{wrong}\n{}", super::text(&meant));
         }
-        // This emulator, unlike others, gives the replacement character no width.
+        // Unlike other emulators, this one gives the replacement character no width.
         self.parser.process(
             String::from_utf8(bytes)
                 .unwrap()
@@ -112,7 +111,7 @@ fn compare(meant: &Buffer, seen: &vt100::Screen) {
         while x < width {
             let symbol = meant[(x, y)].symbol().replace('\u{fffd}', "?");
             let end = x + u16::try_from(symbol.width()).unwrap().max(1);
-            // A cluster of letters may take several cells of a terminal, one per letter.
+            // A cluster of letters may take several cells of the terminal, one for each letter.
             let contents: String = (x..end)
                 .filter_map(|x| seen.cell(y, x))
                 .map(vt100::Cell::contents)
@@ -129,7 +128,7 @@ fn compare(meant: &Buffer, seen: &vt100::Screen) {
     }
 }
 
-/// A dashboard that reads a folder as usual.
+/// A dashboard that reads a folder in the usual way.
 fn read(folder: &Path) -> Model {
     let mut model = empty();
     let files = experiments(&folder.join("experiments")).unwrap();
@@ -157,7 +156,7 @@ fn read(folder: &Path) -> Model {
     }
 }
 
-/// Moves down a list from its start to its end.
+/// Moves down a list from the first to the last row.
 fn down(line: &mut Line, model: &mut Model, rows: usize) {
     for _ in 0..=rows / 15 {
         line.draw(model);
@@ -253,7 +252,7 @@ fn files() {
             .collect();
         update(&mut model, Message::Experiments(catalogue));
         let mut line = Line::new(80, 24);
-        // A file's problem, or an experiment's question and missing data.
+        // Shows a file's problem, or an experiment's question and missing data.
         for _ in 0..RUNS {
             press(&mut model, "<enter>");
             line.draw(&model);
@@ -276,7 +275,7 @@ fn worker_and_driver_texts() {
     let mut model = typical();
     press(&mut model, "M");
     for (number, names) in strings.chunks(10).enumerate() {
-        // In the form that the reading thread sends.
+        // The text is cleaned in the same way as in the reading thread.
         let gpus = names
             .iter()
             .map(|name| Gpu {
@@ -334,7 +333,7 @@ fn worker_and_driver_texts() {
             panic!("{:?}", model.popup)
         };
         let typed = prompt.input().value().to_owned();
-        // Only harmless names are offered.
+        // The dashboard offers only cleaned names.
         let candidates = names.iter().map(|name| line_of(name)).collect();
         let completed = Message::Completed {
             typed,

@@ -1,4 +1,4 @@
-//! Keys of the charts, and what the charts then show.
+//! Keys of the charts, and what the charts show afterwards.
 
 use ratatui::style::Modifier;
 use rstest::rstest;
@@ -11,7 +11,7 @@ use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::store::{Change, Watcher};
 
-/// The run of twenty epochs with 34 steps each, resumed after the sixth.
+/// The run with twenty epochs of 34 steps; it was resumed after the sixth epoch.
 fn after(keys: &str) -> Model {
     let mut model = typical();
     press(&mut model, "jjjj<enter>");
@@ -36,7 +36,7 @@ fn window(model: &Model) -> Option<(f64, f64)> {
 }
 
 #[rstest]
-// All of it is 0 to 20; accuracy is shown from the first epoch on.
+// The whole range is 0 to 20; accuracy starts at the first epoch.
 #[case("", None)]
 #[case("+", Some((5.75, 15.25)))]
 #[case("++", Some((8.125, 12.875)))]
@@ -47,7 +47,7 @@ fn window(model: &Model) -> Option<(f64, f64)> {
 #[case("+<", Some((3.375, 12.875)))]
 #[case("+<<<<", Some((0.0, 9.5)))]
 #[case("+>>>>", Some((10.5, 20.0)))]
-// Around the cursor, which stays where it is on screen.
+// The zoom is around the cursor, which keeps its position on the screen.
 #[case("<home>+", Some((1.0, 10.5)))]
 #[case("<left>+", Some((10.0, 19.5)))]
 fn zoom_and_pan(#[case] keys: &str, #[case] expected: Option<(f64, f64)>) {
@@ -84,7 +84,7 @@ fn zoom_is_limited_and_pan_needs_zoom() {
 #[case("<home>", Some(1.0))]
 #[case("<home><end>", None)]
 #[case("<left><left><esc>", None)]
-fn the_cursor_goes_by_epochs(#[case] keys: &str, #[case] expected: Option<f64>) {
+fn cursor_moves_by_epochs(#[case] keys: &str, #[case] expected: Option<f64>) {
     assert_eq!(charts(&after(keys)).cursor, expected);
 }
 
@@ -101,7 +101,7 @@ fn every_chart_shows_figures_at_the_cursor() {
     let state = &model.runs.get(&id(RESUMED)).unwrap().state;
     let epoch = &state.epochs[17];
     let picture = text(&drawn(&model, 200, 60));
-    // One in each chart, one in the run's title.
+    // Once in each chart, and once in the run's title.
     assert_eq!(picture.matches("at epoch 18").count(), 7 + 1, "{picture}");
     for figure in [
         epoch.val_acc,
@@ -138,12 +138,12 @@ fn usage_chart_shows_temperature_power_and_clock_at_the_cursor() {
     let _ = update(&mut model, Message::Changes { now, changes });
     let picture = text(&drawn(&model, 200, 60));
     assert!(picture.contains("61 °C · 412 W · 1980 MHz"), "{picture}");
-    // What the newest sample lacks is not a number of any kind.
+    // A missing value in the newest sample is not drawn as a number.
     assert!(
         picture.contains("cpu –  61") && !picture.contains("NaN"),
         "{picture}"
     );
-    // Nothing was read of a GPU in the first epoch.
+    // The first epoch has no GPU samples.
     press(&mut model, "<home>");
     let picture = text(&drawn(&model, 200, 60));
     assert!(!picture.contains("MHz"), "{picture}");
@@ -231,7 +231,7 @@ fn chosen_chart_is_shown_alone() {
     assert!(text(&drawn(&after("3<esc>"), 80, 24)).contains(" accuracy  "));
 }
 
-/// Copies of a run, so that its experiment has several.
+/// Copies of a run, so that its experiment has several runs.
 fn with_siblings(count: usize, keys: &str) -> Model {
     let mut model = typical();
     let folder = tempfile::tempdir().unwrap();

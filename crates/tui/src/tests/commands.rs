@@ -1,4 +1,4 @@
-//! Commands: their effects, their questions, and why they are refused.
+//! Commands: their effects, their questions, and the reasons for refusals.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ fn names(effects: &[Effect]) -> Vec<String> {
     effects.iter().map(name).collect()
 }
 
-fn asked(keys: &str) -> Vec<String> {
+fn effects_of(keys: &str) -> Vec<String> {
     names(&press(&mut typical(), keys))
 }
 
@@ -65,10 +65,17 @@ fn says(model: &Model) -> &str {
 
 #[test]
 fn stop_now_needs_confirmation() {
-    assert!(asked("jjs").is_empty() && asked("jjsn").is_empty() && asked("jjs<esc>").is_empty());
-    assert_eq!(asked("jjsy"), [format!("stop {LIVE} false")]);
-    assert_eq!(asked("jjSy"), [format!("stop {LIVE} true")]);
-    assert_eq!(asked("jj<enter>sy")[1..], [format!("stop {LIVE} false")]);
+    assert!(
+        effects_of("jjs").is_empty()
+            && effects_of("jjsn").is_empty()
+            && effects_of("jjs<esc>").is_empty()
+    );
+    assert_eq!(effects_of("jjsy"), [format!("stop {LIVE} false")]);
+    assert_eq!(effects_of("jjSy"), [format!("stop {LIVE} true")]);
+    assert_eq!(
+        effects_of("jj<enter>sy")[1..],
+        [format!("stop {LIVE} false")]
+    );
 }
 
 #[test]
@@ -87,23 +94,26 @@ fn unavailable_command_is_refused_with_reason() {
 
 #[test]
 fn launch_asks_only_if_something_is_unusual() {
-    assert_eq!(asked("jr"), ["launch 1-resnet-original"]);
-    assert!(asked("r").is_empty(), "its data is missing");
-    assert_eq!(asked("ry"), ["launch 7-effnet-freeze"]);
-    assert!(asked("jjr").is_empty(), "it runs already");
+    assert_eq!(effects_of("jr"), ["launch 1-resnet-original"]);
+    assert!(effects_of("r").is_empty(), "its data is missing");
+    assert_eq!(effects_of("ry"), ["launch 7-effnet-freeze"]);
+    assert!(effects_of("jjr").is_empty(), "it runs already");
 }
 
 #[test]
 fn launch_all_orders_experiments_by_dependency() {
-    assert!(asked("a").is_empty());
+    assert!(effects_of("a").is_empty());
     let expected = [
         "launch 1-resnet-original",
         "launch 3-lite0-resized",
         "launch 4-lite0-freeze",
         "launch 5-lite0-finetune",
     ];
-    assert_eq!(asked("ay"), expected);
-    assert_eq!(asked("/fine-tune<enter>ay"), ["launch 5-lite0-finetune"]);
+    assert_eq!(effects_of("ay"), expected);
+    assert_eq!(
+        effects_of("/fine-tune<enter>ay"),
+        ["launch 5-lite0-finetune"]
+    );
 }
 
 #[test]
@@ -148,7 +158,7 @@ fn filter_applies_while_typing_and_ignores_mistakes() {
 
 #[test]
 fn stopped_run_resumes_at_once() {
-    assert_eq!(asked("jjju"), [format!("resume {STOPPED}")]);
+    assert_eq!(effects_of("jjju"), [format!("resume {STOPPED}")]);
 }
 
 #[test]
@@ -177,10 +187,10 @@ fn finished_run_is_extended_to_a_checked_number_of_epochs() {
         [format!("resume {DONE} train.epochs=12")]
     );
     assert!(model.popup.is_none());
-    assert!(asked("ju12<esc>").is_empty());
-    // On its own screen too.
+    assert!(effects_of("ju12<esc>").is_empty());
+    // The same keys work on the run's screen.
     assert_eq!(
-        asked("j<enter>u20<enter>").last().unwrap(),
+        effects_of("j<enter>u20<enter>").last().unwrap(),
         &format!("resume {DONE} train.epochs=20")
     );
 }
@@ -249,7 +259,7 @@ fn end_of_run_rings_bell_and_manual_stop_does_not() {
         "notice ResNet, resized input is done: test accuracy –"
     );
     assert!(end("\"stopped\",\"step\":1,\"train_time\":1").is_empty());
-    // Report the first skipped step, and only the first.
+    // Only the first skipped step is reported.
     let mut model = typical();
     let skip = |step: u64| {
         let line = format!(
@@ -305,18 +315,21 @@ fn exports_offer_every_format() {
     let extensions = ["csv", "md", "tex", "json", "html", "txt"];
     for (down, extension) in extensions.iter().enumerate() {
         let keys = format!("E{}<enter>", "j".repeat(down));
-        assert_eq!(asked(&keys), [format!("export {extension}")]);
+        assert_eq!(effects_of(&keys), [format!("export {extension}")]);
     }
-    assert!(asked("E<esc>").is_empty());
+    assert!(effects_of("E<esc>").is_empty());
 }
 
 #[test]
 fn quit_and_suspend_are_one_key_from_every_screen() {
     for keys in ["", "jj<enter>", "c", "jj<enter>l"] {
-        assert_eq!(asked(&format!("{keys}q")).last().unwrap(), "leave");
+        assert_eq!(effects_of(&format!("{keys}q")).last().unwrap(), "leave");
     }
     for keys in ["", "jjs", "/x", "?", "E"] {
-        assert_eq!(asked(&format!("{keys}<ctrl-z>")).last().unwrap(), "suspend");
+        assert_eq!(
+            effects_of(&format!("{keys}<ctrl-z>")).last().unwrap(),
+            "suspend"
+        );
     }
 }
 

@@ -14,7 +14,7 @@ use crate::update::update;
 use warmstart_report::compare::{Column, Format, Metric, ShownArguments, render, table};
 use warmstart_runs::store::{Change, Watcher, experiments};
 
-/// The recorded runs, none with a worker.
+/// The recorded runs; none has a worker.
 fn recorded() -> Model {
     let mut model = typical();
     let free = vec![Change::Liveness {
@@ -37,7 +37,7 @@ struct Asked {
     format: Option<Format>,
 }
 
-/// The command line's output for a copied command, parsed as a shell does.
+/// The command line's output for a copied command, which a shell has parsed.
 fn printed_by(command: &str) -> String {
     let words = command.replacen("warmstart", "printf '%s\\0'", 1);
     let output = std::process::Command::new("sh")
@@ -60,7 +60,7 @@ fn printed_by(command: &str) -> String {
     )
 }
 
-/// Exports in a format and copies the command, and checks that both give the same.
+/// Exports in a format, copies the command, and checks that both give the same text.
 fn assert_same(model: &mut Model, format: usize) {
     let down = "j".repeat(format);
     let exported = press(model, &format!("E{down}<enter>"));
@@ -172,7 +172,7 @@ fn list_opens_comparison_of_marked_or_shown_runs() {
         let mut model = recorded();
         press(&mut model, "<esc>");
         press(&mut model, keys);
-        // Exported from the list, and from the comparison that it opens.
+        // Export from the list, then from the comparison that the list opens.
         let exported = press(&mut model, "E<enter>");
         press(&mut model, "c");
         assert_same(&mut model, 0);
@@ -212,7 +212,7 @@ fn screen_shows_the_whole_table() {
         let table = view.shown.table();
         for row in &table.rows {
             for (cell, column) in row.cells.iter().zip(&table.columns) {
-                // The status is a glyph, and the width is too small for the last columns.
+                // The status is a glyph, and the last columns do not fit.
                 let is_drawn = !matches!(column, Column::State)
                     && (table.transposed || *column != Column::Run);
                 let shown = cell
@@ -281,7 +281,7 @@ fn cursor_shows_every_run_at_one_epoch() {
         .filter(|word| word.starts_with("0."))
         .collect();
     figures.sort_unstable();
-    // The run that continues another one has not started at this epoch.
+    // The run that continues another one had not started at this epoch.
     let from_the_start = model
         .runs
         .iter()
@@ -338,7 +338,7 @@ fn columns_are_chosen_and_equal_names_get_ids_at_80_columns() {
     }
     press(&mut model, "|");
     assert!(text(&drawn(&model, 80, 24)).contains("[x] state"));
-    // The second choice is the status; the end of the list has the settings.
+    // The second row is the status column; the last rows are settings.
     press(&mut model, "j<space>");
     assert_same_after(&mut model, |columns| !columns.contains(&Column::State));
     press(&mut model, "|G<space>");
@@ -391,7 +391,7 @@ fn continued_curve_starts_at_the_checkpoint() {
         shown.contains(&format!("{} after {epoch}", tuned.label())),
         "{shown}"
     );
-    // Without the other run it starts at 0.
+    // Without the other run the curve starts at 0.
     let mut alone = recorded();
     press(&mut alone, &format!("/{}<enter>", tuned.id));
     let Screen::Compare(view) = &alone.open else {

@@ -29,7 +29,7 @@ fn screen(model: &Model) -> String {
     text(&drawn(model, 80, 24))
 }
 
-/// Number of image cells: those with different colours above and below.
+/// Number of image cells: cells with different colours in their upper and lower half.
 fn pixels(buffer: &Buffer) -> usize {
     buffer
         .content
@@ -125,8 +125,7 @@ fn larger_terminal_shows_more_images_and_keeps_selection() {
 fn image_keeps_colours_and_positions() {
     let model = looking("jjjjd", &DatasetSource::typical());
     let buffer = drawn(&model, 80, 24);
-    // Half blocks: 32 columns of 16 rows are 32×32 pixels. The first row is below two lines of
-    // text.
+    // Half blocks: 32 columns and 16 rows show 32×32 pixels. The first row is below two lines of text.
     assert_eq!(pixels(&buffer), 32 * 16);
     let expected = picture(Part::Train, 0, None).pixels.unwrap();
     for (x, y) in [(0, 0), (31, 0), (5, 14), (31, 30)] {
@@ -303,7 +302,7 @@ fn images_are_picked_by_number_randomly_and_by_steps() {
     let mut model = looking("jjjjd", &source);
     answering(&mut model, "107<enter>", &source);
     assert!(screen(&model).contains("image number 107") && screen(&model).contains("▸training"));
-    // Numbers of validation images select their split.
+    // The number of a validation image selects the validation split.
     answering(&mut model, "n2003<enter>", &source);
     assert!(
         screen(&model).contains("image number 2003") && screen(&model).contains("▸validation"),

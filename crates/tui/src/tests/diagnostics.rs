@@ -1,4 +1,4 @@
-//! Each rule on runs that it is about, and on those that are nearly so.
+//! Each rule of the diagnostics, on runs that match it and on runs that nearly match it.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -11,13 +11,13 @@ use crate::update::update;
 use warmstart_report::diagnostics::alerts;
 use warmstart_runs::store::Change;
 
-/// An epoch's training loss, validation loss, and accuracy in both.
+/// Training loss, validation loss and accuracy of an epoch; both accuracies are equal.
 type Figures = (f64, f64, f64);
 
 const BEGAN: f64 = 1000.0;
 
-/// A run that trains: ten epochs of ten steps planned, a minute each, of 4 classes with 400 images; the newest event last.
-fn story(epochs: &[Figures], more: &[Value]) -> Vec<Value> {
+/// A run that trains: epochs of ten steps, 400 images in 4 classes, then these further events.
+fn events_of_run(epochs: &[Figures], more: &[Value]) -> Vec<Value> {
     let mut events = vec![
         json!({"event": "attempt", "number": 1, "worker": {"boot_id": "b", "pid": 1, "start_ticks": 1}, "host": "h",
             "device": "cuda:0", "device_name": "d", "device_reason": "r", "threads": 2, "libtorch": "2", "epochs": 20,
@@ -72,7 +72,7 @@ fn said(events: Vec<Value>, after: f64, change: impl FnOnce(&mut Model)) -> Vec<
 }
 
 fn texts(epochs: &[Figures], more: &[Value]) -> Vec<String> {
-    said(story(epochs, more), 1.0, |_| ())
+    said(events_of_run(epochs, more), 1.0, |_| ())
         .into_iter()
         .map(|(_, text)| text)
         .collect()
@@ -91,7 +91,7 @@ const OVERFIT: [Figures; 5] = [
     (1.0, 2.0, 0.6),
     (0.8, 2.2, 0.6),
 ];
-/// Validation gets worse, but so does training.
+/// Validation gets worse, and training gets worse too.
 const WORSE: [Figures; 5] = [
     (2.0, 2.1, 0.5),
     (1.5, 1.8, 0.6),
@@ -99,7 +99,7 @@ const WORSE: [Figures; 5] = [
     (1.6, 2.0, 0.6),
     (1.7, 2.2, 0.6),
 ];
-/// Within two percent of the best.
+/// From epoch 2 on the validation loss stays within two percent of the best one.
 const FLAT: [Figures; 5] = [
     (2.0, 2.1, 0.5),
     (1.5, 1.8, 0.6),
@@ -134,18 +134,18 @@ fn classes(smallest: u32, largest: u32) -> Value {
 #[case::learns_well(&WELL, &[], "")]
 #[case::overfits(&OVERFIT, &[], "overfitting since epoch 3: validation loss rises while training loss falls; best at epoch 2. s stops")]
 #[case::gets_worse_in_both(&WORSE, &[], "validation loss has not improved for 3 epochs (best 1.8000 at 2); it stops after 5")]
-#[case::stands_still(&FLAT, &[], "validation loss has not improved for 3 epochs")]
+#[case::does_not_improve(&FLAT, &[], "validation loss has not improved for 3 epochs")]
 #[case::diverges(&DIVERGING, &[], "training loss grows since epoch 3 (1.0000 to 1.6000): lower train.optimizer.learning_rate")]
-#[case::guesses(&CHANCE, &[], "accuracy 0.2400 is what guessing among 4 classes gives, after 3 epochs: check labels")]
+#[case::guesses_for_three_epochs(&CHANCE, &[], "accuracy 0.2400 is what guessing among 4 classes gives, after 3 epochs: check labels")]
 #[case::guesses_for_two_epochs(&CHANCE[..2], &[], "")]
 #[case::waits_for_pictures(&WELL, &[data_wait(0.7, 0.1)], "the device is idle 70 % of the step, waiting for pictures")]
 #[case::waits_a_little(&WELL, &[data_wait(0.2, 0.1)], "")]
-#[case::rate_of_nothing(&WELL, &[data_wait(0.0, 0.0)], "the learning rate is 0 since epoch 5: nothing is learnt")]
+#[case::learning_rate_is_zero(&WELL, &[data_wait(0.0, 0.0)], "the learning rate is 0 since epoch 5: nothing is learnt")]
 #[case::disk_nearly_full(&WELL, &[system(90.0, 200_000_000)], "the disk is nearly full, 200 MB are left: delete runs")]
 #[case::disk_not_full(&WELL, &[system(90.0, 9_000_000_000)], "")]
 #[case::uneven(&WELL, &[classes(9, 217)], "classes are uneven: 9 images of rare, 217 of many; train.class_weights: balanced")]
 #[case::nearly_even(&WELL, &[classes(12, 217)], "")]
-fn it_is_said_where_it_is_so(
+fn each_alert_appears_only_for_its_runs(
     #[case] epochs: &[Figures],
     #[case] more: &[Value],
     #[case] expected: &str,
@@ -161,7 +161,7 @@ fn it_is_said_where_it_is_so(
 }
 
 #[test]
-fn steps_that_were_left_out_and_a_heartbeat_that_stopped_are_told() {
+fn skipped_steps_and_a_lost_heartbeat_are_reported() {
     let skipped =
         |step: u32| json!({"event": "skipped", "step": step, "in_a_row": 1, "loss": "NaN"});
     let texts = texts(&WELL, &[skipped(41), skipped(47)]);
@@ -171,11 +171,11 @@ fn steps_that_were_left_out_and_a_heartbeat_that_stopped_are_told() {
         texts.len() == 1 && texts[0].starts_with(expected),
         "{texts:?}"
     );
-    // What a resume does again is counted once.
+    // A step that a resume repeats is counted once.
     let again = json!({"event": "attempt", "number": 2, "worker": {"boot_id": "b", "pid": 1, "start_ticks": 1}, "host": "h",
         "device": "cuda:0", "device_name": "d", "device_reason": "r", "threads": 2, "libtorch": "2", "epochs": 20,
         "resumed_from": 40});
-    let events = story(
+    let events = events_of_run(
         &WELL,
         &[
             skipped(41),
@@ -198,7 +198,7 @@ fn steps_that_were_left_out_and_a_heartbeat_that_stopped_are_told() {
             },
         );
     };
-    let said = said(story(&WELL, &[]), 1.0, heartbeat_lost);
+    let said = said(events_of_run(&WELL, &[]), 1.0, heartbeat_lost);
     assert!(
         matches!(&said[..], [(Level::Warning, text)] if text.starts_with("it makes progress, but its heartbeat has stopped")),
         "{said:?}"
@@ -213,7 +213,11 @@ fn steps_that_were_left_out_and_a_heartbeat_that_stopped_are_told() {
 )]
 #[case(14, 30.0, "")]
 #[case(15, 45.0, "")]
-fn a_gpu_with_little_to_do(#[case] samples: usize, #[case] gpu: f64, #[case] expected: &str) {
+fn idle_gpu_is_reported_after_enough_samples(
+    #[case] samples: usize,
+    #[case] gpu: f64,
+    #[case] expected: &str,
+) {
     let texts = texts(&WELL, &vec![system(gpu, 9_000_000_000); samples]);
     assert_eq!(texts.len(), usize::from(!expected.is_empty()), "{texts:?}");
     assert!(texts.iter().all(|text| text.starts_with(expected)));
@@ -227,7 +231,11 @@ fn a_gpu_with_little_to_do(#[case] samples: usize, #[case] gpu: f64, #[case] exp
     "no checkpoint for 41m 00s: a crash would lose it; s saves and stops"
 )]
 #[case(41.0, true, "")]
-fn training_that_is_not_saved(#[case] minutes: f64, #[case] saved: bool, #[case] expected: &str) {
+fn missing_checkpoint_is_reported_after_40_minutes(
+    #[case] minutes: f64,
+    #[case] saved: bool,
+    #[case] expected: &str,
+) {
     let seconds = minutes * 60.0;
     let mut more = Vec::new();
     if saved {
@@ -244,7 +252,7 @@ fn training_that_is_not_saved(#[case] minutes: f64, #[case] saved: bool, #[case]
         more[0]["t"] = json!(saved_at);
     }
     more.push(batch(11, BEGAN + 3.0 + seconds - 1.0));
-    let texts: Vec<String> = said(story(&WELL[..1], &more), 1.0, |_| ())
+    let texts: Vec<String> = said(events_of_run(&WELL[..1], &more), 1.0, |_| ())
         .into_iter()
         .map(|(_, text)| text)
         .collect();
@@ -256,7 +264,7 @@ fn training_that_is_not_saved(#[case] minutes: f64, #[case] saved: bool, #[case]
 }
 
 #[test]
-fn of_a_run_at_rest_overfitting_is_a_remark_and_the_rest_is_past() {
+fn stopped_run_reports_only_overfitting_as_info() {
     let stopped = [json!({"event": "stopped", "step": 50, "train_time": 300.0})];
     let at_rest = |model: &mut Model| {
         let free = Change::Liveness {
@@ -272,7 +280,7 @@ fn of_a_run_at_rest_overfitting_is_a_remark_and_the_rest_is_past() {
             },
         );
     };
-    let of = |epochs: &[Figures]| said(story(epochs, &stopped), 1.0, at_rest);
+    let of = |epochs: &[Figures]| said(events_of_run(epochs, &stopped), 1.0, at_rest);
     let overfit = of(&OVERFIT);
     assert!(
         matches!(&overfit[..], [(Level::Info, text)] if text.contains("The best checkpoint is from before")),
@@ -284,13 +292,13 @@ fn of_a_run_at_rest_overfitting_is_a_remark_and_the_rest_is_past() {
 }
 
 #[test]
-fn what_is_worst_comes_first() {
+fn alerts_are_sorted_by_level() {
     let broken = [(f64::NAN, 2.0, 0.5)]
         .iter()
         .chain(&OVERFIT)
         .copied()
         .collect::<Vec<Figures>>();
-    let mut events = story(&broken, &[classes(1, 100)]);
+    let mut events = events_of_run(&broken, &[classes(1, 100)]);
     events
         .iter_mut()
         .filter(|event| event["event"] == "epoch" || event["event"] == "batch")

@@ -1,5 +1,4 @@
-//! Experiment files: a new file with one change, a change in place, a comparison of two, and the
-//! user's editor.
+//! Experiment files: a new file with one change, a change in place, a comparison of two files, and the user's editor.
 
 use std::path::PathBuf;
 
@@ -10,7 +9,7 @@ use crate::message::{Message, Report};
 use crate::model::{Editor, Model, Popup};
 use crate::update::update;
 
-/// Presses keys; serves requests for experiment files from the recorded ones.
+/// Presses keys, and answers requests for experiment files with the recorded files.
 fn answered(model: &mut Model, keys: &str) -> Vec<Effect> {
     let mut others = Vec::new();
     for event in super::events(keys) {

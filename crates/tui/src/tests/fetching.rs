@@ -1,4 +1,4 @@
-//! Missing data that a launch downloads does not block the launch, and its progress is shown.
+//! A launch downloads missing data without blocking the dashboard, which shows the progress.
 
 use warmstart_schema::event::{Event, Fetch, Phase, Record};
 
@@ -120,7 +120,7 @@ fn download_estimates_time_from_bytes_since_start() {
     update(&mut model, Message::Changes { now, changes });
     press(&mut model, "jj<enter>");
     let screen = text(&drawn(&model, 80, 24));
-    // 30 MB in ten seconds: the other 62.5 MB take 20.8.
+    // 30 MB took ten seconds, so the other 62.5 MB take 20.8 s.
     assert!(screen.contains("21s left"), "{screen}");
 }
 

@@ -1,5 +1,5 @@
-//! The runs that tests draw: five like the quickstart's, as event logs in `tests/data/runs`. They are written by
-//! `cargo test -p warmstart-tui --lib write_the_runs -- --ignored`, from the schema's own types.
+//! The runs that tests draw: five runs like the quickstart's, as event logs in `tests/data/runs`.
+//! `cargo test -p warmstart-tui --lib write_the_runs -- --ignored` writes them from the schema's types.
 
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ pub(crate) fn typical() -> Model {
     let mut model = empty();
     let mut files = experiments(&data().join("experiments")).unwrap();
     for file in &mut files {
-        // Relative to the project's root.
+        // Make the path relative to the project's root.
         file.path = file.path.strip_prefix(data()).unwrap().to_path_buf();
         if let Err(problems) = &mut file.loaded {
             for problem in problems {
@@ -87,7 +87,7 @@ pub(crate) fn typical() -> Model {
     update(&mut model, Message::Experiments(catalogue));
     let mut changes = Vec::new();
     let mut watcher = Watcher::new(&data().join("runs"));
-    // Poll until nothing is left: in a test no thread polls.
+    // No thread polls in a test, so poll until no change is left.
     watcher.want([DONE, LIVE, STOPPED, RESUMED, FAILED].map(id));
     loop {
         let found = watcher.poll();
@@ -119,7 +119,7 @@ pub(crate) fn typical() -> Model {
     model
 }
 
-/// Builds the log of a run, with a clock that each event moves.
+/// Builds the log of a run. Each event moves the log's clock.
 struct LogBuilder {
     experiment: Experiment,
     now: f64,

@@ -1,5 +1,4 @@
-//! Hostile data: names with every kind of character, figures that are not numbers, runs in odd
-//! states.
+//! Hostile data: names with every kind of character, figures that are NaN or infinite, runs in odd states.
 
 use std::sync::Arc;
 

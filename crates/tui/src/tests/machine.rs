@@ -1,5 +1,4 @@
-//! The machine screen: drawn at all sizes, read only while open, and what each queued run waits
-//! for.
+//! The machine screen: drawn at all sizes, read only while it is open, and the reason why each queued run waits.
 
 use std::collections::HashMap;
 
@@ -54,7 +53,7 @@ fn two_gpus() -> Vec<Gpu> {
     ]
 }
 
-/// One live run and two queued ones: one waits for its device, one for the run that it starts from.
+/// One live run and two queued runs: one waits for its device, the other for the run that it starts from.
 fn busy() -> Model {
     let mut model = typical();
     let entry = |run: &str, stem: &str, slot: &str, after: Option<&str>| Entry {

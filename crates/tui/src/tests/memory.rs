@@ -1,4 +1,4 @@
-//! Choices on screen are restored in the next dashboard.
+//! The next dashboard restores the choices of the screen.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn screen(model: &Model) -> Memory {
     now(model, Path::new("/e")).unwrap()
 }
 
-/// The memory at the start of a dashboard, and after these keys.
+/// The restored choices, and the choices after these keys.
 fn after(memory: &Memory, keys: &str) -> (Memory, Memory) {
     let mut model = typical();
     let mut choices = ChoiceTracker::start(&mut model, memory.clone());

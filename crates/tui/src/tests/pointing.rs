@@ -1,4 +1,4 @@
-//! The mouse acts on what was drawn under it.
+//! The mouse acts on what is drawn under it.
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::Terminal;
@@ -39,7 +39,7 @@ fn click(model: &mut Model, at: (u16, u16)) -> Vec<Effect> {
     point(model, MouseEventKind::Down(MouseButton::Left), at)
 }
 
-/// The position of a text in the first row that has it.
+/// The position of a text in the first row that contains it.
 fn place(model: &Model, wanted: &str) -> (u16, u16) {
     let picture = text(&drawn(model, SIZE.0, SIZE.1));
     let found = picture.lines().enumerate().skip(1).find_map(|(row, line)| {

@@ -1,5 +1,5 @@
-//! Random keys, pastes, clicks and resizes. No input may crash the dashboard, and incremental
-//! drawing must equal drawing at once.
+//! Random keys, pastes, clicks and resizes. No input may crash the dashboard, and drawing only the changes must give the same
+//! screen as drawing all of it.
 
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
@@ -41,7 +41,7 @@ impl Hand {
         u16::try_from(self.below(most + 1)).unwrap()
     }
 
-    /// Usually a key with a meaning; else any other key, a paste, a click, or a resize.
+    /// Usually a key with a meaning, otherwise any key, a paste, a click, or a resize.
     fn event(&mut self, model: &Model) -> Event {
         let key = |code, modifiers| Event::Key(KeyEvent::new(code, modifiers));
         match self.below(20) {
@@ -138,7 +138,7 @@ fn visible(buffer: &Buffer) -> Vec<(u16, u16, &str, Color, Color, Modifier)> {
     cells
 }
 
-/// A terminal clears the cell behind a wide character; the test backend keeps it.
+/// A terminal clears the cell behind a wide character; the test backend does not.
 fn blank_behind_wide(backend: &mut TestBackend) {
     let Rect { width, height, .. } = backend.buffer().area;
     let mut behind = Vec::new();
@@ -161,11 +161,11 @@ fn blank_behind_wide(backend: &mut TestBackend) {
 fn storm(name: &str, mut model: Model, source: &DatasetSource, seed: u64) {
     let mut hand = Hand(SplitMix64::new(seed));
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
-    // The hit boxes of the newest frame.
+    // The click areas of the newest frame.
     let mut hits = HitMap::default();
     for number in 0..EVENTS {
         let event = hand.event(&model);
-        // No terminal reports cells that a double resize between two frames moves.
+        // If the size changes twice between two frames, no terminal reports the moved cells.
         let is_resized = matches!(event, Event::Resize(..));
         if let Event::Resize(width, height) = event {
             terminal.backend_mut().resize(width, height);
@@ -199,7 +199,7 @@ fn storm(name: &str, mut model: Model, source: &DatasetSource, seed: u64) {
             );
         }
     }
-    // However many screens are open, each can be closed once visible.
+    // Esc closes every open screen, however many there are, once the terminal is large enough.
     drop(update(&mut model, Message::Resized(Size::new(80, 24))));
     let is_first = |model: &Model| model.popup.is_none() && model.below.is_empty();
     for _ in 0..EVENTS {

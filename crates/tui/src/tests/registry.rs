@@ -1,5 +1,4 @@
-//! Every screen and popup, with every kind of data, at every size. A new variant does not compile
-//! without a line here.
+//! Every screen and popup with every kind of data at every size. A new variant does not compile without a line here.
 
 use std::num::NonZero;
 use std::sync::atomic::AtomicUsize;
@@ -20,11 +19,10 @@ use crate::model::{
 };
 use crate::update::update;
 
-/// How to reach a place: keys from the first screen, and a worker's responses.
+/// How to reach a screen or popup: keys from the first screen, and a worker's responses.
 type Way = fn(&mut Model, &DatasetSource);
 
-/// Names every variant of a type and how to reach it. Gives the list of all, and the name of a
-/// value.
+/// Lists every variant of a type and how to reach it. Defines the list, and a function that returns a variant's name.
 macro_rules! places {
     ($all:ident, $name_of:ident, $type:ty, { $($name:literal: $pattern:pat $(if $guard:expr)? => $way:expr,)* }) => {
         pub(crate) const $all: &[(&str, Way)] = &[$(($name, $way)),*];
@@ -83,13 +81,13 @@ places!(POPUPS, popup, Popup, {
     "a prediction awaited": Popup::Prediction(Prediction { seen: Seen::NotYet, .. }) =>
         |model, source| answering(model, "jjdp", source),
     "a prediction": Popup::Prediction(Prediction { seen: Seen::Classes { .. }, .. }) =>
-        |model, source| foretell(model, source, None),
+        |model, source| predict(model, source, None),
     "no prediction": Popup::Prediction(Prediction { seen: Seen::Nothing(_), .. }) =>
-        |model, source| foretell(model, source, Some(NASTY[1].repeat(30))),
+        |model, source| predict(model, source, Some(NASTY[1].repeat(30))),
 });
 
-/// Requests a prediction, and responds.
-fn foretell(model: &mut Model, source: &DatasetSource, error: Option<String>) {
+/// Requests a prediction, and answers it.
+fn predict(model: &mut Model, source: &DatasetSource, error: Option<String>) {
     answering(model, "jjd", source);
     let Some(Effect::Predict { ticket, .. }) = super::press(model, "p").pop() else {
         return;
@@ -121,7 +119,7 @@ fn foretell(model: &mut Model, source: &DatasetSource, error: Option<String>) {
     );
 }
 
-/// Charts in special states: zoomed, logarithmic, by time, alone, with other runs.
+/// Charts in special states: zoomed, logarithmic, over time, alone, with other runs.
 const CHARTS: [&str; 8] = [
     "jjjj<enter>mm<left><left>++>gG",
     "jj<enter>x<left>mmmm<left>+",
@@ -133,7 +131,7 @@ const CHARTS: [&str; 8] = [
     "cjgbv]<down>",
 ];
 
-/// The data to show: the model, and the dataset of a worker.
+/// Data to show: its name, the model, and the worker's dataset.
 type Data = (&'static str, fn() -> Model, fn() -> DatasetSource);
 
 const DATA: [Data; 3] = [
@@ -142,8 +140,8 @@ const DATA: [Data; 3] = [
     ("no", empty, DatasetSource::hostile),
 ];
 
-/// All places with all data. If the keys reach nothing because there is nothing to open, use a view
-/// that was opened earlier: runs and experiments may disappear while they are shown.
+/// All screens and popups with all data. If the keys open nothing, an older view is used instead: a run or experiment may
+/// disappear while it is shown.
 fn all() -> Vec<(String, Model)> {
     let mut places = Vec::new();
     for (data, make, source) in DATA {
@@ -187,7 +185,7 @@ fn all() -> Vec<(String, Model)> {
     places
 }
 
-/// Draws a place at a size, and checks every cell.
+/// Draws the screen at a size, and checks every cell.
 fn look(what: &str, model: &Model, width: u16, height: u16) {
     let hides = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
     for cell in &drawn(model, width, height).content {
@@ -199,7 +197,7 @@ fn look(what: &str, model: &Model, width: u16, height: u16) {
     }
 }
 
-/// Draws all places at their sizes, on all processors; returns the number of frames.
+/// Draws every screen and popup at its sizes, in parallel; returns the number of frames.
 fn every_place(sizes: impl Fn(usize) -> Vec<(u16, u16)> + Sync) -> usize {
     let (next, drawn) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -234,8 +232,8 @@ fn sampled() -> Vec<(u16, u16)> {
 }
 
 #[test]
-fn every_place_at_a_share_of_all_sizes() {
-    /// Each place gets one of this many sizes, and each size is used by several places.
+fn every_place_at_a_sample_of_all_sizes() {
+    /// Each screen is drawn at every 23rd size. Together the screens use all sizes.
     const SHARE: usize = 23;
     let sizes = sampled();
     every_place(|index| {

@@ -1,4 +1,4 @@
-//! Snapshots of every screen and popup, without colours: see `styles`.
+//! Snapshots of every screen and popup without colours; `styles` tests the colours.
 
 use super::dataset::{DatasetSource, looking};
 use super::fixtures::{LIVE, empty, id, typical};
@@ -32,22 +32,22 @@ fn experiments() {
 }
 
 #[test]
-fn a_run_that_trains() {
+fn live_run() {
     pictures("run-live", &after("jj<enter>"));
 }
 
 #[test]
-fn a_run_that_is_done_and_was_resumed() {
+fn resumed_and_finished_run() {
     pictures("run-done", &after("jjjj<enter>"));
 }
 
 #[test]
-fn a_run_that_failed() {
+fn failed_run() {
     pictures("run-failed", &after("jjjjj<enter>"));
 }
 
 #[test]
-fn the_comparison() {
+fn comparison() {
     pictures("compare", &after("coooj"));
     pictures("compare-differing", &after("cd"));
     pictures("compare-config", &after("cD"));
@@ -90,7 +90,7 @@ fn in_ascii() {
 }
 
 #[test]
-fn what_stands_in_front() {
+fn popups_and_prompts() {
     for (name, keys) in [
         ("filter", "/lite"),
         ("filter-empty", "/"),

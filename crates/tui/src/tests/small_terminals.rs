@@ -1,4 +1,4 @@
-//! Nothing invisible acts: in a terminal that is too small, and beyond the edge of a small one.
+//! An invisible item never acts: in a terminal that is too small, and beyond the edge of a small one.
 
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
@@ -59,7 +59,7 @@ fn resize(model: &mut Model, (width, height): (u16, u16)) -> Vec<Effect> {
     update(model, Message::Resized(Size::new(width, height)))
 }
 
-/// The screen at a usual size.
+/// The screen at a normal size.
 fn seen(model: &mut Model) -> String {
     resize(model, (120, 40));
     text(&drawn(model, 120, 40))

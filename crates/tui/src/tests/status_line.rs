@@ -1,4 +1,4 @@
-//! The messages of the status line: which, for how long, and how to read them again.
+//! The messages of the status line: which one is shown, for how long, and how to read them again.
 
 use super::fixtures::{LIVE, id, typical};
 use super::{drawn, press, text};

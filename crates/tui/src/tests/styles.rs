@@ -1,4 +1,4 @@
-//! What snapshots without colour do not show: the selection, best marks, and that `NO_COLOR` loses
+//! Properties that snapshots without colour do not show: the selection, marks of the best value, and that `NO_COLOR` hides
 //! nothing.
 
 use ratatui::buffer::Buffer;
@@ -36,7 +36,7 @@ fn only_selected_row_is_reversed_in_every_theme() {
             };
             press(&mut model, keys);
             let buffer = drawn(&model, 80, 24);
-            // The header also names the live experiment, so start below it.
+            // The header also names the live experiment, so the search starts below it.
             let rows: Vec<u16> = (2..20).filter(|y| is_reversed(&buffer, *y)).collect();
             let lines: Vec<String> = text(&buffer).lines().map(str::to_owned).collect();
             assert_eq!(rows.len(), 1, "{rows:?}");

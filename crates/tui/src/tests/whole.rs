@@ -42,7 +42,7 @@ impl User {
         text(&self.glass.buffer())
     }
 
-    /// Waits until the screen shows all of these.
+    /// Waits until the screen shows all of these texts.
     async fn sees(&self, wanted: &[&str]) -> String {
         self.waits(wanted, |screen| {
             wanted.iter().all(|text| screen.contains(text))
@@ -78,9 +78,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Opens the dashboard on copies of the recorded runs, runs the script, and returns the farewell.
-/// The script's result lives until then.
-fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
+/// Opens the dashboard on copies of the recorded runs, runs the script, and returns the text that the dashboard prints at its
+/// end.
+/// The script's result is kept until then.
+fn with_dashboard<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
     let root = tempfile::tempdir().unwrap();
     let below = |name: &str| root.path().join(name);
     copy(&data().join("experiments"), &below("experiments"));
@@ -136,7 +137,7 @@ fn use_it<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
 
 #[test]
 fn run_opens_and_closes() {
-    let farewell = use_it(async |user| {
+    let farewell = with_dashboard(async |user| {
         user.sees(&["Lite0, freeze", "20/20", "0.4884", "experiments"])
             .await;
         user.press("jjjj<enter>");
@@ -158,7 +159,7 @@ fn run_opens_and_closes() {
 
 #[test]
 fn filter_narrows_and_escape_clears_it() {
-    use_it(async |user| {
+    with_dashboard(async |user| {
         user.sees(&["ResNet, original input"]).await;
         user.press("/failed");
         let screen = user
@@ -174,7 +175,7 @@ fn filter_narrows_and_escape_clears_it() {
 
 #[test]
 fn run_is_tagged_deleted_and_restored() {
-    use_it(async |user| {
+    with_dashboard(async |user| {
         user.sees(&["quickstart", "5 runs"]).await;
         user.press("jt+keep<enter>");
         user.sees(&[
@@ -202,7 +203,7 @@ fn run_is_tagged_deleted_and_restored() {
 
 #[test]
 fn keys_act_on_the_drawn_size() {
-    use_it(async |user| {
+    with_dashboard(async |user| {
         user.sees(&["quickstart", "5 runs"]).await;
         user.press("jj");
         user.glass.resize(20, 5);
@@ -225,7 +226,7 @@ fn keys_act_on_the_drawn_size() {
 
 #[test]
 fn grown_terminal_refuses_keys_before_resize_event() {
-    use_it(async |user| {
+    with_dashboard(async |user| {
         user.sees(&["quickstart", "5 runs"]).await;
         user.press("jj");
         user.glass.resize(20, 5);
@@ -248,7 +249,7 @@ fn grown_terminal_refuses_keys_before_resize_event() {
 
 #[test]
 fn help_names_every_key_and_closes() {
-    use_it(async |user| {
+    with_dashboard(async |user| {
         user.sees(&["quickstart"]).await;
         user.press("?");
         user.sees(&["launch the experiment", "stop the run"]).await;
@@ -262,7 +263,7 @@ fn help_names_every_key_and_closes() {
 
 #[test]
 fn exports_equal_the_screen_and_never_overwrite() {
-    use_it(async |user| {
+    with_dashboard(async |user| {
         user.sees(&["quickstart", "5 runs"]).await;
         user.press("c/lite0<enter>E<enter>");
         user.sees(&["wrote"]).await;
@@ -298,12 +299,12 @@ fn exports_equal_the_screen_and_never_overwrite() {
 
 #[test]
 fn worker_events_appear_and_run_without_worker_is_lost() {
-    let farewell = use_it(async |user| {
+    let farewell = with_dashboard(async |user| {
         let run = RunDir::of(&user.folders.checkpoints, &id(LIVE));
         user.sees(&["lost"]).await;
         let lock = run.lock().unwrap().unwrap();
         user.press("jj<enter>");
-        // Its newest event is old: a worker holds the run but makes no progress.
+        // The newest event is old: a worker holds the run but makes no progress.
         user.sees(&["◒ stalled", "epoch 8/12", "no progress for"])
             .await;
         let mut log = fs::OpenOptions::new()
@@ -323,7 +324,7 @@ fn worker_events_appear_and_run_without_worker_is_lost() {
 
 #[test]
 fn added_or_fixed_experiment_appears() {
-    use_it(async |user| {
+    with_dashboard(async |user| {
         user.sees(&["6-typo.yaml"]).await;
         let file = user.folders.experiments.join("quickstart/6-typo.yaml");
         let mended = fs::read_to_string(&file)

@@ -169,7 +169,7 @@ mod tests {
             assert_eq!(nearest(Palette::Sixteen, rgb), sixteen, "{rgb:?}");
         }
         assert_eq!(Palette::Sixteen.nearest(Color::Cyan), Color::Cyan);
-        // A colour from 256 colours stays unchanged on a terminal with 256.
+        // A terminal with 256 colours shows each of them unchanged.
         assert_eq!(
             Palette::Indexed.nearest(Color::Indexed(75)),
             Color::Indexed(75)

@@ -121,7 +121,7 @@ mod tests {
     use super::super::role::RUN_COLOURS;
     use super::*;
 
-    /// The lightest usual background of dark terminals (One Dark's), and the darkest of light ones.
+    /// The lightest common background of dark terminals (One Dark's), and the darkest one of light terminals.
     const GROUNDS: [(Theme, [u8; 3]); 2] = [
         (Theme::Dark, [0x28, 0x2c, 0x34]),
         (Theme::Light, [0xee, 0xee, 0xee]),
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn formulas_give_published_values() {
         assert!((contrast([0, 0, 0], [255, 255, 255]) - 21.0).abs() < 1e-9);
-        // WCAG's example of the lightest grey that passes on white.
+        // WCAG's example: the lightest grey with enough contrast on white.
         assert!((contrast([0x76, 0x76, 0x76], [255, 255, 255]) - 4.54).abs() < 0.01);
         let red = lab(linear([255, 0, 0]));
         assert!(
@@ -211,8 +211,7 @@ mod tests {
     #[test]
     fn text_is_legible_in_every_role() {
         for (theme, ground) in GROUNDS {
-            // Rules are lines, not text. The selection is the background's colour on the accent:
-            // the same contrast.
+            // Rules are lines, not text. The selection shows the background colour on the accent colour: the same contrast.
             for role in Role::ALL.into_iter().filter(|role| *role != Role::Rule) {
                 let contrast = contrast(colour(theme, role), ground);
                 assert!(contrast >= 4.5, "{theme:?} {role:?}: {contrast:.2}");

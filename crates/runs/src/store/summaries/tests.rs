@@ -7,7 +7,7 @@ use super::*;
 const EXPERIMENT: &str = "{ name: x, dataset: { name: emoji98 }, model: { backbone: resnet18 },
   train: { epochs: 2, batch_size: 4, optimizer: { name: adam, learning_rate: 0.1 } } }";
 
-/// A run of one of three kinds: with a shared experiment and model, with neither, without epochs.
+/// A run of one of three kinds: with a shared experiment and model, with neither, or without epochs.
 fn summary(number: usize) -> Summary {
     let epoch = |epoch: u32, wait: Option<f64>| {
         json!({ "event": "epoch", "epoch": epoch, "step": epoch, "train_loss": "inf", "train_acc": 0.5, "val_loss": 0.1 + number as f64,
@@ -123,7 +123,7 @@ fn damaged_caches_never_return_wrong_summaries() {
         (0..WORTH_RUNS)
             .all(|number| take(&mut summaries, number).is_none_or(|kept| kept == all[number]))
     };
-    // Nearly all of the index and the shared values, and places all over the blocks.
+    // Nearly all bytes of the index and the shared values, and a sample of the bytes in the blocks.
     for at in (0..8_000)
         .step_by(151)
         .chain((8_000..whole.len()).step_by(3_001))

@@ -104,7 +104,7 @@ fn runs_are_watched_from_the_queue_to_their_end() {
     assert_eq!(poll(&mut watcher, &mut runs), 0, "nothing changes at rest");
 }
 
-/// A worker's first event, of a process that need not exist.
+/// The first event of a worker whose process need not exist.
 fn attempt(worker: Handle, host: &str) -> Event {
     let worker = serde_json::to_value(worker).unwrap();
     let record = serde_json::json!({
@@ -129,7 +129,7 @@ fn runs_are_lost_after_a_reboot_and_can_be_resumed() {
     ] {
         run(root.path(), id, &[attempt(worker, host)]);
     }
-    // The queue still lists all three as started; their pid now belongs to this unrelated process.
+    // The queue still lists all three runs as started. Their process id now belongs to this unrelated process.
     let active = ["a", "b", "c"].map(|id| {
         let entry = Entry {
             run: id.parse().unwrap(),
@@ -210,11 +210,11 @@ fn missing_heartbeat_with_events_is_only_flagged() {
         look(&mut watcher, &mut runs),
         (Liveness::Held, Status::Active(Phase::Training))
     );
-    // Its last heartbeat is three intervals and a second old, but its last event is new.
+    // The last heartbeat is three intervals and a second old, but the last event is new.
     let file = fs::File::open(dir.path().join("run.lock")).unwrap();
     file.set_modified(std::time::SystemTime::now() - Duration::from_secs(31))
         .unwrap();
-    // As a dashboard that opens now would see it.
+    // A dashboard that opens now sees the same.
     let (mut watcher, mut runs, _) = read(root.path());
     assert_eq!(
         look(&mut watcher, &mut runs),
@@ -324,7 +324,7 @@ fn summaries_equal_their_logs_and_changed_logs_are_read() {
         }
     }
     let (mut watcher, mut first) = (Watcher::new(root.path()), Runs::default());
-    // The copies were just made.
+    // The copies are new, so pretend that they are old enough for a summary.
     watcher.summaries.as_mut().unwrap().settle();
     while poll(&mut watcher, &mut first) > 0 || watcher.unread() > 0 {}
     fs::remove_file(root.path().join("r003/experiment.yaml")).unwrap();
@@ -336,7 +336,7 @@ fn summaries_equal_their_logs_and_changed_logs_are_read() {
             assert!(after.state.stopping && !before.state.stopping);
         } else {
             assert_eq!(format!("{before:?}"), format!("{after:?}"));
-            // The experiment is not read again: it came with the summary.
+            // The experiment came with the summary, and is not read again.
             assert!(after.experiment.is_some());
         }
     }

@@ -1,4 +1,4 @@
-//! The decoder returns the keys that were typed, and nothing that the terminal sends by itself.
+//! The decoder returns the keys that the user typed, and drops everything that the terminal sends by itself.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ const SHIFT: KeyModifiers = KeyModifiers::SHIFT;
 const ALT: KeyModifiers = KeyModifiers::ALT;
 const CONTROL: KeyModifiers = KeyModifiers::CONTROL;
 
-/// Reports that terminals send without a key.
+/// Reports that terminals send although no key was pressed.
 const REPORTS: [&[u8]; 44] = [
     // Modes: DEC's (synchronized output, grapheme clusters) and ANSI's.
     b"\x1b[?2026;2$y",
@@ -54,7 +54,7 @@ const REPORTS: [&[u8]; 44] = [
     b"\x1b]11;rgb:0000/2b2b/3636\x07",
     b"\x1b]4;12;rgb:1e/90/ff\x07",
     b"\x9d11;rgb:0000/0000/0000\x9c",
-    // The clipboard and titles, also with the byte of an ST within a character.
+    // The clipboard and titles, also with the byte of an ST inside a character.
     b"\x1b]52;c;cnlyUg==\x1b\\",
     b"\x1b]lryS \xe2\x9c\x9c D y\x1b\\",
     b"\x1b]Lruy\x07",
@@ -122,15 +122,15 @@ impl Line {
         self
     }
 
-    /// The new events, once no more bytes come.
-    fn heard(&mut self) -> Vec<Event> {
+    /// The new events, after a pause without bytes.
+    fn received(&mut self) -> Vec<Event> {
         self.wait(100);
         std::mem::take(&mut self.events)
     }
 }
 
-fn heard(bytes: &[u8]) -> Vec<Event> {
-    Line::new().send(bytes).heard()
+fn received(bytes: &[u8]) -> Vec<Event> {
+    Line::new().send(bytes).received()
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn whole_report_between_keys_is_dropped() {
     for report in REPORTS {
         let bytes = [b"a", report, b"j", report, report, b"\r"].concat();
         let keys = [character('a'), character('j'), key(KeyCode::Enter, NONE)];
-        assert_eq!(heard(&bytes), keys, "{}", report.escape_ascii());
+        assert_eq!(received(&bytes), keys, "{}", report.escape_ascii());
     }
 }
 
@@ -153,7 +153,7 @@ fn report_in_two_pieces_is_dropped() {
                     .send(&report[cut..])
                     .wait(20)
                     .send(b"j");
-                // An `ESC` alone for this long is the Esc key, whatever follows.
+                // A single `ESC` for this long is the Esc key, whatever comes after it.
                 let is_escape = report[0] == 0x1b && cut == 1 && pause > 50;
                 let expected: Vec<Event> = is_escape
                     .then(escape)
@@ -161,7 +161,7 @@ fn report_in_two_pieces_is_dropped() {
                     .chain([character('j')])
                     .collect();
                 assert_eq!(
-                    line.heard(),
+                    line.received(),
                     expected,
                     "{} cut at {cut} for {pause} ms",
                     report.escape_ascii()
@@ -187,7 +187,7 @@ fn report_byte_by_byte_is_dropped() {
                 .chain([character('j')])
                 .collect();
             assert_eq!(
-                line.heard(),
+                line.received(),
                 expected,
                 "{} with {pause} ms",
                 report.escape_ascii()
@@ -211,7 +211,7 @@ fn report_with_early_escape_is_dropped() {
             .wait(10)
             .send(b"j");
         assert_eq!(
-            line.heard(),
+            line.received(),
             [escape(), character('j')],
             "{}",
             report.escape_ascii()
@@ -221,7 +221,7 @@ fn report_with_early_escape_is_dropped() {
 
 #[test]
 fn keys_after_escape_are_kept() {
-    // Typed with seconds between the keys.
+    // Keys typed seconds apart.
     for c in "[]OP_X^qr".chars() {
         let mut line = Line::new();
         line.send(b"\x1b")
@@ -231,7 +231,7 @@ fn keys_after_escape_are_kept() {
             .send(b"j");
         let shift = if c.is_uppercase() { SHIFT } else { NONE };
         assert_eq!(
-            line.heard(),
+            line.received(),
             [escape(), key(KeyCode::Char(c), shift), character('j')],
             "{c}"
         );
@@ -246,7 +246,7 @@ fn keys_after_escape_are_kept() {
             .send(b"j");
         let shift = if c.is_uppercase() { SHIFT } else { NONE };
         assert_eq!(
-            line.heard(),
+            line.received(),
             [escape(), key(KeyCode::Char(c), shift), character('j')],
             "{c}"
         );
@@ -257,14 +257,14 @@ fn keys_after_escape_are_kept() {
         for c in keys.chars() {
             line.send(c.to_string().as_bytes()).wait(300);
         }
-        assert_eq!(line.heard().len(), 3, "{keys:?}");
+        assert_eq!(line.received().len(), 3, "{keys:?}");
     }
-    // A key held down.
+    // The Esc key, held down.
     let mut line = Line::new();
     for _ in 0..4 {
         line.send(b"\x1b").wait(30);
     }
-    assert_eq!(line.heard(), vec![escape(); 4]);
+    assert_eq!(line.received(), vec![escape(); 4]);
 }
 
 #[test]
@@ -272,15 +272,14 @@ fn key_in_two_pieces_is_decoded() {
     for (bytes, expected) in KEYS.iter().filter(|(bytes, _)| bytes.len() > 1) {
         for cut in 1..bytes.len() {
             for pause in [0, 30, 400] {
-                // Alt sends `ESC` before the key. With a long gap, that is the Esc key and another
-                // key.
+                // Alt sends `ESC` before the key. After a long gap that is the Esc key and another key.
                 if pause > 50 && cut == 1 && bytes[0] == 0x1b {
                     continue;
                 }
                 let mut line = Line::new();
                 line.send(&bytes[..cut]).wait(pause).send(&bytes[cut..]);
                 assert_eq!(
-                    line.heard(),
+                    line.received(),
                     [key(expected.0, expected.1)],
                     "{} at {cut}",
                     bytes.escape_ascii()
@@ -290,7 +289,7 @@ fn key_in_two_pieces_is_decoded() {
     }
 }
 
-/// Keys as xterm, rxvt, the Linux console and kitty send them.
+/// The bytes that xterm, rxvt, the Linux console and kitty send for keys.
 const KEYS: [(&[u8], (KeyCode, KeyModifiers)); 98] = [
     (b"a", (KeyCode::Char('a'), NONE)),
     (b"A", (KeyCode::Char('A'), SHIFT)),
@@ -345,7 +344,7 @@ const KEYS: [(&[u8], (KeyCode, KeyModifiers)); 98] = [
     (b"\x1b[7~", (KeyCode::Home, NONE)),
     (b"\x1b[8~", (KeyCode::End, NONE)),
     (b"\x1b[Z", (KeyCode::BackTab, SHIFT)),
-    // With modifiers: xterm's, an older form, rxvt's.
+    // With modifiers: in xterm's form, an older form, and rxvt's.
     (b"\x1b[1;5A", (KeyCode::Up, CONTROL)),
     (b"\x1b[1;2D", (KeyCode::Left, SHIFT)),
     (b"\x1b[1;3C", (KeyCode::Right, ALT)),
@@ -403,18 +402,18 @@ const KEYS: [(&[u8], (KeyCode, KeyModifiers)); 98] = [
 fn every_key_is_decoded() {
     for (bytes, (code, modifiers)) in KEYS {
         assert_eq!(
-            heard(bytes),
+            received(bytes),
             [key(code, modifiers)],
             "{}",
             bytes.escape_ascii()
         );
     }
-    assert_eq!(heard(b"\x1b"), [escape()]);
+    assert_eq!(received(b"\x1b"), [escape()]);
 }
 
 #[test]
 fn repeat_and_release_are_decoded() {
-    let kind = |bytes: &[u8]| match heard(bytes)[..] {
+    let kind = |bytes: &[u8]| match received(bytes)[..] {
         [Event::Key(KeyEvent { kind, .. })] => kind,
         ref other => panic!("{other:?}"),
     };
@@ -423,7 +422,7 @@ fn repeat_and_release_are_decoded() {
     assert_eq!(kind(b"\x1b[5;1:3~"), KeyEventKind::Release);
     assert_eq!(kind(b"\x1b[;1:3B"), KeyEventKind::Release);
     assert_eq!(
-        heard(b"\x1b[I\x1b[O"),
+        received(b"\x1b[I\x1b[O"),
         [Event::FocusGained, Event::FocusLost]
     );
 }
@@ -469,12 +468,12 @@ fn every_mouse_encoding_is_decoded() {
         (b"\x1b[32;30;40;M", mouse(left, 29, 39, NONE)),
         (b"\x1b[32;30;40M", mouse(left, 29, 39, NONE)),
     ] {
-        assert_eq!(heard(bytes), [expected], "{}", bytes.escape_ascii());
+        assert_eq!(received(bytes), [expected], "{}", bytes.escape_ascii());
         let mut line = Line::new();
         for byte in bytes {
             line.send(&[*byte]).wait(40);
         }
-        assert_eq!(line.heard().len(), 1, "{}", bytes.escape_ascii());
+        assert_eq!(line.received().len(), 1, "{}", bytes.escape_ascii());
     }
     // Invalid sequences.
     for bytes in [
@@ -484,7 +483,7 @@ fn every_mouse_encoding_is_decoded() {
         b"\x1b[<0;1M",
         b"\x1b[M\x20\x20\x20",
     ] {
-        assert_eq!(heard(bytes), [], "{}", bytes.escape_ascii());
+        assert_eq!(received(bytes), [], "{}", bytes.escape_ascii());
     }
 }
 
@@ -507,11 +506,11 @@ fn truncated_click_does_not_block_keys() {
             .wait(2000)
             .send(b"\x03");
         let expected = [key(KeyCode::Down, NONE), key(KeyCode::Char('c'), CONTROL)];
-        assert_eq!(line.heard(), expected, "{}", cut.escape_ascii());
-        // Letters belong to the sequence while it may continue, at most three for a click.
+        assert_eq!(line.received(), expected, "{}", cut.escape_ascii());
+        // Letters belong to the sequence while it can continue; for a click, at most three do.
         line.send(b"jjjq");
         assert_eq!(
-            line.heard().last(),
+            line.received().last(),
             Some(&character('q')),
             "{}",
             cut.escape_ascii()
@@ -541,7 +540,7 @@ fn unterminated_string_does_not_block_keys() {
             let mut line = Line::new();
             line.send(begun).wait(wait).send(b"j").wait(200).send(b"q");
             assert_eq!(
-                without_paste(line.heard()),
+                without_paste(line.received()),
                 [character('j'), character('q')],
                 "{name} {wait}"
             );
@@ -549,7 +548,7 @@ fn unterminated_string_does_not_block_keys() {
         let mut line = Line::new();
         line.send(begun).wait(1500).send(b"\x1b[B");
         assert_eq!(
-            without_paste(line.heard()),
+            without_paste(line.received()),
             [key(KeyCode::Down, NONE)],
             "{name}"
         );
@@ -557,11 +556,11 @@ fn unterminated_string_does_not_block_keys() {
         let mut line = Line::new();
         line.send(begun).wait(6000).send(b"jq");
         assert_eq!(
-            without_paste(line.heard()),
+            without_paste(line.received()),
             [character('j'), character('q')],
             "{name}"
         );
-        // The late rest of the string.
+        // The rest of the string arrives late.
         let end: &[u8] = if is_paste {
             b"ry\x1b[201~"
         } else {
@@ -571,7 +570,7 @@ fn unterminated_string_does_not_block_keys() {
             let mut line = Line::new();
             line.send(begun).wait(wait).send(end).send(b"j");
             assert_eq!(
-                without_paste(line.heard()),
+                without_paste(line.received()),
                 [character('j')],
                 "{name} {wait}"
             );
@@ -583,26 +582,26 @@ fn unterminated_string_does_not_block_keys() {
             .wait(100)
             .send(end)
             .send(b"j");
-        assert_eq!(without_paste(line.heard()), [character('j')], "{name}");
+        assert_eq!(without_paste(line.received()), [character('j')], "{name}");
         if !is_paste {
             // Ctrl-C at once, CAN and SUB, the Esc key, another sequence.
             assert_eq!(
-                heard(&[begun, b"ry\x03"].concat()),
+                received(&[begun, b"ry\x03"].concat()),
                 [key(KeyCode::Char('c'), CONTROL)],
                 "{name}"
             );
             assert_eq!(
-                heard(&[begun, b"\x18j"].concat()),
+                received(&[begun, b"\x18j"].concat()),
                 [character('j')],
                 "{name}"
             );
             assert_eq!(
-                heard(&[begun, b"\x1aj"].concat()),
+                received(&[begun, b"\x1aj"].concat()),
                 [character('j')],
                 "{name}"
             );
             assert_eq!(
-                heard(&[begun, b"\x1b[A\x1b[?1;2cj"].concat()),
+                received(&[begun, b"\x1b[A\x1b[?1;2cj"].concat()),
                 [key(KeyCode::Up, NONE), character('j')]
             );
             let mut line = Line::new();
@@ -611,14 +610,14 @@ fn unterminated_string_does_not_block_keys() {
                 .send(b"\x1b")
                 .wait(1400)
                 .send(b"j");
-            assert_eq!(line.heard(), [character('j')], "{name}");
+            assert_eq!(line.received(), [character('j')], "{name}");
             // The user keeps typing.
             let mut line = Line::new();
             line.send(begun);
             for _ in 0..60 {
                 line.wait(250).send(b"j");
             }
-            assert!(line.heard().len() > 10, "{name}");
+            assert!(line.received().len() > 10, "{name}");
         }
     }
 }
@@ -627,37 +626,37 @@ fn unterminated_string_does_not_block_keys() {
 fn pasted_bytes_are_text() {
     let pasted = |text: &str| Event::Paste(text.to_owned());
     assert_eq!(
-        heard(b"\x1b[200~on and on\x1b[201~j"),
+        received(b"\x1b[200~on and on\x1b[201~j"),
         [pasted("on and on"), character('j')]
     );
-    assert_eq!(heard(b"\x1b[200~\x1b[201~"), [pasted("")]);
+    assert_eq!(received(b"\x1b[200~\x1b[201~"), [pasted("")]);
     assert_eq!(
-        heard(b"\x1b[200~ry\r\x03\x1b[A\x1b]0;x\x07\x1b[20\x1b[201~j"),
+        received(b"\x1b[200~ry\r\x03\x1b[A\x1b]0;x\x07\x1b[20\x1b[201~j"),
         [pasted("ry\r\x03\x1b[A\x1b]0;x\x07\x1b[20"), character('j')]
     );
     assert_eq!(
-        heard("\x1b[200~é漢\u{9c}\x1b[201~".as_bytes()),
+        received("\x1b[200~é漢\u{9c}\x1b[201~".as_bytes()),
         [pasted("é漢\u{9c}")]
     );
     assert_eq!(
-        heard(b"\x1b[200~\xff\xfe\x1b[201~"),
+        received(b"\x1b[200~\xff\xfe\x1b[201~"),
         [pasted("\u{fffd}\u{fffd}")]
     );
-    assert_eq!(heard(b"\x1b[201~j"), [character('j')]);
+    assert_eq!(received(b"\x1b[201~j"), [character('j')]);
     let mut line = Line::new();
     for byte in b"\x1b[200~ryD\x1b[201~j" {
         line.send(&[*byte]).wait(45);
     }
-    assert_eq!(line.heard(), [pasted("ryD"), character('j')]);
+    assert_eq!(line.received(), [pasted("ryD"), character('j')]);
     // A paste that is longer than any input is cut, and its end is found.
     let long = [&b"\x1b[200~"[..], &vec![b'r'; 3 << 20], b"\x1b[201~j"].concat();
-    let events = heard(&long);
+    let events = received(&long);
     assert!(
         matches!(&events[..], [Event::Paste(text), last] if text.len() == 1 << 20 && *last == character('j'))
     );
     // A paste without an end is delivered.
     assert_eq!(
-        Line::new().send(b"\x1b[200~abc").wait(6000).heard(),
+        Line::new().send(b"\x1b[200~abc").wait(6000).received(),
         [pasted("abc")]
     );
 }
@@ -674,7 +673,7 @@ fn invalid_utf8_is_dropped() {
         b"\x80\x85\xa0",
     ] {
         assert_eq!(
-            heard(&[bytes, b"j"].concat()),
+            received(&[bytes, b"j"].concat()),
             [character('j')],
             "{}",
             bytes.escape_ascii()
@@ -682,7 +681,7 @@ fn invalid_utf8_is_dropped() {
     }
 }
 
-/// Something that the terminal sends.
+/// One thing that the terminal sends.
 #[derive(Debug, Clone)]
 enum Sent {
     Key(usize),
@@ -699,7 +698,7 @@ fn printable() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(some, 0..24).prop_map(|some| some.concat())
 }
 
-/// A random report of each class, valid in its form.
+/// A random report of each class, in a valid form.
 fn report() -> impl Strategy<Value = Vec<u8>> {
     let parameters =
         || proptest::collection::vec(prop_oneof![Just(b';'), Just(b':'), b'0'..=b'9'], 0..12);
@@ -740,7 +739,7 @@ fn report() -> impl Strategy<Value = Vec<u8>> {
     )
         .prop_map(|(single, last)| [single, &[last]].concat());
     let begin = proptest::sample::select(vec![
-        // Start like a response: other starts may be typed after the Esc key.
+        // Starts like a response: a user may type the other starts after the Esc key.
         &b"\x1b]1"[..],
         b"\x1bP1$r",
         b"\x1bP>|",
@@ -828,10 +827,10 @@ proptest! {
             }
             line.wait(gap);
         }
-        prop_assert_eq!(line.heard(), expected);
+        prop_assert_eq!(line.received(), expected);
     }
 
-    /// Random bytes never crash the decoder, and after a while keys work.
+    /// Random bytes never crash the decoder, and keys work again after a while.
     #[test]
     fn keys_work_after_arbitrary_bytes(pieces in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..50), 0_u64..3000), 0..20)) {
         let mut line = Line::new();
@@ -842,6 +841,6 @@ proptest! {
         for _ in 0..5 {
             line.wait(6000).send(b"j");
         }
-        prop_assert_eq!(line.heard().pop(), Some(character('j')));
+        prop_assert_eq!(line.received().pop(), Some(character('j')));
     }
 }

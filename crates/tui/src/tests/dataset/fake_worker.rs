@@ -108,7 +108,7 @@ impl DatasetSource {
     }
 }
 
-/// A unique image; every tenth cannot be read.
+/// A different image for each position; every tenth one is unreadable.
 pub(crate) fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
     let first = if part == Part::Validation { 2000 } else { 100 };
     let side = [32, 1, 7, 112][position as usize % 40 / 10];

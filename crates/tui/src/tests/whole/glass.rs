@@ -1,4 +1,4 @@
-//! A fake terminal that stores what was drawn, and keys from a channel.
+//! A fake terminal that stores the drawn cells, and a keyboard that reads from a channel.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -112,7 +112,7 @@ impl Stream for Keys {
     }
 }
 
-/// A terminal that takes every frame at once and has no shell.
+/// A terminal that accepts every frame at once, and has no shell.
 #[derive(Debug)]
 pub(super) struct NoHost;
 
