@@ -22,11 +22,12 @@ use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Epoch, Event, Level, Phase, Plain, Test};
 use warmstart_schema::experiment::{Monitor, Precision};
 use warmstart_schema::policy;
-use warmstart_schema::seed;
 
 use self::accumulation::Waiting;
 pub use self::average::Average;
-pub use self::batches::{Examples, autocast, batches_per_epoch, place_in_epoch, steps_per_epoch};
+pub use self::batches::{
+    Examples, autocast, batches_per_epoch, classes, place_in_epoch, steps_per_epoch,
+};
 use self::clock::{Clock, count, evaluation_progress};
 use self::evaluate::evaluate;
 use self::guard::Guard;
@@ -149,11 +150,7 @@ impl Trainer<'_> {
     fn epoch(&mut self) -> Result<Flow> {
         let epoch = self.setup.state.epoch + 1;
         let count = self.batches_per_epoch();
-        let order = seed::epoch_order(
-            self.setup.experiment.seed,
-            u64::from(epoch),
-            self.setup.train.len(),
-        );
+        let order = self.setup.train.order(self.setup.experiment.seed, epoch);
         let (begin, batch_size) = (
             self.setup.state.batch as usize * self.batch_size(),
             self.batch_size(),

@@ -11,6 +11,7 @@ mod mix;
 mod optimizer;
 mod parse;
 mod place;
+mod sampler;
 mod schedule;
 mod validate;
 
@@ -31,6 +32,7 @@ pub use self::mix::Mix;
 pub use self::optimizer::Optimizer;
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 pub use self::place::whole;
+pub use self::sampler::Sampler;
 pub use self::schedule::{Every, Length, Schedule, Shape};
 use crate::architecture::Backbone;
 pub use crate::dataset_name::Labels;
@@ -187,6 +189,9 @@ pub struct Train {
     /// Give rare classes a larger weight in the training loss. Reported losses stay unweighted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,
+    /// Draw rare classes more often: `balanced` or `sqrt`. By default each epoch visits each training image once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<Sampler>,
     /// Share of each training label that is spread evenly over all classes, as in `PyTorch`'s `CrossEntropyLoss`. Reported losses
     /// stay those of the plain labels.
     #[serde(default, skip_serializing_if = "is_zero")]

@@ -170,6 +170,7 @@ model:
 train:
   epochs: 10
   batch_size: 32
+  sampler: sqrt
   optimizer:
     name: adam
     learning_rate: 0.01

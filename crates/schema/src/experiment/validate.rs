@@ -64,6 +64,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_schedule,
         validate_early_stopping,
         validate_step,
+        validate_sampler,
         validate_mix,
         validate_ema,
         validate_saving,
@@ -314,6 +315,16 @@ fn validate_step(experiment: &Experiment, findings: &mut Vec<Finding>) {
             norm,
             |x| x > 0.0 && x <= 1e6,
             "a norm above 0 and up to 1000000",
+        );
+    }
+}
+
+fn validate_sampler(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let train = &experiment.train;
+    if train.sampler.is_some() && train.class_weights.is_some() {
+        let help = "each makes up for uneven classes, both would do so twice; remove one of them";
+        findings.push(
+            Finding::new("train.sampler", "it only without `class_weights`", "both").help(help),
         );
     }
 }
