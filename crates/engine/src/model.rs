@@ -25,6 +25,8 @@ pub struct ModelSpec {
     pub hidden: usize,
     /// Probability of zeroing a pooled feature while training.
     pub dropout: f64,
+    /// Probability of skipping the last residual path while training.
+    pub drop_path: f64,
     /// How many of the backbone's first blocks never move; all of them freeze the backbone.
     pub frozen_blocks: usize,
     /// Keeps batch normalization of the blocks that do train on its stored statistics.
@@ -40,8 +42,11 @@ pub struct ModelSpec {
 /// Whether a forward pass is a step of training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout and batch statistics where the model trains; autograd records.
-    Train,
+    /// Dropout, dropped paths and batch statistics where the model trains; autograd records.
+    Train {
+        /// Decides which residual paths are dropped for which image.
+        path_seed: u64,
+    },
     /// Neither, and nothing is recorded.
     Eval,
 }
@@ -106,7 +111,12 @@ impl Model {
                 .f_to_device(device)
         };
         Ok(Self {
-            backbone: Backbone::new(&architecture, &by_name, spec.frozen_blocks)?,
+            backbone: Backbone::new(
+                &architecture,
+                &by_name,
+                spec.frozen_blocks,
+                spec.drop_path,
+            )?,
             head: Head::new(&head, &by_name)?,
             mean: channels(spec.mean)?,
             std: channels(spec.std)?,
@@ -155,11 +165,12 @@ impl Model {
     /// Float images `[N, 3, H, W]` with pixels in 0..1, on the model's device, to logits `[N, classes]` in float32.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         match mode {
-            Mode::Train => {
+            Mode::Train { path_seed } => {
                 let pass = Pass {
                     batch_statistics: !self.spec.norm_inference,
                     recorded: true,
                     folded: false,
+                    drop_path: (self.spec.drop_path > 0.0).then_some(path_seed),
                 };
                 let features = self.backbone.forward(&self.prepare(images)?, pass)?;
                 self.head_forward(&features, mode)
@@ -178,7 +189,7 @@ impl Model {
     /// normalization has no variance of one.
     pub fn head_forward(&self, features: &Tensor, mode: Mode) -> Result<Tensor> {
         match mode {
-            Mode::Train => {
+            Mode::Train { .. } => {
                 let images = features.size2()?.0;
                 ensure!(
                     images > 1,
@@ -190,6 +201,7 @@ impl Model {
                         batch_statistics: true,
                         recorded: true,
                         folded: false,
+                        drop_path: None,
                     },
                 )
             }

@@ -19,6 +19,7 @@ fn spec(backbone: Backbone) -> ModelSpec {
         hidden: 16,
         // Tests run beside each other, and dropout draws from the one generator of the process.
         dropout: 0.0,
+        drop_path: 0.0,
         frozen_blocks: 0,
         norm_inference: false,
         input_size: None,
@@ -59,7 +60,7 @@ fn step(model: &Model) -> [BTreeMap<String, Vec<u8>>; 2] {
         model.trainable(),
     )
     .unwrap();
-    let logits = model.forward(&images(), Mode::Train).unwrap();
+    let logits = model.forward(&images(), Mode::Train { path_seed: 0 }).unwrap();
     logits
         .cross_entropy_for_logits(&Tensor::from_slice(&[0_i64, 1, 2, 3]))
         .backward();
@@ -260,7 +261,7 @@ fn kept_features_through_the_head_are_the_whole_model() {
         (features.size(), features.requires_grad()),
         (vec![4, 1280], false)
     );
-    for mode in [Mode::Train, Mode::Eval] {
+    for mode in [Mode::Train { path_seed: 0 }, Mode::Eval] {
         assert_eq!(
             model.forward(&images, mode).unwrap(),
             model.head_forward(&features, mode).unwrap()
@@ -304,7 +305,7 @@ fn dropout_is_for_training_and_follows_libtorchs_seed() {
     let features = Tensor::ones([8, 512], (Kind::Float, Device::Cpu));
     let train = |seed| {
         tch::manual_seed(seed);
-        model.head_forward(&features, Mode::Train).unwrap()
+        model.head_forward(&features, Mode::Train { path_seed: 0 }).unwrap()
     };
     assert_eq!(train(3), train(3));
     assert_ne!(train(3), train(4));
@@ -369,7 +370,7 @@ fn wrong_images_and_a_lonely_one_are_explained() {
         assert!(error.contains("float32 [N, 3, H, W]"), "{error}");
     }
     let error = model
-        .forward(&images().narrow(0, 0, 1), Mode::Train)
+        .forward(&images().narrow(0, 0, 1), Mode::Train { path_seed: 0 })
         .unwrap_err()
         .to_string();
     assert!(error.contains("two images"), "{error}");
@@ -452,7 +453,7 @@ fn a_step_under_autocast_gives_float32_logits_and_trains() {
             ..spec(Backbone::Resnet18)
         });
         let _autocast = Autocast::enter(Device::Cpu, Kind::BFloat16).unwrap();
-        let logits = model.forward(&images(), Mode::Train).unwrap();
+        let logits = model.forward(&images(), Mode::Train { path_seed: 0 }).unwrap();
         assert_eq!(logits.kind(), Kind::Float);
         logits
             .cross_entropy_for_logits(&Tensor::from_slice(&[0_i64, 1, 2, 3]))

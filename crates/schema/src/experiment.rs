@@ -122,6 +122,10 @@ pub struct Model {
     /// `inference` makes the backbone's batch normalization use its stored statistics even in blocks that train.
     #[serde(default)]
     pub batch_norm: BatchNorm,
+    /// Stochastic depth: the share of images for which training skips the path of the last residual block, as timm's
+    /// `drop_path_rate`. Earlier blocks skip less, in proportion to their depth. Frozen blocks skip nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub drop_path: f64,
     #[serde(default)]
     pub head: Head,
 }

@@ -40,6 +40,7 @@ pub fn measure(case: Case, device: Device, precision: Precision, steps: usize) -
         classes: 100,
         hidden: 256,
         dropout: 0.2,
+        drop_path: 0.0,
         frozen_blocks: case.frozen_blocks,
         norm_inference: false,
         input_size: Some(case.pixels),

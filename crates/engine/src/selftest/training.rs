@@ -44,7 +44,7 @@ impl Training {
         self.optimizer.zero_grad();
         let loss = {
             let _autocast = autocast(self.precision, &self.model)?;
-            cross_entropy(&self.model.forward(images, Mode::Train)?, labels)?
+            cross_entropy(&self.model.forward(images, Mode::Train { path_seed: 0 })?, labels)?
         };
         loss.f_backward()?;
         self.optimizer.step(LEARNING_RATE)?;

@@ -103,7 +103,12 @@ impl Trainer<'_> {
         tch::manual_seed(draw("dropout").cast_signed());
         let (loss, logits) = {
             let _autocast = autocast(precision, &setup.model)?;
-            let logits = input.forward(&setup.model, Mode::Train)?;
+            let logits = input.forward(
+                &setup.model,
+                Mode::Train {
+                    path_seed: draw("drop_path"),
+                },
+            )?;
             (targets.reported(&logits)?, logits)
         };
         // What a step minimizes is the mean over all of its images. Their number and weight are known once all of them were

@@ -286,6 +286,13 @@ fn validate_head(experiment: &Experiment, findings: &mut Vec<Finding>) {
     whole(findings, "model.head.hidden", head.hidden);
     number(
         findings,
+        "model.drop_path",
+        experiment.model.drop_path,
+        |x| (0.0..1.0).contains(&x),
+        "a share from 0 to below 1",
+    );
+    number(
+        findings,
         "model.head.dropout",
         head.dropout,
         |x| (0.0..1.0).contains(&x),
