@@ -226,18 +226,22 @@ impl Model {
                 .input_size
                 .filter(|&side| (side, side) != (height, width))
             {
-                x = match self.spec.interpolation {
-                    Interpolation::Nearest => x.f_upsample_nearest2d([side, side], None, None)?,
-                    Interpolation::Bilinear => {
-                        x.f_upsample_bilinear2d([side, side], false, None, None)?
-                    }
-                    // The antialiased one has Pillow's coefficients, the other has its own.
-                    Interpolation::Bicubic => {
-                        x.f_internal_upsample_bicubic2d_aa([side, side], false, None, None)?
-                    }
-                };
+                x = self.resized(&x, (side, side))?;
             }
             ffi::channels_last(&x)
+        })
+    }
+
+    /// Images `[N, 3, H, W]` resized as this model resizes its input.
+    pub fn resized(&self, images: &Tensor, (height, width): (i64, i64)) -> Result<Tensor> {
+        let size = [height, width];
+        Ok(match self.spec.interpolation {
+            Interpolation::Nearest => images.f_upsample_nearest2d(size, None, None)?,
+            Interpolation::Bilinear => images.f_upsample_bilinear2d(size, false, None, None)?,
+            // The antialiased one has Pillow's coefficients, the other has its own.
+            Interpolation::Bicubic => {
+                images.f_internal_upsample_bicubic2d_aa(size, false, None, None)?
+            }
         })
     }
 

@@ -18,8 +18,9 @@ use crate::data::folder::decode::{self, Framing};
 use crate::failure::UserError;
 use crate::initial::prepared_spec;
 use crate::look::{self, DatasetSource};
-use crate::model::{Mode, Model};
+use crate::model::Model;
 use crate::train::autocast;
+use crate::views;
 use crate::weights::{self, LoadPolicy};
 
 /// Classes that are named of each picture.
@@ -174,7 +175,7 @@ fn top(
 ) -> Result<Vec<ClassProbability>> {
     let logits = {
         let _autocast = autocast(experiment.train.precision, model)?;
-        model.forward(image, Mode::Eval)?
+        views::logits(model, image, &experiment.evaluate)?
     };
     let (probabilities, numbers) = logits.f_softmax(-1, Kind::Double)?.f_topk(
         i64::try_from(classes.len().min(TOP))?,

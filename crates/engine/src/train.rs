@@ -20,7 +20,7 @@ use tch::Tensor;
 use warmstart_runs::checkpoint::{self, Content, Sums};
 use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Epoch, Event, Level, Phase, Plain, Test};
-use warmstart_schema::experiment::{Monitor, Precision};
+use warmstart_schema::experiment::{Evaluate, Monitor, Precision};
 use warmstart_schema::policy;
 
 use self::accumulation::Waiting;
@@ -257,7 +257,7 @@ impl Trainer<'_> {
             model,
             validation,
             batch_size,
-            precision,
+            (precision, &Evaluate::PLAIN),
             interrupt,
             |sums, done| {
                 if reporter.is_progress_due() {
@@ -371,8 +371,17 @@ impl Trainer<'_> {
             interrupt,
             state,
             run,
+            experiment,
             ..
         } = &mut self.setup;
+        let views = Some(experiment.evaluate.views()).filter(|&views| views > 1);
+        if let Some(views) = views {
+            let text = format!(
+                "evaluate: the test averages the logits of {views} views of each image ({}); validation sees each image as it is",
+                experiment.evaluate
+            );
+            reporter.note(Level::Info, text);
+        }
         let step = state.best_step.unwrap_or(state.step);
         let best = checkpoint::read(&Disk, &run.checkpoint(step))
             .context("reading the best checkpoint for the test")?;
@@ -386,7 +395,7 @@ impl Trainer<'_> {
             model,
             test,
             batch_size,
-            precision,
+            (precision, &experiment.evaluate),
             interrupt,
             |sums, done| {
                 if reporter.is_progress_due() {
@@ -410,6 +419,7 @@ impl Trainer<'_> {
             epoch,
             loss: sums.mean_loss(),
             accuracy: sums.accuracy(),
+            views,
         }));
         Ok(Flow::Done)
     }

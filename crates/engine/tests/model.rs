@@ -484,3 +484,30 @@ fn channels_last_moves_numbers_and_not_values() {
             .contains("libtorch")
     );
 }
+
+#[test]
+fn paths_drop_in_training_alone_and_never_in_frozen_blocks() {
+    let build_with = |drop_path, frozen_blocks| {
+        let model = build(&ModelSpec {
+            drop_path,
+            frozen_blocks,
+            norm_inference: true,
+            ..spec(Backbone::Resnet18)
+        });
+        wake_residuals(&model);
+        model
+    };
+    let train = |model: &Model, path_seed| {
+        let logits = model.forward(&images(), Mode::Train { path_seed });
+        logits.unwrap().detach()
+    };
+    let (plain, dropping) = (build_with(0.0, 0), build_with(0.5, 0));
+    let eval = |model: &Model| model.forward(&images(), Mode::Eval).unwrap();
+    assert_eq!(eval(&plain), eval(&dropping));
+    assert_eq!(train(&plain, 1), train(&plain, 2));
+    assert_eq!(train(&dropping, 1), train(&dropping, 1));
+    assert_ne!(train(&dropping, 1), train(&dropping, 2));
+    assert_ne!(train(&dropping, 1), train(&plain, 1));
+    let (plain, frozen) = (build_with(0.0, usize::MAX), build_with(0.5, usize::MAX));
+    assert_eq!(train(&plain, 1), train(&frozen, 1));
+}

@@ -4,6 +4,7 @@
 mod augment;
 mod dataset;
 mod ema;
+mod evaluate;
 mod fields;
 mod groups;
 mod misplaced;
@@ -26,6 +27,7 @@ pub use self::augment::{
 };
 pub use self::dataset::{Dataset, DatasetKind, ImageFolder, SplitRule};
 pub use self::ema::Ema;
+pub use self::evaluate::Evaluate;
 pub use self::fields::{Freeze, OnNan, Weights};
 pub use self::groups::Groups;
 pub use self::mix::Mix;
@@ -63,6 +65,8 @@ pub struct Experiment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<Init>,
     pub train: Train,
+    #[serde(default, skip_serializing_if = "Evaluate::is_plain")]
+    pub evaluate: Evaluate,
     /// Published figures to show beside the measured ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,

@@ -50,6 +50,7 @@ model:
   weights: random
   freeze: 2
   batch_norm: inference
+  drop_path: 0.1
   head:
     hidden: 64
     dropout: 0.1
@@ -177,6 +178,9 @@ train:
   schedule:
     name: step
     step_steps: 100
+evaluate:
+  flip: true
+  five_crops: 0.8
 ";
 const ALL: [&str; 5] = [STEPS, PLATEAU, CYCLE, EXPONENTIAL, OFTEN];
 /// Fields for which any finite number from 0 makes sense.

@@ -68,6 +68,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_mix,
         validate_ema,
         validate_saving,
+        validate_evaluate,
         validate_reference,
     ];
     let mut findings = Vec::new();
@@ -398,6 +399,18 @@ fn validate_saving(experiment: &Experiment, findings: &mut Vec<Finding>) {
     );
     // With one checkpoint, damage to it would lose the run.
     whole(findings, "train.checkpoint.keep", saving.keep);
+}
+
+fn validate_evaluate(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    if let Some(share) = experiment.evaluate.five_crops {
+        number(
+            findings,
+            "evaluate.five_crops",
+            share,
+            |x| (0.25..=1.0).contains(&x),
+            "a share of the side from 0.25 to 1",
+        );
+    }
 }
 
 fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {
