@@ -80,6 +80,15 @@ impl Trainer<'_> {
                  the plain weights",
             );
         }
+        let stages = &self.setup.experiment.input.progressive;
+        if !stages.is_empty() && self.setup.state.step == 0 {
+            let stages: Vec<String> = stages.iter().map(ToString::to_string).collect();
+            let text = format!(
+                "input.progressive: training images have {}, then their final size; validation and test always have that",
+                stages.join(", ")
+            );
+            self.setup.reporter.note(Level::Info, text);
+        }
         if self.keep_features()? == Flow::Interrupted {
             return self.stop();
         }

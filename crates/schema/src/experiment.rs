@@ -12,6 +12,7 @@ mod mix;
 mod optimizer;
 mod parse;
 mod place;
+mod progressive;
 mod sampler;
 mod schedule;
 mod validate;
@@ -34,6 +35,7 @@ pub use self::mix::Mix;
 pub use self::optimizer::Optimizer;
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 pub use self::place::whole;
+pub use self::progressive::SizeUntil;
 pub use self::sampler::Sampler;
 pub use self::schedule::{Every, Length, Schedule, Shape};
 use crate::architecture::Backbone;
@@ -85,6 +87,21 @@ pub struct Input {
     /// `image_folder`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpolation: Option<Interpolation>,
+    /// Smaller training images in the first epochs, such as `[{ until_epoch: 5, resize: 128 }]`; from then on `resize`. The model
+    /// resizes them, after `augment`, antialiased where they shrink. Validation and the test always have the final size.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub progressive: Vec<SizeUntil>,
+}
+
+impl Input {
+    /// The side to which the model resizes training images in an epoch, counted from 1; `None` where it is the final one.
+    pub fn early_side(&self, epoch: u32) -> Option<u32> {
+        let stage = self
+            .progressive
+            .iter()
+            .find(|stage| epoch <= stage.until_epoch);
+        stage.map(|stage| stage.resize)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -345,7 +362,9 @@ impl Experiment {
 
     /// Whether training sees every image unchanged, so that a frozen backbone gives the same features each time.
     pub fn keeps_training_images(&self) -> bool {
-        self.augment.is_identity() && self.train.mixing.is_none()
+        self.augment.is_identity()
+            && self.train.mixing.is_none()
+            && self.input.progressive.is_empty()
     }
 
     /// Number of classes; none if only the image folder determines it.

@@ -11,7 +11,7 @@ use warmstart_schema::experiment::{self, Interpolation, Labels};
 use super::agreement::Agreement;
 use super::formula;
 use crate::data::{self, OnDevice, Source};
-use crate::model::{Mode, Model, ModelSpec};
+use crate::model::{Mode, Model, ModelSpec, TrainingPass};
 use crate::optimizer::Optimizer;
 use crate::train::evaluate::cross_entropy;
 
@@ -119,7 +119,12 @@ pub fn losses(index: usize, device: Device) -> Result<Agreement> {
     let mut agreement = Agreement::default();
     for (step, (batch, expected)) in batches.zip(expected).enumerate() {
         let batch = batch?;
-        let loss = cross_entropy(&batch.input.forward(&model, Mode::Train { path_seed: 0 })?, &batch.labels)?;
+        let loss = cross_entropy(
+            &batch
+                .input
+                .forward(&model, Mode::Train(TrainingPass::default()))?,
+            &batch.labels,
+        )?;
         optimizer.zero_grad();
         loss.f_backward()?;
         optimizer.step(rate)?;

@@ -246,7 +246,10 @@ mod tests {
         assert_eq!(place_in_epoch(&experiment, 0, 0, &order), None);
         // A step of three batches counts as three, though an epoch has only two.
         experiment.train.accumulate = 3;
-        assert_eq!(place_in_epoch(&experiment, 3, order[5], &order), Some((7, 1)));
+        assert_eq!(
+            place_in_epoch(&experiment, 3, order[5], &order),
+            Some((7, 1))
+        );
     }
 
     #[test]

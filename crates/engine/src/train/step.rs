@@ -16,7 +16,7 @@ use super::mix::mixed;
 use crate::augment::augment;
 use crate::data::{self, Input};
 use crate::metric;
-use crate::model::Mode;
+use crate::model::{Mode, TrainingPass};
 
 impl Trainer<'_> {
     /// The next batch of the epoch, and the optimizer's step where it is the last that this step waits for.
@@ -105,9 +105,10 @@ impl Trainer<'_> {
             let _autocast = autocast(precision, &setup.model)?;
             let logits = input.forward(
                 &setup.model,
-                Mode::Train {
+                Mode::Train(TrainingPass {
                     path_seed: draw("drop_path"),
-                },
+                    side: setup.experiment.input.early_side(epoch).map(i64::from),
+                }),
             )?;
             (targets.reported(&logits)?, logits)
         };

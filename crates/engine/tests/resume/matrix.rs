@@ -26,7 +26,7 @@ const OPTIMIZERS: [&str; 6] = [
     "{ name: sgd, learning_rate: 0.02, nesterov: true, weight_decay: 0.01 }",
 ];
 /// All that a recipe can add to a step, for the last optimizer.
-const RECIPE: [&str; 8] = [
+const RECIPE: [&str; 10] = [
     "train.label_smoothing=0.1",
     "train.clip_norm=0.5",
     "train.mixing={ mixup: 0.2, cutmix: 1 }",
@@ -34,7 +34,10 @@ const RECIPE: [&str; 8] = [
     "train.groups.layer_decay=0.8",
     "train.groups.decay_norms_and_biases=false",
     "train.sampler=sqrt",
+    // Blocks with residual paths that train.
+    "model.freeze=6",
     "model.drop_path=0.3",
+    "input.progressive=[{ until_epoch: 1, resize: 48 }]",
 ];
 const SCHEDULES: [&str; 6] = [
     "{ name: constant }",

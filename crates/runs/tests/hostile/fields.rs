@@ -23,6 +23,7 @@ dataset:
 input:
   resize: 96
   interpolation: nearest
+  progressive: [{ until_epoch: 3, resize: 64 }]
 augment:
   horizontal_flip: true
   rotation: 10

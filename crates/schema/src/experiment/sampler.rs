@@ -85,10 +85,9 @@ mod tests {
 
     /// `crates/engine/tests/reference/sampler.py` writes the table.
     fn cases() -> Vec<serde_json::Value> {
-        let table: serde_json::Value = serde_json::from_str(include_str!(
-            "../../../engine/tests/reference/sampler.json"
-        ))
-        .unwrap();
+        let table: serde_json::Value =
+            serde_json::from_str(include_str!("../../../engine/tests/reference/sampler.json"))
+                .unwrap();
         table["cases"].as_array().unwrap().clone()
     }
 
@@ -135,8 +134,14 @@ mod tests {
             }
         }
         // Each of the 24,000 draws takes either class; a common image gets 1500, a rare one 3000.
-        assert!(seen[..8].iter().all(|n| (1350..1650).contains(n)), "{seen:?}");
-        assert!(seen[8..].iter().all(|n| (2800..3200).contains(n)), "{seen:?}");
+        assert!(
+            seen[..8].iter().all(|n| (1350..1650).contains(n)),
+            "{seen:?}"
+        );
+        assert!(
+            seen[8..].iter().all(|n| (2800..3200).contains(n)),
+            "{seen:?}"
+        );
         let order = |seed, epoch| Sampler::Sqrt.order(seed, epoch, &classes);
         assert_eq!(order(1, 1), order(1, 1));
         assert_ne!(order(1, 1), order(1, 2));

@@ -47,10 +47,11 @@ const RANGES: [(&str, RangeInclusive<u32>); 13] = [
 ];
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
-    let rules: [fn(&Experiment, &mut Vec<Finding>); 8] = [
+    let rules: [fn(&Experiment, &mut Vec<Finding>); 9] = [
         validate_texts,
         validate_dataset,
         validate_input,
+        validate_progressive,
         validate_augment,
         validate_crops,
         validate_colors,
@@ -172,6 +173,35 @@ fn validate_input(experiment: &Experiment, findings: &mut Vec<Finding>) {
             "it learned a position for each of their patches; write `input: {{ resize: {pixels} }}`"
         );
         findings.push(Finding::new(field, &expected, found).help(&help));
+    }
+}
+
+fn validate_progressive(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    const FIELD: &str = "input.progressive";
+    let stages = &experiment.input.progressive;
+    let backbone = experiment.model.backbone;
+    if let (Some(pixels), false) = (backbone.fixed_pixels(), stages.is_empty()) {
+        let expected = format!("no other sizes than {pixels} pixels for {backbone}");
+        let help = "it learned a position for each of their patches; remove the line";
+        findings.push(Finding::new(FIELD, &expected, stages[0]).help(help));
+    }
+    let mut before = 0;
+    for stage in stages {
+        if !(32..=1024).contains(&stage.resize) {
+            let expected = "a side from 32 to 1024 pixels";
+            findings.push(Finding::new(FIELD, expected, stage.resize));
+        }
+        if stage.until_epoch <= before {
+            let expected = format!("`until_epoch` above {before}, so that the epochs rise");
+            findings.push(Finding::new(FIELD, &expected, stage.until_epoch));
+        }
+        before = before.max(stage.until_epoch);
+    }
+    let epochs = experiment.train.epochs;
+    if before >= epochs && epochs > 0 {
+        let expected = format!("its last `until_epoch` below the {epochs} epochs");
+        let help = "the last epochs have the size of validation and the test";
+        findings.push(Finding::new(FIELD, &expected, before).help(help));
     }
 }
 
