@@ -9,6 +9,7 @@ mod features;
 mod guard;
 pub mod loss;
 mod mix;
+mod notes;
 mod saving;
 mod setup;
 mod step;
@@ -73,22 +74,7 @@ pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
 impl Trainer<'_> {
     fn run(&mut self) -> Result<Ended> {
         let frozen = self.frozen()?;
-        if self.setup.average.is_some() && self.setup.state.step == 0 {
-            self.setup.reporter.note(
-                Level::Info,
-                "train.ema: validation, best epoch, test and saved weights are averages over the steps; each epoch also reports \
-                 the plain weights",
-            );
-        }
-        let stages = &self.setup.experiment.input.progressive;
-        if !stages.is_empty() && self.setup.state.step == 0 {
-            let stages: Vec<String> = stages.iter().map(ToString::to_string).collect();
-            let text = format!(
-                "input.progressive: training images have {}, then their final size; validation and test always have that",
-                stages.join(", ")
-            );
-            self.setup.reporter.note(Level::Info, text);
-        }
+        self.explain_recipe();
         if self.keep_features()? == Flow::Interrupted {
             return self.stop();
         }
@@ -383,14 +369,6 @@ impl Trainer<'_> {
             experiment,
             ..
         } = &mut self.setup;
-        let views = Some(experiment.evaluate.views()).filter(|&views| views > 1);
-        if let Some(views) = views {
-            let text = format!(
-                "evaluate: the test averages the logits of {views} views of each image ({}); validation sees each image as it is",
-                experiment.evaluate
-            );
-            reporter.note(Level::Info, text);
-        }
         let step = state.best_step.unwrap_or(state.step);
         let best = checkpoint::read(&Disk, &run.checkpoint(step))
             .context("reading the best checkpoint for the test")?;
@@ -428,7 +406,7 @@ impl Trainer<'_> {
             epoch,
             loss: sums.mean_loss(),
             accuracy: sums.accuracy(),
-            views,
+            views: Some(self.setup.experiment.evaluate.views()).filter(|&views| views > 1),
         }));
         Ok(Flow::Done)
     }
