@@ -406,9 +406,9 @@ fn classes_show_their_imbalance() {
     let said = shown(&source);
     // 90 images of 9 classes: each class gets 10.
     assert!(
-        said.contains("sampler: balanced, an epoch draws an image of ")
-            && said.contains(" 2.00 times, of ")
-            && said.contains(" 0.33 times"),
+        said.contains("sampler: balanced, each ")
+            && said.contains(" 2.00 times an epoch, each ")
+            && said.contains(" 0.33"),
         "{said}"
     );
     source.facts.sampler = None;

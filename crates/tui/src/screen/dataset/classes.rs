@@ -141,18 +141,16 @@ fn drawn(sampler: Sampler, facts: &Facts, counts: &[u32]) -> String {
     let present = || (0..counts.len()).filter(|&class| counts[class] > 0);
     let smallest = present().min_by_key(|&class| counts[class]);
     let largest = present().max_by_key(|&class| counts[class]);
-    let each = |(word, class): (&str, usize)| {
-        let name = facts.classes.get(class).map_or("", String::as_str);
-        format!("{word}{name} {:.2} times", times(class))
+    let (Some(smallest), Some(largest)) = (smallest, largest) else {
+        return format!("sampler: {}", sampler.as_str());
     };
-    let ends = [("draws an image of ", smallest), ("of ", largest)];
-    let ends = ends
-        .into_iter()
-        .filter_map(|(word, class)| Some(each((word, class?))));
-    let text: Vec<String> = ends.collect();
+    let name = |class: usize| facts.classes.get(class).map_or("", String::as_str);
     format!(
-        "sampler: {}, an epoch {}",
+        "sampler: {}, each {} {:.2} times an epoch, each {} {:.2}",
         sampler.as_str(),
-        text.join(", ")
+        name(smallest),
+        times(smallest),
+        name(largest),
+        times(largest)
     )
 }
