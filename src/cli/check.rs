@@ -260,7 +260,8 @@ fn pictures(experiment: &Experiment, counts: &Counts) -> Option<String> {
             named(fewest)
         );
     }
-    if ratio >= UNEVEN && experiment.train.class_weights.is_none() {
+    let train = &experiment.train;
+    if ratio >= UNEVEN && train.class_weights.is_none() && train.sampler.is_none() {
         out += "  `train.class_weights: balanced` makes up for classes that are so uneven\n";
     }
     Some(out)

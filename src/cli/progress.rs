@@ -224,10 +224,15 @@ fn say_line(run: &Run, event: &Event) {
             phase: phase @ (Phase::Loading | Phase::Testing),
         } => phase.as_str().to_owned(),
         Event::Epoch(epoch) => finished_epoch(run, epoch),
-        Event::Test(test) => format!(
-            "test acc {:.4}, with the checkpoint of epoch {}",
-            test.accuracy, test.epoch
-        ),
+        Event::Test(test) => {
+            let views = test.views.map_or_else(String::new, |views| {
+                format!(" (mean of {views} views of each image)")
+            });
+            format!(
+                "test acc {:.4}{views}, with the checkpoint of epoch {}",
+                test.accuracy, test.epoch
+            )
+        }
         Event::Stopping => "stopping".to_owned(),
         Event::Stopped { step, .. } => format!("stopped after step {step}"),
         Event::Finished {

@@ -150,6 +150,7 @@ fn run(place: &Place, id: &str, stem: &str, name: &str, [acc, loss]: [f64; 2], d
             epoch: 1,
             loss: 1.0,
             accuracy: acc,
+            views: None,
         }));
         events.push(Event::Finished {
             train_time: 20.0,

@@ -16,17 +16,26 @@ pub(crate) struct Backbone {
 
 impl Backbone {
     /// Takes from `tensors` what the structure names; an error where one is missing. The first `frozen` blocks must not be
-    /// trained: their tensors may only be overwritten as a whole, by loading.
+    /// trained: their tensors may only be overwritten as a whole, by loading. `drop_path` is the rate of the last residual path.
     pub(crate) fn new(
         architecture: &Architecture,
         tensors: &Tensors,
         frozen: usize,
+        drop_path: f64,
     ) -> Result<Self> {
-        let block = |layers: &[_]| {
-            layers
+        let mut paths = 0;
+        let mut block = |layers: &[_]| {
+            let mut layers = layers
                 .iter()
                 .map(|layer| Layer::new(layer, tensors))
-                .collect::<Result<Vec<_>>>()
+                .collect::<Result<Vec<_>>>()?;
+            for layer in &mut layers {
+                if let Layer::Residual(residual) = layer {
+                    residual.drop_at(drop_path, paths);
+                    paths += 1;
+                }
+            }
+            Ok::<_, anyhow::Error>(layers)
         };
         let mut blocks: Vec<_> = architecture
             .blocks

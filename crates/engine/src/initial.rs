@@ -43,6 +43,7 @@ pub fn prepared_spec(
         classes,
         hidden: experiment.model.head.hidden as usize,
         dropout: experiment.model.head.dropout,
+        drop_path: experiment.model.drop_path,
         frozen_blocks: experiment.model.freeze.frozen_blocks(blocks),
         norm_inference: experiment.model.batch_norm
             == warmstart_schema::experiment::BatchNorm::Inference,

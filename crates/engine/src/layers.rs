@@ -1,5 +1,6 @@
 //! The layers that architectures are described with, on tensors. Images are `[N, C, H, W]`, tokens `[N, T, C]`.
 
+mod drop_path;
 mod folded;
 mod positions;
 
@@ -10,6 +11,7 @@ use tch::Tensor;
 use warmstart_schema::architecture::{self as spec, Activation, Gate, Padding, Shortcut};
 
 use crate::{blocks, ffi};
+use drop_path::DropPath;
 use folded::Folded;
 use positions::{Attention, LayerNorm, Mlp, Patches};
 
@@ -34,6 +36,8 @@ pub struct Pass {
     /// Weights do not change: a convolution may use weights with the normalization folded in. Convolutions before a gate, and
     /// depthwise ones on the CPU, do not.
     pub folded: bool,
+    /// Decides which residual paths are dropped for which image; none are without it.
+    pub drop_path: Option<u64>,
 }
 
 impl Pass {
@@ -42,6 +46,7 @@ impl Pass {
         batch_statistics: false,
         recorded: false,
         folded: false,
+        drop_path: None,
     };
     /// Inference by weights that do not change.
     pub const FROZEN: Self = Self {
@@ -398,9 +403,18 @@ pub(crate) struct Residual {
     scale: Option<Tensor>,
     projection: Option<ConvNorm>,
     activation: Option<Activation>,
+    drop: DropPath,
 }
 
 impl Residual {
+    /// Drops this path, the one of this number in the model, at its share of the model's rate.
+    pub(crate) fn drop_at(&mut self, rate: f64, number: u64) {
+        self.drop = DropPath {
+            rate: rate * self.drop.rate,
+            number,
+        };
+    }
+
     fn new(spec: &spec::Residual, tensors: &Tensors) -> Result<Self> {
         let scale = spec.scale.as_ref().map(|(name, _)| named(tensors, name));
         Ok(Self {
@@ -418,10 +432,16 @@ impl Residual {
                 Shortcut::Projection(conv) => Some(ConvNorm::new(conv, tensors)?),
             },
             activation: spec.activation,
+            drop: DropPath {
+                rate: spec.drop_share,
+                number: 0,
+            },
         })
     }
 
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+        let dropped = pass.drop_path.map(|seed| self.drop.factors(seed, x));
+        let dropped = dropped.transpose()?.flatten();
         let shortcut = self
             .projection
             .as_ref()
@@ -429,13 +449,19 @@ impl Residual {
             .transpose()?;
         let shortcut = shortcut.as_ref().unwrap_or(x);
         match (self.path.as_slice(), &self.scale) {
-            ([before @ .., Layer::ConvNorm(last)], None) if last.activation.is_none() => {
+            ([before @ .., Layer::ConvNorm(last)], None)
+                if last.activation.is_none() && dropped.is_none() =>
+            {
                 last.forward_added(&run(before, x, pass)?, shortcut, self.activation, pass)
             }
             (path, scale) => {
                 let path = run(path, x, pass)?;
                 let path = match scale {
                     Some(scale) => path.f_mul(scale)?,
+                    None => path,
+                };
+                let path = match dropped {
+                    Some(factors) => path.f_mul(&factors.f_to_kind(path.kind())?)?,
                     None => path,
                 };
                 add_residual(path, shortcut, self.activation, pass)

@@ -27,6 +27,7 @@ pub mod reporter;
 pub mod selftest;
 pub mod train;
 pub mod usage;
+pub mod views;
 pub mod weights;
 pub mod worker;
 pub mod worker_log;

@@ -16,14 +16,14 @@ use warmstart_schema::look::{
     Answer, Ask, Facts, Label, MOST_PICTURES, MOST_SIDE, Part, PartFacts, Picture, Pixels, Wanted,
 };
 use warmstart_schema::preparation::Preparation;
-use warmstart_schema::seed::derive;
+use warmstart_schema::seed::{derive, epoch_order};
 use warmstart_schema::text;
 
 use crate::augment::augment_alone;
 use crate::data::{self, Input, Parts, balanced_weights, prepared_parts};
 use crate::failure::UserError;
 use crate::initial;
-use crate::train::place_in_epoch;
+use crate::train::{classes, place_in_epoch};
 
 /// Says what the dataset of the experiment in `file` holds, then answers questions until there are no more.
 pub fn serve(file: &Path, questions: impl BufRead, mut answers: impl Write) -> Result<()> {
@@ -167,6 +167,7 @@ impl DatasetSource {
             augment: Box::new(self.experiment.augment.clone()),
             notes: self.notes.clone(),
             class_weights: weights,
+            sampler: self.experiment.train.sampler,
         }
     }
 
@@ -360,6 +361,9 @@ impl DatasetSource {
             (Some(image), Some(epoch)) => {
                 match self.augmented(part, wanted.position, epoch, image)? {
                     Some(image) => Ok(pixels(&image)?),
+                    None if self.experiment.train.sampler.is_some() => Err(format!(
+                        "train.sampler does not draw this image in epoch {epoch}"
+                    )),
                     None => Err(format!(
                         "epoch {epoch} leaves this image out: alone it would be a batch"
                     )),
@@ -384,6 +388,18 @@ impl DatasetSource {
         })
     }
 
+    /// The positions of training images that an epoch visits, counted from 1, in order.
+    fn order(&self, epoch: u32) -> Result<Vec<u32>> {
+        let data::Part { source, members } = self.part(Part::Train);
+        let used = &members[..self.used[Part::Train as usize].min(members.len())];
+        let (seed, epoch) = (self.experiment.seed, u64::from(epoch));
+        let Some(sampler) = self.experiment.train.sampler else {
+            return Ok(epoch_order(seed, epoch, used.len()));
+        };
+        let classes = classes(&**source, used, self.experiment.dataset.labels())?;
+        Ok(sampler.order(seed, epoch, &classes))
+    }
+
     /// What training sees of an image in an epoch, from 1; `None` where it sees nothing of it.
     fn augmented(
         &self,
@@ -395,8 +411,7 @@ impl DatasetSource {
         ensure!(part == Part::Train, "only training images are augmented");
         ensure!(epoch > 0, "epochs are counted from 1");
         let Experiment { seed, augment, .. } = &self.experiment;
-        let images = self.used[part as usize];
-        let place = place_in_epoch(&self.experiment, epoch, position, images);
+        let place = place_in_epoch(&self.experiment, epoch, position, &self.order(epoch)?);
         let seen = |(batch, row)| {
             augment_alone(
                 image,

@@ -25,6 +25,8 @@ pub struct ModelSpec {
     pub hidden: usize,
     /// Probability of zeroing a pooled feature while training.
     pub dropout: f64,
+    /// Probability of skipping the last residual path while training.
+    pub drop_path: f64,
     /// How many of the backbone's first blocks never move; all of them freeze the backbone.
     pub frozen_blocks: usize,
     /// Keeps batch normalization of the blocks that do train on its stored statistics.
@@ -37,11 +39,20 @@ pub struct ModelSpec {
     pub std: [f32; 3],
 }
 
+/// What is special about a step of training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TrainingPass {
+    /// Decides which residual paths are dropped for which image.
+    pub path_seed: u64,
+    /// Side in pixels to resize to inside the model, in the place of [`ModelSpec::input_size`].
+    pub side: Option<i64>,
+}
+
 /// Whether a forward pass is a step of training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout and batch statistics where the model trains; autograd records.
-    Train,
+    /// Dropout, dropped paths and batch statistics where the model trains; autograd records.
+    Train(TrainingPass),
     /// Neither, and nothing is recorded.
     Eval,
 }
@@ -106,7 +117,7 @@ impl Model {
                 .f_to_device(device)
         };
         Ok(Self {
-            backbone: Backbone::new(&architecture, &by_name, spec.frozen_blocks)?,
+            backbone: Backbone::new(&architecture, &by_name, spec.frozen_blocks, spec.drop_path)?,
             head: Head::new(&head, &by_name)?,
             mean: channels(spec.mean)?,
             std: channels(spec.std)?,
@@ -155,13 +166,15 @@ impl Model {
     /// Float images `[N, 3, H, W]` with pixels in 0..1, on the model's device, to logits `[N, classes]` in float32.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         match mode {
-            Mode::Train => {
+            Mode::Train(TrainingPass { path_seed, side }) => {
                 let pass = Pass {
                     batch_statistics: !self.spec.norm_inference,
                     recorded: true,
                     folded: false,
+                    drop_path: (self.spec.drop_path > 0.0).then_some(path_seed),
                 };
-                let features = self.backbone.forward(&self.prepare(images)?, pass)?;
+                let images = self.prepare(images, side.or(self.spec.input_size))?;
+                let features = self.backbone.forward(&images, pass)?;
                 self.head_forward(&features, mode)
             }
             Mode::Eval => self.head_forward(&self.features(images)?, mode),
@@ -170,15 +183,17 @@ impl Model {
 
     /// Pooled features `[N, F]` in inference mode, unrecorded: what a frozen backbone gives the head, worth keeping.
     pub fn features(&self, images: &Tensor) -> Result<Tensor> {
-        self.backbone
-            .forward(&self.prepare(images)?, Pass::INFERENCE)
+        self.backbone.forward(
+            &self.prepare(images, self.spec.input_size)?,
+            Pass::INFERENCE,
+        )
     }
 
     /// Pooled features `[N, F]` to logits `[N, classes]` in float32. Training needs two images or more, because batch
     /// normalization has no variance of one.
     pub fn head_forward(&self, features: &Tensor, mode: Mode) -> Result<Tensor> {
         match mode {
-            Mode::Train => {
+            Mode::Train(_) => {
                 let images = features.size2()?.0;
                 ensure!(
                     images > 1,
@@ -190,6 +205,7 @@ impl Model {
                         batch_statistics: true,
                         recorded: true,
                         folded: false,
+                        drop_path: None,
                     },
                 )
             }
@@ -198,7 +214,7 @@ impl Model {
     }
 
     /// Normalizes and resizes. Normalizing first costs less, on the small image, and interpolation keeps it as it is.
-    fn prepare(&self, images: &Tensor) -> Result<Tensor> {
+    fn prepare(&self, images: &Tensor, side: Option<i64>) -> Result<Tensor> {
         let (_, channels, height, width) = images.size4()?;
         if channels != 3 || images.kind() != Kind::Float {
             bail!(
@@ -209,23 +225,28 @@ impl Model {
         }
         tch::no_grad(|| {
             let mut x = images.f_sub(&self.mean)?.f_div_(&self.std)?;
-            if let Some(side) = self
-                .spec
-                .input_size
-                .filter(|&side| (side, side) != (height, width))
-            {
-                x = match self.spec.interpolation {
-                    Interpolation::Nearest => x.f_upsample_nearest2d([side, side], None, None)?,
-                    Interpolation::Bilinear => {
-                        x.f_upsample_bilinear2d([side, side], false, None, None)?
-                    }
-                    // The antialiased one has Pillow's coefficients, the other has its own.
-                    Interpolation::Bicubic => {
-                        x.f_internal_upsample_bicubic2d_aa([side, side], false, None, None)?
-                    }
-                };
+            if let Some(side) = side.filter(|&side| (side, side) != (height, width)) {
+                x = self.resized(&x, (side, side))?;
             }
             ffi::channels_last(&x)
+        })
+    }
+
+    /// Images `[N, 3, H, W]` resized as this model resizes its input; antialiased where they shrink.
+    pub fn resized(&self, images: &Tensor, (height, width): (i64, i64)) -> Result<Tensor> {
+        let size = [height, width];
+        let (_, _, high, wide) = images.size4()?;
+        let shrinks = height < high || width < wide;
+        Ok(match self.spec.interpolation {
+            Interpolation::Nearest => images.f_upsample_nearest2d(size, None, None)?,
+            Interpolation::Bilinear if shrinks => {
+                images.f_internal_upsample_bilinear2d_aa(size, false, None, None)?
+            }
+            Interpolation::Bilinear => images.f_upsample_bilinear2d(size, false, None, None)?,
+            // The antialiased one has Pillow's coefficients, the other has its own.
+            Interpolation::Bicubic => {
+                images.f_internal_upsample_bicubic2d_aa(size, false, None, None)?
+            }
         })
     }
 

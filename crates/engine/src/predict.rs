@@ -19,7 +19,8 @@ use crate::device;
 use crate::failure::UserError;
 use crate::initial::prepared_spec;
 use crate::look::{self, DatasetSource};
-use crate::model::{Mode, Model};
+use crate::model::Model;
+use crate::views;
 use crate::weights::{self, LoadPolicy};
 use crate::worker::number_format;
 
@@ -68,7 +69,7 @@ fn answer(folder: &Path, subject: &Subject, with_pixels: bool) -> Result<Predict
     let predicted = |image: String, pixels: Result<Tensor>| {
         let seen = pixels.and_then(|pixels| {
             let kept = with_pixels.then(|| look::pixels(&pixels)).transpose()?;
-            Ok((top(&model, &pixels, (&classes, &shown))?, kept))
+            Ok((top(&model, &experiment, &pixels, (&classes, &shown))?, kept))
         });
         match seen {
             Ok((classes, pixels)) => Predicted {
@@ -174,10 +175,11 @@ fn decoded(
 
 fn top(
     model: &Model,
+    experiment: &Experiment,
     image: &Tensor,
     (classes, shown): (&[String], &[String]),
 ) -> Result<Vec<ClassProbability>> {
-    let logits = model.forward(image, Mode::Eval)?;
+    let logits = views::logits(model, image, &experiment.evaluate)?;
     let (probabilities, numbers) = logits.f_softmax(-1, Kind::Double)?.f_topk(
         i64::try_from(classes.len().min(TOP))?,
         -1,

@@ -9,6 +9,7 @@ mod features;
 mod guard;
 pub mod loss;
 mod mix;
+mod notes;
 mod saving;
 mod setup;
 mod step;
@@ -20,13 +21,14 @@ use tch::Tensor;
 use warmstart_runs::checkpoint::{self, Content, Sums};
 use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Epoch, Event, Level, Phase, Plain, Test};
-use warmstart_schema::experiment::{Monitor, NumberFormat};
+use warmstart_schema::experiment::{Evaluate, Monitor, NumberFormat};
 use warmstart_schema::policy;
-use warmstart_schema::seed;
 
 use self::accumulation::Waiting;
 pub use self::average::Average;
-pub use self::batches::{Examples, autocast, batches_per_epoch, place_in_epoch, steps_per_epoch};
+pub use self::batches::{
+    Examples, autocast, batches_per_epoch, classes, place_in_epoch, steps_per_epoch,
+};
 use self::clock::{Clock, count, evaluation_progress};
 use self::evaluate::evaluate;
 use self::guard::Guard;
@@ -72,13 +74,7 @@ pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
 impl Trainer<'_> {
     fn run(&mut self) -> Result<Ended> {
         let frozen = self.frozen()?;
-        if self.setup.average.is_some() && self.setup.state.step == 0 {
-            self.setup.reporter.note(
-                Level::Info,
-                "train.ema: validation, best epoch, test and saved weights are averages over the steps; each epoch also reports \
-                 the plain weights",
-            );
-        }
+        self.explain_recipe();
         if self.keep_features()? == Flow::Interrupted {
             return self.stop();
         }
@@ -149,11 +145,7 @@ impl Trainer<'_> {
     fn epoch(&mut self) -> Result<Flow> {
         let epoch = self.setup.state.epoch + 1;
         let count = self.batches_per_epoch();
-        let order = seed::epoch_order(
-            self.setup.experiment.seed,
-            u64::from(epoch),
-            self.setup.train.len(),
-        );
+        let order = self.setup.train.order(self.setup.experiment.seed, epoch);
         let (begin, batch_size) = (
             self.setup.state.batch as usize * self.batch_size(),
             self.batch_size(),
@@ -260,7 +252,7 @@ impl Trainer<'_> {
             model,
             validation,
             batch_size,
-            format,
+            (format, &Evaluate::PLAIN),
             interrupt,
             |sums, done| {
                 if reporter.is_progress_due() {
@@ -374,6 +366,7 @@ impl Trainer<'_> {
             interrupt,
             state,
             run,
+            experiment,
             ..
         } = &mut self.setup;
         let step = state.best_step.unwrap_or(state.step);
@@ -385,19 +378,26 @@ impl Trainer<'_> {
             test.len().div_ceil(batch_size),
             Instant::now(),
         );
-        let sums = evaluate(model, test, batch_size, format, interrupt, |sums, done| {
-            if reporter.is_progress_due() {
-                reporter.progress(&evaluation_progress(
-                    Phase::Testing,
-                    epoch,
-                    step,
-                    &sums()?,
-                    (done.div_ceil(batch_size), batches),
-                    started,
-                ));
-            }
-            Ok(())
-        })?;
+        let sums = evaluate(
+            model,
+            test,
+            batch_size,
+            (format, &experiment.evaluate),
+            interrupt,
+            |sums, done| {
+                if reporter.is_progress_due() {
+                    reporter.progress(&evaluation_progress(
+                        Phase::Testing,
+                        epoch,
+                        step,
+                        &sums()?,
+                        (done.div_ceil(batch_size), batches),
+                        started,
+                    ));
+                }
+                Ok(())
+            },
+        )?;
         let Some(sums) = sums else {
             return Ok(Flow::Interrupted);
         };
@@ -406,6 +406,7 @@ impl Trainer<'_> {
             epoch,
             loss: sums.mean_loss(),
             accuracy: sums.accuracy(),
+            views: Some(self.setup.experiment.evaluate.views()).filter(|&views| views > 1),
         }));
         Ok(Flow::Done)
     }

@@ -54,3 +54,15 @@ fn a_training_pass_has_timms_gradients_and_statistics(#[case] name: Name) {
     let agreement = backbones::gradients(name, Device::Cpu).unwrap();
     assert!(agreement.holds(), "{name}: {agreement}");
 }
+
+#[rstest]
+#[case(Name::Resnet18)]
+#[case(Name::Resnet50)]
+#[case(Name::EfficientnetB0)]
+#[case(Name::MobilenetV3Large100)]
+#[case(Name::ConvnextTiny)]
+#[case(Name::VitSmallPatch16)]
+fn dropped_paths_have_timms_rates_gradients_and_statistics_with_the_same_draws(#[case] name: Name) {
+    let agreement = backbones::dropped_paths(name, Device::Cpu).unwrap();
+    assert!(agreement.holds(), "{name}: {agreement}");
+}

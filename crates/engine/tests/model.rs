@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
 use warmstart_engine::ffi::{self, Autocast};
-use warmstart_engine::model::{self, Mode, Model, ModelSpec};
+use warmstart_engine::model::{self, Mode, Model, ModelSpec, TrainingPass};
 use warmstart_engine::optimizer::Optimizer;
+use warmstart_engine::selftest::formula;
 use warmstart_engine::weights::{self, LoadPolicy};
 use warmstart_schema::architecture::{Backbone, HeadSpec, count};
 use warmstart_schema::experiment::{self, Interpolation};
@@ -19,6 +20,7 @@ fn spec(backbone: Backbone) -> ModelSpec {
         hidden: 16,
         // Tests run in parallel, and dropout draws from the one random generator of the process.
         dropout: 0.0,
+        drop_path: 0.0,
         frozen_blocks: 0,
         norm_inference: false,
         input_size: None,
@@ -59,7 +61,9 @@ fn step(model: &Model) -> [BTreeMap<String, Vec<u8>>; 2] {
         model.trainable(),
     )
     .unwrap();
-    let logits = model.forward(&images(), Mode::Train).unwrap();
+    let logits = model
+        .forward(&images(), Mode::Train(TrainingPass::default()))
+        .unwrap();
     logits
         .cross_entropy_for_logits(&Tensor::from_slice(&[0_i64, 1, 2, 3]))
         .backward();
@@ -261,7 +265,7 @@ fn cached_features_through_the_head_equal_the_whole_model() {
         (features.size(), features.requires_grad()),
         (vec![4, 1280], false)
     );
-    for mode in [Mode::Train, Mode::Eval] {
+    for mode in [Mode::Train(TrainingPass::default()), Mode::Eval] {
         assert_eq!(
             model.forward(&images, mode).unwrap(),
             model.head_forward(&features, mode).unwrap()
@@ -305,7 +309,9 @@ fn dropout_is_active_in_training_only_and_follows_libtorchs_seed() {
     let features = Tensor::ones([8, 512], (Kind::Float, Device::Cpu));
     let train = |seed| {
         tch::manual_seed(seed);
-        model.head_forward(&features, Mode::Train).unwrap()
+        model
+            .head_forward(&features, Mode::Train(TrainingPass::default()))
+            .unwrap()
     };
     assert_eq!(train(3), train(3));
     assert_ne!(train(3), train(4));
@@ -370,7 +376,10 @@ fn wrong_images_and_a_batch_of_one_are_refused_with_the_reason() {
         assert!(error.contains("float32 [N, 3, H, W]"), "{error}");
     }
     let error = model
-        .forward(&images().narrow(0, 0, 1), Mode::Train)
+        .forward(
+            &images().narrow(0, 0, 1),
+            Mode::Train(TrainingPass::default()),
+        )
         .unwrap_err()
         .to_string();
     assert!(error.contains("two images"), "{error}");
@@ -453,7 +462,9 @@ fn a_step_under_autocast_gives_float32_logits_and_trains() {
             ..spec(Backbone::Resnet18)
         });
         let _autocast = Autocast::enter(Device::Cpu, Kind::BFloat16).unwrap();
-        let logits = model.forward(&images(), Mode::Train).unwrap();
+        let logits = model
+            .forward(&images(), Mode::Train(TrainingPass::default()))
+            .unwrap();
         assert_eq!(logits.kind(), Kind::Float);
         logits
             .cross_entropy_for_logits(&Tensor::from_slice(&[0_i64, 1, 2, 3]))
@@ -483,4 +494,79 @@ fn channels_last_changes_the_layout_and_not_the_values() {
             .to_string()
             .contains("libtorch")
     );
+}
+
+#[test]
+fn paths_drop_in_training_alone_and_never_in_frozen_blocks() {
+    let build_with = |drop_path, frozen_blocks| {
+        let model = build(&ModelSpec {
+            drop_path,
+            frozen_blocks,
+            norm_inference: true,
+            ..spec(Backbone::Resnet18)
+        });
+        wake_residuals(&model);
+        model
+    };
+    let train = |model: &Model, path_seed| {
+        let logits = model.forward(
+            &images(),
+            Mode::Train(TrainingPass {
+                path_seed,
+                side: None,
+            }),
+        );
+        logits.unwrap().detach()
+    };
+    let (plain, dropping) = (build_with(0.0, 0), build_with(0.5, 0));
+    let eval = |model: &Model| model.forward(&images(), Mode::Eval).unwrap();
+    assert_eq!(eval(&plain), eval(&dropping));
+    assert_eq!(train(&plain, 1), train(&plain, 2));
+    assert_eq!(train(&dropping, 1), train(&dropping, 1));
+    assert_ne!(train(&dropping, 1), train(&dropping, 2));
+    assert_ne!(train(&dropping, 1), train(&plain, 1));
+    let (plain, frozen) = (build_with(0.0, usize::MAX), build_with(0.5, usize::MAX));
+    assert_eq!(train(&plain, 1), train(&frozen, 1));
+}
+
+#[test]
+fn training_images_shrink_as_torchvision_shrinks_them_and_evaluation_keeps_the_final_size() {
+    let table: serde_json::Value =
+        serde_json::from_str(include_str!("reference/sizes.json")).unwrap();
+    let shrinking = |interpolation, input_size| {
+        build(&ModelSpec {
+            interpolation,
+            input_size,
+            norm_inference: true,
+            ..spec(Backbone::Resnet18)
+        })
+    };
+    for case in table["cases"].as_array().unwrap() {
+        let interpolation = Interpolation::named(case["interpolation"].as_str().unwrap()).unwrap();
+        let [from, to] = ["from", "to"].map(|side| case[side].as_i64().unwrap());
+        let picture = (formula::stream("sizes", &[1, 3, from, from]) + 1.0) / 2.0;
+        let model = shrinking(interpolation, None);
+        let found = model
+            .resized(&picture.to_kind(Kind::Float), (to, to))
+            .unwrap();
+        let pixels: Vec<f32> = serde_json::from_value(case["pixels"].clone()).unwrap();
+        let expected = Tensor::from_slice(&pixels).view_as(&found);
+        let away = (found - expected).abs().max().double_value(&[]);
+        assert!(away < 2e-6, "{away}: {interpolation:?} from {from} to {to}");
+    }
+    let model = shrinking(Interpolation::Bilinear, Some(64));
+    wake_residuals(&model);
+    let train = |side| {
+        let training = TrainingPass { path_seed: 0, side };
+        let logits = model.forward(&images(), Mode::Train(training));
+        logits.unwrap().detach()
+    };
+    assert_eq!(train(None), train(Some(64)));
+    assert_ne!(train(None), train(Some(48)));
+    let eval = model.forward(&images(), Mode::Eval).unwrap();
+    let plain = shrinking(Interpolation::Bilinear, None);
+    wake_residuals(&plain);
+    let grown = images().upsample_bilinear2d([64, 64], false, None, None);
+    let expected = plain.forward(&grown, Mode::Eval).unwrap();
+    assert!(eval.allclose(&expected, 1e-4, 1e-5, false));
 }

@@ -143,6 +143,7 @@ fn trained(
         classes,
         hidden,
         dropout: 0.0,
+        drop_path: 0.0,
         frozen_blocks: 0,
         norm_inference: false,
         input_size: None,

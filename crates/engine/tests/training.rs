@@ -498,3 +498,41 @@ fn doctor_reports_libtorch_and_cuda() {
     );
     assert!(!report["reason"].as_str().unwrap().is_empty());
 }
+
+#[test]
+fn views_change_the_test_alone_and_say_how_many_they_are() {
+    let root = tempfile::tempdir().unwrap();
+    let run = |changes: &[&str]| {
+        let run = new_run(root.path(), &[&["train.epochs=1"], changes].concat()).0;
+        assert!(finish(&run), "{}", log(&run));
+        run
+    };
+    let plain = run(&[]);
+    let views = run(&["evaluate={ flip: true, five_crops: 0.8 }"]);
+    assert_eq!(figures(&plain), figures(&views));
+    let tests = [&plain, &views].map(|run| state(run).test.unwrap());
+    assert_eq!(tests.clone().map(|test| test.views), [None, Some(10)]);
+    assert_ne!(tests[0].loss.to_bits(), tests[1].loss.to_bits());
+}
+
+#[test]
+fn a_sampler_draws_from_kept_features_and_keeps_the_length_of_an_epoch() {
+    let root = tempfile::tempdir().unwrap();
+    let frozen = ["model.freeze=backbone", "train.epochs=2"];
+    let run = |changes: &[&str]| {
+        let run = new_run(root.path(), &[&frozen, changes].concat()).0;
+        assert!(finish(&run), "{}", log(&run));
+        run
+    };
+    let (plain, kept) = (run(&[]), run(&["train.sampler=balanced"]));
+    assert!(state(&kept).model.unwrap().cached_features);
+    let steps = |run: &RunDir| {
+        state(run)
+            .epochs
+            .iter()
+            .map(|epoch| epoch.step)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(steps(&plain), steps(&kept));
+    assert_ne!(figures(&plain), figures(&kept));
+}

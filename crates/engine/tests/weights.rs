@@ -22,6 +22,7 @@ fn build(backbone: Backbone, seed: u64) -> Model {
         classes: 3,
         hidden: 4,
         dropout: 0.0,
+        drop_path: 0.0,
         frozen_blocks: 0,
         norm_inference: false,
         input_size: None,

@@ -341,6 +341,7 @@ mod tests {
                 epoch: 1,
                 loss,
                 accuracy: 0.5,
+                views: None,
             })
         };
         for loss in [f64::INFINITY, f64::NEG_INFINITY, 1.0, 0.1 + 0.2] {

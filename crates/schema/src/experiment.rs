@@ -4,6 +4,7 @@
 mod augment;
 mod dataset;
 mod ema;
+mod evaluate;
 mod fields;
 mod groups;
 mod misplaced;
@@ -12,6 +13,8 @@ mod optimizer;
 mod parse;
 mod place;
 mod precision;
+mod progressive;
+mod sampler;
 mod schedule;
 mod validate;
 
@@ -26,6 +29,7 @@ pub use self::augment::{
 };
 pub use self::dataset::{Dataset, DatasetKind, ImageFolder, SplitRule};
 pub use self::ema::Ema;
+pub use self::evaluate::Evaluate;
 pub use self::fields::{Freeze, OnNan, Weights};
 pub use self::groups::Groups;
 pub use self::mix::Mix;
@@ -33,6 +37,8 @@ pub use self::optimizer::Optimizer;
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 pub use self::place::whole;
 pub use self::precision::{NumberFormat, Precision};
+pub use self::progressive::SizeUntil;
+pub use self::sampler::Sampler;
 pub use self::schedule::{Every, Length, Schedule, Shape};
 use crate::architecture::Backbone;
 pub use crate::dataset_name::Labels;
@@ -63,6 +69,8 @@ pub struct Experiment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<Init>,
     pub train: Train,
+    #[serde(default, skip_serializing_if = "Evaluate::is_plain")]
+    pub evaluate: Evaluate,
     /// Published figures to show beside the measured ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
@@ -81,6 +89,21 @@ pub struct Input {
     /// `image_folder`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpolation: Option<Interpolation>,
+    /// Smaller training images in the first epochs, such as `[{ until_epoch: 5, resize: 128 }]`; from then on `resize`. The model
+    /// resizes them, after `augment`, antialiased where they shrink. Validation and the test always have the final size.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub progressive: Vec<SizeUntil>,
+}
+
+impl Input {
+    /// The side to which the model resizes training images in an epoch, counted from 1; `None` where it is the final one.
+    pub fn early_side(&self, epoch: u32) -> Option<u32> {
+        let stage = self
+            .progressive
+            .iter()
+            .find(|stage| epoch <= stage.until_epoch);
+        stage.map(|stage| stage.resize)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -122,6 +145,10 @@ pub struct Model {
     /// `inference` makes the backbone's batch normalization use its stored statistics even in blocks that train.
     #[serde(default)]
     pub batch_norm: BatchNorm,
+    /// Stochastic depth: the share of images for which training skips the path of the last residual block, as timm's
+    /// `drop_path_rate`. Earlier blocks skip less, in proportion to their depth. Frozen blocks skip nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub drop_path: f64,
     #[serde(default)]
     pub head: Head,
 }
@@ -189,6 +216,9 @@ pub struct Train {
     /// Give rare classes a larger weight in the training loss. Reported losses stay unweighted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<ClassWeights>,
+    /// Draw rare classes more often: `balanced` or `sqrt`. By default each epoch visits each training image once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<Sampler>,
     /// Share of each training label that is spread evenly over all classes, as in `PyTorch`'s `CrossEntropyLoss`. Reported losses
     /// stay those of the plain labels.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -320,7 +350,9 @@ impl Experiment {
 
     /// Whether training sees every image unchanged, so that a frozen backbone gives the same features each time.
     pub fn keeps_training_images(&self) -> bool {
-        self.augment.is_identity() && self.train.mixing.is_none()
+        self.augment.is_identity()
+            && self.train.mixing.is_none()
+            && self.input.progressive.is_empty()
     }
 
     /// Number of classes; none if only the image folder determines it.

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::experiment::{Augment, Labels};
+use crate::experiment::{Augment, Labels, Sampler};
 use crate::text;
 
 /// The most images of one request.
@@ -113,6 +113,9 @@ pub struct Facts {
     /// Weight of an image of each class in training, if the weights differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<Vec<f32>>,
+    /// How epochs draw the training images, if they do not visit each once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<Sampler>,
 }
 
 impl Facts {

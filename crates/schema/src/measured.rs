@@ -83,4 +83,7 @@ pub struct Test {
     pub loss: f64,
     #[serde(with = "real")]
     pub accuracy: f64,
+    /// Views of each image whose logits were averaged; none where each image was seen once, as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub views: Option<u32>,
 }

@@ -1,10 +1,10 @@
 //! Backbones against timm's own numbers: features, gradients and moved statistics, with weights made of a formula.
 //! `tests/reference/backbones.py` writes the table.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
-use warmstart_schema::architecture::{Architecture, Backbone as Name, TensorSpec};
+use warmstart_schema::architecture::{Architecture, Backbone as Name, Layer, TensorSpec};
 
 use super::agreement::Agreement;
 use super::formula;
@@ -51,6 +51,7 @@ pub fn features(name: Name, frozen: usize, device: Device) -> Result<Agreement> 
         &architecture,
         &weights(&architecture, false, device)?,
         frozen,
+        0.0,
     )?;
     let mut agreement = Agreement::default();
     let table = table(name)?;
@@ -88,9 +89,10 @@ pub fn large_batches(name: Name, device: Device) -> Result<Agreement> {
     const PART: i64 = 16;
     let architecture = Architecture::new(name);
     let tensors = weights(&architecture, true, device)?;
-    let backbone = Backbone::new(&architecture, &tensors, 0)?;
+    let backbone = Backbone::new(&architecture, &tensors, 0, 0.0)?;
     let images = input(IMAGES, 64, device)?;
     let pass = Pass {
+        drop_path: None,
         batch_statistics: false,
         recorded: true,
         folded: false,
@@ -126,14 +128,53 @@ pub fn large_batches(name: Name, device: Device) -> Result<Agreement> {
 
 /// Gradients of all parameters and moved statistics after one training pass, against timm's.
 pub fn gradients(name: Name, device: Device) -> Result<Agreement> {
+    trained(name, (0.0, None), &table(name)?["train"], device)
+}
+
+/// The same with residual paths that are skipped for some images, against timm's with the same draws. Its rates are compared too.
+/// `tests/reference/drop_path.py` writes the table.
+pub fn dropped_paths(name: Name, device: Device) -> Result<Agreement> {
+    let all: Value = serde_json::from_str(include_str!("../../tests/reference/drop_path.json"))?;
+    let (rate, expected) = (number(&all["rate"])?, &all["models"][name.as_str()]);
+    let seed = all["seed"].as_u64().context("no seed")?;
+    let mut agreement = trained(name, (rate, Some(seed)), &expected["train"], device)?;
+    let architecture = Architecture::new(name);
+    let layers = architecture.blocks.iter().flat_map(|block| &block.layers);
+    let shares = layers.filter_map(|layer| match layer {
+        Layer::Residual(residual) => Some(residual.drop_share),
+        _ => None,
+    });
+    let rates = expected["rates"].as_array().context("no rates")?;
+    let shares: Vec<f64> = shares.collect();
+    ensure!(
+        shares.len() == rates.len(),
+        "expected {} residual paths, found {}",
+        rates.len(),
+        shares.len()
+    );
+    for (index, (share, expected)) in shares.into_iter().zip(rates).enumerate() {
+        agreement.absolute(rate * share, number(expected)?, (1e-6, 1.0), || {
+            format!("rate of residual path {index}")
+        });
+    }
+    Ok(agreement)
+}
+
+/// One training pass at a rate of dropped paths and the seed of their draws, against timm's.
+fn trained(
+    name: Name,
+    (rate, seed): (f64, Option<u64>),
+    expected: &Value,
+    device: Device,
+) -> Result<Agreement> {
     let architecture = Architecture::new(name);
     let tensors = weights(&architecture, true, device)?;
-    let backbone = Backbone::new(&architecture, &tensors, 0)?;
-    let expected = &table(name)?["train"];
+    let backbone = Backbone::new(&architecture, &tensors, 0, rate)?;
     let pass = Pass {
         batch_statistics: true,
         recorded: true,
         folded: false,
+        drop_path: seed,
     };
     let side = expected["side"].as_i64().context("no side")?;
     let features = backbone.forward(&input(4, side, device)?, pass)?;

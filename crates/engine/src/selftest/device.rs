@@ -73,6 +73,7 @@ fn spec(backbone: Backbone, frozen_blocks: usize) -> ModelSpec {
         classes: 10,
         hidden: 32,
         dropout: 0.2,
+        drop_path: 0.0,
         frozen_blocks,
         norm_inference: false,
         input_size: Some(64),

@@ -11,7 +11,7 @@ use warmstart_schema::experiment::{self, Interpolation, Labels};
 use super::agreement::Agreement;
 use super::formula;
 use crate::data::{self, OnDevice, Source};
-use crate::model::{Mode, Model, ModelSpec};
+use crate::model::{Mode, Model, ModelSpec, TrainingPass};
 use crate::optimizer::Optimizer;
 use crate::train::evaluate::cross_entropy;
 
@@ -51,6 +51,7 @@ fn model(table: &Value, case: &Value, device: Device) -> Result<Model> {
         classes: 98,
         hidden,
         dropout: 0.0,
+        drop_path: 0.0,
         frozen_blocks: if is_frozen { usize::MAX } else { 0 },
         norm_inference: false,
         input_size: case["resize"].as_i64(),
@@ -118,7 +119,12 @@ pub fn losses(index: usize, device: Device) -> Result<Agreement> {
     let mut agreement = Agreement::default();
     for (step, (batch, expected)) in batches.zip(expected).enumerate() {
         let batch = batch?;
-        let loss = cross_entropy(&batch.input.forward(&model, Mode::Train)?, &batch.labels)?;
+        let loss = cross_entropy(
+            &batch
+                .input
+                .forward(&model, Mode::Train(TrainingPass::default()))?,
+            &batch.labels,
+        )?;
         optimizer.zero_grad();
         loss.f_backward()?;
         optimizer.step(rate)?;

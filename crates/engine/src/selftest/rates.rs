@@ -85,6 +85,7 @@ impl Steps {
             classes: 100,
             hidden: 256,
             dropout: 0.2,
+            drop_path: 0.0,
             frozen_blocks: case.frozen_blocks,
             norm_inference: false,
             input_size: Some(case.pixels),

@@ -4,7 +4,7 @@ use anyhow::Result;
 use tch::{Device, Tensor};
 use warmstart_schema::experiment::{self, NumberFormat};
 
-use crate::model::{Mode, Model, ModelSpec};
+use crate::model::{Mode, Model, ModelSpec, TrainingPass};
 use crate::optimizer::Optimizer;
 use crate::train::autocast;
 use crate::train::evaluate::cross_entropy;
@@ -44,7 +44,12 @@ impl Training {
         self.optimizer.zero_grad();
         let loss = {
             let _autocast = autocast(self.format, &self.model)?;
-            cross_entropy(&self.model.forward(images, Mode::Train)?, labels)?
+            cross_entropy(
+                &self
+                    .model
+                    .forward(images, Mode::Train(TrainingPass::default()))?,
+                labels,
+            )?
         };
         loss.f_backward()?;
         self.optimizer.step(LEARNING_RATE)?;

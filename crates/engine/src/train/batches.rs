@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use warmstart_runs::pictures::listed;
-use warmstart_schema::experiment::{Experiment, NumberFormat};
+use warmstart_schema::experiment::{Experiment, Labels, NumberFormat, Sampler};
 use warmstart_schema::look::Part as Which;
 use warmstart_schema::seed::epoch_order;
 
@@ -27,19 +27,19 @@ pub fn steps_per_epoch(images: usize, batch_size: usize, accumulate: usize) -> u
 }
 
 /// Which batch of a run, counted from 0 as training counts them for what it draws at random, and which row of it, the training
-/// image at `position` is in an epoch, counted from 1; `None` where it is the single one that is left over. A batch that lost
-/// pictures which cannot be read moves later rows up.
+/// image at `position` first is in an epoch, counted from 1, that visits `order`. `None` where it is the single one that is left
+/// over, or is not drawn. A batch that lost pictures which cannot be read moves later rows up.
 pub fn place_in_epoch(
     experiment: &Experiment,
     epoch: u32,
     position: u32,
-    images: usize,
+    order: &[u32],
 ) -> Option<(u64, usize)> {
     let (batch_size, accumulate) = (
         experiment.train.batch_size as usize,
         experiment.train.accumulate as usize,
     );
-    let order = epoch_order(experiment.seed, u64::from(epoch), images);
+    let images = order.len();
     let place = order.iter().position(|&other| other == position)?;
     let (batch, row) = (place / batch_size, place % batch_size);
     let before = u64::from(epoch.checked_sub(1)?)
@@ -56,6 +56,25 @@ pub struct Examples {
     features: Option<Features>,
     /// Which pictures, or which of the features.
     members: Vec<u32>,
+    sampling: Option<Sampling>,
+}
+
+/// How epochs draw from the examples, where they do not visit each once.
+#[derive(Debug)]
+struct Sampling {
+    sampler: Sampler,
+    labels: Labels,
+    /// The class of each member.
+    classes: Vec<u32>,
+}
+
+/// The class of each of the pictures; an error where one has none.
+pub fn classes(pictures: &dyn Source, members: &[u32], labels: Labels) -> Result<Vec<u32>> {
+    let class = |&member: &u32| {
+        let class = pictures.described(member).label(labels);
+        class.with_context(|| format!("image {member} has no class to draw it by"))
+    };
+    members.iter().map(class).collect()
 }
 
 impl Examples {
@@ -65,6 +84,29 @@ impl Examples {
             pictures: source,
             features: None,
             members,
+            sampling: None,
+        }
+    }
+
+    /// The same, drawn by classes where there is a sampler. An error where pictures do not say their class.
+    pub fn sampled(mut self, sampler: Option<Sampler>, labels: Labels) -> Result<Self> {
+        if let Some(sampler) = sampler {
+            self.sampling = Some(Sampling {
+                sampler,
+                labels,
+                classes: classes(&*self.pictures, &self.members, labels)?,
+            });
+        }
+        Ok(self)
+    }
+
+    /// The positions that an epoch visits, in order: a function of the run's seed and the epoch, counted from 1.
+    pub fn order(&self, seed: u64, epoch: u32) -> Vec<u32> {
+        match &self.sampling {
+            Some(Sampling {
+                sampler, classes, ..
+            }) => sampler.order(seed, epoch.into(), classes),
+            None => epoch_order(seed, epoch.into(), self.len()),
         }
     }
 
@@ -131,7 +173,7 @@ impl Examples {
     ) -> Result<Option<Duration>> {
         let _autocast = autocast(format, model)?;
         let (mut features, mut labels, mut waited, mut members) =
-            (Vec::new(), Vec::new(), Duration::ZERO, 0);
+            (Vec::new(), Vec::new(), Duration::ZERO, Vec::new());
         for (batch, number) in self.all(batch_size)?.zip(1..) {
             let batch = batch?;
             if let Input::Images(images) = &batch.input
@@ -140,7 +182,7 @@ impl Examples {
                 features.push(model.features(images)?);
                 labels.push(batch.labels);
             }
-            members += u32::try_from(batch.members.len())?;
+            members.extend(batch.members);
             waited += batch.waited.unwrap_or_default();
             if !each(self.len().min(number * batch_size)) {
                 return Ok(None);
@@ -150,7 +192,11 @@ impl Examples {
             return Err(self.none_readable());
         }
         self.features = Some(Features::new(&features, &labels)?);
-        self.members = (0..members).collect();
+        if let Some(sampling) = &mut self.sampling {
+            // Pictures that could not be read have no features.
+            sampling.classes = classes(&*self.pictures, &members, sampling.labels)?;
+        }
+        self.members = (0..u32::try_from(members.len())?).collect();
         Ok(Some(waited))
     }
 }
@@ -176,8 +222,9 @@ mod tests {
         let yaml = "name: x\nseed: 5\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
             train: { epochs: 3, batch_size: 4, optimizer: { name: adam, learning_rate: 0.1 } }\n";
         let mut experiment = parse(yaml, "x").unwrap();
+        let order = epoch_order(5, 3, 9);
         let places: Vec<_> = (0..9)
-            .map(|position| place_in_epoch(&experiment, 3, position, 9))
+            .map(|position| place_in_epoch(&experiment, 3, position, &order))
             .collect();
         let mut used: Vec<_> = places.iter().flatten().copied().collect();
         used.sort_unstable();
@@ -194,15 +241,17 @@ mod tests {
                 (5, 3)
             ]
         );
-        let order = epoch_order(5, 3, 9);
         assert_eq!(
             (places[order[8] as usize], places[order[5] as usize]),
             (None, Some((5, 1)))
         );
-        assert_eq!(place_in_epoch(&experiment, 0, 0, 9), None);
+        assert_eq!(place_in_epoch(&experiment, 0, 0, &order), None);
         // A step of three batches counts as three, although the epoch has only two batches.
         experiment.train.accumulate = 3;
-        assert_eq!(place_in_epoch(&experiment, 3, order[5], 9), Some((7, 1)));
+        assert_eq!(
+            place_in_epoch(&experiment, 3, order[5], &order),
+            Some((7, 1))
+        );
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use anyhow::Result;
 use tch::{Kind, Tensor};
 use warmstart_runs::checkpoint::Sums;
-use warmstart_schema::experiment::NumberFormat;
+use warmstart_schema::experiment::{Evaluate, NumberFormat};
 
 use super::batches::{Examples, autocast};
-use crate::data::Batch;
+use crate::data::{Batch, Input};
 use crate::interrupt::Interrupt;
 use crate::metric;
 use crate::model::{Mode, Model};
+use crate::views;
 
 /// Categorical cross-entropy of logits `[n, C]` against one-hot labels of the classes `[n]`, mean over the batch.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
@@ -55,12 +56,12 @@ pub fn weighted_cross_entropy(
     })
 }
 
-/// Measures all examples. Calls `each` after each batch with the sums so far. `None` if interrupted.
+/// Measures all examples by the views of each image. Calls `each` after each batch with the sums so far. `None` if interrupted.
 pub fn evaluate(
     model: &Model,
     examples: &Examples,
     batch_size: usize,
-    format: NumberFormat,
+    (format, views): (NumberFormat, &Evaluate),
     interrupt: &Interrupt,
     mut each: impl FnMut(&dyn Fn() -> Result<Sums>, usize) -> Result<()>,
 ) -> Result<Option<Sums>> {
@@ -79,7 +80,10 @@ pub fn evaluate(
         } = batch?;
         images += members.len();
         if !members.is_empty() {
-            let logits = tch::no_grad(|| input.forward(model, Mode::Eval))?;
+            let logits = tch::no_grad(|| match &input {
+                Input::Images(images) => views::logits(model, images, views),
+                Input::Features(_) => input.forward(model, Mode::Eval),
+            })?;
             let loss = tch::no_grad(|| cross_entropy(&logits, &labels))?;
             sums = sums.f_add(&metric::batch_sums(&loss, &logits, &labels)?)?;
         }

@@ -16,7 +16,7 @@ use super::mix::mixed;
 use crate::augment::augment;
 use crate::data::{self, Input};
 use crate::metric;
-use crate::model::Mode;
+use crate::model::{Mode, TrainingPass};
 
 impl Trainer<'_> {
     /// The next batch of the epoch, and the optimizer's step where it is the last that this step waits for.
@@ -103,7 +103,13 @@ impl Trainer<'_> {
         tch::manual_seed(draw("dropout").cast_signed());
         let (loss, logits) = {
             let _autocast = autocast(format, &setup.model)?;
-            let logits = input.forward(&setup.model, Mode::Train)?;
+            let logits = input.forward(
+                &setup.model,
+                Mode::Train(TrainingPass {
+                    path_seed: draw("drop_path"),
+                    side: setup.experiment.input.early_side(epoch).map(i64::from),
+                }),
+            )?;
             (targets.reported(&logits)?, logits)
         };
         // What a step minimizes is the mean over all of its images. Their number and weight are known once all of them were

@@ -180,7 +180,8 @@ pub(super) fn prepare<'a>(
         model,
         optimizer,
         average,
-        train: Examples::new(Part::Train, parts.train),
+        train: Examples::new(Part::Train, parts.train)
+            .sampled(experiment.train.sampler, experiment.dataset.labels())?,
         validation: Examples::new(Part::Validation, parts.validation),
         test: Examples::new(Part::Test, parts.test),
         class_weights,

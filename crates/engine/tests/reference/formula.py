@@ -54,3 +54,22 @@ def fill(model, rename=lambda name: name):
             if not name.endswith("num_batches_tracked"):
                 tensor.copy_(value(rename(name), tuple(tensor.shape)))
     return model
+
+
+def mix(z):
+    """The output of SplitMix64 for a state."""
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+    return z ^ (z >> 31)
+
+
+def derive(seed, purpose, epoch, step):
+    """The seed of one use of randomness (crates/schema/src/seed.rs)."""
+    name = 0xCBF29CE484222325
+    for byte in purpose.encode():
+        name = ((name ^ byte) * 0x100000001B3) & MASK
+    hash = mix(seed)
+    for part in (name, epoch, step):
+        rotated = ((hash << 23) | (hash >> 41)) & MASK
+        hash = mix(rotated ^ mix((part + hash) & MASK))
+    return hash

@@ -14,27 +14,10 @@ import torch
 from timm.utils import ModelEmaV3
 from torch import nn
 
-from formula import MASK, stream, value
+from formula import MASK, derive, mix, stream, value
 
 FEATURES, HIDDEN, CLASSES = 512, 8, 3
 SEED = 11
-
-
-def mix(z):
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    return z ^ (z >> 31)
-
-
-def derive(seed, purpose, epoch, step):
-    name = 0xCBF29CE484222325
-    for byte in purpose.encode():
-        name = ((name ^ byte) * 0x100000001B3) & MASK
-    hash = mix(seed)
-    for part in (name, epoch, step):
-        rotated = ((hash << 23) | (hash >> 41)) & MASK
-        hash = mix(rotated ^ mix((part + hash) & MASK))
-    return hash
 
 
 def order(epoch, count):

@@ -26,13 +26,18 @@ const OPTIMIZERS: [&str; 6] = [
     "{ name: sgd, learning_rate: 0.02, nesterov: true, weight_decay: 0.01 }",
 ];
 /// Everything that a recipe can add to a step; used with the last optimizer.
-const RECIPE: [&str; 6] = [
+const RECIPE: [&str; 10] = [
     "train.label_smoothing=0.1",
     "train.clip_norm=0.5",
     "train.mixing={ mixup: 0.2, cutmix: 1 }",
     "augment={ resized_crop: {}, padding_crop: { pixels: 4 }, color_jitter: { hue: 0.1 }, erasing: {}, horizontal_flip: true }",
     "train.groups.layer_decay=0.8",
     "train.groups.decay_norms_and_biases=false",
+    "train.sampler=sqrt",
+    // Blocks with residual paths that train.
+    "model.freeze=6",
+    "model.drop_path=0.3",
+    "input.progressive=[{ until_epoch: 1, resize: 48 }]",
 ];
 const SCHEDULES: [&str; 6] = [
     "{ name: constant }",

@@ -43,6 +43,7 @@ fn runs() -> Runs {
             epoch: 1,
             loss: 1.0,
             accuracy: 0.65,
+            views: None,
         }),
         Event::Finished {
             train_time: 300.0,

@@ -23,6 +23,7 @@ dataset:
 input:
   resize: 96
   interpolation: nearest
+  progressive: [{ until_epoch: 3, resize: 64 }]
 augment:
   horizontal_flip: true
   rotation: 10
@@ -50,6 +51,7 @@ model:
   weights: random
   freeze: 2
   batch_norm: inference
+  drop_path: 0.1
   head:
     hidden: 64
     dropout: 0.1
@@ -170,12 +172,16 @@ model:
 train:
   epochs: 10
   batch_size: 32
+  sampler: sqrt
   optimizer:
     name: adam
     learning_rate: 0.01
   schedule:
     name: step
     step_steps: 100
+evaluate:
+  flip: true
+  five_crops: 0.8
 ";
 const ALL: [&str; 5] = [STEPS, PLATEAU, CYCLE, EXPONENTIAL, OFTEN];
 /// Fields that accept any finite number from 0.

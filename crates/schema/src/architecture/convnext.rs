@@ -16,6 +16,8 @@ pub(super) fn architecture(backbone: Backbone) -> Architecture {
         norm("stem.1", input),
     ];
     let mut blocks = vec![Block::new("stem", stem)];
+    let last = STAGES.iter().map(|(_, depth)| depth).sum::<usize>() - 1;
+    let mut done = 0;
     for (index, (width, depth)) in STAGES.into_iter().enumerate() {
         let name = format!("stages.{index}");
         let mut layers = Vec::with_capacity(depth + 2);
@@ -27,7 +29,11 @@ pub(super) fn architecture(backbone: Backbone) -> Architecture {
                 2,
             )));
         }
-        layers.extend((0..depth).map(|block| residual(&format!("{name}.blocks.{block}"), width)));
+        layers.extend((0..depth).map(|block| {
+            let share = (done + block) as f64 / last as f64;
+            residual(&format!("{name}.blocks.{block}"), width, share)
+        }));
+        done += depth;
         blocks.push(Block::new(name, layers));
         input = width;
     }
@@ -42,7 +48,7 @@ pub(super) fn architecture(backbone: Backbone) -> Architecture {
     }
 }
 
-fn residual(prefix: &str, channels: i64) -> Layer {
+fn residual(prefix: &str, channels: i64, drop_share: f64) -> Layer {
     let name = |part: &str| format!("{prefix}.{part}");
     let depthwise = Conv {
         name: name("conv_dw"),
@@ -66,6 +72,7 @@ fn residual(prefix: &str, channels: i64) -> Layer {
         scale: Some((name("gamma"), channels)),
         shortcut: Shortcut::Identity,
         activation: None,
+        drop_share,
     })
 }
 

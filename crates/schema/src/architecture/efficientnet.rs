@@ -131,10 +131,13 @@ pub(super) fn scaled(
     let mut input = wide(STEM);
     let stem = style.conv("conv_stem", "bn1", (3, input), 3, 2);
     let mut blocks = vec![Block::new("stem", vec![Layer::ConvNorm(stem)])];
+    let repeats = |stage: &Stage| (stage.repeats * depth).div_ceil(10);
+    let all: usize = STAGES.iter().map(repeats).sum();
+    let mut done = 0;
     for (index, stage) in STAGES.iter().enumerate() {
         let name = format!("blocks.{index}");
         let mut layers = Vec::new();
-        for repeat in 0..(stage.repeats * depth).div_ceil(10) {
+        for repeat in 0..repeats(stage) {
             let block = Inverted {
                 kernel: stage.kernel,
                 stride: if repeat == 0 { stage.stride } else { 1 },
@@ -142,7 +145,9 @@ pub(super) fn scaled(
                 expanded: input * stage.expansion,
                 output: wide(stage.channels),
                 squeeze: variant.squeeze(input),
+                drop_share: done as f64 / all as f64,
             };
+            done += 1;
             layers.extend(block.layers(&format!("{name}.{repeat}"), style));
             input = block.output;
         }

@@ -20,6 +20,8 @@ pub(super) struct Inverted {
     pub expanded: i64,
     pub output: i64,
     pub squeeze: Option<Squeeze>,
+    /// Its place among all blocks, as a share of their number.
+    pub drop_share: f64,
 }
 
 /// Squeeze-and-excitation after the depthwise convolution.
@@ -97,6 +99,7 @@ impl Inverted {
                 scale,
                 shortcut,
                 activation,
+                drop_share: self.drop_share,
             })]
         } else {
             path

@@ -347,6 +347,8 @@ pub struct Residual {
     pub shortcut: Shortcut,
     /// Applied to the sum; `None` if the block is linear, as in `MobileNetV2` and its descendants.
     pub activation: Option<Activation>,
+    /// Share of `model.drop_path` that is this path's rate, from 0 in the first block, as timm scales it.
+    pub drop_share: f64,
 }
 
 impl Residual {

@@ -67,6 +67,7 @@ pub(super) fn architecture(backbone: Backbone) -> Architecture {
     let stem = STYLE.conv("conv_stem", "bn1", (3, STEM), 3, 2);
     let mut blocks = vec![Block::new("stem", vec![Layer::ConvNorm(stem)])];
     let mut input = STEM;
+    let mut done = 0;
     for rows in ROWS.chunk_by(|a, b| a.stage == b.stage) {
         let mut name = String::new();
         let mut layers = Vec::new();
@@ -97,7 +98,10 @@ pub(super) fn architecture(backbone: Backbone) -> Architecture {
                 expanded,
                 output,
                 squeeze,
+                // timm counts the last convolution as a block too.
+                drop_share: f64::from(done) / (ROWS.len() + 1) as f64,
             };
+            done += 1;
             layers.extend(block.layers(
                 &format!("{name}.{index}"),
                 Style {

@@ -49,18 +49,19 @@ pub(super) fn architecture(
     ];
     let mut blocks = vec![Block::new("stem", stem)];
     let mut input = 64;
+    let last = depths.iter().sum::<usize>() - 1;
+    let mut done = 0;
     for (stage, (width, depth)) in WIDTHS.into_iter().zip(depths).enumerate() {
         let name = format!("layer{}", stage + 1);
         let mut layers = Vec::with_capacity(depth + 1);
         for index in 0..depth {
             let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-            layers.push(Layer::Residual(residual(
-                kind,
-                &format!("{name}.{index}"),
-                input,
-                width,
-                stride,
-            )));
+            let residual = residual(kind, &format!("{name}.{index}"), input, width, stride);
+            layers.push(Layer::Residual(Residual {
+                drop_share: done as f64 / last as f64,
+                ..residual
+            }));
+            done += 1;
             input = width * kind.expansion();
         }
         if stage + 1 == WIDTHS.len() {
@@ -112,6 +113,7 @@ fn residual(kind: ResidualBlock, prefix: &str, input: i64, width: i64, stride: i
         scale: None,
         shortcut,
         activation: Some(Activation::Relu),
+        drop_share: 0.0,
     }
 }
 

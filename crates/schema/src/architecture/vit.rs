@@ -44,8 +44,8 @@ pub(super) fn architecture(backbone: Backbone) -> Architecture {
             hidden: 4 * CHANNELS,
         };
         let layers = vec![
-            residual(norm(part("norm1")), Layer::Attention(attention)),
-            residual(norm(part("norm2")), Layer::Mlp(mlp)),
+            residual(norm(part("norm1")), Layer::Attention(attention), index),
+            residual(norm(part("norm2")), Layer::Mlp(mlp), index),
         ];
         blocks.push(Block::new(name, layers));
     }
@@ -60,13 +60,14 @@ pub(super) fn architecture(backbone: Backbone) -> Architecture {
     }
 }
 
-fn residual(norm: Layer, layer: Layer) -> Layer {
+fn residual(norm: Layer, layer: Layer, index: usize) -> Layer {
     let path = vec![norm, layer];
     Layer::Residual(Residual {
         path,
         scale: None,
         shortcut: Shortcut::Identity,
         activation: None,
+        drop_share: index as f64 / (DEPTH - 1) as f64,
     })
 }
 

@@ -47,10 +47,11 @@ const RANGES: [(&str, RangeInclusive<u32>); 13] = [
 ];
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
-    let rules: [fn(&Experiment, &mut Vec<Finding>); 8] = [
+    let rules: [fn(&Experiment, &mut Vec<Finding>); 9] = [
         validate_texts,
         validate_dataset,
         validate_input,
+        validate_progressive,
         validate_augment,
         validate_crops,
         validate_colors,
@@ -64,9 +65,11 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_schedule,
         validate_early_stopping,
         validate_step,
+        validate_sampler,
         validate_mix,
         validate_ema,
         validate_saving,
+        validate_evaluate,
         validate_reference,
     ];
     let mut findings = Vec::new();
@@ -170,6 +173,35 @@ fn validate_input(experiment: &Experiment, findings: &mut Vec<Finding>) {
             "it learned a position for each of their patches; write `input: {{ resize: {pixels} }}`"
         );
         findings.push(Finding::new(field, &expected, found).help(&help));
+    }
+}
+
+fn validate_progressive(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    const FIELD: &str = "input.progressive";
+    let stages = &experiment.input.progressive;
+    let backbone = experiment.model.backbone;
+    if let (Some(pixels), false) = (backbone.fixed_pixels(), stages.is_empty()) {
+        let expected = format!("no other sizes than {pixels} pixels for {backbone}");
+        let help = "it learned a position for each of their patches; remove the line";
+        findings.push(Finding::new(FIELD, &expected, stages[0]).help(help));
+    }
+    let mut before = 0;
+    for stage in stages {
+        if !(32..=1024).contains(&stage.resize) {
+            let expected = "a side from 32 to 1024 pixels";
+            findings.push(Finding::new(FIELD, expected, stage.resize));
+        }
+        if stage.until_epoch <= before {
+            let expected = format!("`until_epoch` above {before}, so that the epochs rise");
+            findings.push(Finding::new(FIELD, &expected, stage.until_epoch));
+        }
+        before = before.max(stage.until_epoch);
+    }
+    let epochs = experiment.train.epochs;
+    if before >= epochs && epochs > 0 {
+        let expected = format!("its last `until_epoch` below the {epochs} epochs");
+        let help = "the last epochs have the size of validation and the test";
+        findings.push(Finding::new(FIELD, &expected, before).help(help));
     }
 }
 
@@ -285,6 +317,13 @@ fn validate_head(experiment: &Experiment, findings: &mut Vec<Finding>) {
     whole(findings, "model.head.hidden", head.hidden);
     number(
         findings,
+        "model.drop_path",
+        experiment.model.drop_path,
+        |x| (0.0..1.0).contains(&x),
+        "a share from 0 to below 1",
+    );
+    number(
+        findings,
         "model.head.dropout",
         head.dropout,
         |x| (0.0..1.0).contains(&x),
@@ -314,6 +353,16 @@ fn validate_step(experiment: &Experiment, findings: &mut Vec<Finding>) {
             norm,
             |x| x > 0.0 && x <= 1e6,
             "a norm above 0 and up to 1000000",
+        );
+    }
+}
+
+fn validate_sampler(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let train = &experiment.train;
+    if train.sampler.is_some() && train.class_weights.is_some() {
+        let help = "each makes up for uneven classes, both would do so twice; remove one of them";
+        findings.push(
+            Finding::new("train.sampler", "it only without `class_weights`", "both").help(help),
         );
     }
 }
@@ -380,6 +429,18 @@ fn validate_saving(experiment: &Experiment, findings: &mut Vec<Finding>) {
     );
     // With one checkpoint, damage to it would lose the run.
     whole(findings, "train.checkpoint.keep", saving.keep);
+}
+
+fn validate_evaluate(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    if let Some(share) = experiment.evaluate.five_crops {
+        number(
+            findings,
+            "evaluate.five_crops",
+            share,
+            |x| (0.25..=1.0).contains(&x),
+            "a share of the side from 0.25 to 1",
+        );
+    }
 }
 
 fn validate_optimizer(experiment: &Experiment, findings: &mut Vec<Finding>) {

@@ -5,6 +5,7 @@ mod fake_worker;
 use crossterm::event::Event;
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
+use warmstart_schema::experiment::Sampler;
 use warmstart_schema::look::{Answer, Ask, Part};
 use warmstart_schema::prediction::{ClassProbability, Predicted, Predictions};
 
@@ -398,6 +399,18 @@ fn classes_show_their_imbalance() {
     );
     source.facts.class_weights = Some(vec![0.5; 9]);
     assert!(shown(&source).contains("class_weights: balanced, from 0.50 to 0.50; walrus 0.50"));
+    source.facts.class_weights = None;
+    source.facts.sampler = Some(Sampler::Balanced);
+    source.facts.train.by_class = vec![30, 10, 5, 5, 5, 5, 5, 5, 20];
+    let said = shown(&source);
+    // 90 images of 9 classes: each class gets 10.
+    assert!(
+        said.contains("sampler: balanced, each ")
+            && said.contains(" 2.00 times an epoch, each ")
+            && said.contains(" 0.33"),
+        "{said}"
+    );
+    source.facts.sampler = None;
     source.facts.train.by_class = vec![5; 9];
     assert!(shown(&source).contains("5 training images each: as even as can be"));
     source.facts.train.by_class[3] = 0;

@@ -330,6 +330,7 @@ impl LogBuilder {
                 epoch,
                 loss: 1.5,
                 accuracy: round(accuracy),
+                views: None,
             }),
         );
         let train_time = round(self.train_seconds);

@@ -8,6 +8,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use warmstart_runs::pictures::UNEVEN;
+use warmstart_schema::experiment::Sampler;
 use warmstart_schema::look::{Facts, Part};
 
 use crate::format::{count, plural};
@@ -119,7 +120,10 @@ fn draw_ends(buf: &mut Buffer, area: Rect, facts: &Facts, counts: &[u32]) {
             let own = weights.get(class).copied().unwrap_or(0.0);
             format!("class_weights: balanced, from {low:.2} to {high:.2}; {name} {own:.2}")
         }
-        _ => "class_weights: none, all weigh the same".to_owned(),
+        _ => match facts.sampler {
+            Some(sampler) => drawn(sampler, facts, counts),
+            None => "class_weights: none, all weigh the same".to_owned(),
+        },
     };
     let parts = [Some(weights), end("fewest", smallest), end("most", largest)];
     paint::left(
@@ -128,4 +132,25 @@ fn draw_ends(buf: &mut Buffer, area: Rect, facts: &Facts, counts: &[u32]) {
         &parts.into_iter().flatten().collect::<Vec<_>>().join("   "),
         THEME.muted,
     );
+}
+
+/// How often an epoch draws an image of the smallest and of the largest class.
+fn drawn(sampler: Sampler, facts: &Facts, counts: &[u32]) -> String {
+    let (all, shares) = (counts.iter().sum::<u32>(), sampler.shares(counts));
+    let times = |class: usize| shares[class] * f64::from(all) / f64::from(counts[class]);
+    let present = || (0..counts.len()).filter(|&class| counts[class] > 0);
+    let smallest = present().min_by_key(|&class| counts[class]);
+    let largest = present().max_by_key(|&class| counts[class]);
+    let (Some(smallest), Some(largest)) = (smallest, largest) else {
+        return format!("sampler: {}", sampler.as_str());
+    };
+    let name = |class: usize| facts.classes.get(class).map_or("", String::as_str);
+    format!(
+        "sampler: {}, each {} {:.2} times an epoch, each {} {:.2}",
+        sampler.as_str(),
+        name(smallest),
+        times(smallest),
+        name(largest),
+        times(largest)
+    )
 }

@@ -75,8 +75,11 @@ fn result(run: &Run, with_best: bool) -> String {
         )
     });
     let test = state.test.as_ref().map(|test| {
+        let views = test
+            .views
+            .map_or_else(String::new, |views| format!(" by {views} views"));
         format!(
-            "test acc {} with epoch {}",
+            "test acc {}{views} with epoch {}",
             metric(Some(test.accuracy)),
             test.epoch
         )

@@ -64,6 +64,7 @@ impl DatasetSource {
             augment: Box::new(Augment::EVERY),
             notes: Vec::new(),
             class_weights: None,
+            sampler: None,
         };
         Self { facts, names }
     }

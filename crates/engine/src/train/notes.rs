@@ -1,0 +1,47 @@
+//! What a run's log says at its beginning about the parts of its recipe that change what figures mean.
+
+use warmstart_schema::event::Level;
+
+use super::Trainer;
+
+impl Trainer<'_> {
+    /// Logs a note for each such part, once in a run.
+    pub(super) fn explain_recipe(&mut self) {
+        if self.setup.state.step > 0 {
+            return;
+        }
+        let experiment = self.setup.experiment;
+        let mut notes = Vec::new();
+        if self.setup.average.is_some() {
+            notes.push(
+                "train.ema: validation, best epoch, test and saved weights are averages over the steps; each epoch also reports \
+                 the plain weights"
+                    .to_owned(),
+            );
+        }
+        if let Some(sampler) = experiment.train.sampler {
+            notes.push(format!(
+                "train.sampler: {}: training figures are of the images that an epoch draws, not of each once",
+                sampler.as_str()
+            ));
+        }
+        let stages = &experiment.input.progressive;
+        if !stages.is_empty() {
+            let stages: Vec<String> = stages.iter().map(ToString::to_string).collect();
+            notes.push(format!(
+                "input.progressive: training images have {}, then their final size; validation and test always have that",
+                stages.join(", ")
+            ));
+        }
+        let evaluate = experiment.evaluate;
+        if evaluate.views() > 1 {
+            notes.push(format!(
+                "evaluate: the test averages the logits of {} views of each image: {evaluate}; validation sees each image as it is",
+                evaluate.views()
+            ));
+        }
+        for note in notes {
+            self.setup.reporter.note(Level::Info, note);
+        }
+    }
+}
