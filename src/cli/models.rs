@@ -2,18 +2,56 @@
 
 use clap::Args;
 use serde::Serialize;
-use warmstart_schema::architecture::{Architecture, Backbone, TensorSpec};
+use warmstart_runs::failure::{Failure, Kind};
+use warmstart_schema::architecture::{Architecture, Backbone, InputSize, TensorSpec};
 use warmstart_schema::catalog::Pretrained;
+use warmstart_schema::text;
 
 use super::{Context, Exit, output};
 use warmstart_report::compare::thousands;
 use warmstart_report::fit::Column;
 
-/// List the backbones with their parameters, their published weights and the size those are made for
+/// Side of the images that costs are given for.
+const PIXELS: u32 = 224;
+
+/// List the backbones with their parameters, their multiply-adds at 224 pixels, and their published weights
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
+    /// Only those with all of these texts in their names, for example `vit dinov2`
+    #[arg(value_name = "TEXT")]
+    name: Vec<String>,
+    /// Only those with at least so many parameters: 5M, 500k, 5000000
+    #[arg(long, value_name = "COUNT", value_parser = parameters)]
+    min_params: Option<u64>,
+    /// Only those with at most so many parameters
+    #[arg(long, value_name = "COUNT", value_parser = parameters)]
+    max_params: Option<u64>,
     #[command(flatten)]
     columns: output::ColumnsArgument,
+}
+
+/// A count, in thousands (k), millions (M) or billions (G) where a letter follows it.
+fn parameters(written: &str) -> Result<u64, String> {
+    const MOST: f64 = 1e15;
+    let (digits, unit) = match written.chars().last() {
+        Some('k' | 'K') => (&written[..written.len() - 1], 1e3),
+        Some('m' | 'M') => (&written[..written.len() - 1], 1e6),
+        Some('g' | 'G') => (&written[..written.len() - 1], 1e9),
+        _ => (written, 1.0),
+    };
+    let count = digits.parse::<f64>().map(|count| count * unit);
+    match count {
+        Ok(count) if (0.0..=MOST).contains(&count) => {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "the range was checked"
+            )]
+            let whole = count.round() as u64;
+            Ok(whole)
+        }
+        _ => Err("expected a count such as 5M, 500k or 5000000".to_owned()),
+    }
 }
 
 #[derive(Serialize)]
@@ -22,12 +60,16 @@ struct Model {
     /// Parameters of the base, without a head.
     params: u64,
     statistics: u64,
+    /// Of one image of 224 pixels, without the head.
+    multiply_adds_224: u64,
     features: usize,
     blocks: Vec<String>,
     /// Side of the images that the published weights were trained or tuned on.
     pixels: u32,
-    /// Whether it takes only images of that size.
-    fixed_pixels: bool,
+    /// It takes only images whose side is a multiple of this; null if it takes any.
+    multiple_of: Option<u32>,
+    /// The smallest image that it takes; null if it takes any.
+    least_pixels: Option<u32>,
     pretrained: &'static str,
     mean: [f32; 3],
     std: [f32; 3],
@@ -43,13 +85,19 @@ impl Model {
                 .map(TensorSpec::len)
                 .sum()
         };
+        let (multiple_of, least_pixels) = match backbone.input_size() {
+            InputSize::Any => (None, None),
+            InputSize::Patches { side, least, .. } => (Some(side), Some(least)),
+        };
         Self {
             backbone: backbone.as_str(),
             params: count(false),
             statistics: count(true),
+            multiply_adds_224: architecture.multiply_adds(PIXELS),
             features: architecture.features,
             pixels: pretrained.pixels,
-            fixed_pixels: backbone.fixed_pixels().is_some(),
+            multiple_of,
+            least_pixels,
             pretrained: pretrained.hub,
             mean: pretrained.mean,
             std: pretrained.std,
@@ -62,19 +110,50 @@ impl Model {
     }
 }
 
+impl Arguments {
+    fn takes(&self, model: &Model) -> bool {
+        let has = |part: &String| model.backbone.contains(&part.to_lowercase());
+        self.name.iter().all(has)
+            && self.min_params.is_none_or(|least| model.params >= least)
+            && self.max_params.is_none_or(|most| model.params <= most)
+    }
+
+    /// What to do where no backbone is left.
+    fn none_left(&self) -> Failure {
+        let names = Backbone::ALL.map(Backbone::as_str);
+        let near = self
+            .name
+            .iter()
+            .find_map(|part| text::closest(part, names.into_iter()));
+        let help = near.map_or_else(
+            || "`warmstart models` without a filter lists all".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        Failure::new(Kind::NotFound, "no backbone has that name and size").help(help)
+    }
+}
+
 pub(super) fn models(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let models: Vec<Model> = Backbone::ALL.into_iter().map(Model::of).collect();
+    let models: Vec<Model> = Backbone::ALL
+        .into_iter()
+        .map(Model::of)
+        .filter(|model| arguments.takes(model))
+        .collect();
+    if models.is_empty() {
+        return Err(arguments.none_left().into());
+    }
     if context.json {
         output::answer_json(&models)?;
     } else {
         let columns = [
             Column::names("backbone"),
-            Column::words("pretrained weights", 3),
             Column::figures("params", 1),
-            Column::figures("statistics", 6),
-            Column::figures("features", 4),
-            Column::figures("blocks", 5),
-            Column::figures("px", 2),
+            Column::figures("GMACs", 2),
+            Column::figures("px", 3),
+            Column::words("pretrained weights", 4),
+            Column::figures("features", 5),
+            Column::figures("blocks", 6),
+            Column::figures("statistics", 7),
         ];
         output::answer(&output::chosen(
             &columns,
@@ -88,15 +167,12 @@ pub(super) fn models(context: &Context, arguments: &Arguments) -> anyhow::Result
 fn row(model: &Model) -> Vec<String> {
     vec![
         model.backbone.to_owned(),
-        model.pretrained.to_owned(),
         thousands(model.params),
-        thousands(model.statistics),
+        format!("{:.2}", model.multiply_adds_224 as f64 / 1e9),
+        model.pixels.to_string(),
+        model.pretrained.to_owned(),
         model.features.to_string(),
         model.blocks.len().to_string(),
-        format!(
-            "{}{}",
-            model.pixels,
-            if model.fixed_pixels { " only" } else { "" }
-        ),
+        thousands(model.statistics),
     ]
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use signal_hook::iterator::Signals;
-use warmstart_schema::architecture::Backbone;
+use warmstart_schema::architecture::{Backbone, UnknownBackbone};
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::event::Fetch;
 use warmstart_schema::experiment::{Experiment, Problem, Weights};
@@ -270,10 +270,6 @@ fn dataset(name: &str) -> Result<DatasetName, String> {
         .ok_or_else(|| "expected cifar100 or cifar10".to_owned())
 }
 
-fn backbone(name: &str) -> Result<Backbone, String> {
-    let names = Backbone::ALL.map(Backbone::as_str).join(", ");
-    Backbone::ALL
-        .into_iter()
-        .find(|backbone| backbone.as_str() == name)
-        .ok_or_else(|| format!("expected one of {names}"))
+fn backbone(name: &str) -> Result<Backbone, UnknownBackbone> {
+    name.parse()
 }

@@ -82,7 +82,14 @@ fn every_backbone_is_listed_with_its_size_and_its_weights() {
         ),
         (&27_820_128.into(), &0.into())
     );
-    assert_eq!(of("vit_small_patch16_224")["fixed_pixels"], true);
+    assert_eq!(
+        (
+            &of("vit_small_patch14_dinov2")["multiple_of"],
+            &of("vit_small_patch14_dinov2")["least_pixels"]
+        ),
+        (&14.into(), &56.into())
+    );
+    assert!(of("resnet50")["multiple_of"].is_null());
     assert_eq!(of("efficientnet_b3")["pixels"], 288);
     let text = place.say(&["models"]).out;
     for model in models {
@@ -95,6 +102,38 @@ fn every_backbone_is_listed_with_its_size_and_its_weights() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn models_are_filtered_by_name_and_by_size() {
+    let place = Place::new();
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let json = place
+            .say(&[&["models", "--json"], arguments].concat())
+            .json();
+        let models = json.as_array().unwrap();
+        models
+            .iter()
+            .map(|model| model["backbone"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(
+        names(&["DINOv2", "small"]),
+        ["vit_small_patch14_dinov2", "vit_small_patch14_reg4_dinov2"]
+    );
+    // 11,176,512 parameters without its classifier.
+    assert!(names(&["resnet18", "--max-params", "11.2M"]) == ["resnet18"]);
+    assert!(names(&["resnet", "--max-params", "11200k", "--min-params", "1M"]) == ["resnet18"]);
+    assert!(!names(&["--min-params", "11176513"]).contains(&"resnet18".to_owned()));
+    assert!(names(&["--min-params", "11176512"]).contains(&"resnet18".to_owned()));
+    let text = place.say(&["models", "resnet50d"]).out;
+    assert!(text.contains("GMACs") && text.contains("4.35"), "{text}");
+    let none = place.say(&["models", "resnet51"]);
+    assert_eq!(none.code, 3);
+    assert!(none.err.contains("resnet50"), "{}", none.err);
+    let wrong = place.say(&["models", "--max-params", "many"]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.err.contains("5M"), "{}", wrong.err);
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn a_wrong_name_is_refused_before_anything_starts() {
         ),
         (
             ["prefetch", "--backbone", "resnet"],
-            "expected one of resnet18, ",
+            "`warmstart models` lists all",
         ),
     ] {
         let said = place.say(&arguments);

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use warmstart_runs::storage;
-use warmstart_schema::architecture::{Architecture, HeadSpec, TensorSpec};
+use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, InputSize, TensorSpec};
 use warmstart_schema::event::Failure;
 use warmstart_schema::experiment::{DatasetKind, Experiment, Interpolation};
 use warmstart_schema::exported::{Answer, Exported};
@@ -260,7 +260,7 @@ pub fn config(best: &Best) -> Value {
         "label_names": best.classes,
         "pretrained_cfg": {
             "input_size": [3, side, side],
-            "fixed_input_size": backbone.fixed_pixels().is_some(),
+            "fixed_input_size": backbone.input_size() != InputSize::Any,
             "interpolation": interpolation.as_str(),
             "crop_pct": crop_pct,
             "crop_mode": "center",
@@ -351,7 +351,7 @@ fn python(best: &Best, file: &Path) -> String {
     format!(
         "import timm, torch; from torch import nn; from safetensors.torch import load_file\n\
          from PIL import Image, ImageOps; from torchvision.transforms import functional as F\n\
-         model = timm.create_model(\"{backbone}\", num_classes=0)\n\
+         model = timm.create_model(\"{backbone}\", num_classes=0{})\n\
          model.{} = {}\n\
          model.load_state_dict(load_file({name})); model.eval()\n\
          {}\
@@ -362,10 +362,22 @@ fn python(best: &Best, file: &Path) -> String {
          \x20       image = Image.alpha_composite(Image.new(\"RGBA\", image.size, \"white\"), image)\n\
          \x20   return prepare(image.convert(\"RGB\"))\n\
          # model(picture(\"any.jpg\").unsqueeze(0)).softmax(-1)\n",
+        size_option(backbone, best.preparation().side),
         backbone.classifier(),
         sequential(&head(best)),
         prepare(best),
     )
+}
+
+/// What timm needs to be told where a transformer takes other images than those whose places it learned.
+fn size_option(backbone: Backbone, side: u32) -> &'static str {
+    match backbone.input_size() {
+        InputSize::Patches {
+            learned: Some(learned),
+            ..
+        } if learned != side => ", dynamic_img_size=True",
+        InputSize::Patches { .. } | InputSize::Any => "",
+    }
 }
 
 /// A text in Python's words, exactly, and harmless on a screen.
@@ -434,4 +446,19 @@ fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
 
 fn shown(path: &Path) -> String {
     text::line(&path.display().to_string(), 300)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timm_interpolates_positions_where_they_were_learned_at_another_size() {
+        let option = |backbone, side| !size_option(backbone, side).is_empty();
+        assert!(option(Backbone::VitSmallPatch14DinoV2, 224));
+        assert!(!option(Backbone::VitSmallPatch14DinoV2, 518));
+        assert!(!option(Backbone::VitSmallPatch16, 224));
+        assert!(!option(Backbone::VitSmallPatch16DinoV3, 224));
+        assert!(!option(Backbone::Resnet18, 96));
+    }
 }

@@ -2,18 +2,22 @@
 
 mod drop_path;
 mod folded;
+mod patches;
+mod pooling;
 mod positions;
+mod rotary;
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use tch::Tensor;
-use warmstart_schema::architecture::{self as spec, Activation, Gate, Padding, Shortcut};
+use warmstart_schema::architecture::{self as spec, Activation, Border, Gate, Padding, Shortcut};
 
 use crate::{blocks, ffi};
 use drop_path::DropPath;
 use folded::Folded;
-use positions::{Attention, LayerNorm, Mlp, Patches};
+use patches::Patches;
+use positions::{Attention, LayerNorm, Mlp};
 
 /// Share of a new batch's statistics in the running ones; `PyTorch`'s default, which timm keeps.
 const MOMENTUM: f64 = 0.1;
@@ -294,9 +298,23 @@ impl ConvNorm {
     }
 }
 
+/// Batch normalization alone, and an activation.
+#[derive(Debug)]
+pub(crate) struct Norm {
+    norm: BatchNorm,
+    activation: Option<Activation>,
+}
+
+impl Norm {
+    fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+        activate(self.norm.forward(x, pass)?, self.activation, pass)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Conv {
-    parameters: Dense,
+    weight: Tensor,
+    bias: Option<Tensor>,
     geometry: Geometry,
     activation: Option<Activation>,
 }
@@ -317,17 +335,21 @@ impl Conv {
             groups,
             padding,
         };
+        let bias = spec
+            .bias
+            .then(|| named(tensors, &format!("{}.bias", spec.name)));
         Ok(Self {
-            parameters: dense(tensors, &spec.name)?,
+            weight: named(tensors, &format!("{}.weight", spec.name))?,
+            bias: bias.transpose()?,
             geometry,
             activation,
         })
     }
 
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let (weight, bias) = &self.parameters;
+        let Self { weight, bias, .. } = self;
         activate(
-            self.geometry.convolve(x, weight, Some(bias))?,
+            self.geometry.convolve(x, weight, bias.as_ref())?,
             self.activation,
             pass,
         )
@@ -359,7 +381,8 @@ pub(crate) struct SqueezeExcite {
 impl SqueezeExcite {
     fn new(spec: &spec::SqueezeExcite, tensors: &Tensors) -> Result<Self> {
         let conv = |name: &str| dense(tensors, &format!("{}.{name}", spec.name));
-        let (reduce, expand) = (conv("conv_reduce")?, conv("conv_expand")?);
+        let [reduce, expand] = spec.convolutions.map(conv);
+        let (reduce, expand) = (reduce?, expand?);
         Ok(Self {
             reduce,
             expand,
@@ -401,7 +424,8 @@ pub(crate) struct Residual {
     path: Vec<Layer>,
     /// `[1, C, 1, 1]`.
     scale: Option<Tensor>,
-    projection: Option<ConvNorm>,
+    /// What the input goes through on its way to the sum; empty where it stays as it is.
+    shortcut: Vec<Layer>,
     activation: Option<Activation>,
     drop: DropPath,
 }
@@ -418,18 +442,14 @@ impl Residual {
     fn new(spec: &spec::Residual, tensors: &Tensors) -> Result<Self> {
         let scale = spec.scale.as_ref().map(|(name, _)| named(tensors, name));
         Ok(Self {
-            path: spec
-                .path
-                .iter()
-                .map(|layer| Layer::new(layer, tensors))
-                .collect::<Result<_>>()?,
+            path: Layer::list(&spec.path, tensors)?,
             scale: scale
                 .transpose()?
                 .map(|scale| scale.f_view([1, -1, 1, 1]))
                 .transpose()?,
-            projection: match &spec.shortcut {
-                Shortcut::Identity => None,
-                Shortcut::Projection(conv) => Some(ConvNorm::new(conv, tensors)?),
+            shortcut: match &spec.shortcut {
+                Shortcut::Identity => Vec::new(),
+                Shortcut::Projection(layers) => Layer::list(layers, tensors)?,
             },
             activation: spec.activation,
             drop: DropPath {
@@ -442,12 +462,7 @@ impl Residual {
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         let dropped = pass.drop_path.map(|seed| self.drop.factors(seed, x));
         let dropped = dropped.transpose()?.flatten();
-        let shortcut = self
-            .projection
-            .as_ref()
-            .map(|conv| conv.forward(x, pass))
-            .transpose()?;
-        let shortcut = shortcut.as_ref().unwrap_or(x);
+        let shortcut = &run(&self.shortcut, x, pass)?;
         match (self.path.as_slice(), &self.scale) {
             ([before @ .., Layer::ConvNorm(last)], None)
                 if last.activation.is_none() && dropped.is_none() =>
@@ -491,11 +506,16 @@ fn add_residual(
 pub(crate) enum Layer {
     ConvNorm(ConvNorm),
     Conv(Conv),
+    Norm(Norm),
     SqueezeExcite(SqueezeExcite),
     MaxPool {
         kernel: i64,
         stride: i64,
         padding: i64,
+    },
+    AvgPool {
+        side: i64,
+        border: Border,
     },
     Pool,
     LayerNorm(LayerNorm),
@@ -503,7 +523,13 @@ pub(crate) enum Layer {
     Patches(Patches),
     Attention(Attention),
     ClassToken,
+    TokenMean {
+        skipped: i64,
+    },
+    /// `[C]`.
+    Scale(Tensor),
     Residual(Residual),
+    Grow(Vec<Layer>),
 }
 
 impl Layer {
@@ -511,6 +537,10 @@ impl Layer {
         Ok(match spec {
             spec::Layer::ConvNorm(conv) => Self::ConvNorm(ConvNorm::new(conv, tensors)?),
             spec::Layer::Conv(conv) => Self::Conv(Conv::new(conv, tensors)?),
+            spec::Layer::Norm(norm) => Self::Norm(Norm {
+                norm: BatchNorm::new(&norm.name, norm.epsilon, tensors)?,
+                activation: norm.activation,
+            }),
             spec::Layer::SqueezeExcite(gate) => {
                 Self::SqueezeExcite(SqueezeExcite::new(gate, tensors)?)
             }
@@ -523,6 +553,7 @@ impl Layer {
                 stride,
                 padding,
             },
+            &spec::Layer::AvgPool { side, border } => Self::AvgPool { side, border },
             spec::Layer::Pool => Self::Pool,
             spec::Layer::LayerNorm(norm) => Self::LayerNorm(LayerNorm::new(norm, tensors)?),
             spec::Layer::Mlp(mlp) => Self::Mlp(Mlp::new(mlp, tensors)?),
@@ -531,27 +562,42 @@ impl Layer {
                 Self::Attention(Attention::new(attention, tensors)?)
             }
             spec::Layer::ClassToken => Self::ClassToken,
+            &spec::Layer::TokenMean { skipped } => Self::TokenMean { skipped },
+            spec::Layer::Scale { name, .. } => Self::Scale(named(tensors, name)?),
             spec::Layer::Residual(residual) => Self::Residual(Residual::new(residual, tensors)?),
+            spec::Layer::Grow(path) => Self::Grow(Self::list(path, tensors)?),
         })
+    }
+
+    fn list(specs: &[spec::Layer], tensors: &Tensors) -> Result<Vec<Self>> {
+        specs
+            .iter()
+            .map(|layer| Self::new(layer, tensors))
+            .collect()
     }
 
     pub(crate) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         Ok(match self {
             Self::ConvNorm(conv) => conv.forward(x, pass)?,
             Self::Conv(conv) => conv.forward(x, pass)?,
+            Self::Norm(norm) => norm.forward(x, pass)?,
             Self::SqueezeExcite(gate) => gate.forward(x, pass)?,
             &Self::MaxPool {
                 kernel,
                 stride,
                 padding,
             } => x.f_max_pool2d([kernel; 2], [stride; 2], [padding; 2], [1, 1], false)?,
+            &Self::AvgPool { side, border } => pooling::mean_of_squares(x, side, border)?,
             Self::Pool => x.f_mean_dim([2_i64, 3].as_slice(), true, tch::Kind::Float)?,
             Self::LayerNorm(norm) => norm.forward(x)?,
             Self::Mlp(mlp) => mlp.forward(x)?,
             Self::Patches(patches) => patches.forward(x, pass)?,
             Self::Attention(attention) => attention.forward(x)?,
             Self::ClassToken => x.f_select(1, 0)?,
+            &Self::TokenMean { skipped } => pooling::mean_of_tokens(x, skipped)?,
+            Self::Scale(scale) => x.f_mul(scale)?,
             Self::Residual(residual) => residual.forward(x, pass)?,
+            Self::Grow(path) => Tensor::f_cat(&[x.shallow_clone(), run(path, x, pass)?], 1)?,
         })
     }
 }

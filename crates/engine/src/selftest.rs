@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use tch::Device;
-use warmstart_schema::architecture::Backbone;
+use warmstart_schema::architecture::{Architecture, Backbone, TensorSpec};
 use warmstart_schema::experiment::NumberFormat;
 use warmstart_schema::selftest::{Check, Verdict};
 
@@ -26,6 +26,14 @@ use crate::device::DeviceRequest;
 /// Steps of each measured case.
 const STEPS_ON_A_GPU: usize = 20;
 const STEPS_ON_A_CPU: usize = 3;
+
+/// A CPU would need many minutes for larger backbones.
+const MOST_PARAMETERS_ON_A_CPU: u64 = 50_000_000;
+
+fn parameters(backbone: Backbone) -> u64 {
+    let architecture = Architecture::new(backbone);
+    architecture.tensors().map(TensorSpec::len).sum()
+}
 
 /// The result of a check that did not fail: its verdict, a text, and a measured value.
 type Outcome = (Verdict, String, Option<f64>);
@@ -95,6 +103,11 @@ impl<W: Write> Session<'_, W> {
             Ok(device::facts(device))
         })?;
         for backbone in Backbone::ALL {
+            if !device.is_cuda() && parameters(backbone) > MOST_PARAMETERS_ON_A_CPU {
+                let what = "only on a GPU, because it is large";
+                self.check("features", backbone.as_str(), || Ok(device::skipped(what)))?;
+                continue;
+            }
             self.agrees("features", backbone.as_str(), || {
                 backbones::features(backbone, 0, device)
             })?;

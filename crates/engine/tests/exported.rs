@@ -143,6 +143,7 @@ fn test_images(experiment: &Experiment, count: usize) -> Tensor {
 #[case(3)]
 #[case(4)]
 #[case(5)]
+#[case(6)]
 fn an_export_has_timms_names_and_logits(#[case] index: usize) {
     let table: Value = serde_json::from_str(include_str!("reference/exported.json")).unwrap();
     let case = &table["cases"][index];

@@ -9,7 +9,7 @@ use warmstart_engine::model::{self, Mode, Model, ModelSpec, TrainingPass};
 use warmstart_engine::optimizer::Optimizer;
 use warmstart_engine::selftest::formula;
 use warmstart_engine::weights::{self, LoadPolicy};
-use warmstart_schema::architecture::{Backbone, HeadSpec, count};
+use warmstart_schema::architecture::{Backbone, HeadSpec, InputSize, count};
 use warmstart_schema::experiment::{self, Interpolation};
 use warmstart_schema::seed::SplitMix64;
 
@@ -125,7 +125,7 @@ fn a_frozen_backbone_keeps_every_bit_and_the_head_changes() {
         ConvnextTiny,
         VitSmallPatch16,
     ] {
-        let input_size = backbone.fixed_pixels().map(i64::from);
+        let input_size = (backbone.input_size() != InputSize::Any).then_some(64);
         let model = build(&ModelSpec {
             frozen_blocks: usize::MAX,
             input_size,
@@ -358,12 +358,12 @@ fn evaluation_is_repeatable_and_changes_no_tensor() {
 
 #[test]
 fn a_transformer_reports_its_image_size() {
-    let error = build(&spec(Backbone::VitSmallPatch16))
+    let error = build(&spec(Backbone::VitSmallPatch14DinoV2))
         .forward(&images(), Mode::Eval)
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("224 by 224") && error.contains("32 by 32"),
+        error.contains("a multiple of 14 pixels") && error.contains("32 by 32"),
         "{error}"
     );
 }

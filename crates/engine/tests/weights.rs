@@ -555,6 +555,25 @@ fn an_architecture_is_recognized_by_header_config_or_file_name() {
         .path()
         .join("models--timm--tf_efficientnet_b0.ns_jft_in1k/snapshots/abc/model.safetensors");
     assert_eq!(stated(&cached, &plain), Some(SaidOf::Perhaps(twin)));
+    // timm publishes the weights of these two below one name.
+    let (quick, clip) = (
+        Backbone::VitBasePatch16ClipQuickGelu,
+        Backbone::VitBasePatch16Clip,
+    );
+    for (tag, expected) in [("metaclip_2pt5b", quick), ("laion2b_ft_in12k_in1k", clip)] {
+        let name = format!("vit_base_patch16_clip_224.{tag}.safetensors");
+        let file = folder.path().join(name);
+        assert_eq!(stated(&file, &plain), Some(SaidOf::Perhaps(expected)));
+        let config = folder.path().join("model.safetensors");
+        let said = format!(
+            "{{\"architecture\": \"vit_base_patch16_clip_224\", \"pretrained_cfg\": {{\"tag\": \"{tag}\"}}}}"
+        );
+        fs::write(folder.path().join("config.json"), said).unwrap();
+        assert_eq!(
+            stated(&config, &plain).map(SaidOf::backbone),
+            Some(expected)
+        );
+    }
     let beside = folder.path().join("model.safetensors");
     for (config, expected) in [
         (

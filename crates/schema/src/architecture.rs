@@ -4,25 +4,30 @@
 mod backbone;
 mod block;
 mod convnext;
+mod cost;
 mod count;
+mod densenet;
 mod depth;
 mod efficientnet;
 mod head;
 mod inverted;
 mod layer;
 mod mobilenet;
+mod mobilenet_v4;
 mod pretrained;
+mod regnet;
 mod resnet;
 mod vit;
 
 use backbone::Structure;
-pub use backbone::{Backbone, UnknownBackbone};
+pub use backbone::{Backbone, InputSize, UnknownBackbone};
 pub use block::{Architecture, Block};
 pub use count::{BlockCounts, ModelCounts, ParamCounts, count};
 pub use head::HeadSpec;
 pub use layer::{
-    Activation, Attention, Conv, ConvNorm, Gate, Layer, LayerNorm, Mlp, Padding, Patches, Residual,
-    Shortcut, SqueezeExcite, TensorKind, TensorSpec,
+    Activation, Attention, Border, Conv, ConvNorm, Gate, Layer, LayerNorm, Mlp, MlpActivation,
+    Norm, Padding, Patches, Positions, Residual, Rotary, Shortcut, SqueezeExcite, TensorKind,
+    TensorSpec,
 };
 pub use pretrained::Pretrained;
 
@@ -30,13 +35,14 @@ impl Architecture {
     /// The structure of `backbone`.
     pub fn new(backbone: Backbone) -> Self {
         match backbone.structure() {
-            Structure::ResNet(block, depths) => resnet::architecture(backbone, block, depths),
-            Structure::EfficientNet(variant, width, depth) => {
-                efficientnet::scaled(backbone, variant, width, depth)
-            }
+            Structure::ResNet(shape) => resnet::architecture(backbone, shape),
+            Structure::EfficientNet(shape) => efficientnet::architecture(backbone, shape),
             Structure::MobileNetV3 => mobilenet::architecture(backbone),
-            Structure::ConvNeXt => convnext::architecture(backbone),
-            Structure::VisionTransformer => vit::architecture(backbone),
+            Structure::MobileNetV4(shape) => mobilenet_v4::architecture(backbone, shape),
+            Structure::ConvNeXt(shape) => convnext::architecture(backbone, shape),
+            Structure::RegNet(shape) => regnet::architecture(backbone, shape),
+            Structure::DenseNet => densenet::architecture(backbone),
+            Structure::VisionTransformer(shape) => vit::architecture(backbone, shape),
         }
     }
 }

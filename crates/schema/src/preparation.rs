@@ -86,9 +86,9 @@ impl Preparation {
         let usual = Self::earlier(experiment);
         let own = experiment.dataset.folder().is_some();
         let input = &experiment.input;
-        let fixed = experiment.model.backbone.fixed_pixels();
+        let sizes = experiment.model.backbone.input_size();
         // Small images of a published dataset keep their size unless the experiment says otherwise.
-        let side = stated.side.filter(|_| own && fixed.is_none());
+        let side = stated.side.filter(|&side| own && sizes.takes(side));
         let is_resized = own || input.resize.is_some();
         let says_so = stated.mean.is_some() || stated.std.is_some();
         Self {

@@ -237,6 +237,14 @@ pub fn closest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, word)| word)
 }
 
+/// The `count` words closest to `found`, the closest first.
+pub fn nearest<'a>(found: &str, words: &[&'a str], count: usize) -> Vec<&'a str> {
+    let mut words = words.to_vec();
+    words.sort_by_cached_key(|word| strsim::levenshtein(word, found));
+    words.truncate(count);
+    words
+}
+
 /// Parses a text, or several, from JSON, each as one printable line.
 pub(crate) fn read<'de, D: Deserializer<'de>, T: Deserialize<'de> + Foreign>(
     from: D,

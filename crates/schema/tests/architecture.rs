@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 use serde_json::Value;
-use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, Padding, count};
+use sha2::{Digest, Sha256};
+use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, InputSize, Padding, count};
 use warmstart_schema::catalog::Pretrained;
 
 fn study_head(architecture: &Architecture) -> HeadSpec {
@@ -36,8 +37,10 @@ fn names_order_shapes_and_counts_equal_timm() {
             .tensors()
             .map(|t| format!("{} {}", t.name, shape(&t.shape)))
             .collect();
-        let timms: Vec<_> = timm["tensors"].as_str().unwrap().split(", ").collect();
-        assert_eq!(tensors, timms, "{backbone}");
+        // `backbones.py --tensors NAME` prints timm's.
+        assert_eq!(timm["tensors"], tensors.len(), "{backbone}");
+        let digest = format!("{:x}", Sha256::digest(tensors.join("\n")));
+        assert_eq!(timm["sha256"], digest, "{backbone}: {tensors:#?}");
         assert_eq!(timm["num_features"], architecture.features, "{backbone}");
         let (parameters, statistics) =
             architecture
@@ -75,13 +78,37 @@ fn pretrained_weights_and_normalization_equal_timms_default() {
                 "{backbone}"
             );
         }
-        assert!(
-            backbone
-                .fixed_pixels()
-                .is_none_or(|pixels| pixels == ours.pixels),
+        assert!(backbone.input_size().takes(ours.pixels), "{backbone}");
+        assert_eq!(
+            backbone.input_size() != InputSize::Any,
+            timm["hub"].as_str().unwrap().contains("_patch"),
             "{backbone}"
         );
     }
+}
+
+#[test]
+fn multiply_adds_are_those_that_torch_counts() {
+    for backbone in Backbone::ALL {
+        let ours = Architecture::new(backbone).multiply_adds(224);
+        assert_eq!(timm(backbone)["multiply_adds"], ours, "{backbone}");
+    }
+}
+
+#[test]
+fn transformers_take_whole_patches_and_four_of_them() {
+    let sizes = |backbone: Backbone| {
+        [32, 56, 64, 70, 224, 518, 0].map(|pixels| backbone.input_size().takes(pixels))
+    };
+    assert_eq!(
+        sizes(Backbone::VitSmallPatch14DinoV2),
+        [false, true, false, true, true, true, false]
+    );
+    assert_eq!(
+        sizes(Backbone::VitSmallPatch16),
+        [false, false, true, false, true, false, false]
+    );
+    assert_eq!(sizes(Backbone::Resnet18), [true; 7]);
 }
 
 #[test]
@@ -160,14 +187,14 @@ fn same_padding_puts_the_odd_zero_last() {
 }
 
 #[test]
-fn names_parse_back_and_a_wrong_name_lists_the_valid_ones() {
+fn names_parse_back_and_a_wrong_name_lists_the_closest() {
     for backbone in Backbone::ALL {
         assert_eq!(backbone.as_str().parse(), Ok(backbone));
         assert_eq!(serde_json::to_value(backbone).unwrap(), backbone.as_str());
     }
     let error = "resnet19".parse::<Backbone>().unwrap_err().to_string();
     assert!(
-        error.contains("`resnet19`") && error.contains("tf_efficientnet_lite0"),
+        error.contains("`resnet19`") && error.contains("resnet18") && !error.contains("lite0"),
         "{error}"
     );
 }

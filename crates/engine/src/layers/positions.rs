@@ -1,10 +1,14 @@
 //! Layers that treat every position of an image, or every token, alike.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use tch::Tensor;
-use warmstart_schema::architecture as spec;
+use warmstart_schema::architecture::{self as spec, MlpActivation};
 
-use super::{Conv, Dense, Pass, Tensors, dense, named};
+use super::rotary::Rotary;
+use super::{Dense, Tensors, dense, named};
+
+/// Added to a mean length before it divides.
+const RESPONSE_EPSILON: f64 = 1e-6;
 
 /// Runs `layer` with the channels last, as dense layers want them; an image in channels-last memory moves no number.
 fn by_position(x: &Tensor, layer: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
@@ -48,50 +52,94 @@ impl LayerNorm {
 #[derive(Debug)]
 pub(crate) struct Mlp {
     input: Dense,
+    response: Option<Dense>,
     output: Dense,
+    activation: MlpActivation,
 }
 
 impl Mlp {
     pub(super) fn new(spec: &spec::Mlp, tensors: &Tensors) -> Result<Self> {
-        let dense = |name: &str| dense(tensors, &format!("{}.{name}", spec.name));
+        let get = |name: &str| dense(tensors, &format!("{}.{name}", spec.name));
+        // The kernel of a 1×1 convolution is a matrix.
+        let matrix = |name: &str| -> Result<Dense> {
+            let (weight, bias) = get(name)?;
+            let matrix = match weight.size()[..] {
+                [output, input, 1, 1] => weight.f_view([output, input])?,
+                _ => weight,
+            };
+            Ok((matrix, bias))
+        };
         Ok(Self {
-            input: dense("fc1")?,
-            output: dense("fc2")?,
+            input: matrix("fc1")?,
+            response: spec.response_norm.then(|| get("grn")).transpose()?,
+            output: matrix("fc2")?,
+            activation: spec.activation,
         })
     }
 
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         by_position(x, |x| {
-            linear(&linear(x, &self.input)?.f_gelu("none")?, &self.output)
+            let x = linear(x, &self.input)?;
+            let x = match self.activation {
+                MlpActivation::Gelu => x.f_gelu("none")?,
+                MlpActivation::QuickGelu => x.f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?,
+            };
+            let x = match &self.response {
+                Some(parameters) => respond(&x, parameters)?,
+                None => x,
+            };
+            linear(&x, &self.output)
         })
     }
 }
 
+/// Global response normalization (Woo et al. 2023) of images `[N, H, W, C]`: each channel by its length over the whole image, as a
+/// share of the mean length.
+fn respond(x: &Tensor, (weight, bias): &Dense) -> Result<Tensor> {
+    let lengths = x.f_norm_scalaropt_dim(2.0, [1_i64, 2].as_slice(), true)?;
+    let mean = lengths.f_mean_dim([-1_i64].as_slice(), true, None)?;
+    let response = lengths.f_div(&mean.f_add_scalar(RESPONSE_EPSILON)?)?;
+    Ok(x.f_add(&x.f_mul(&response)?.f_mul(weight)?.f_add(bias)?)?)
+}
+
 #[derive(Debug)]
 pub(crate) struct Attention {
-    qkv: Dense,
+    qkv: Tensor,
+    qkv_bias: Option<Tensor>,
     projection: Dense,
     heads: i64,
+    rotary: Option<Rotary>,
 }
 
 impl Attention {
     pub(super) fn new(spec: &spec::Attention, tensors: &Tensors) -> Result<Self> {
-        let dense = |name: &str| dense(tensors, &format!("{}.{name}", spec.name));
+        let get = |name: &str| named(tensors, &format!("{}.{name}", spec.name));
         Ok(Self {
-            qkv: dense("qkv")?,
-            projection: dense("proj")?,
+            qkv: get("qkv.weight")?,
+            qkv_bias: spec.qkv_bias.then(|| get("qkv.bias")).transpose()?,
+            projection: dense(tensors, &format!("{}.proj", spec.name))?,
             heads: spec.heads,
+            rotary: spec.rotary.map(Rotary::new),
         })
     }
 
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (images, tokens, channels) = x.size3()?;
-        let qkv =
-            linear(x, &self.qkv)?.f_view([images, tokens, 3, self.heads, channels / self.heads])?;
+        let qkv = x.f_linear(&self.qkv, self.qkv_bias.as_ref())?.f_view([
+            images,
+            tokens,
+            3,
+            self.heads,
+            channels / self.heads,
+        ])?;
         let [query, key, value] = [0, 1, 2].map(|part| qkv.f_select(2, part)?.f_transpose(1, 2));
+        let [query, key] = match &self.rotary {
+            Some(rotary) => rotary.turn([query?, key?])?,
+            None => [query?, key?],
+        };
         let nothing = None::<&Tensor>;
         let seen = Tensor::f_scaled_dot_product_attention(
-            &query?, &key?, &value?, nothing, 0.0, false, None, false,
+            &query, &key, &value?, nothing, 0.0, false, None, false,
         )?;
         linear(
             &seen
@@ -99,43 +147,6 @@ impl Attention {
                 .f_reshape([images, tokens, channels])?,
             &self.projection,
         )
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Patches {
-    class: Tensor,
-    positions: Tensor,
-    projection: Conv,
-    pixels: i64,
-}
-
-impl Patches {
-    pub(super) fn new(spec: &spec::Patches, tensors: &Tensors) -> Result<Self> {
-        let projection = Conv::new(&spec.projection, tensors)?;
-        let (class, positions) = (named(tensors, "cls_token")?, named(tensors, "pos_embed")?);
-        Ok(Self {
-            class,
-            positions,
-            projection,
-            pixels: spec.pixels,
-        })
-    }
-
-    pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let (images, _, height, width) = x.size4()?;
-        let Self { pixels, .. } = self;
-        ensure!(
-            (height, width) == (*pixels, *pixels),
-            "this backbone takes images of {pixels} by {pixels} pixels, these have {height} by {width}"
-        );
-        let patches = self
-            .projection
-            .forward(x, pass)?
-            .f_flatten(2, -1)?
-            .f_transpose(1, 2)?;
-        let class = self.class.f_expand([images, -1, -1], false)?;
-        Ok(Tensor::f_cat(&[class, patches], 1)?.f_add(&self.positions)?)
     }
 }
 

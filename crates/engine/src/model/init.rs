@@ -66,8 +66,12 @@ pub(super) fn zero_residuals(
         let Layer::Residual(residual) = layer else {
             continue;
         };
-        let (Some(Layer::ConvNorm(last)), Some(_)) = (residual.path.last(), residual.activation)
-        else {
+        // A gate may follow it.
+        let last = residual.path.iter().rev().find_map(|layer| match layer {
+            Layer::ConvNorm(conv) => Some(conv),
+            _ => None,
+        });
+        let (Some(last), Some(_)) = (last, residual.activation) else {
             continue;
         };
         let name = format!("{}.weight", last.norm);

@@ -21,7 +21,7 @@ fn passed(text: impl Into<String>) -> Outcome {
     (Verdict::Passed, text.into(), None)
 }
 
-fn skipped(text: &str) -> Outcome {
+pub(super) fn skipped(text: &str) -> Outcome {
     (Verdict::Skipped, text.to_owned(), None)
 }
 

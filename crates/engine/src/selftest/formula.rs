@@ -30,7 +30,7 @@ pub fn value(spec: &TensorSpec, name: &str) -> Tensor {
         | TensorKind::NormBias
         | TensorKind::Embedding => u * 0.1,
         TensorKind::RunningVar => u * 0.5 + 1.0,
-        TensorKind::NormWeight | TensorKind::Scale => u * 0.1 + 1.0,
+        TensorKind::NormWeight | TensorKind::Scale | TensorKind::ResponseWeight => u * 0.1 + 1.0,
         TensorKind::Weight | TensorKind::SmallWeight => {
             u * (6.0 / spec.shape[1..].iter().product::<i64>() as f64).sqrt()
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use warmstart_schema::architecture::Backbone;
+use warmstart_schema::architecture::{Backbone, Pretrained};
 use warmstart_schema::experiment::Interpolation;
 use warmstart_schema::preparation::FileMetadata;
 
@@ -49,19 +49,23 @@ pub fn stated(path: &Path, bytes: &[u8]) -> Option<SaidOf> {
         .or_else(|| named(path).map(SaidOf::Perhaps))
 }
 
-/// timm's name, with or without the tag that follows a dot.
+/// timm's name, with or without the tag that follows a dot. A few weights are published below the name of another backbone.
 fn known(name: &str) -> Option<Backbone> {
-    name.split('.').next()?.parse().ok()
+    let name = name.trim_end_matches(".safetensors");
+    let is_of = |backbone: &Backbone| {
+        let hub = Pretrained::of(*backbone).hub;
+        hub.strip_prefix("timm/") == Some(name)
+    };
+    Backbone::ALL
+        .into_iter()
+        .find(is_of)
+        .or_else(|| name.split('.').next()?.parse().ok())
 }
 
 /// The backbone that the hub's configuration next to `model.safetensors` names.
 fn config(path: &Path) -> Option<Backbone> {
     let (config, place) = configuration(path).into_iter().next()?;
-    config
-        .architecture
-        .as_deref()
-        .filter(|_| place.is_its_own(path))
-        .and_then(known)
+    config.backbone().filter(|_| place.is_its_own(path))
 }
 
 /// A configuration as the hub keeps it: timm's own facts below `pretrained_cfg`, in older ones at the top.
@@ -76,6 +80,15 @@ struct Config {
 }
 
 impl Config {
+    /// The backbone that it names, by name and tag.
+    fn backbone(&self) -> Option<Backbone> {
+        let name = self.architecture.as_deref()?;
+        match self.fact("tag").and_then(Value::as_str) {
+            Some(tag) if !name.contains('.') => known(&format!("{name}.{tag}")),
+            _ => known(name),
+        }
+    }
+
     fn fact(&self, key: &str) -> Option<&Value> {
         self.pretrained_cfg
             .as_ref()
@@ -146,7 +159,7 @@ pub fn stated_preparation(path: &Path, backbone: Backbone) -> FileMetadata {
         return own;
     }
     let is_of = |config: &Config, place: Beside| {
-        let found = config.architecture.as_deref().and_then(known);
+        let found = config.backbone();
         let tag = config.fact("tag").and_then(Value::as_str);
         let own_tag = path
             .file_stem()

@@ -1,8 +1,11 @@
 """Writes ../data/backbones.json: what timm's backbones compute with weights from a formula (formula.py).
 
-pip install torch==2.13.0 timm==1.0.31 numpy        python backbones.py
+pip install torch==2.13.0 timm==1.0.31 numpy
+python backbones.py NAME…             computes those and keeps the others; all when no name is given
+python backbones.py --tensors NAME    prints timm's names and shapes, to compare with where the digest differs
 
-tensors: timm's names and shapes in the order of the state dict, without `num_batches_tracked`.
+tensors: how many the state dict has without `num_batches_tracked`, and the SHA-256 of their names and shapes in its order, one a line.
+multiply_adds: of one image of 224 pixels; half of what torch's counter of floating point operations counts.
 pretrained: the weights that timm loads by default, and the input that they need.
 eval: pooled features [2, num_features] in inference mode at S pixels: the first 8 values, L2 norm and mean of each row.
 The input is "input", values 2 * u, shape [2, 3, S, S].
@@ -13,12 +16,15 @@ float32_error = the largest relative difference of timm's gradients in float32 f
 running_mean_l2_after and running_var_l2_after = norm over all running statistics after that forward pass.
 """
 import copy
+import hashlib
 import json
 import math
 import pathlib
+import sys
 
 import timm
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 import formula
 
@@ -41,6 +47,40 @@ NAMES = {
     "mobilenetv3_large_100": [64, 75],
     "convnext_tiny": [64, 75],
     "vit_small_patch16_224": [224],
+    "resnext50_32x4d": [64],
+    "wide_resnet50_2": [64],
+    "resnet26d": [64, 75],
+    "resnet50d": [64],
+    "seresnet50": [64],
+    "tf_efficientnetv2_s": [64, 75],
+    "efficientnetv2_rw_s": [64],
+    "mobilenetv2_100": [64, 75],
+    "convnext_nano": [64, 75],
+    "convnext_small": [64],
+    "convnext_base": [64],
+    "convnextv2_nano": [64, 75],
+    "convnextv2_tiny": [64],
+    "convnextv2_base": [64],
+    "vit_base_patch16_224": [64],
+    "vit_base_patch32_224": [128],
+    "vit_base_patch16_clip_224": [64],
+    "vit_base_patch32_clip_224": [128, 160],
+    "vit_base_patch16_clip_quickgelu_224": [64],
+    "vit_base_patch32_clip_quickgelu_224": [128],
+    "deit3_small_patch16_224": [64, 80],
+    "deit3_base_patch16_224": [64],
+    "vit_small_patch14_dinov2": [56, 70],
+    "vit_base_patch14_dinov2": [56],
+    "vit_small_patch14_reg4_dinov2": [56, 70],
+    "vit_base_patch14_reg4_dinov2": [56],
+    "vit_small_patch16_dinov3": [64, 80],
+    "vit_base_patch16_dinov3": [64],
+    "regnety_008": [64, 75],
+    "regnety_016": [64],
+    "regnety_032": [64],
+    "mobilenetv4_conv_small": [64, 75],
+    "mobilenetv4_conv_medium": [64],
+    "densenet121": [64, 75],
 }
 
 
@@ -89,11 +129,33 @@ def training(model, side):
     }
 
 
+def create(name):
+    # So a transformer takes any whole number of patches.
+    flexible = {"dynamic_img_size": True} if name.startswith(("vit", "deit")) else {}
+    return timm.create_model(name, num_classes=0, **flexible)
+
+
+def shapes(model):
+    tensors = ((k, v) for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked"))
+    return [f"{k} {'x'.join(str(side) for side in v.shape)}" for k, v in tensors]
+
+
+def multiply_adds(name):
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        pooled(create(name).eval(), torch.empty(1, 3, 224, 224))
+    return counter.get_total_flops() // 2
+
+
+def training_side(model, sides):
+    if not model.default_cfg["fixed_input_size"]:
+        return 64
+    return sides[0]
+
+
 def reference(name, sides):
-    model = formula.fill(timm.create_model(name, num_classes=0))
+    model = formula.fill(create(name))
     config = model.default_cfg
-    tensors = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
-    shapes = (f"{k} {'x'.join(str(side) for side in v.shape)}" for k, v in tensors.items())
+    names = shapes(model)
     return {
         "pretrained": {
             "hub": config["hf_hub_id"],
@@ -104,16 +166,22 @@ def reference(name, sides):
         "num_features": model.head_hidden_size,
         "parameters": sum(p.numel() for p in model.parameters()),
         "statistics": sum(b.numel() for k, b in model.named_buffers() if "running" in k),
-        "tensors": ", ".join(shapes),
+        "tensors": len(names),
+        "sha256": hashlib.sha256("\n".join(names).encode()).hexdigest(),
+        "multiply_adds": multiply_adds(name),
         "eval": {str(side): inference(model, side) for side in sides},
-        "train": training(model, 224 if config["fixed_input_size"] else 64),
+        "train": training(model, training_side(model, sides)),
     }
 
 
 if __name__ == "__main__":
-    models = {name: reference(name, sides) for name, sides in NAMES.items()}
+    if sys.argv[1:2] == ["--tensors"]:
+        sys.exit(print("\n".join(shapes(create(sys.argv[2])))))
     source = f"backbones.py beside formula.py, timm {timm.__version__}, torch {torch.__version__}, float32 on the CPU"
     path = pathlib.Path(__file__).parent.parent / "data" / "backbones.json"
+    found = {name: reference(name, NAMES[name]) for name in sys.argv[1:] or NAMES}
+    kept = json.loads(path.read_text())["models"] if sys.argv[1:] else {}
+    models = {name: found.get(name, kept.get(name)) for name in NAMES if name in found or name in kept}
     lines = ",\n".join(f'  "{name}": {json.dumps(model)}' for name, model in models.items())
     path.write_text(f'{{\n "source": {json.dumps(source)},\n "models": {{\n{lines}\n }}\n}}\n')
     print(path, len(models), "models", path.stat().st_size, "bytes")

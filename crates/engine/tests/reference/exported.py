@@ -35,6 +35,7 @@ CASES = [
     ("mobilenetv3_large_100", "classifier", 64),
     ("convnext_tiny", "head.fc", 64),
     ("vit_small_patch16_224", "head", 224),
+    ("vit_small_patch14_dinov2", "head", 56),
 ]
 
 
@@ -75,7 +76,9 @@ def compare(file, logits):
 
 
 def golden(backbone, classifier, resize):
-    model = timm.create_model(backbone, num_classes=0)
+    # As the lines of an export say it where positions were learned at another size.
+    flexible = {"dynamic_img_size": True} if "dinov2" in backbone else {}
+    model = timm.create_model(backbone, num_classes=0, **flexible)
     features = model.num_features if not hasattr(model, "head_hidden_size") else model.head_hidden_size
     parent, _, name = classifier.rpartition(".")
     head = nn.Sequential(

@@ -5,7 +5,7 @@ The name of a tensor in a state dict determines its numbers:
   z_i = splitmix64 output for state h + (i + 1) * 0x9E3779B97F4A7C15   (i = flat row-major index)
   u_i = (z_i >> 11) / 2^53 * 2 - 1                                      in [-1, 1)
   *.running_mean -> 0.1 u ; *.running_var -> 1 + 0.5 u ; weight of a normalization and *.gamma -> 1 + 0.1 u ;
-  any bias, cls_token and pos_embed -> 0.1 u
+  any bias, cls_token, reg_token and pos_embed -> 0.1 u
   weight of a convolution or a dense layer -> u * sqrt(6 / fan_in), fan_in = product of all dims except the first
 """
 import math
@@ -37,7 +37,7 @@ def value(name, shape):
     kind = name.rsplit(".", 1)[-1]
     if kind == "running_var":
         out = 1 + 0.5 * u
-    elif kind in ("running_mean", "bias", "cls_token", "pos_embed"):
+    elif kind in ("running_mean", "bias", "cls_token", "reg_token", "pos_embed"):
         out = 0.1 * u
     elif kind == "gamma" or len(shape) == 1:
         out = 1 + 0.1 * u

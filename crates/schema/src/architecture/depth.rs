@@ -1,6 +1,6 @@
 //! How deep a tensor lies, as timm's layer decay counts: the stem is layer 0, then every block, and the head comes last.
 
-use super::backbone::Backbone;
+use super::backbone::Structure;
 use super::block::{Architecture, Block};
 use super::layer::TensorSpec;
 
@@ -11,12 +11,11 @@ impl Architecture {
         for (index, block) in self.blocks.iter().enumerate() {
             let is_after = index > 0 && !has_inner(block);
             for tensor in &block.tensors {
-                let inner = if index == 0 {
-                    0
-                } else {
-                    inner(block, &tensor.name)
+                let place = match (index, inner(block, &tensor.name)) {
+                    (0, _) => (0, 0),
+                    (_, Some(inner)) => (index, inner),
+                    (_, None) => last.unwrap_or((index, 0)),
                 };
-                let place = (index, inner);
                 // What follows the last block belongs to it, or to the head.
                 if !is_after && last.is_some_and(|last| last != place) {
                     at += 1;
@@ -33,8 +32,11 @@ impl Architecture {
     /// Whether timm counts what follows the last block as a part of the head.
     fn ends_with_head(&self) -> bool {
         matches!(
-            self.backbone,
-            Backbone::ConvnextTiny | Backbone::MobilenetV3Large100
+            self.backbone.structure(),
+            Structure::ConvNeXt(_)
+                | Structure::MobileNetV3
+                | Structure::MobileNetV4(_)
+                | Structure::DenseNet
         )
     }
 }
@@ -44,12 +46,22 @@ fn has_inner(block: &Block) -> bool {
     block.name.contains(|letter: char| letter.is_ascii_digit())
 }
 
-/// The number of a block within a stage. A stage's downsampling belongs to its first block.
-fn inner(block: &Block, name: &str) -> u32 {
-    name.strip_prefix(block.name.as_str())
-        .filter(|rest| !rest.starts_with(".downsample"))
-        .and_then(|rest| rest.split('.').find_map(|part| part.parse().ok()))
-        .unwrap_or(0)
+/// The number of a block within a stage. A stage's downsampling belongs to its first block; what is called after no stage, to the
+/// block before it.
+fn inner(block: &Block, name: &str) -> Option<u32> {
+    let rest = name.strip_prefix(block.name.as_str())?;
+    let number = |part: &str| {
+        let named = ["denselayer", "b"]
+            .iter()
+            .find_map(|kind| part.strip_prefix(kind));
+        named.unwrap_or(part).parse().ok()
+    };
+    let inner = rest.split('.').find_map(number);
+    Some(
+        inner
+            .filter(|_| !rest.starts_with(".downsample"))
+            .unwrap_or(0),
+    )
 }
 
 #[cfg(test)]
@@ -58,6 +70,7 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
+    use crate::architecture::Backbone;
 
     #[test]
     fn layers_and_tensors_without_decay_equal_timms() {

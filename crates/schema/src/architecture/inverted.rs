@@ -3,7 +3,7 @@
 use super::{Activation, ConvNorm, Gate, Layer, Padding, Residual, Shortcut, SqueezeExcite};
 
 /// What all convolutions of a part of a network share.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Style {
     pub activation: Activation,
     pub padding: Padding,
@@ -70,6 +70,7 @@ impl Inverted {
             let (name, channels) = (format!("{prefix}.se"), self.expanded);
             layers.push(Layer::SqueezeExcite(SqueezeExcite {
                 name,
+                convolutions: ["conv_reduce", "conv_expand"],
                 channels,
                 reduced,
                 activation,
@@ -89,9 +90,44 @@ impl Inverted {
         layers
     }
 
+    /// The path of a fused block: one convolution in the place of the first two (Tan and Le 2021).
+    fn fused_path(&self, prefix: &str, style: Style) -> Vec<Layer> {
+        let named = |part: &str| format!("{prefix}.{part}");
+        let widths = (self.input, self.expanded);
+        let expand = style.conv(
+            &named("conv_exp"),
+            &named("bn1"),
+            widths,
+            self.kernel,
+            self.stride,
+        );
+        let widths = (self.expanded, self.output);
+        let project = ConvNorm {
+            activation: None,
+            ..style.conv(&named("conv_pwl"), &named("bn2"), widths, 1, 1)
+        };
+        vec![Layer::ConvNorm(expand), Layer::ConvNorm(project)]
+    }
+
     /// The block's layers, with a shortcut if input and output have the same shape.
     pub(super) fn layers(&self, prefix: &str, style: Style) -> Vec<Layer> {
-        let path = self.path(prefix, style);
+        self.with_shortcut(self.path(prefix, style))
+    }
+
+    /// As [`Self::layers`], fused.
+    pub(super) fn fused_layers(&self, prefix: &str, style: Style) -> Vec<Layer> {
+        self.with_shortcut(self.fused_path(prefix, style))
+    }
+
+    /// A single convolution, activated before the shortcut joins it.
+    pub(super) fn plain_layers(&self, prefix: &str, style: Style) -> Vec<Layer> {
+        let (conv, norm) = (format!("{prefix}.conv"), format!("{prefix}.bn1"));
+        let widths = (self.input, self.output);
+        let conv = style.conv(&conv, &norm, widths, self.kernel, self.stride);
+        self.with_shortcut(vec![Layer::ConvNorm(conv)])
+    }
+
+    fn with_shortcut(&self, path: Vec<Layer>) -> Vec<Layer> {
         if self.stride == 1 && self.input == self.output {
             let (scale, shortcut, activation) = (None, Shortcut::Identity, None);
             vec![Layer::Residual(Residual {

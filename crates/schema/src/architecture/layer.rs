@@ -1,5 +1,9 @@
 //! The steps of a forward pass as data, and the tensors that they hold.
 
+mod tokens;
+
+pub use tokens::{Attention, LayerNorm, Mlp, MlpActivation, Patches, Positions, Rotary};
+
 /// One tensor of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
@@ -42,7 +46,9 @@ pub enum TensorKind {
     RunningVar,
     /// The factor of a residual path, one per channel (Touvron et al. 2021).
     Scale,
-    /// Learned input: positions, or the class token.
+    /// The factor of a global response normalization, which starts at zero (Woo et al. 2023).
+    ResponseWeight,
+    /// Learned input: positions, the class token, or registers.
     Embedding,
 }
 
@@ -63,11 +69,17 @@ impl TensorKind {
 pub enum Layer {
     ConvNorm(ConvNorm),
     Conv(Conv),
+    Norm(Norm),
     SqueezeExcite(SqueezeExcite),
     MaxPool {
         kernel: i64,
         stride: i64,
         padding: i64,
+    },
+    /// Means of squares of `side` pixels that tile the image.
+    AvgPool {
+        side: i64,
+        border: Border,
     },
     /// Mean over each channel, `[N, C, H, W]` to `[N, C, 1, 1]`.
     Pool,
@@ -77,7 +89,18 @@ pub enum Layer {
     Attention(Attention),
     /// Only the first token, `[N, T, C]` to `[N, C]`.
     ClassToken,
+    /// Mean over the tokens after the first `skipped`, `[N, T, C]` to `[N, C]`.
+    TokenMean {
+        skipped: i64,
+    },
+    /// A factor for each channel of the tokens (Touvron et al. 2021).
+    Scale {
+        name: String,
+        channels: i64,
+    },
     Residual(Residual),
+    /// Appends the channels that these layers make of the input to the input's own (Huang et al. 2017).
+    Grow(Vec<Layer>),
 }
 
 impl Layer {
@@ -85,13 +108,26 @@ impl Layer {
         match self {
             Self::ConvNorm(conv) => conv.push_tensors(tensors),
             Self::Conv(conv) => conv.push_tensors(tensors),
+            Self::Norm(norm) => push_norm(&norm.name, norm.channels, tensors),
             Self::SqueezeExcite(gate) => gate.push_tensors(tensors),
-            Self::MaxPool { .. } | Self::Pool | Self::ClassToken => {}
+            Self::MaxPool { .. }
+            | Self::AvgPool { .. }
+            | Self::Pool
+            | Self::ClassToken
+            | Self::TokenMean { .. } => {}
             Self::LayerNorm(norm) => norm.push_tensors(tensors),
             Self::Mlp(mlp) => mlp.push_tensors(tensors),
             Self::Patches(patches) => patches.push_tensors(tensors),
             Self::Attention(attention) => attention.push_tensors(tensors),
+            Self::Scale { name, channels } => {
+                tensors.push(TensorSpec::new(
+                    name.clone(),
+                    &[*channels],
+                    TensorKind::Scale,
+                ));
+            }
             Self::Residual(residual) => residual.push_tensors(tensors),
+            Self::Grow(path) => path.iter().for_each(|layer| layer.push_tensors(tensors)),
         }
     }
 }
@@ -148,11 +184,23 @@ pub(super) fn push_norm(prefix: &str, channels: i64, tensors: &mut Vec<TensorSpe
     }
 }
 
-/// A convolution with bias and optionally an activation.
+/// Batch normalization without a convolution before it, and optionally an activation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Norm {
+    /// Prefix of its four tensors.
+    pub name: String,
+    pub channels: i64,
+    /// The constant that it adds to the variance.
+    pub epsilon: f64,
+    pub activation: Option<Activation>,
+}
+
+/// A convolution without normalization, and optionally an activation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conv {
     /// Prefix of its weight and bias.
     pub name: String,
+    pub bias: bool,
     pub input: i64,
     pub output: i64,
     /// Side of the square kernel.
@@ -178,111 +226,13 @@ impl Conv {
             &shape,
             self.kind,
         ));
-        tensors.push(TensorSpec::new(
-            format!("{}.bias", self.name),
-            &[self.output],
-            TensorKind::Bias,
-        ));
-    }
-}
-
-/// Normalization over the channels of each position (Ba et al. 2016).
-#[derive(Debug, Clone, PartialEq)]
-pub struct LayerNorm {
-    /// Prefix of its weight and bias.
-    pub name: String,
-    pub channels: i64,
-    /// The constant that it adds to the variance.
-    pub epsilon: f64,
-}
-
-impl LayerNorm {
-    fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
-        for (suffix, kind) in [
-            ("weight", TensorKind::NormWeight),
-            ("bias", TensorKind::NormBias),
-        ] {
+        if self.bias {
             tensors.push(TensorSpec::new(
-                format!("{}.{suffix}", self.name),
-                &[self.channels],
-                kind,
+                format!("{}.bias", self.name),
+                &[self.output],
+                TensorKind::Bias,
             ));
         }
-    }
-}
-
-/// Two dense layers over the channels of each position, with `GELU` between them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mlp {
-    /// Prefix of `fc1` and `fc2`.
-    pub name: String,
-    pub channels: i64,
-    pub hidden: i64,
-}
-
-impl Mlp {
-    fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
-        push_dense(
-            &format!("{}.fc1", self.name),
-            (self.channels, self.hidden),
-            TensorKind::SmallWeight,
-            tensors,
-        );
-        push_dense(
-            &format!("{}.fc2", self.name),
-            (self.hidden, self.channels),
-            TensorKind::SmallWeight,
-            tensors,
-        );
-    }
-}
-
-/// Cuts an image into square patches, one token each after the class token, and adds their positions.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Patches {
-    pub projection: Conv,
-    /// Side in pixels of the only image that it takes.
-    pub pixels: i64,
-}
-
-impl Patches {
-    fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
-        let (channels, across) = (self.projection.output, self.pixels / self.projection.stride);
-        for (name, count) in [("cls_token", 1), ("pos_embed", across * across + 1)] {
-            tensors.push(TensorSpec::new(
-                name.to_owned(),
-                &[1, count, channels],
-                TensorKind::Embedding,
-            ));
-        }
-        self.projection.push_tensors(tensors);
-    }
-}
-
-/// Self-attention over all tokens (Vaswani et al. 2017).
-#[derive(Debug, Clone, PartialEq)]
-pub struct Attention {
-    /// Prefix of `qkv` and `proj`.
-    pub name: String,
-    pub channels: i64,
-    pub heads: i64,
-}
-
-impl Attention {
-    fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
-        let Self { name, channels, .. } = self;
-        push_dense(
-            &format!("{name}.qkv"),
-            (*channels, 3 * channels),
-            TensorKind::SmallWeight,
-            tensors,
-        );
-        push_dense(
-            &format!("{name}.proj"),
-            (*channels, *channels),
-            TensorKind::SmallWeight,
-            tensors,
-        );
     }
 }
 
@@ -308,8 +258,10 @@ pub(super) fn push_dense(
 /// Channel attention: pooled channels through two 1×1 convolutions and a gate (Hu et al. 2018).
 #[derive(Debug, Clone, PartialEq)]
 pub struct SqueezeExcite {
-    /// Prefix of `conv_reduce` and `conv_expand`.
+    /// Prefix of the two convolutions.
     pub name: String,
+    /// What timm calls the convolutions in this family.
+    pub convolutions: [&'static str; 2],
     pub channels: i64,
     /// Width between the two convolutions.
     pub reduced: i64,
@@ -319,9 +271,10 @@ pub struct SqueezeExcite {
 
 impl SqueezeExcite {
     fn push_tensors(&self, tensors: &mut Vec<TensorSpec>) {
+        let [reduce, expand] = self.convolutions;
         for (conv, input, output) in [
-            ("conv_reduce", self.channels, self.reduced),
-            ("conv_expand", self.reduced, self.channels),
+            (reduce, self.channels, self.reduced),
+            (expand, self.reduced, self.channels),
         ] {
             let prefix = format!("{}.{conv}", self.name);
             tensors.push(TensorSpec::new(
@@ -363,8 +316,8 @@ impl Residual {
         self.path
             .iter()
             .for_each(|layer| layer.push_tensors(tensors));
-        if let Shortcut::Projection(conv) = &self.shortcut {
-            conv.push_tensors(tensors);
+        if let Shortcut::Projection(layers) = &self.shortcut {
+            layers.iter().for_each(|layer| layer.push_tensors(tensors));
         }
     }
 }
@@ -373,7 +326,8 @@ impl Residual {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shortcut {
     Identity,
-    Projection(ConvNorm),
+    /// Through these layers, which give it the shape of the path's output.
+    Projection(Vec<Layer>),
 }
 
 /// An elementwise nonlinearity.
@@ -394,6 +348,14 @@ pub enum Gate {
     Sigmoid,
     /// Piecewise linear: 0 up to -3, 1 from 3 on.
     HardSigmoid,
+}
+
+/// What becomes of squares that reach beyond the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Border {
+    /// They are means of what lies inside.
+    Kept,
+    Dropped,
 }
 
 /// How a convolution pads the border.

@@ -129,6 +129,7 @@ pub(super) fn architecture(backbone: Backbone) -> Architecture {
 fn conv_head() -> Conv {
     Conv {
         name: "conv_head".to_owned(),
+        bias: true,
         input: LAST,
         output: FEATURES,
         kernel: 1,

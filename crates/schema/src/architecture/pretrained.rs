@@ -33,6 +33,16 @@ pub(super) const fn half(hub: &'static str, pixels: u32) -> Pretrained {
     }
 }
 
+/// CLIP's own normalization, of the pictures that it was trained on.
+pub(super) const fn clip(hub: &'static str, pixels: u32) -> Pretrained {
+    Pretrained {
+        hub,
+        pixels,
+        mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
+        std: [0.268_629_54, 0.261_302_58, 0.275_777_11],
+    }
+}
+
 impl Pretrained {
     /// File name in warmstart's folders: timm's name with its tag.
     pub fn file_name(&self) -> String {

@@ -419,7 +419,7 @@ fn explain(
             .help(help);
     }
     if let Some(name) = quoted_after(message, "unknown variant ") {
-        let (expected, help) = choices(message, &name);
+        let (expected, help) = few(choices(message, &name), &name);
         return Problem::new(file, format!("expected {expected}, found `{name}`"))
             .field(&path)
             .at(location, source)
@@ -514,6 +514,20 @@ fn choices(message: &str, found: &str) -> (String, Option<String>) {
     let words = expected.split('`').skip(1).step_by(2);
     let help = text::closest(found, words).map(|word| format!("did you mean `{word}`?"));
     (expected.to_owned(), help)
+}
+
+/// A list too long to read becomes its closest words. Only that of the backbones is so long.
+fn few((expected, help): (String, Option<String>), found: &str) -> (String, Option<String>) {
+    const MOST: usize = 20;
+    const SHOWN: usize = 5;
+    let words: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    if words.len() <= MOST {
+        return (expected, help);
+    }
+    let near = text::nearest(found, &words, SHOWN).join("`, `");
+    let help = help.unwrap_or_else(|| "`warmstart models` lists all".to_owned());
+    let expected = format!("one of {} names, such as `{near}`", words.len());
+    (expected, Some(help))
 }
 
 fn in_plain_words(message: &str, field: &str) -> String {

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::{Every, Experiment, Freeze, Length, Optimizer, Shape};
-use crate::architecture::Architecture;
+use crate::architecture::{Architecture, InputSize};
 
 /// A field with a forbidden value.
 pub(super) struct Finding {
@@ -161,16 +161,18 @@ fn validate_input(experiment: &Experiment, findings: &mut Vec<Finding>) {
         whole(findings, "input.resize", pixels);
     }
     let (backbone, found) = (experiment.model.backbone, experiment.pixels());
-    if let Some(pixels) = backbone.fixed_pixels().filter(|&pixels| pixels != found) {
+    if let InputSize::Patches { side, least, .. } = backbone.input_size()
+        && !backbone.input_size().takes(found)
+    {
         // If no size is given, show the line of the backbone.
         let field = if experiment.input.resize.is_some() {
             "input.resize"
         } else {
             "model.backbone"
         };
-        let expected = format!("pictures of {pixels} pixels for {backbone}");
+        let expected = format!("for {backbone} a multiple of {side} pixels, {least} or more");
         let help = format!(
-            "it learned a position for each of their patches; write `input: {{ resize: {pixels} }}`"
+            "it sees pictures as patches of {side} by {side} pixels; write `input: {{ resize: 224 }}`"
         );
         findings.push(Finding::new(field, &expected, found).help(&help));
     }
@@ -180,10 +182,10 @@ fn validate_progressive(experiment: &Experiment, findings: &mut Vec<Finding>) {
     const FIELD: &str = "input.progressive";
     let stages = &experiment.input.progressive;
     let backbone = experiment.model.backbone;
-    if let (Some(pixels), false) = (backbone.fixed_pixels(), stages.is_empty()) {
-        let expected = format!("no other sizes than {pixels} pixels for {backbone}");
-        let help = "it learned a position for each of their patches; remove the line";
-        findings.push(Finding::new(FIELD, &expected, stages[0]).help(help));
+    if let (InputSize::Patches { .. }, Some(first)) = (backbone.input_size(), stages.first()) {
+        let expected = format!("for {backbone} the same size in all epochs");
+        let help = "its position embeddings are made for one size; remove the line";
+        findings.push(Finding::new(FIELD, &expected, first).help(help));
     }
     let mut before = 0;
     for stage in stages {
