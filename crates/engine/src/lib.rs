@@ -11,6 +11,7 @@ pub mod doctor;
 mod edition;
 pub mod export;
 pub mod failure;
+mod features;
 pub mod fetch;
 pub mod ffi;
 mod heartbeat;

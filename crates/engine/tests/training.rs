@@ -7,6 +7,8 @@
     reason = "a test's helpers fail by panicking"
 )]
 
+#[path = "training/feature_cache.rs"]
+mod feature_cache;
 #[path = "training/own_pictures.rs"]
 mod own_pictures;
 #[path = "support/pictures.rs"]

@@ -221,7 +221,7 @@ impl SearchPaths {
 }
 
 /// The user's cache folder.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let var = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

@@ -56,6 +56,8 @@ pub struct Examples {
     features: Option<Features>,
     /// Which pictures, or which of the features.
     members: Vec<u32>,
+    /// SHA-256 over the pictures in their order, where each is known by its content.
+    identity: Option<String>,
 }
 
 impl Examples {
@@ -65,7 +67,41 @@ impl Examples {
             pictures: source,
             features: None,
             members,
+            identity: None,
         }
+    }
+
+    /// The same examples, known by a hash of their content ([`crate::data::Parts::identity`]).
+    #[must_use]
+    pub fn identified(self, identity: Option<String>) -> Self {
+        Self { identity, ..self }
+    }
+
+    pub fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    pub fn part(&self) -> Which {
+        self.part
+    }
+
+    /// The features that took the pictures' place.
+    pub fn features(&self) -> Option<&Features> {
+        self.features.as_ref()
+    }
+
+    /// Puts features of all examples, in their order, in the pictures' place.
+    pub fn use_features(&mut self, features: Features) -> Result<()> {
+        self.members = (0..u32::try_from(features.len())?).collect();
+        self.features = Some(features);
+        Ok(())
+    }
+
+    /// A question for later, when features have taken the pictures' place: did nobody write to the pictures since they were
+    /// listed?
+    pub fn watch(&self) -> impl Fn() -> bool + use<> {
+        let (pictures, members) = (Rc::clone(&self.pictures), self.members.clone());
+        move || pictures.is_unchanged(&members)
     }
 
     fn source(&self) -> &dyn Source {
@@ -130,8 +166,7 @@ impl Examples {
         mut each: impl FnMut(usize) -> bool,
     ) -> Result<Option<Duration>> {
         let _autocast = autocast(precision, model)?;
-        let (mut features, mut labels, mut waited, mut members) =
-            (Vec::new(), Vec::new(), Duration::ZERO, 0);
+        let (mut features, mut labels, mut waited) = (Vec::new(), Vec::new(), Duration::ZERO);
         for (batch, number) in self.all(batch_size)?.zip(1..) {
             let batch = batch?;
             if let Input::Images(images) = &batch.input
@@ -140,7 +175,6 @@ impl Examples {
                 features.push(model.features(images)?);
                 labels.push(batch.labels);
             }
-            members += u32::try_from(batch.members.len())?;
             waited += batch.waited.unwrap_or_default();
             if !each(self.len().min(number * batch_size)) {
                 return Ok(None);
@@ -149,8 +183,7 @@ impl Examples {
         if features.is_empty() {
             return Err(self.none_readable());
         }
-        self.features = Some(Features::new(&features, &labels)?);
-        self.members = (0..members).collect();
+        self.use_features(Features::new(&features, &labels)?)?;
         Ok(Some(waited))
     }
 }

@@ -163,6 +163,19 @@ pub(super) fn prepare<'a>(
         saved,
         reporter,
     )?;
+    let is_frozen = model.spec().frozen_blocks == model.architecture().blocks.len();
+    let identity = |part| {
+        if is_frozen {
+            parts.identity(part)
+        } else {
+            Ok(None)
+        }
+    };
+    let [train_is, validation_is, test_is] = [
+        identity(Part::Train)?,
+        identity(Part::Validation)?,
+        identity(Part::Test)?,
+    ];
     let class_weights = dataset::class_weights(experiment, &parts, context.place.device)?;
     if before.starts_over {
         resume::put_aside(run, reporter)?;
@@ -173,9 +186,9 @@ pub(super) fn prepare<'a>(
         model,
         optimizer,
         average,
-        train: Examples::new(Part::Train, parts.train),
-        validation: Examples::new(Part::Validation, parts.validation),
-        test: Examples::new(Part::Test, parts.test),
+        train: Examples::new(Part::Train, parts.train).identified(train_is),
+        validation: Examples::new(Part::Validation, parts.validation).identified(validation_is),
+        test: Examples::new(Part::Test, parts.test).identified(test_is),
         class_weights,
         state,
         epochs: experiment.train.epochs,
