@@ -24,6 +24,7 @@ pub mod model;
 pub mod optimizer;
 pub mod predict;
 pub mod prefetch;
+pub mod probe;
 pub mod reporter;
 pub mod selftest;
 pub mod train;
