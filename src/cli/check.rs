@@ -260,7 +260,7 @@ fn pictures(experiment: &Experiment, counts: &Counts) -> Option<String> {
             named(fewest)
         );
     }
-    if ratio >= UNEVEN && experiment.train.class_weights.is_none() {
+    if ratio >= UNEVEN && experiment.train.class_weights.is_none() && experiment.probe.is_none() {
         out += "  `train.class_weights: balanced` makes up for classes that are so uneven\n";
     }
     Some(out)

@@ -35,7 +35,7 @@ impl Keeper {
         reporter: &mut Reporter,
     ) -> Self {
         let cache = FeatureCache::from_env().map_err(anyhow::Error::msg);
-        let with_keys = |cache: FeatureCache| {
+        let with_keys = |cache: FeatureCache| -> Result<_> {
             let keys = Keys::new(experiment, model, conditions, batch_size)?;
             Ok((cache, keys))
         };
@@ -80,7 +80,7 @@ impl Keeper {
         // Features of fewer pictures, or of pictures that somebody changed meanwhile, are not those that the key names.
         let is_whole = waited.is_some() && examples.len() == pictures && stays();
         if let Some((cache, key)) = place.filter(|_| is_whole) {
-            write(&cache, &key, examples, reporter);
+            write(cache, &key, examples, reporter);
         }
         Ok(waited)
     }

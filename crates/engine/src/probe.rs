@@ -2,3 +2,7 @@
 
 pub mod logistic;
 pub mod neighbours;
+mod run;
+mod saved;
+
+pub use run::probe;

@@ -13,6 +13,8 @@ mod feature_cache;
 mod own_pictures;
 #[path = "support/pictures.rs"]
 mod pictures;
+#[path = "training/probe.rs"]
+mod probe;
 mod support;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use crate::architecture::ModelCounts;
 use crate::exit::Exit;
 pub use crate::failure::Failure;
 use crate::identity::Handle;
-pub use crate::measured::{Epoch, Plain, Test};
+pub use crate::measured::{Epoch, Neighbours, Plain, Test};
 use crate::preparation::Preparation;
 use crate::real;
 use crate::run_id::RunId;
@@ -128,6 +128,8 @@ pub enum Event {
     },
     /// The metrics of the test set, measured once with the best checkpoint.
     Test(Test),
+    /// What the nearest neighbours of a probe reach.
+    Neighbours(Neighbours),
     Note {
         level: Level,
         text: String,

@@ -126,13 +126,13 @@ impl Keys {
 /// SHA-256 of the running program, which holds the layers and their kernels.
 fn program() -> Result<&'static str> {
     static HASH: OnceLock<Result<String, String>> = OnceLock::new();
-    let hash = || {
+    let hash = || -> io::Result<String> {
         let path = std::env::current_exe()?;
         let mut hash = Sha256::new();
         io::copy(&mut File::open(path)?, &mut hash)?;
         Ok(format!("{:x}", hash.finalize()))
     };
-    let hash = HASH.get_or_init(|| hash().map_err(|error: io::Error| error.to_string()));
+    let hash = HASH.get_or_init(|| hash().map_err(|error| error.to_string()));
     hash.as_deref()
         .map_err(|error| anyhow::anyhow!("{error}"))
         .context("reading the worker's program")

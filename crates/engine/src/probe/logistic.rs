@@ -52,6 +52,14 @@ pub struct Classifier {
     pub intercepts: Tensor,
 }
 
+/// What a classifier reaches.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// Mean cross-entropy.
+    pub loss: f64,
+    pub accuracy: f64,
+}
+
 /// A classifier and how its fit ended.
 #[derive(Debug)]
 pub struct Fit {
@@ -74,13 +82,6 @@ impl Classifier {
     /// Logits `[n, C]` of features `[n, F]`, both float64.
     pub fn logits(&self, features: &Tensor) -> Result<Tensor> {
         Ok(features.f_linear(&self.weights, Some(&self.intercepts))?)
-    }
-
-    pub fn copy(&self) -> Result<Self> {
-        Ok(Self {
-            weights: self.weights.f_copy()?,
-            intercepts: self.intercepts.f_copy()?,
-        })
     }
 
     /// Weights and intercepts as one vector `[C · (F + 1)]`.
@@ -121,6 +122,34 @@ impl Problem {
         &self.features
     }
 
+    /// How many images it has.
+    pub fn len(&self) -> usize {
+        let images = self.one_hot.size().first().copied().unwrap_or_default();
+        usize::try_from(images).unwrap_or_default()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Mean loss and accuracy of a classifier on these images.
+    pub fn measure(&self, classifier: &Classifier) -> Result<Measured> {
+        tch::no_grad(|| {
+            let logits = classifier.logits(&self.features)?;
+            let likely = logits.f_log_softmax(-1, Kind::Double)?;
+            let loss = likely.f_mul(&self.one_hot)?.f_sum(Kind::Double)?.f_neg()?;
+            let right = logits
+                .f_argmax(-1, false)?
+                .f_eq_tensor(&self.one_hot.f_argmax(-1, false)?)?
+                .f_sum(Kind::Int64)?;
+            let images = self.len() as f64;
+            Ok(Measured {
+                loss: number(&loss)? / images,
+                accuracy: i64::try_from(&right)? as f64 / images,
+            })
+        })
+    }
+
     /// Fits at the strength `c`, beginning at `start`. `is_asked_to_stop` is asked before each iteration; `None` if it says yes.
     pub fn fit(
         &self,
@@ -143,7 +172,7 @@ impl Problem {
         let mut at = Point::new(self, c, start.flat()?)?;
         let mut history = History::default();
         let mut iterations = 0;
-        let fit = |at: &Point, iterations, converged| {
+        let fit = |at: &Point, iterations: usize, converged: bool| -> Result<Option<Fit>> {
             Ok(Some(Fit {
                 classifier: Classifier::of_flat(&at.x, classes)?,
                 iterations,

@@ -75,7 +75,7 @@ impl Trainer<'_> {
                 "features of {before} images in {seconds:.1} s, {:.1} % of it waiting for pictures",
                 share * 100.0
             );
-            setup.reporter.note(Level::Info, text);
+            reporter.note(Level::Info, text);
         }
         self.report_unreadable();
         Ok(Flow::Done)

@@ -291,11 +291,14 @@ fn model(
         if let Some(average) = &mut average {
             average.restore(&mut tensors)?;
         }
-        optimizer.load_state(&tensors)?;
-        ensure!(
-            u64::try_from(optimizer.steps())? + state.skipped.steps == state.step,
-            "the checkpoint's optimizer is of another step"
-        );
+        // A probe reads its classifier there by itself.
+        if experiment.probe.is_none() {
+            optimizer.load_state(&tensors)?;
+            ensure!(
+                u64::try_from(optimizer.steps())? + state.skipped.steps == state.step,
+                "the checkpoint's optimizer is of another step"
+            );
+        }
         let weights = format!("this run's checkpoint at step {}", state.step);
         (state, Origin::from(weights))
     } else {

@@ -126,6 +126,19 @@ reference:
   doubtful: [val_loss]
   note: none
 ";
+const PROBE: &str = "\
+name: Probe
+dataset:
+  name: emoji98
+model:
+  backbone: resnet18
+  freeze: backbone
+probe:
+  strengths: 10
+  neighbours: 20
+  batch_size: 32
+  precision: float32
+";
 const CYCLE: &str = "\
 name: Cycle
 dataset:
@@ -177,7 +190,7 @@ train:
     name: step
     step_steps: 100
 ";
-const ALL: [&str; 5] = [STEPS, PLATEAU, CYCLE, EXPONENTIAL, OFTEN];
+const ALL: [&str; 6] = [STEPS, PLATEAU, CYCLE, EXPONENTIAL, OFTEN, PROBE];
 /// Fields for which any finite number from 0 makes sense.
 const UNBOUNDED: [&str; 4] = [
     "train.early_stopping.min_delta",

@@ -325,6 +325,9 @@ fn finish(
     mut experiment: Experiment,
     problem: impl Fn(&str, String, Option<String>) -> Problem,
 ) -> Result<Experiment, Vec<Problem>> {
+    if let Err(found) = experiment.settle_kind() {
+        return Err(vec![problem(found.field, found.message, found.help)]);
+    }
     let problems: Vec<Problem> = validate::all(&experiment)
         .into_iter()
         .map(|found| problem(found.field, found.message, found.help))

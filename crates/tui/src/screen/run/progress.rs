@@ -69,15 +69,17 @@ fn result(run: &Run, with_best: bool) -> String {
         .map(|seconds| format!("trained for {}", duration(seconds)));
     let best = state.best_epoch().filter(|_| with_best).map(|epoch| {
         format!(
-            "val acc {} at best epoch {}",
+            "val acc {} at best {} {}",
             metric(Some(epoch.val_acc)),
+            run.unit(),
             epoch.epoch
         )
     });
     let test = state.test.as_ref().map(|test| {
         format!(
-            "test acc {} with epoch {}",
+            "test acc {} with {} {}",
             metric(Some(test.accuracy)),
+            run.unit(),
             test.epoch
         )
     });
@@ -93,8 +95,8 @@ fn result(run: &Run, with_best: bool) -> String {
         _ if !parts.is_empty() => parts.join(" · "),
         Status::Queued(place) => format!("waits in the queue, place {place}"),
         Status::Starting => "its worker is starting".to_owned(),
-        status if status.is_live() => "no epoch has ended yet".to_owned(),
-        _ => "it ended before its first epoch did".to_owned(),
+        status if status.is_live() => format!("no {} has ended yet", run.unit()),
+        _ => format!("it ended before its first {} did", run.unit()),
     }
 }
 
@@ -104,7 +106,7 @@ fn draw_batch(buf: &mut Buffer, row: Rect, run: &Run, batch: &Batch) {
         .state
         .epochs_planned()
         .map_or_else(String::new, |planned| format!("/{planned}"));
-    let epoch = format!("epoch {}{planned} ", batch.epoch);
+    let epoch = format!("{} {}{planned} ", run.unit(), batch.epoch);
     let head = match run.status() {
         Status::Stopping => format!("stopping  {epoch}"),
         Status::Active(Phase::Loading) => "computing the frozen base's features once ".to_owned(),
