@@ -15,6 +15,8 @@ const SUFFICIENT: f64 = 1e-4;
 /// A step must end where the slope is at most this share of that at its beginning (Wolfe's curvature condition).
 const CURVATURE: f64 = 0.9;
 const MAX_TRIALS: usize = 30;
+/// Near the minimum, rounding alone moves the objective by this share of it, which then says nothing against a step.
+const ROUNDING: f64 = 4.0 * f64::EPSILON;
 
 /// When to stop.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -218,7 +220,8 @@ impl Problem {
         let mut good = None;
         for _ in 0..MAX_TRIALS {
             let point = Point::new(self, c, at.x.f_add(&(direction * step))?)?;
-            if !point.value.is_finite() || point.value > at.value + SUFFICIENT * step * slope {
+            let most = at.value + SUFFICIENT * step * slope + ROUNDING * at.value.abs();
+            if !point.value.is_finite() || point.value > most {
                 high = step;
             } else if number(&point.gradient.f_dot(direction)?)? < CURVATURE * slope {
                 low = step;

@@ -228,9 +228,10 @@ pub fn parse(source: &str, file: &str) -> Result<Experiment, Vec<Problem>> {
     }
     let experiment: Experiment = read_strict(source, file)?;
     finish(experiment, |path, message, help| {
+        // What is missing at the top has no line; the file's first one is shown.
         Problem::new(file, message)
             .field(path)
-            .at(locate(source, path), source)
+            .at(locate(source, path).or(Some((1, 1))), source)
             .help(help)
     })
 }
