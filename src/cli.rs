@@ -1,5 +1,6 @@
 //! The command line: one verb, one file. Answers go to stdout, progress and diagnostics to stderr.
 
+mod cache;
 mod check;
 mod compare;
 mod completions;
@@ -85,6 +86,7 @@ enum Verb {
     Note(tag::NoteArguments),
     Archive(tag::ArchiveArguments),
     Trash(trash::Arguments),
+    Cache(cache::Arguments),
     Compare(compare::Arguments),
     Plot(plot::Arguments),
     Look(look::Arguments),
@@ -169,6 +171,7 @@ fn dispatch(context: &Context, verb: Option<Verb>, drawing: home::Drawing) -> an
         Some(Verb::Note(arguments)) => tag::note(context, &arguments),
         Some(Verb::Archive(arguments)) => tag::archive(context, &arguments),
         Some(Verb::Trash(arguments)) => trash::trash(context, &arguments),
+        Some(Verb::Cache(arguments)) => cache::cache(context, &arguments),
         Some(Verb::Show(arguments)) => show::show(context, &arguments),
         Some(Verb::Plot(arguments)) => plot::plot(context, &arguments),
         Some(Verb::Compare(arguments)) => compare::compare(context, &arguments),

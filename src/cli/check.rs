@@ -261,7 +261,8 @@ fn pictures(experiment: &Experiment, counts: &Counts) -> Option<String> {
         );
     }
     let train = &experiment.train;
-    if ratio >= UNEVEN && train.class_weights.is_none() && train.sampler.is_none() {
+    let is_even = train.class_weights.is_some() || train.sampler.is_some();
+    if ratio >= UNEVEN && !is_even && experiment.probe.is_none() {
         out += "  `train.class_weights: balanced` makes up for classes that are so uneven\n";
     }
     Some(out)

@@ -150,7 +150,7 @@ fn message(run: &Run) -> String {
         .map(|batch| batch.epoch)
         .or(state.epochs.last().map(|epoch| epoch.epoch));
     if let (Some(epoch), Some(planned)) = (epoch, state.epochs_planned()) {
-        parts.push(format!("epoch {epoch}/{planned}"));
+        parts.push(format!("{} {epoch}/{planned}", run.unit()));
     }
     if let Some(test) = &state.test {
         parts.push(format!("test acc {:.4}", test.accuracy));
@@ -229,8 +229,10 @@ fn say_line(run: &Run, event: &Event) {
                 format!(" (mean of {views} views of each image)")
             });
             format!(
-                "test acc {:.4}{views}, with the checkpoint of epoch {}",
-                test.accuracy, test.epoch
+                "test acc {:.4}{views}, with the checkpoint of {} {}",
+                test.accuracy,
+                run.unit(),
+                test.epoch
             )
         }
         Event::Stopping => "stopping".to_owned(),
@@ -294,6 +296,13 @@ fn finished_epoch(run: &Run, epoch: &Epoch) -> String {
         format!(" (not averaged: {loss:.4}, {acc:.4})")
     });
     let best = if epoch.best { "  best so far" } else { "" };
+    if let Some(strength) = epoch.strength() {
+        return format!(
+            "strength {}/{planned}  C {strength:.3e}  train loss {train_loss:.4} acc {train_acc:.4}  val loss {val_loss:.4} acc \
+             {val_acc:.4}{best}",
+            epoch.epoch
+        );
+    }
     format!(
         "epoch {}/{planned}  train loss {train_loss:.4} acc {train_acc:.4}  val loss {val_loss:.4} acc {val_acc:.4}{plain}  \
          {images_per_second:.0} img/s{best}",

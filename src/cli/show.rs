@@ -205,13 +205,23 @@ fn results(run: &Run) -> Vec<Fact> {
     });
     let test = state.test.as_ref().map(|test| {
         format!(
-            "{:.4} (loss {:.4}), with the checkpoint of epoch {}",
-            test.accuracy, test.loss, test.epoch
+            "{:.4} (loss {:.4}), with the checkpoint of {} {}",
+            test.accuracy,
+            test.loss,
+            run.unit(),
+            test.epoch
+        )
+    });
+    let neighbours = state.neighbours.map(|reached| {
+        format!(
+            "test acc {:.4}, val acc {:.4}, with {} neighbours",
+            reached.test_acc, reached.val_acc, reached.k
         )
     });
     let facts = [
         checkpoint.map(|text| ("checkpoint", text)),
         test.map(|text| ("test acc", text)),
+        neighbours.map(|text| ("neighbours", text)),
     ];
     facts.into_iter().flatten().collect()
 }
@@ -265,14 +275,20 @@ fn exactness(not_exact: &[String]) -> String {
 }
 
 fn epochs(epochs: &[Epoch]) -> String {
+    let is_probe = epochs.iter().any(|epoch| epoch.strength().is_some());
+    let (unit, rate) = if is_probe {
+        ("strength", "C")
+    } else {
+        ("epoch", "rate")
+    };
     let columns = [
-        Column::figures("epoch", 0),
+        Column::figures(unit, 0),
         Column::figures("step", 8),
         Column::figures("train loss", 3),
         Column::figures("train acc", 4),
         Column::figures("val loss", 2),
         Column::figures("val acc", 1),
-        Column::figures("rate", 6),
+        Column::figures(rate, 6),
         Column::figures("img/s", 9),
         Column::figures("trained (s)", 7),
         Column::figures("best", 5),
@@ -286,7 +302,7 @@ fn epochs(epochs: &[Epoch]) -> String {
             four(epoch.train_acc),
             four(epoch.val_loss),
             four(epoch.val_acc),
-            format!("{:.2e}", epoch.learning_rate),
+            format!("{:.2e}", epoch.strength().unwrap_or(epoch.learning_rate)),
             format!("{:.0}", epoch.images_per_second),
             format!("{:.2}", epoch.train_time),
             if epoch.best {

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     /// File or name of an experiment
     #[arg(value_name = "EXPERIMENT")]
     name: String,
-    /// Epochs of both runs
+    /// Epochs of both runs; for a probe strengths, at least 4
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: u32,
     /// Training images of both runs
@@ -48,10 +48,17 @@ pub(super) struct Arguments {
 pub(super) struct Interrupted;
 
 pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let mut changes = vec![
-        format!("train.epochs={}", arguments.epochs),
-        format!("dataset.limit={}", arguments.limit),
-    ];
+    let plain = experiment::named(context, &arguments.name, &arguments.set)?;
+    let probes = plain
+        .loaded
+        .as_ref()
+        .is_ok_and(|experiment| experiment.probe.is_some());
+    let length = if probes {
+        format!("probe.strengths={}", arguments.epochs.max(4))
+    } else {
+        format!("train.epochs={}", arguments.epochs)
+    };
+    let mut changes = vec![length, format!("dataset.limit={}", arguments.limit)];
     changes.extend_from_slice(&arguments.set);
     let file = experiment::named(context, &arguments.name, &changes)?;
     let experiment = file.loaded.clone().map_err(Problems)?;

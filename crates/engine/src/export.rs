@@ -172,8 +172,12 @@ pub fn bytes(best: &Best, load: &str) -> Result<Vec<u8>> {
         })?;
     let classifier = backbone.classifier();
     let renamed = described.iter().map(|tensor| {
-        let name = HeadSpec::sequential_name(&tensor.name, classifier)
-            .unwrap_or_else(|| tensor.name.clone());
+        let name = if head.is_linear() {
+            HeadSpec::linear_name(&tensor.name, classifier)
+        } else {
+            HeadSpec::sequential_name(&tensor.name, classifier)
+        };
+        let name = name.unwrap_or_else(|| tensor.name.clone());
         (name, &entries[tensor.name.as_str()])
     });
     weights::write_entries(&about(best, &head, load), &renamed.collect::<Vec<_>>())
@@ -324,7 +328,7 @@ fn head(best: &Best) -> HeadSpec {
     let model = &best.experiment.model;
     HeadSpec {
         features: Architecture::new(model.backbone).features,
-        hidden: model.head.hidden as usize,
+        hidden: best.experiment.head_width() as usize,
         classes: best.classes.len(),
         dropout: model.head.dropout,
     }
@@ -338,6 +342,9 @@ fn sequential(head: &HeadSpec) -> String {
         classes,
         ..
     } = head;
+    if head.is_linear() {
+        return format!("nn.Linear({features}, {classes})");
+    }
     format!(
         "nn.Sequential(nn.Linear({features}, {hidden}), nn.ReLU(), nn.BatchNorm1d({hidden}), \
          nn.Linear({hidden}, {classes}))"

@@ -41,7 +41,7 @@ pub fn prepared_spec(
     ModelSpec {
         backbone: experiment.model.backbone,
         classes,
-        hidden: experiment.model.head.hidden as usize,
+        hidden: experiment.head_width() as usize,
         dropout: experiment.model.head.dropout,
         drop_path: experiment.model.drop_path,
         frozen_blocks: experiment.model.freeze.frozen_blocks(blocks),

@@ -7,10 +7,14 @@
     reason = "a test's helpers fail by panicking"
 )]
 
+#[path = "training/feature_cache.rs"]
+mod feature_cache;
 #[path = "training/own_pictures.rs"]
 mod own_pictures;
 #[path = "support/pictures.rs"]
 mod pictures;
+#[path = "training/probe.rs"]
+mod probe;
 mod support;
 
 use std::collections::BTreeMap;

@@ -53,7 +53,8 @@ pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
             .begins
             .as_ref()
             .is_some_and(|begins| begins.step == 0);
-    let of_learning = if is_earlier {
+    // A probe does not learn over time: its rows are independent fits.
+    let of_learning = if is_earlier || run.unit() == "strength" {
         &[][..]
     } else {
         &of_learning[..]

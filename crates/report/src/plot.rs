@@ -143,7 +143,10 @@ impl Plot {
         };
         Panel {
             title,
-            along: self.along.counts().to_owned(),
+            along: match (alone, self.along) {
+                (Some(run), XAxis::Epoch) => run.unit().to_owned(),
+                (_, along) => along.counts().to_owned(),
+            },
             series,
             x,
             y,

@@ -62,6 +62,15 @@ pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Cha
     let path = run.experiment_yaml();
     let from = fingerprint(&std::fs::read(&path)?);
     let before = experiment::load(&path, &[]).map_err(Error::Experiment)?;
+    // A probe's `train` is not in its file.
+    if before.probe.is_some()
+        && let Some(fixed) = changes
+            .iter()
+            .map(field)
+            .find(|field| field.starts_with("train."))
+    {
+        return Err(Error::Fixed(fixed));
+    }
     let after = experiment::load(&path, changes).map_err(Error::Experiment)?;
     let fields: Vec<Change> = FIELDS
         .iter()

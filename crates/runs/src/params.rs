@@ -29,7 +29,7 @@ pub fn counts_with(experiment: &Experiment, classes: u32) -> ModelCounts {
     let width = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let head = HeadSpec {
         features: architecture.features,
-        hidden: width(experiment.model.head.hidden),
+        hidden: width(experiment.head_width()),
         classes: width(classes),
         dropout: experiment.model.head.dropout,
     };

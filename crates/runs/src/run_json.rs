@@ -34,7 +34,7 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
         serde_json::to_value(Record { t: 0.0, event }).map_or(Value::Null, without_tags)
     };
     let params = params::of(run);
-    json!({
+    let mut whole = json!({
         "run": run.id,
         "experiment": run.exact_label(),
         "stem": run.stem(),
@@ -61,7 +61,15 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
         "notes": notes(run),
         "log": log,
         "settings": run.experiment.as_deref(),
-    })
+    });
+    // Only a probe has them.
+    if let (Some(neighbours), Some(object)) = (state.neighbours, whole.as_object_mut()) {
+        object.insert(
+            "neighbours".to_owned(),
+            event(Event::Neighbours(neighbours)),
+        );
+    }
+    whole
 }
 
 /// Its classes, named after their folders.

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::experiment::NumberFormat;
 pub use crate::failure::Failure;
 use crate::identity::Handle;
-pub use crate::measured::{Epoch, Plain, Test};
+pub use crate::measured::{Epoch, Neighbours, Plain, Test};
 use crate::preparation::Preparation;
 use crate::real;
 use crate::run_id::RunId;
@@ -129,6 +129,8 @@ pub enum Event {
     },
     /// The metrics of the test set, measured once with the best checkpoint.
     Test(Test),
+    /// What the nearest neighbours of a probe reach.
+    Neighbours(Neighbours),
     Note {
         level: Level,
         text: String,

@@ -13,6 +13,7 @@ mod optimizer;
 mod parse;
 mod place;
 mod precision;
+mod probe;
 mod progressive;
 mod sampler;
 mod schedule;
@@ -37,6 +38,7 @@ pub use self::optimizer::Optimizer;
 pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
 pub use self::place::whole;
 pub use self::precision::{NumberFormat, Precision};
+pub use self::probe::{Probe, RunKind};
 pub use self::progressive::SizeUntil;
 pub use self::sampler::Sampler;
 pub use self::schedule::{Every, Length, Schedule, Shape};
@@ -68,9 +70,16 @@ pub struct Experiment {
     /// Start from the best checkpoint of another experiment's newest run instead of `model.weights`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<Init>,
+    /// Required, except where `probe` takes its place.
+    #[serde(
+        default = "Train::absent",
+        skip_serializing_if = "Train::is_not_written"
+    )]
     pub train: Train,
     #[serde(default, skip_serializing_if = "Evaluate::is_plain")]
     pub evaluate: Evaluate,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
     /// Published figures to show beside the measured ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
@@ -191,9 +200,23 @@ pub struct Init {
     pub from: String,
 }
 
+/// Where a [`Train`] comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Role {
+    /// From the file.
+    #[default]
+    Written,
+    /// The file has none.
+    Absent,
+    /// It stands for a probe's settings.
+    OfProbe,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Train {
+    #[serde(skip)]
+    role: Role,
     /// How many times to go through the training images.
     pub epochs: u32,
     /// Training images per batch. `train.accumulate` can combine several batches into one optimizer step.
@@ -337,6 +360,9 @@ pub struct Reference {
 impl Experiment {
     /// The metric that decides which checkpoint is best: early stopping's, or validation loss.
     pub fn monitor(&self) -> Monitor {
+        if self.probe.is_some() {
+            return Monitor::ValAcc;
+        }
         self.train
             .early_stopping
             .as_ref()

@@ -63,6 +63,14 @@ impl Epoch {
         }
     }
 
+    /// The key of [`Self::strength`].
+    pub const STRENGTH: &str = "strength";
+
+    /// Of a probe, whose strengths take the place of epochs: the strength C of the L2 penalty. The learning rate is then NaN.
+    pub fn strength(&self) -> Option<f64> {
+        self.further(Self::STRENGTH)
+    }
+
     /// A metric that has no field; none in logs of earlier versions.
     pub fn further(&self, key: &str) -> Option<f64> {
         self.further.get(key).map(|Real(value)| *value)
@@ -73,6 +81,18 @@ impl Epoch {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Real(#[serde(with = "real")] f64);
+
+/// What the nearest neighbours of a probe reach.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Neighbours {
+    /// How many of them vote, chosen on the validation images.
+    pub k: u32,
+    #[serde(with = "real")]
+    pub val_acc: f64,
+    /// On the test images, with training and validation images as neighbours.
+    #[serde(with = "real")]
+    pub test_acc: f64,
+}
 
 /// The metrics of the test set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

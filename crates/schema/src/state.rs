@@ -11,7 +11,7 @@ pub use self::status::{Liveness, Status};
 pub use self::timeline::{Downsampled, Moment, Progress, Sample};
 use crate::event::{
     Attempt, Batch, Change, Changed, Checkpoint, DatasetFacts, Epoch, Event, Fetch, Level,
-    ModelFacts, Phase, PhaseProgress, Record, StartedFrom, System, Test, WeightsFacts,
+    ModelFacts, Neighbours, Phase, PhaseProgress, Record, StartedFrom, System, Test, WeightsFacts,
 };
 use crate::exit::Exit;
 pub use crate::failure::Outcome;
@@ -58,6 +58,9 @@ pub struct RunState {
     pub system: Option<System>,
     pub frozen: Option<FrozenProof>,
     pub test: Option<Test>,
+    /// What the nearest neighbours of a probe reach.
+    #[serde(default)]
+    pub neighbours: Option<Neighbours>,
     pub notes: Vec<Note>,
     /// Changes of the experiment between attempts, in order.
     pub changes: Vec<Changed>,
@@ -177,6 +180,7 @@ impl RunState {
                 });
             }
             Event::Test(test) => self.test = Some(test),
+            Event::Neighbours(neighbours) => self.neighbours = Some(neighbours),
             Event::Note { level, text } => self.note(t, level, &text),
             Event::Changed(changed) => self.change(t, changed),
             Event::StartOver => {
@@ -359,6 +363,7 @@ impl RunState {
             self.takes_over();
             self.begins = None;
             self.test = None;
+            self.neighbours = None;
             self.frozen = None;
         }
     }

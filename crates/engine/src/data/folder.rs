@@ -110,7 +110,7 @@ impl Listing {
         self.stamps[picture as usize]
     }
 
-    fn class(&self, picture: u32) -> u32 {
+    pub(super) fn class(&self, picture: u32) -> u32 {
         self.files[picture as usize].class
     }
 
@@ -128,7 +128,7 @@ impl Listing {
 #[derive(Debug, Clone)]
 pub struct Decoding {
     pub(super) pool: Arc<ThreadPool>,
-    framing: Framing,
+    pub(super) framing: Framing,
     /// Whether a picture that cannot be read is an error.
     strict: bool,
 }
@@ -190,6 +190,12 @@ impl Source for Folder {
             coarse: None,
             file: Some(self.listing.path(picture)),
         }
+    }
+
+    fn is_unchanged(&self, pictures: &[u32]) -> bool {
+        let is_same =
+            |&picture: &u32| Stamp::of(&self.listing.path(picture)) == self.listing.stamp(picture);
+        pictures.iter().all(is_same)
     }
 
     fn unreadable(&self) -> Vec<String> {

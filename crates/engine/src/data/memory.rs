@@ -1,10 +1,15 @@
 //! Sources that lie on the device as a whole.
 
 use anyhow::Result;
+use sha2::{Digest, Sha256};
 use tch::{Device, IndexOp, Kind, Tensor};
 use warmstart_schema::experiment::Labels;
 
 use super::{Batch, Batches, Described, Input, Pictures, Source};
+use crate::model;
+
+/// Pictures that are hashed at once.
+const HASHED: usize = 4096;
 
 /// Pictures and the labels that are learnt, on the device.
 #[derive(Debug)]
@@ -54,6 +59,17 @@ impl Source for OnDevice {
         picked(order, size, &self.labels, images)
     }
 
+    fn identify(&self, pictures: &[u32], hash: &mut Sha256) -> Result<bool> {
+        for some in pictures.chunks(HASHED) {
+            let some: Vec<i64> = some.iter().copied().map(i64::from).collect();
+            let indices = Tensor::f_from_slice(&some)?.f_to_device(self.labels.device())?;
+            for all in [&self.pixels, &self.labels] {
+                hash.update(model::bytes(&all.f_index_select(0, &indices)?)?);
+            }
+        }
+        Ok(true)
+    }
+
     fn described(&self, picture: u32) -> Described {
         let label = |labels: &[u8]| labels.get(picture as usize).copied().map(u32::from);
         Described {
@@ -79,6 +95,37 @@ impl Features {
             features: Tensor::f_cat(features, 0)?,
             labels: Tensor::f_cat(labels, 0)?,
         })
+    }
+
+    /// How many pictures they are of.
+    pub fn len(&self) -> usize {
+        self.labels
+            .size()
+            .first()
+            .map_or(0, |&len| usize::try_from(len).unwrap_or(0))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The class of each.
+    pub fn classes(&self) -> Result<Vec<u32>> {
+        let classes = Vec::<i64>::try_from(&self.labels.f_to_device(Device::Cpu)?)?;
+        classes
+            .into_iter()
+            .map(|class| Ok(u32::try_from(class)?))
+            .collect()
+    }
+
+    /// The features `[N, F]`.
+    pub fn features(&self) -> &Tensor {
+        &self.features
+    }
+
+    /// The class numbers `[N]`.
+    pub fn labels(&self) -> &Tensor {
+        &self.labels
     }
 }
 

@@ -69,6 +69,38 @@ impl Own {
     }
 }
 
+impl Parts {
+    /// SHA-256 over the pixels or files of a part's pictures, their classes, and how files become images, in the order in which
+    /// they are batched: the features of an image may depend on the others in its batch, in the last bits. None where not every
+    /// picture is known by its content.
+    pub fn identity(&self, which: Which) -> Result<Option<String>> {
+        let part = match which {
+            Which::Train => &self.train,
+            Which::Validation => &self.validation,
+            Which::Test => &self.test,
+        };
+        let mut hash = Sha256::new();
+        hash.update((part.members.len() as u64).to_le_bytes());
+        let Some(own) = &self.own else {
+            let known = part.source.identify(&part.members, &mut hash)?;
+            return Ok(known.then(|| format!("{:x}", hash.finalize())));
+        };
+        let (kept, listing) = (&own.inspected(which).kept, own.listing(which));
+        if kept.len() != part.members.len() {
+            return Ok(None);
+        }
+        hash.update(format!("{:?}", own.decoding.framing));
+        for (&member, kept) in part.members.iter().zip(kept) {
+            if listing.name(member) != kept.name {
+                return Ok(None);
+            }
+            hash.update(kept.content.as_str());
+            hash.update(listing.class(member).to_le_bytes());
+        }
+        Ok(Some(format!("{:x}", hash.finalize())))
+    }
+}
+
 /// Some pictures of a source.
 #[derive(Debug)]
 pub struct Part {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use sha2::Sha256;
 use tch::Tensor;
 use warmstart_schema::experiment::Labels;
 
@@ -19,6 +20,16 @@ pub trait Source: fmt::Debug {
     /// The facts of an image besides its pixels.
     fn described(&self, _picture: u32) -> Described {
         Described::default()
+    }
+
+    /// Hashes what these pictures and their classes are, in this order. False if the source does not know that by itself.
+    fn identify(&self, _pictures: &[u32], _hash: &mut Sha256) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Whether nobody wrote to the pictures since they were listed.
+    fn is_unchanged(&self, _pictures: &[u32]) -> bool {
+        true
     }
 
     /// Pictures that could not be read since this was last asked, a sentence each.

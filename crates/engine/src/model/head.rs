@@ -12,17 +12,20 @@ const EPSILON: f64 = 1e-5;
 #[derive(Debug)]
 pub(super) struct Head {
     dropout: f64,
-    hidden: Dense,
-    norm: BatchNorm,
+    /// None of a linear head.
+    hidden: Option<(Dense, BatchNorm)>,
     output: Dense,
 }
 
 impl Head {
     pub(super) fn new(spec: &HeadSpec, tensors: &Tensors) -> Result<Self> {
+        let hidden = || -> Result<_> {
+            let dense = dense(tensors, "head.fc1")?;
+            Ok((dense, BatchNorm::new("head.bn", EPSILON, tensors)?))
+        };
         Ok(Self {
             dropout: spec.dropout,
-            hidden: dense(tensors, "head.fc1")?,
-            norm: BatchNorm::new("head.bn", EPSILON, tensors)?,
+            hidden: (!spec.is_linear()).then(hidden).transpose()?,
             output: dense(tensors, "head.fc2")?,
         })
     }
@@ -30,10 +33,13 @@ impl Head {
     /// Features `[N, F]` to float32 logits `[N, classes]`. Dropout is on if `pass` uses batch statistics: both are for training.
     pub(super) fn forward(&self, features: &Tensor, pass: Pass) -> Result<Tensor> {
         let x = features.f_dropout(self.dropout, pass.batch_statistics)?;
-        let x = x
-            .f_linear(&self.hidden.0, Some(&self.hidden.1))?
-            .f_relu_()?;
-        let x = self.norm.forward(&x, pass)?;
+        let x = match &self.hidden {
+            Some((hidden, norm)) => {
+                let x = x.f_linear(&hidden.0, Some(&hidden.1))?.f_relu_()?;
+                norm.forward(&x, pass)?
+            }
+            None => x,
+        };
         Ok(x.f_linear(&self.output.0, Some(&self.output.1))?
             .f_to_kind(Kind::Float)?)
     }

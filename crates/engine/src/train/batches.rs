@@ -57,13 +57,14 @@ pub struct Examples {
     /// Which pictures, or which of the features.
     members: Vec<u32>,
     sampling: Option<Sampling>,
+    /// SHA-256 over the pictures in their order, where each is known by its content.
+    identity: Option<String>,
 }
 
 /// How epochs draw from the examples, where they do not visit each once.
 #[derive(Debug)]
 struct Sampling {
     sampler: Sampler,
-    labels: Labels,
     /// The class of each member.
     classes: Vec<u32>,
 }
@@ -85,6 +86,7 @@ impl Examples {
             features: None,
             members,
             sampling: None,
+            identity: None,
         }
     }
 
@@ -93,7 +95,6 @@ impl Examples {
         if let Some(sampler) = sampler {
             self.sampling = Some(Sampling {
                 sampler,
-                labels,
                 classes: classes(&*self.pictures, &self.members, labels)?,
             });
         }
@@ -108,6 +109,43 @@ impl Examples {
             }) => sampler.order(seed, epoch.into(), classes),
             None => epoch_order(seed, epoch.into(), self.len()),
         }
+    }
+
+    /// The same examples, known by a hash of their content ([`crate::data::Parts::identity`]).
+    #[must_use]
+    pub fn identified(self, identity: Option<String>) -> Self {
+        Self { identity, ..self }
+    }
+
+    pub fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    pub fn part(&self) -> Which {
+        self.part
+    }
+
+    /// The features that took the pictures' place.
+    pub fn features(&self) -> Option<&Features> {
+        self.features.as_ref()
+    }
+
+    /// Puts features of all examples, in their order, in the pictures' place.
+    pub fn use_features(&mut self, features: Features) -> Result<()> {
+        self.members = (0..u32::try_from(features.len())?).collect();
+        if let Some(sampling) = &mut self.sampling {
+            // Pictures that could not be read have no features.
+            sampling.classes = features.classes()?;
+        }
+        self.features = Some(features);
+        Ok(())
+    }
+
+    /// A question for later, when features have taken the pictures' place: did nobody write to the pictures since they were
+    /// listed?
+    pub fn watch(&self) -> impl Fn() -> bool + use<> {
+        let (pictures, members) = (Rc::clone(&self.pictures), self.members.clone());
+        move || pictures.is_unchanged(&members)
     }
 
     fn source(&self) -> &dyn Source {
@@ -172,8 +210,7 @@ impl Examples {
         mut each: impl FnMut(usize) -> bool,
     ) -> Result<Option<Duration>> {
         let _autocast = autocast(format, model)?;
-        let (mut features, mut labels, mut waited, mut members) =
-            (Vec::new(), Vec::new(), Duration::ZERO, Vec::new());
+        let (mut features, mut labels, mut waited) = (Vec::new(), Vec::new(), Duration::ZERO);
         for (batch, number) in self.all(batch_size)?.zip(1..) {
             let batch = batch?;
             if let Input::Images(images) = &batch.input
@@ -182,7 +219,6 @@ impl Examples {
                 features.push(model.features(images)?);
                 labels.push(batch.labels);
             }
-            members.extend(batch.members);
             waited += batch.waited.unwrap_or_default();
             if !each(self.len().min(number * batch_size)) {
                 return Ok(None);
@@ -191,12 +227,7 @@ impl Examples {
         if features.is_empty() {
             return Err(self.none_readable());
         }
-        self.features = Some(Features::new(&features, &labels)?);
-        if let Some(sampling) = &mut self.sampling {
-            // Pictures that could not be read have no features.
-            sampling.classes = classes(&*self.pictures, &members, sampling.labels)?;
-        }
-        self.members = (0..u32::try_from(members.len())?).collect();
+        self.use_features(Features::new(&features, &labels)?)?;
         Ok(Some(waited))
     }
 }

@@ -8,6 +8,7 @@ use warmstart_schema::event::{Event, Level, Phase, PhaseProgress};
 
 use super::clock::count;
 use super::{Setup, Trainer};
+use crate::features::Keeper;
 use crate::interrupt::Flow;
 use crate::worker_log;
 
@@ -15,25 +16,32 @@ impl Trainer<'_> {
     /// A backbone that is frozen whole gives the same features of the same image each time: validation images never change,
     /// training images not unless they are augmented.
     pub(super) fn keep_features(&mut self) -> Result<Flow> {
-        let setup = &mut self.setup;
-        let model = &setup.model;
+        let batch_size = self.batch_size();
+        let Setup {
+            experiment,
+            model,
+            train,
+            validation,
+            state,
+            reporter,
+            interrupt,
+            ..
+        } = &mut self.setup;
         if model.spec().frozen_blocks < model.architecture().blocks.len() {
             return Ok(Flow::Done);
         }
-        let (batch_size, format) = (setup.experiment.train.batch_size as usize, setup.format);
-        let total = setup.train.len() + setup.validation.len();
-        let mut all = vec![&mut setup.validation];
-        if setup.experiment.keeps_training_images() {
-            all.push(&mut setup.train);
+        let keeper = Keeper::new(experiment, model, &state.conditions, batch_size, reporter);
+        let total = train.len() + validation.len();
+        let mut all = vec![validation];
+        if experiment.keeps_training_images() {
+            all.push(train);
         }
         let (started, mut before, mut waited) = (Instant::now(), 0, Duration::ZERO);
         for examples in all {
             let len = examples.len();
-            let (state, reporter, interrupt) =
-                (&setup.state, &mut *setup.reporter, setup.interrupt);
             let is_training = before > 0;
             let begun = Instant::now();
-            let kept = examples.keep_features(model, batch_size, format, |done| {
+            let kept = keeper.keep(examples, model, reporter, |reporter, done| {
                 if reporter.is_progress_due() {
                     let rate = (before + done) as f64 / started.elapsed().as_secs_f64();
                     reporter.progress(&Event::Progress(PhaseProgress {
@@ -50,7 +58,7 @@ impl Trainer<'_> {
                 !interrupt.is_requested()
             })?;
             if is_training {
-                setup.state.train_time += begun.elapsed().as_secs_f64();
+                state.train_time += begun.elapsed().as_secs_f64();
             }
             let Some(wait) = kept else {
                 return Ok(Flow::Interrupted);
@@ -67,7 +75,7 @@ impl Trainer<'_> {
                 "features of {before} images in {seconds:.1} s, {:.1} % of it waiting for pictures",
                 share * 100.0
             );
-            setup.reporter.note(Level::Info, text);
+            reporter.note(Level::Info, text);
         }
         self.report_unreadable();
         Ok(Flow::Done)

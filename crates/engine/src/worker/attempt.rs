@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tch::Device;
 use warmstart_runs::run::{RunDir, RunInfo};
 use warmstart_schema::event::Event;
+use warmstart_schema::experiment::RunKind;
 use warmstart_schema::state::RunState;
 
 use super::context::{Context, Options, Place, doing};
@@ -13,6 +14,7 @@ use super::setup::{Prepared, prepare};
 use crate::device::{self, DeviceRequest};
 use crate::failure::UserError;
 use crate::interrupt::Interrupt;
+use crate::probe::probe;
 use crate::reporter::Reporter;
 use crate::train::{Ended, train};
 use crate::usage::{Usage, cpu_name};
@@ -99,7 +101,10 @@ fn device_name(device: Device, gpu: Option<String>) -> String {
 fn prepare_and_train(context: &Context, reporter: &mut Reporter) -> Result<(Ended, u64, f64)> {
     let (experiment, yaml) = context.experiment()?;
     match prepare(context, &experiment, &yaml, reporter)? {
-        Prepared::Ready(setup) => train(*setup),
+        Prepared::Ready(setup) => match experiment.kind() {
+            RunKind::Train(_) => train(*setup),
+            RunKind::Probe(settings) => probe(*setup, settings),
+        },
         Prepared::Interrupted { step, train_time } => Ok((Ended::Stopped, step, train_time)),
     }
 }

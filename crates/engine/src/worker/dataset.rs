@@ -10,7 +10,7 @@ use warmstart_runs::run::RunDir;
 use warmstart_schema::event::{
     ClassFacts, DatasetFacts, Event, Level, Phase, PhaseProgress, SetFacts, StartedFrom,
 };
-use warmstart_schema::experiment::{ClassWeights, Experiment};
+use warmstart_schema::experiment::{ClassWeights, Experiment, RunKind};
 use warmstart_schema::finding::Severity;
 use warmstart_schema::look::Part;
 
@@ -202,7 +202,10 @@ fn report_facts(
         validation: u32::try_from(validation)?,
         test: u32::try_from(test)?,
         classes: u32::try_from(labels.names.len())?,
-        steps_per_epoch: u32::try_from(steps_per_epoch(train, batch_size, accumulate))?,
+        steps_per_epoch: match experiment.kind() {
+            RunKind::Train(_) => u32::try_from(steps_per_epoch(train, batch_size, accumulate))?,
+            RunKind::Probe(_) => 1,
+        },
         smallest: classes.clone().min_by_key(|class| class.images),
         largest: classes.max_by_key(|class| class.images),
         sets: sets.map(|sets| SetFacts {

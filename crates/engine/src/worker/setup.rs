@@ -169,6 +169,19 @@ pub(super) fn prepare<'a>(
         saved,
         reporter,
     )?;
+    let is_frozen = model.spec().frozen_blocks == model.architecture().blocks.len();
+    let identity = |part| {
+        if is_frozen {
+            parts.identity(part)
+        } else {
+            Ok(None)
+        }
+    };
+    let [train_is, validation_is, test_is] = [
+        identity(Part::Train)?,
+        identity(Part::Validation)?,
+        identity(Part::Test)?,
+    ];
     let class_weights = dataset::class_weights(experiment, &parts, context.place.device)?;
     if before.starts_over {
         resume::put_aside(run, reporter)?;
@@ -181,9 +194,10 @@ pub(super) fn prepare<'a>(
         optimizer,
         average,
         train: Examples::new(Part::Train, parts.train)
+            .identified(train_is)
             .sampled(experiment.train.sampler, experiment.dataset.labels())?,
-        validation: Examples::new(Part::Validation, parts.validation),
-        test: Examples::new(Part::Test, parts.test),
+        validation: Examples::new(Part::Validation, parts.validation).identified(validation_is),
+        test: Examples::new(Part::Test, parts.test).identified(test_is),
         class_weights,
         state,
         epochs: experiment.train.epochs,
@@ -294,11 +308,14 @@ fn model(
         if let Some(average) = &mut average {
             average.restore(&mut tensors)?;
         }
-        optimizer.load_state(&tensors)?;
-        ensure!(
-            u64::try_from(optimizer.steps())? + state.skipped.steps == state.step,
-            "the checkpoint's optimizer is of another step"
-        );
+        // A probe reads its classifier there by itself.
+        if experiment.probe.is_none() {
+            optimizer.load_state(&tensors)?;
+            ensure!(
+                u64::try_from(optimizer.steps())? + state.skipped.steps == state.step,
+                "the checkpoint's optimizer is of another step"
+            );
+        }
         let weights = format!("this run's checkpoint at step {}", state.step);
         (state, Origin::from(weights))
     } else {

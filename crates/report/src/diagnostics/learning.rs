@@ -199,7 +199,10 @@ pub(super) fn uneven(run: &Run, _: f64) -> Option<Alert> {
     let dataset = run.state.dataset.as_ref()?;
     let (small, large) = (dataset.smallest.as_ref()?, dataset.largest.as_ref()?);
     let is_weighed = run.experiment.as_deref().is_some_and(|experiment| {
-        experiment.train.class_weights.is_some() || experiment.train.sampler.is_some()
+        // A probe has no weights of classes to offer.
+        experiment.train.class_weights.is_some()
+            || experiment.train.sampler.is_some()
+            || experiment.probe.is_some()
     });
     (f64::from(small.images) * UNEVEN <= f64::from(large.images) && !is_weighed).then(|| {
         let text = format!(

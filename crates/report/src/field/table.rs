@@ -3,7 +3,7 @@
 use warmstart_runs::store::{ExperimentFile, Run};
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::DatasetName;
-use warmstart_schema::experiment::Freeze;
+use warmstart_schema::experiment::{Freeze, RunKind};
 use warmstart_schema::metric::Metric;
 use warmstart_schema::state::Status;
 
@@ -52,9 +52,10 @@ pub(super) static FIELDS: &[Field] = &[
     Field::of(Metric::ValLoss).listed(8, 3).compared(6),
     Field::of(Metric::TrainLoss).listed(10, 4).compared(10),
     Field::new("learning_rate", Form::Rate, |subject| {
-        Some(Fact::Figure(
-            subject.experiment?.train.optimizer.learning_rate(),
-        ))
+        let RunKind::Train(train) = subject.experiment?.kind() else {
+            return None;
+        };
+        Some(Fact::Figure(train.optimizer.learning_rate()))
     })
     .titled("rate")
     .also(&["lr", "rate", "train.optimizer.learning_rate"])
@@ -117,15 +118,19 @@ pub(super) static FIELDS: &[Field] = &[
     })
     .also(&["model.weights"]),
     Field::new("optimizer", Form::Text, |subject| {
-        Some(Fact::Text(
-            subject.experiment?.train.optimizer.name().into(),
-        ))
+        let RunKind::Train(train) = subject.experiment?.kind() else {
+            return Fact::text("l-bfgs");
+        };
+        Some(Fact::Text(train.optimizer.name().into()))
     })
     .also(&["train.optimizer.name"]),
     Field::new("is", Form::Text, kinds)
         .one_of("kind of run", || KINDS.map(|(name, _)| name).to_vec()),
     Field::new("epochs", Form::Count, |subject| {
-        Some(Fact::Count(subject.experiment?.train.epochs.into()))
+        let RunKind::Train(train) = subject.experiment?.kind() else {
+            return None;
+        };
+        Some(Fact::Count(train.epochs.into()))
     })
     .also(&["train.epochs"]),
     Field::new("batch_size", Form::Count, |subject| {

@@ -18,6 +18,11 @@ impl Content {
         let hash = format!("{:x}", Sha256::digest(bytes));
         Self(hash[..32].to_owned())
     }
+
+    /// The first 128 bits of the SHA-256 of the file, in hexadecimal.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// A readable image.

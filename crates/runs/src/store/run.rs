@@ -46,6 +46,16 @@ impl Run {
         exact.unwrap_or_else(|| self.label())
     }
 
+    /// What its rows of figures are of, in a word: epochs, or the strengths that a probe tries.
+    pub fn unit(&self) -> &'static str {
+        let probes = |experiment: &Experiment| experiment.probe.is_some();
+        if self.experiment.as_deref().is_some_and(probes) {
+            "strength"
+        } else {
+            "epoch"
+        }
+    }
+
     /// The experiment's file stem.
     pub fn stem(&self) -> Option<&str> {
         self.info.as_ref().ok().map(|info| info.stem.as_str())

@@ -128,6 +128,19 @@ reference:
   doubtful: [val_loss]
   note: none
 ";
+const PROBE: &str = "\
+name: Probe
+dataset:
+  name: emoji98
+model:
+  backbone: resnet18
+  freeze: backbone
+probe:
+  strengths: 10
+  neighbours: 20
+  batch_size: 32
+  precision: float32
+";
 const CYCLE: &str = "\
 name: Cycle
 dataset:
@@ -183,7 +196,7 @@ evaluate:
   flip: true
   five_crops: 0.8
 ";
-const ALL: [&str; 5] = [STEPS, PLATEAU, CYCLE, EXPONENTIAL, OFTEN];
+const ALL: [&str; 6] = [STEPS, PLATEAU, CYCLE, EXPONENTIAL, OFTEN, PROBE];
 /// Fields that accept any finite number from 0.
 const UNBOUNDED: [&str; 4] = [
     "train.early_stopping.min_delta",

@@ -228,9 +228,10 @@ pub fn parse(source: &str, file: &str) -> Result<Experiment, Vec<Problem>> {
     }
     let experiment: Experiment = read_strict(source, file)?;
     finish(experiment, |path, message, help| {
+        // What is missing at the top has no line; the file's first one is shown.
         Problem::new(file, message)
             .field(path)
-            .at(locate(source, path), source)
+            .at(locate(source, path).or(Some((1, 1))), source)
             .help(help)
     })
 }
@@ -325,6 +326,9 @@ fn finish(
     mut experiment: Experiment,
     problem: impl Fn(&str, String, Option<String>) -> Problem,
 ) -> Result<Experiment, Vec<Problem>> {
+    if let Err(found) = experiment.settle_kind() {
+        return Err(vec![problem(found.field, found.message, found.help)]);
+    }
     let problems: Vec<Problem> = validate::all(&experiment)
         .into_iter()
         .map(|found| problem(found.field, found.message, found.help))

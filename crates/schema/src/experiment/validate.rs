@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Every, Experiment, Freeze, Length, Optimizer, Shape};
+use super::{Every, Experiment, Freeze, Length, Optimizer, RunKind, Shape, probe};
 use crate::architecture::{Architecture, InputSize};
 
 /// A field with a forbidden value.
@@ -28,7 +28,7 @@ impl Finding {
 }
 
 /// The fields that take whole numbers.
-const RANGES: [(&str, RangeInclusive<u32>); 13] = [
+const RANGES: [(&str, RangeInclusive<u32>); 16] = [
     ("dataset.limit", 10..=1_000_000),
     ("input.resize", 32..=1024),
     // No image is smaller than 32 pixels, and a mirrored border must fit into it.
@@ -44,6 +44,9 @@ const RANGES: [(&str, RangeInclusive<u32>); 13] = [
     ("train.schedule.warmup_steps", 0..=1_000_000_000),
     ("train.schedule.patience", 0..=100_000),
     ("train.early_stopping.patience", 1..=100_000),
+    ("probe.strengths", 2..=1000),
+    ("probe.neighbours", 0..=10_000),
+    ("probe.batch_size", 2..=65_536),
 ];
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
@@ -58,7 +61,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_freeze,
         validate_head,
     ];
-    let training = [
+    let training: [fn(&Experiment, &mut Vec<Finding>); 12] = [
         validate_length,
         validate_optimizer,
         validate_groups,
@@ -73,8 +76,22 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_reference,
     ];
     let mut findings = Vec::new();
-    for rule in rules.into_iter().chain(training) {
+    for rule in rules {
         rule(experiment, &mut findings);
+    }
+    match experiment.kind() {
+        RunKind::Train(_) => {
+            for rule in training {
+                rule(experiment, &mut findings);
+            }
+        }
+        RunKind::Probe(probe) => {
+            whole(&mut findings, "probe.strengths", probe.strengths);
+            whole(&mut findings, "probe.neighbours", probe.neighbours);
+            whole(&mut findings, "probe.batch_size", probe.batch_size);
+            findings.extend(probe::misfits(experiment));
+            validate_reference(experiment, &mut findings);
+        }
     }
     findings
 }

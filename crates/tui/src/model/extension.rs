@@ -41,6 +41,12 @@ impl Extension {
                 run.label()
             ));
         };
+        if experiment.probe.is_some() {
+            return Err(format!(
+                "{} cannot be extended: a probe has tried all of its strengths; launch another experiment",
+                run.label()
+            ));
+        }
         let done = run
             .state
             .epochs

@@ -46,7 +46,10 @@ fn epochs(run: &Run, most: usize) -> impl Iterator<Item = LogLine<'_>> {
                 "train loss {train_loss} acc {train_acc} · val loss {val_loss} acc {val_acc}{best}"
             );
             LogLine {
-                stamp: format!("epoch {}", epoch.epoch),
+                stamp: epoch.strength().map_or_else(
+                    || format!("epoch {}", epoch.epoch),
+                    |strength| format!("C {strength:.1e}"),
+                ),
                 text: text.into(),
                 level: None,
             }

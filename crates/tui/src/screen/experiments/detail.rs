@@ -185,7 +185,8 @@ fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
     const LABEL: &str = "val acc ";
     let rest = draw_published(buf, row, entry);
     if run.state.epochs.is_empty() {
-        paint::left(buf, rest, "val acc  no epoch has ended yet", THEME.muted);
+        let none = format!("val acc  no {} has ended yet", run.unit());
+        paint::left(buf, rest, &none, THEME.muted);
         return;
     }
     let accuracies: Vec<f64> = run.state.epochs.iter().map(|epoch| epoch.val_acc).collect();
@@ -193,8 +194,9 @@ fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
     let best = run.state.best_epoch();
     let best = best.map_or_else(String::new, |best| {
         format!(
-            "  {} at best epoch {}",
+            "  {} at best {} {}",
             metric(Some(best.val_acc)),
+            run.unit(),
             best.epoch
         )
     });

@@ -11,7 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use warmstart_schema::event::Epoch;
-use warmstart_schema::experiment::NumberFormat;
+use warmstart_schema::experiment::{NumberFormat, RunKind};
 use warmstart_schema::metric::Metric;
 
 use super::super::header::usage;
@@ -31,7 +31,7 @@ type Fact = (&'static str, String, Style);
 
 pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, cursor: Option<u32>) {
     let facts = [
-        Some(learning_rate(run, cursor)),
+        Some(strength(run, cursor).unwrap_or_else(|| learning_rate(run, cursor))),
         Some(speed(run, cursor)),
         Some(device(run)),
         Some(checkpoint(run, model.now)),
@@ -49,6 +49,18 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, curso
     for ((label, value, style), y) in facts.into_iter().flatten().zip(0..area.height) {
         paint::field(buf, paint::row(area, y), label, &value, style);
     }
+}
+
+/// The strength that a probe has tried last, or that under the cursor; none for training.
+fn strength(run: &Run, cursor: Option<u32>) -> Option<Fact> {
+    let RunKind::Probe(_) = run.experiment.as_deref()?.kind() else {
+        return None;
+    };
+    let epochs = &run.state.epochs;
+    let chosen = cursor.and_then(|cursor| epochs.iter().find(|epoch| epoch.epoch == cursor));
+    let strength = chosen.or(epochs.last()).and_then(Epoch::strength);
+    let value = strength.map_or_else(|| NOT_YET.to_owned(), rate);
+    Some(("strength C", value, THEME.text))
 }
 
 fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
@@ -178,7 +190,10 @@ fn frozen(run: &Run) -> Option<Fact> {
 }
 
 fn optimizer(run: &Run) -> Option<Fact> {
-    let train = &run.experiment.as_ref()?.train;
+    let train = match run.experiment.as_ref()?.kind() {
+        RunKind::Train(train) => train,
+        RunKind::Probe(_) => return Some(("optimizer", "L-BFGS, float64".to_owned(), THEME.text)),
+    };
     let times = if train.accumulate > 1 {
         format!(" x{}", train.accumulate)
     } else {

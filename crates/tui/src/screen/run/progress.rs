@@ -69,8 +69,9 @@ fn result(run: &Run, with_best: bool) -> String {
         .map(|seconds| format!("trained for {}", duration(seconds)));
     let best = state.best_epoch().filter(|_| with_best).map(|epoch| {
         format!(
-            "val acc {} at best epoch {}",
+            "val acc {} at best {} {}",
             metric(Some(epoch.val_acc)),
+            run.unit(),
             epoch.epoch
         )
     });
@@ -79,8 +80,9 @@ fn result(run: &Run, with_best: bool) -> String {
             .views
             .map_or_else(String::new, |views| format!(" by {views} views"));
         format!(
-            "test acc {}{views} with epoch {}",
+            "test acc {}{views} with {} {}",
             metric(Some(test.accuracy)),
+            run.unit(),
             test.epoch
         )
     });
@@ -96,8 +98,8 @@ fn result(run: &Run, with_best: bool) -> String {
         _ if !parts.is_empty() => parts.join(" · "),
         Status::Queued(place) => format!("waits in the queue, place {place}"),
         Status::Starting => "its worker is starting".to_owned(),
-        status if status.is_live() => "no epoch has ended yet".to_owned(),
-        _ => "it ended before its first epoch did".to_owned(),
+        status if status.is_live() => format!("no {} has ended yet", run.unit()),
+        _ => format!("it ended before its first {} did", run.unit()),
     }
 }
 
@@ -107,7 +109,7 @@ fn draw_batch(buf: &mut Buffer, row: Rect, run: &Run, batch: &Batch) {
         .state
         .epochs_planned()
         .map_or_else(String::new, |planned| format!("/{planned}"));
-    let epoch = format!("epoch {}{planned} ", batch.epoch);
+    let epoch = format!("{} {}{planned} ", run.unit(), batch.epoch);
     let head = match run.status() {
         Status::Stopping => format!("stopping  {epoch}"),
         Status::Active(Phase::Loading) => "computing the frozen base's features once ".to_owned(),

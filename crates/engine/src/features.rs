@@ -1,0 +1,160 @@
+//! Features of a frozen backbone: read from the cache of this machine, or computed and kept there for other runs.
+
+mod key;
+mod stored;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use warmstart_runs::checkpoint::Conditions;
+use warmstart_runs::feature_cache::{FeatureCache, Written};
+use warmstart_schema::event::Level;
+use warmstart_schema::experiment::{Experiment, NumberFormat};
+
+use self::key::{Key, Keys};
+use crate::model::Model;
+use crate::reporter::Reporter;
+use crate::train::Examples;
+
+/// Where features come from and go to.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    /// None where the cache is off.
+    cache: Option<(FeatureCache, Keys)>,
+    batch_size: usize,
+    format: NumberFormat,
+}
+
+impl Keeper {
+    /// For a model whose backbone is frozen whole. Says where the cache cannot be used; that is no error.
+    pub(crate) fn new(
+        experiment: &Experiment,
+        model: &Model,
+        conditions: &Conditions,
+        batch_size: usize,
+        reporter: &mut Reporter,
+    ) -> Self {
+        let cache = FeatureCache::from_env().map_err(anyhow::Error::msg);
+        let with_keys = |cache: FeatureCache| -> Result<_> {
+            let keys = Keys::new(experiment, model, conditions, batch_size)?;
+            Ok((cache, keys))
+        };
+        let cache = match cache {
+            Ok(cache) if cache.is_off() => Ok(None),
+            Ok(cache) => with_keys(cache).map(Some),
+            Err(error) => Err(error),
+        };
+        let cache = cache.unwrap_or_else(|error| {
+            let text = format!("this run does not use the cache of features: {error:#}");
+            reporter.note(Level::Warning, text);
+            None
+        });
+        Self {
+            cache,
+            batch_size,
+            format: conditions.precision.unwrap_or(NumberFormat::Float32),
+        }
+    }
+
+    /// Puts the features of all examples in the pictures' place. `each` hears how many are computed and says whether to
+    /// continue. Returns how long the model waited for pictures; `None` if interrupted.
+    pub(crate) fn keep(
+        &self,
+        examples: &mut Examples,
+        model: &Model,
+        reporter: &mut Reporter,
+        mut each: impl FnMut(&mut Reporter, usize) -> bool,
+    ) -> Result<Option<Duration>> {
+        let place = self.cache.as_ref().zip(examples.identity());
+        let place = place.map(|((cache, keys), identity)| (cache, keys.of(identity, examples)));
+        if let Some((cache, key)) = &place
+            && read(cache, key, examples, model, reporter)?
+        {
+            return Ok(Some(Duration::ZERO));
+        }
+        let pictures = examples.len();
+        let stays = examples.watch();
+        let waited = examples.keep_features(model, self.batch_size, self.format, |done| {
+            each(reporter, done)
+        })?;
+        // Features of fewer pictures, or of pictures that somebody changed meanwhile, are not those that the key names.
+        let is_whole = waited.is_some() && examples.len() == pictures && stays();
+        if let Some((cache, key)) = place.filter(|_| is_whole) {
+            write(cache, &key, examples, reporter);
+        }
+        Ok(waited)
+    }
+}
+
+/// Whether the features were in the cache and are now used. Damage is reported, and then they are computed.
+fn read(
+    cache: &FeatureCache,
+    key: &Key,
+    examples: &mut Examples,
+    model: &Model,
+    reporter: &mut Reporter,
+) -> Result<bool> {
+    let bytes = match cache.read(&key.hash) {
+        Ok(None) => return Ok(false),
+        Ok(Some(bytes)) => bytes,
+        Err(error) => {
+            let text = format!(
+                "features are computed, because the cache cannot be read: {error}: {}",
+                cache.folder().display()
+            );
+            reporter.note(Level::Warning, text);
+            return Ok(false);
+        }
+    };
+    let shape = (examples.len(), model.architecture().features);
+    match stored::parse(&bytes, key, shape, model.device()) {
+        Ok(features) => {
+            examples.use_features(features)?;
+            let text = format!(
+                "features read from the cache: {} {} images",
+                examples.len(),
+                examples.part().adjective()
+            );
+            reporter.note(Level::Info, text);
+            Ok(true)
+        }
+        Err(error) => {
+            let text = format!(
+                "features are computed again, because their file in the cache is damaged: {error:#}: {}.safetensors in {}",
+                key.hash,
+                cache.folder().display()
+            );
+            reporter.note(Level::Warning, text);
+            // The new ones replace it, if they can be written.
+            let _ = cache.remove(&key.hash);
+            Ok(false)
+        }
+    }
+}
+
+/// Keeps features for other runs. A failure costs only that, and is reported.
+fn write(cache: &FeatureCache, key: &Key, examples: &Examples, reporter: &mut Reporter) {
+    let Some(features) = examples.features() else {
+        return;
+    };
+    let written = stored::write(features, key)
+        .and_then(|bytes| cache.write(&key.hash, &bytes).map_err(Into::into));
+    let text = match written {
+        Ok(Written::Kept { removed: 0 }) => return,
+        Ok(Written::Kept { removed }) => {
+            let text = format!(
+                "the cache of features was full: {removed} of its files went, those used longest ago"
+            );
+            return reporter.note(Level::Info, text);
+        }
+        Ok(Written::TooLarge { bytes, limit }) => format!(
+            "features are not kept for other runs: they take {bytes} bytes, the whole cache may take {limit}; {} allows more",
+            warmstart_runs::feature_cache::VARIABLE
+        ),
+        Err(error) => format!(
+            "features are not kept for other runs: {error:#}: {}",
+            cache.folder().display()
+        ),
+    };
+    reporter.note(Level::Warning, text);
+}

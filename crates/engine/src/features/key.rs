@@ -1,0 +1,184 @@
+//! The key of features in the cache: a SHA-256 over everything that may change one of their bits. What is not known to be without
+//! effect is part of it, because a miss costs minutes and a wrong hit costs the experiment.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+use tch::Device;
+use warmstart_runs::checkpoint::Conditions;
+use warmstart_schema::experiment::{Experiment, NumberFormat};
+
+use crate::ffi;
+use crate::model::Model;
+use crate::train::Examples;
+
+/// Raise it when the files or the meaning of a key change.
+const FORMAT: u32 = 1;
+
+/// Environment variables that choose kernels or how they round begin with one of these.
+const LIBRARIES: [&str; 10] = [
+    "ATEN_",
+    "CUBLAS",
+    "CUDA_",
+    "CUDNN_",
+    "DNNL_",
+    "MKL",
+    "NVIDIA_TF32",
+    "ONEDNN_",
+    "PYTORCH_",
+    "TORCH_",
+];
+
+/// A key, and what it is made of in words.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    /// 64 hexadecimal digits.
+    pub hash: String,
+    pub facts: BTreeMap<String, String>,
+}
+
+/// The keys of one model on one machine.
+#[derive(Debug)]
+pub(super) struct Keys {
+    /// Everything besides the pictures.
+    base: Vec<String>,
+    facts: BTreeMap<String, String>,
+}
+
+impl Keys {
+    /// For batches of `batch_size`: kernels may sum in another order for another number of images.
+    pub(super) fn new(
+        experiment: &Experiment,
+        model: &Model,
+        conditions: &Conditions,
+        batch_size: usize,
+    ) -> Result<Self> {
+        let (spec, train) = (model.spec(), &experiment.train);
+        let format = conditions.precision.unwrap_or(NumberFormat::Float32);
+        let mut base = vec![
+            format!("format {FORMAT}"),
+            format!("program {}", program()?),
+            format!("libtorch {} {}", ffi::version(), library()),
+            format!("device {} {}", conditions.device, conditions.device_name),
+            format!("processor {}", processor()),
+            format!("threads {}", tch::get_num_threads()),
+            format!("backbone {}", spec.backbone),
+            format!("weights {}", model.frozen_fingerprint()?),
+            format!("input {:?} {:?}", spec.input_size, spec.interpolation),
+            // Bits, not digits.
+            format!(
+                "normalization {:?} {:?}",
+                spec.mean.map(f32::to_bits),
+                spec.std.map(f32::to_bits)
+            ),
+            format!("precision {format}"),
+            format!("deterministic {}", train.deterministic),
+            format!("batch {batch_size}"),
+        ];
+        base.extend(environment());
+        let pixels = experiment.pixels();
+        let dataset = experiment.dataset.folder().map_or_else(
+            || experiment.dataset.name().as_str().to_owned(),
+            |folder| folder.path.display().to_string(),
+        );
+        let device = match model.device() {
+            Device::Cpu => format!("{}, {} threads", conditions.device, conditions.threads),
+            _ => conditions.device_name.clone(),
+        };
+        let facts = [
+            ("backbone", spec.backbone.to_string()),
+            ("dataset", dataset),
+            ("pixels", pixels.to_string()),
+            ("precision", format.to_string()),
+            ("device", device),
+        ];
+        Ok(Self {
+            base,
+            facts: facts
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        })
+    }
+
+    /// The key of these pictures' features.
+    pub(super) fn of(&self, identity: &str, examples: &Examples) -> Key {
+        let mut hash = Sha256::new();
+        for line in self.base.iter().map(String::as_str).chain([identity]) {
+            hash.update((line.len() as u64).to_le_bytes());
+            hash.update(line);
+        }
+        let mut facts = self.facts.clone();
+        facts.insert("images".to_owned(), examples.len().to_string());
+        facts.insert("part".to_owned(), examples.part().adjective().to_owned());
+        Key {
+            hash: format!("{:x}", hash.finalize()),
+            facts,
+        }
+    }
+}
+
+/// SHA-256 of the running program, which holds the layers and their kernels.
+fn program() -> Result<&'static str> {
+    static HASH: OnceLock<Result<String, String>> = OnceLock::new();
+    let hash = || -> io::Result<String> {
+        let path = std::env::current_exe()?;
+        let mut hash = Sha256::new();
+        io::copy(&mut File::open(path)?, &mut hash)?;
+        Ok(format!("{:x}", hash.finalize()))
+    };
+    let hash = HASH.get_or_init(|| hash().map_err(|error| error.to_string()));
+    hash.as_deref()
+        .map_err(|error| anyhow::anyhow!("{error}"))
+        .context("reading the worker's program")
+}
+
+/// The file of libtorch that is loaded, which may be another build than that compiled against.
+fn library() -> String {
+    let stamp = |path: &Path| {
+        let meta = path.metadata().ok()?;
+        Some(format!(
+            "{} {}.{:09}",
+            meta.len(),
+            meta.mtime(),
+            meta.mtime_nsec()
+        ))
+    };
+    ffi::torch_library()
+        .and_then(|path| stamp(&path))
+        .unwrap_or_default()
+}
+
+/// What libraries choose their kernels and the sizes of their blocks by.
+fn processor() -> String {
+    const NAMES: [&str; 6] = [
+        "model name",
+        "cpu family",
+        "model",
+        "cache size",
+        "flags",
+        "Features",
+    ];
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let first = info.lines().take_while(|line| !line.trim().is_empty());
+    let chosen = first.filter(|line| {
+        line.split_once(':')
+            .is_some_and(|(name, _)| NAMES.contains(&name.trim()))
+    });
+    chosen.collect::<Vec<_>>().join("\n")
+}
+
+fn environment() -> Vec<String> {
+    let mut set: Vec<String> = std::env::vars_os()
+        .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+        .filter(|set| LIBRARIES.iter().any(|library| set.starts_with(library)))
+        .collect();
+    set.sort_unstable();
+    set
+}
