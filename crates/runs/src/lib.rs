@@ -6,6 +6,7 @@ pub mod change;
 pub mod checkpoint;
 pub mod event_log;
 pub mod failure;
+pub mod groups;
 pub mod heartbeat;
 pub mod launcher;
 pub mod monitor;

@@ -27,7 +27,12 @@ fn problem(more: &str, changes: &[&str]) -> String {
 
 #[test]
 fn a_file_without_seeds_and_grid_is_one_run() {
-    assert!(experiment::parse_group(PLAIN, "a.yaml", &[]).unwrap().1.is_none());
+    assert!(
+        experiment::parse_group(PLAIN, "a.yaml", &[])
+            .unwrap()
+            .1
+            .is_none()
+    );
 }
 
 #[test]
@@ -74,8 +79,14 @@ fn members_are_all_combinations_and_the_first_seed_comes_first() {
 fn a_member_is_an_ordinary_experiment() {
     for member in group("seeds: [1, 2]\ngrid: { train.epochs: [4, 5] }\n", &[]).members {
         let yaml = member.experiment.to_yaml().unwrap();
-        assert!(!member.experiment.is_group() && !yaml.contains("grid"), "{yaml}");
-        assert_eq!(experiment::parse(&yaml, "again").unwrap(), member.experiment);
+        assert!(
+            !member.experiment.is_group() && !yaml.contains("grid"),
+            "{yaml}"
+        );
+        assert_eq!(
+            experiment::parse(&yaml, "again").unwrap(),
+            member.experiment
+        );
     }
 }
 
@@ -86,8 +97,14 @@ fn a_grid_may_vary_a_whole_section() {
         &[],
     )
     .members;
-    assert!(matches!(members[0].experiment.train.optimizer, Optimizer::Sgd { .. }));
-    assert!(matches!(members[1].experiment.train.optimizer, Optimizer::Adam { .. }));
+    assert!(matches!(
+        members[0].experiment.train.optimizer,
+        Optimizer::Sgd { .. }
+    ));
+    assert!(matches!(
+        members[1].experiment.train.optimizer,
+        Optimizer::Adam { .. }
+    ));
 }
 
 #[test]
@@ -96,7 +113,11 @@ fn fields_with_the_same_last_word_are_named_whole() {
         field: field.to_owned(),
         value: "1".to_owned(),
     };
-    let settings = [setting("train.groups.head"), setting("model.head"), setting("a.b")];
+    let settings = [
+        setting("train.groups.head"),
+        setting("model.head"),
+        setting("a.b"),
+    ];
     assert_eq!(
         experiment::in_words(&settings),
         "train.groups.head 1, model.head 1, b 1"
@@ -109,12 +130,18 @@ fn more_values_and_another_name_keep_the_group_and_another_setting_makes_a_new_o
     let same = [
         group(grid, &[]),
         group(&format!("# a comment\nseeds: [1, 2]\n{grid}"), &[]),
-        group("grid: { train.optimizer.learning_rate: [0.1, 0.01, 0.5] }\nseed: 9\n", &[]),
-        group(grid, &["name=Other", "group=g", "train.optimizer.learning_rate=0.7"]
-            .into_iter()
-            .take(2)
-            .collect::<Vec<_>>()
-            .as_slice()),
+        group(
+            "grid: { train.optimizer.learning_rate: [0.1, 0.01, 0.5] }\nseed: 9\n",
+            &[],
+        ),
+        group(
+            grid,
+            &["name=Other", "group=g", "train.optimizer.learning_rate=0.7"]
+                .into_iter()
+                .take(2)
+                .collect::<Vec<_>>()
+                .as_slice(),
+        ),
     ];
     for other in &same {
         assert_eq!(other.identity, same[0].identity);
@@ -132,11 +159,19 @@ fn more_values_and_another_name_keep_the_group_and_another_setting_makes_a_new_o
 fn changes_apply_to_every_member_and_never_to_a_field_of_the_grid() {
     let grid = "grid: { train.optimizer.learning_rate: [0.1, 0.01] }\n";
     let members = group(grid, &["train.epochs=9"]).members;
-    assert!(members.iter().all(|member| member.experiment.train.epochs == 9));
+    assert!(
+        members
+            .iter()
+            .all(|member| member.experiment.train.epochs == 9)
+    );
     let seeds = group(grid, &["seeds=[4, 5]"]).members;
     assert_eq!(seeds.len(), 4);
     for (more, change, field) in [
-        (grid, "train.optimizer.learning_rate=1", "grid.train.optimizer.learning_rate"),
+        (
+            grid,
+            "train.optimizer.learning_rate=1",
+            "grid.train.optimizer.learning_rate",
+        ),
         ("seeds: [1]\n", "seed=4", "seed"),
     ] {
         let said = problem(more, &[change]);

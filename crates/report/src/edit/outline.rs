@@ -117,7 +117,10 @@ fn collect(
         let kind = target.get("type");
         let is_list = |kind: &Value| kind == "array" || kind == "object";
         if kind.is_some_and(|kind| {
-            is_list(kind) || kind.as_array().is_some_and(|kinds| kinds.iter().any(is_list))
+            is_list(kind)
+                || kind
+                    .as_array()
+                    .is_some_and(|kinds| kinds.iter().any(is_list))
         }) {
             continue;
         }

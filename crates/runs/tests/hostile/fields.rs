@@ -397,7 +397,11 @@ fn wrong_values(source: &str, index: usize, field: &Field) -> usize {
     case("~").is_refused();
     case("\"\"").is_refused();
     // ===== Of a wrong type: every field minds. =====
-    let mut wrong = vec![if field.path == "seeds" { "[1, -2]" } else { "[1, 2]" }];
+    let mut wrong = vec![if field.path == "seeds" {
+        "[1, -2]"
+    } else {
+        "[1, 2]"
+    }];
     if !field.is_section {
         wrong.push("{ zz: 1 }");
     }

@@ -166,17 +166,26 @@ pub(super) fn combinations(
             "write a field and its values, as train.optimizer.learning_rate: [0.1, 0.01]",
         ));
     }
-    mistakes.extend(grid.iter().filter_map(|(field, values)| {
-        grid_mistake(field, values)
-    }));
+    mistakes.extend(
+        grid.iter()
+            .filter_map(|(field, values)| grid_mistake(field, values)),
+    );
     let runs = grid
         .iter()
         .map(|(_, values)| values.len())
         .chain(experiment.seeds.as_ref().map(Vec::len))
         .fold(1, usize::saturating_mul);
     if runs > MOST_MEMBERS {
-        let place = if experiment.grid.is_some() { "grid" } else { "seeds" };
-        let found = if runs == usize::MAX { "more than can be counted".to_owned() } else { runs.to_string() };
+        let place = if experiment.grid.is_some() {
+            "grid"
+        } else {
+            "seeds"
+        };
+        let found = if runs == usize::MAX {
+            "more than can be counted".to_owned()
+        } else {
+            runs.to_string()
+        };
         mistakes.push(Mistake::at(
             &[place],
             format!("expected at most {MOST_MEMBERS} runs, found {found}"),
@@ -229,15 +238,24 @@ fn grid_mistake(field: &str, values: &[Value]) -> Option<Mistake> {
     let first = field.split('.').next().unwrap_or_default();
     if field == "seed" {
         let message = "expected a field besides the seed";
-        return Some(Mistake::at(&place, message, "write `seeds: [1, 2, 3]` beside `grid`"));
+        return Some(Mistake::at(
+            &place,
+            message,
+            "write `seeds: [1, 2, 3]` beside `grid`",
+        ));
     }
     if FIXED.contains(&first) {
-        let message = "expected a field that changes training, and this is the same for all runs of a file";
+        let message =
+            "expected a field that changes training, and this is the same for all runs of a file";
         return Some(Mistake::at(&place, message, "write another file for it"));
     }
     if values.is_empty() {
         let message = "expected at least one value, found none";
-        return Some(Mistake::at(&place, message, "remove the field, or name its values"));
+        return Some(Mistake::at(
+            &place,
+            message,
+            "remove the field, or name its values",
+        ));
     }
     let twice = values
         .iter()

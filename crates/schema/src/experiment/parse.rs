@@ -433,7 +433,11 @@ fn group(
     overrides: &[String],
 ) -> Result<Group, Vec<Problem>> {
     let label = with_changes(file, overrides);
-    let problem = |Mistake { keys, message, help }: Mistake| {
+    let problem = |Mistake {
+                       keys,
+                       message,
+                       help,
+                   }: Mistake| {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let problem = Problem::new(&label, message)
             .field(&keys.join("."))
@@ -460,9 +464,8 @@ fn group(
     let seeds = experiment.seeds.as_deref().unwrap_or(&one_seed);
     let mut of_first = Vec::new();
     for settings in &all {
-        let parsed = with_settings(&document, settings, &label).map_err(|found| {
-            vec![problem(mistake_of(settings, found))]
-        })?;
+        let parsed = with_settings(&document, settings, &label)
+            .map_err(|found| vec![problem(mistake_of(settings, found))])?;
         of_first.push(members::member(settings, parsed));
     }
     let members = seeds.iter().flat_map(|&seed| {
@@ -519,8 +522,8 @@ fn with_settings(
         let value = serde_yaml::to_value(value).map_err(|error| fail(error.to_string()))?;
         put(&mut document, field, value).map_err(fail)?;
     }
-    let parsed: Experiment = serde_path_to_error::deserialize(document)
-        .map_err(|error| explain(&error, "", label))?;
+    let parsed: Experiment =
+        serde_path_to_error::deserialize(document).map_err(|error| explain(&error, "", label))?;
     finish(parsed, |path, message, help| {
         Problem::new(label, message).field(path).help(help)
     })
@@ -548,7 +551,12 @@ fn mistake_of(settings: &[(&str, &serde_json::Value)], found: Problem) -> Mistak
                 .iter()
                 .map(|(field, value)| format!("{field}={value}"))
                 .collect();
-            format!("{}: {}, with {}", found.field, found.message, words.join(" "))
+            format!(
+                "{}: {}, with {}",
+                found.field,
+                found.message,
+                words.join(" ")
+            )
         }
     };
     let keys = match own {
