@@ -17,6 +17,9 @@ mod completions;
 #[path = "cli/debug_log.rs"]
 mod debug_log;
 #[cfg(test)]
+#[path = "cli/groups.rs"]
+mod groups;
+#[cfg(test)]
 #[path = "cli/hostile.rs"]
 mod hostile;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use warmstart_report::field::{Field, Form, printed};
 use warmstart_report::fit::Column;
+use warmstart_report::group::Summary;
 use warmstart_report::query::Subject;
 use warmstart_runs::store::Run;
 use warmstart_schema::metric::Unit;
@@ -15,10 +16,21 @@ pub(super) struct Figures(Vec<(&'static Field, Option<f64>)>);
 
 impl Figures {
     pub(super) fn of(run: &Run) -> Self {
-        let subject = Subject::of_run(run);
+        Self::of_subject(&Subject::of_run(run))
+    }
+
+    /// The means of a run's group.
+    pub(super) fn of_group(run: &Run, group: &Summary) -> Self {
+        Self::of_subject(&Subject {
+            members: Some(group),
+            ..Subject::of_run(run)
+        })
+    }
+
+    fn of_subject(subject: &Subject) -> Self {
         Self(
             printed()
-                .map(|field| (field, field.finite(&subject)))
+                .map(|field| (field, field.finite(subject)))
                 .collect(),
         )
     }

@@ -200,7 +200,11 @@ impl Following<'_> {
         };
         let ids: Vec<RunId> = left.iter().map(|run| run.id.clone()).collect();
         let options = Options {
-            selection: Selection::Runs(ids),
+            selection: if left.iter().any(|run| run.member().is_some()) {
+                Selection::Groups(ids)
+            } else {
+                Selection::Runs(ids)
+            },
             ..Options::default()
         };
         output::answer(&render(

@@ -1,12 +1,16 @@
 //! `warmstart list`
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
 use warmstart_schema::experiment::Experiment;
+use warmstart_schema::metric::Metric;
 
 use super::figures::Figures;
 use super::{Context, Exit, output, shown};
 use warmstart_report::fit::Column;
+use warmstart_report::group::Summary;
 use warmstart_runs::store::{ExperimentFile, Home, Run, Runs, experiments};
 
 /// List the experiments and the state of their newest runs
@@ -57,16 +61,53 @@ impl<'a> From<&'a Experiment> for Facts<'a> {
 struct Newest<'a> {
     run: &'a str,
     state: &'static str,
+    /// Its group: the figures are then means over the members that are done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<Members>,
     #[serde(flatten)]
     figures: Figures,
 }
 
-impl<'a> From<&'a Run> for Newest<'a> {
-    fn from(run: &'a Run) -> Self {
+#[derive(Serialize)]
+struct Members {
+    done: usize,
+    all: usize,
+    /// The settings of the means: those that validation chose, or the best so far.
+    settings: String,
+    chosen: bool,
+    standard_deviation: BTreeMap<&'static str, Option<f64>>,
+    #[serde(skip)]
+    state: String,
+}
+
+impl<'a> Newest<'a> {
+    fn of(runs: &Runs, run: &'a Run) -> Self {
+        let group = Summary::of(runs, run);
+        let figures = group
+            .as_ref()
+            .map_or_else(|| Figures::of(run), |group| Figures::of_group(run, group));
         Self {
             run: run.id.as_str(),
             state: run.status().as_str(),
-            figures: Figures::of(run),
+            members: group.as_ref().map(Members::from),
+            figures,
+        }
+    }
+}
+
+impl From<&Summary> for Members {
+    fn from(group: &Summary) -> Self {
+        let deviation = |metric: &Metric| {
+            let (_, spread) = group.figure(*metric)?;
+            Some((metric.key(), spread.deviation))
+        };
+        Self {
+            done: group.done,
+            all: group.all,
+            settings: group.settings.clone(),
+            chosen: group.is_final,
+            standard_deviation: Metric::ALL.iter().filter_map(deviation).collect(),
+            state: group.state(),
         }
     }
 }
@@ -76,7 +117,7 @@ pub(super) fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<E
     let (_, runs) = context.runs();
     let listed: Vec<Listed> = files
         .iter()
-        .map(|file| describe(file, &files, runs.latest_of(&file.home())))
+        .map(|file| describe(file, &files, &runs))
         .collect();
     if context.json {
         output::answer_json(&listed)?;
@@ -167,11 +208,8 @@ fn say_of_orphans(context: &Context, files: &[ExperimentFile], runs: &Runs) {
     }
 }
 
-fn describe<'a>(
-    file: &'a ExperimentFile,
-    files: &[ExperimentFile],
-    newest: Option<&'a Run>,
-) -> Listed<'a> {
+fn describe<'a>(file: &'a ExperimentFile, files: &[ExperimentFile], runs: &'a Runs) -> Listed<'a> {
+    let newest = runs.latest_of(&file.home());
     let problems = file.loaded.as_ref().err().into_iter().flatten();
     Listed {
         experiment: file.handle(files),
@@ -179,7 +217,7 @@ fn describe<'a>(
         file: shown(&file.path),
         facts: file.loaded.as_ref().ok().map(Facts::from),
         problems: problems.map(ToString::to_string).collect(),
-        newest: newest.map(Newest::from),
+        newest: newest.map(|run| Newest::of(runs, run)),
     }
 }
 
@@ -189,7 +227,10 @@ fn row(listed: &Listed) -> Vec<String> {
     let state = if listed.facts.is_none() {
         "not valid"
     } else {
-        newest.map_or("never run", |newest| newest.state)
+        newest.map_or("never run", |newest| {
+            let of_group = newest.members.as_ref();
+            of_group.map_or(newest.state, |members| members.state.as_str())
+        })
     };
     let mut row = vec![
         listed.experiment.clone(),

@@ -12,13 +12,15 @@ use super::output::Problems;
 use super::{Context, Exit, experiment, follow, output};
 use warmstart_runs::actions::{self, Room};
 use warmstart_runs::failure::{Failure, Kind};
+use warmstart_runs::groups::Plan;
 use warmstart_runs::store::{ExperimentFile, Home, Runs};
 use warmstart_runs::worker::Worker;
 
 /// Train experiments, one after the other on each device, and follow them
 ///
 /// Ctrl-C asks what runs to save and leave and takes the rest out of the queue; a second one does not wait for saving. Runs
-/// live on when the terminal is lost. At the end the table of these runs is printed.
+/// live on when the terminal is lost. At the end the table of these runs is printed. Of an experiment with `seeds` or `grid`
+/// all members are queued: those that are done are skipped, and those that were stopped are resumed.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Files or names of experiments
@@ -68,16 +70,27 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
         actions::waiting::set_slots(&context.checkpoints, slots)?;
     }
     let mut launched = Vec::new();
+    // Members of groups that are not queued: they are followed, or shown where nothing is left to train.
+    let (mut busy, mut done): (Vec<RunId>, Vec<RunId>) = (Vec::new(), Vec::new());
     let mut stuck = None;
-    for ((file, experiment), source) in files.iter().zip(&sources) {
-        match actions::launch(
-            &context.checkpoints,
-            file,
-            experiment,
+    for (named, source) in files.iter().zip(&sources) {
+        let (file, _) = named;
+        let plan = Plan::of(file, &runs);
+        if let Some(plan) = &plan {
+            output::note(context, &format!("{}, {}", file.label(), plan.in_words()));
+            busy.extend(plan.busy().map(|run| run.id.clone()));
+            done.extend(plan.done().map(|run| run.id.clone()));
+        }
+        let launch = launch(
+            context,
+            arguments,
+            named,
             source.as_deref(),
-            &arguments.device,
-        ) {
-            Ok(run) => launched.push(run),
+            plan,
+            &mut launched,
+        );
+        match launch {
+            Ok(()) => {}
             Err(error) if launched.is_empty() => return Err(error),
             Err(error) => {
                 // Runs that have started are followed nevertheless.
@@ -93,28 +106,46 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
     output::warn_of_session(context);
     output::warn_if_paused(context);
     if let Some(signals) = signals {
-        let exit = follow::follow(context, signals, (watcher, runs), launched)?;
+        let mut followed: Vec<RunId> = launched.into_iter().map(|(id, _)| id).collect();
+        followed.extend(busy);
+        if followed.is_empty() {
+            followed = done;
+        }
+        let exit = follow::follow(context, signals, (watcher, runs), followed)?;
         return Ok(stuck.filter(|_| exit == Exit::Done).unwrap_or(exit));
     }
     if context.json {
         let list = launched
             .iter()
-            .zip(&files)
-            .map(|(run, (file, _))| Launched {
-                run,
-                experiment: &file.stem,
-            });
+            .map(|(run, experiment)| Launched { run, experiment });
         output::answer_json(&list.collect::<Vec<_>>())?;
     } else {
-        output::answer(
-            &launched
-                .iter()
-                .map(|id| format!("{id}\n"))
-                .collect::<Vec<_>>()
-                .concat(),
-        )?;
+        let lines: String = launched.iter().map(|(id, _)| format!("{id}\n")).collect();
+        output::answer(&lines)?;
     }
     Ok(stuck.unwrap_or(Exit::Done))
+}
+
+/// Launches an experiment, or what its plan says of its members. Adds the runs with the experiment's name.
+fn launch(
+    context: &Context,
+    arguments: &Arguments,
+    (file, experiment): &(ExperimentFile, Experiment),
+    source: Option<&Path>,
+    plan: Option<Plan>,
+    launched: &mut Vec<(RunId, String)>,
+) -> anyhow::Result<()> {
+    let (root, device) = (&context.checkpoints, &arguments.device);
+    let Some(Plan(steps)) = plan else {
+        let id = actions::launch(root, file, experiment, source, device)?;
+        launched.push((id, file.stem.clone()));
+        return Ok(());
+    };
+    for step in &steps {
+        let id = actions::take_step(root, file, step, source, device)?;
+        launched.extend(id.map(|id| (id, file.stem.clone())));
+    }
+    Ok(())
 }
 
 /// All experiments; or, before any run starts, all problems of all files.

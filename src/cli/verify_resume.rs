@@ -61,7 +61,14 @@ pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow:
     let mut changes = vec![length, format!("dataset.limit={}", arguments.limit)];
     changes.extend_from_slice(&arguments.set);
     let file = experiment::named(context, &arguments.name, &changes)?;
-    let experiment = file.loaded.clone().map_err(Problems)?;
+    let mut experiment = file.loaded.clone().map_err(Problems)?;
+    if file.group.is_some() {
+        output::note(
+            context,
+            "one run is checked, without the file's `seeds` and `grid`",
+        );
+        (experiment.seeds, experiment.grid) = (None, None);
+    }
     let mut signals = follow::listen()?;
     let place = Workplace::new(&context.checkpoints, Worker::find()?)?;
     bring_source(context, &file, &place)?;

@@ -5,6 +5,7 @@
 //! the screen.
 
 mod arguments;
+mod bundle;
 mod column;
 mod config;
 mod csv;
@@ -24,6 +25,7 @@ mod text;
 mod value;
 
 pub use self::arguments::ShownArguments;
+pub use self::bundle::{Paired, Pairing};
 pub use self::column::Column;
 pub use self::config::{
     differing as config_differing, fields as config_fields, value as config_value,

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use self::table::FIELDS;
+use crate::group::Summary;
+use crate::mean::Spread;
 use jiff::Timestamp;
 use warmstart_runs::params;
 use warmstart_runs::store::{ExperimentFile, Run};
@@ -23,6 +25,8 @@ pub struct Subject<'a> {
     pub run: Option<&'a Run>,
     pub group: &'a str,
     pub experiment: Option<&'a Experiment>,
+    /// The group of the run, where one row stands for all of it.
+    pub members: Option<&'a Summary>,
 }
 
 impl<'a> Subject<'a> {
@@ -35,6 +39,7 @@ impl<'a> Subject<'a> {
             run,
             group,
             experiment: of_run.or_else(of_file),
+            members: None,
         }
     }
 
@@ -180,6 +185,9 @@ impl Field {
     pub fn value<'a>(&self, subject: &Subject<'a>) -> Option<Fact<'a>> {
         match self.source {
             Source::Metric(metric) => {
+                if let Some(members) = subject.members {
+                    return members.figure(metric).map(|(mean, _)| Fact::Figure(mean));
+                }
                 let state = &subject.run?.state;
                 let (epoch, test) = (best_or_last(state), state.test.as_ref());
                 metric
@@ -188,6 +196,12 @@ impl Field {
             }
             Source::Of(read) => read(subject),
         }
+    }
+
+    /// Of how many runs the value is the mean, and their standard deviation; none of a single run's value.
+    pub fn spread(&self, subject: &Subject) -> Option<Spread> {
+        let (_, spread) = subject.members?.figure(self.metric()?)?;
+        Some(spread)
     }
 
     /// What a filter compares.

@@ -6,5 +6,8 @@ pub mod edit;
 pub mod field;
 pub mod fit;
 pub mod format;
+pub mod group;
+pub mod mean;
+pub mod paired;
 pub mod plot;
 pub mod query;

@@ -15,10 +15,11 @@ use crate::storage::{Disk, Storage as _};
 use anyhow::Context;
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::architecture::ParamCounts;
-use warmstart_schema::experiment::{Experiment, Init, Optimizer, Train};
+use warmstart_schema::experiment::{Experiment, Init, Member, Optimizer, Train};
 use warmstart_schema::state::Status;
 
 use crate::failure::{Failure, Kind};
+use crate::groups::{MemberOf, Step};
 use crate::params;
 use crate::store::{ExperimentFile, Run};
 use crate::worker::{does_not_start, programs};
@@ -55,14 +56,41 @@ pub fn launch(
     init_file: Option<&Path>,
     device: &str,
 ) -> anyhow::Result<RunId> {
+    launch_as(root, (file, experiment), init_file, device, None)
+}
+
+/// Creates the run of a member of a group, and starts or queues it.
+pub fn launch_member(
+    root: &Path,
+    file: &ExperimentFile,
+    (member, of): (&Member, &MemberOf),
+    init_file: Option<&Path>,
+    device: &str,
+) -> anyhow::Result<RunId> {
+    launch_as(
+        root,
+        (file, &member.experiment),
+        init_file,
+        device,
+        Some(of),
+    )
+}
+
+fn launch_as(
+    root: &Path,
+    (file, experiment): (&ExperimentFile, &Experiment),
+    init_file: Option<&Path>,
+    device: &str,
+    member: Option<&MemberOf>,
+) -> anyhow::Result<RunId> {
     let programs = programs()?;
     let launch = Launch {
         experiment,
         source: &file.path,
         device,
     };
-    let (run, info) =
-        RunDir::create_after(root, &launch, init_file).map_err(|error| unwritable(root, &error))?;
+    let (run, info) = RunDir::create_member(root, &launch, init_file, member)
+        .map_err(|error| unwritable(root, &error))?;
     let after = experiment
         .init
         .as_ref()
@@ -85,6 +113,23 @@ pub fn launch(
         .and_then(|_| begin(root, &info.id, &programs))
         .inspect_err(|_| discard_if_never_started(&run))?;
     Ok(info.id)
+}
+
+/// Does one step of a group's launch. Returns the run that it added to the queue.
+pub fn take_step(
+    root: &Path,
+    file: &ExperimentFile,
+    step: &Step,
+    init_file: Option<&Path>,
+    device: &str,
+) -> anyhow::Result<Option<RunId>> {
+    match step {
+        Step::Launch(member, of) => {
+            launch_member(root, file, (member, of), init_file, device).map(Some)
+        }
+        Step::Resume(run) => resume(root, run, &[]).map(|()| Some(run.id.clone())),
+        Step::Done(_) | Step::Busy(_) | Step::Unreadable(_) => Ok(None),
+    }
 }
 
 /// Resumes a run from its last checkpoint, after changes by `FIELD=VALUE`s. A finished run needs changes that extend it.

@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod event_log;
 pub mod failure;
 pub mod feature_cache;
+pub mod groups;
 pub mod heartbeat;
 pub mod launcher;
 pub mod monitor;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event_log::EventReader;
+use crate::groups::MemberOf;
 use crate::pictures::Sets;
 use crate::storage::{Disk, Storage, replace};
 use warmstart_schema::annotation::Annotation;
@@ -60,6 +61,9 @@ pub struct RunInfo {
     /// The full path of the file that `init: {from: …}` meant at launch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_file: Option<PathBuf>,
+    /// Its group, if its file has `seeds` or `grid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<MemberOf>,
     /// The folder from which it was launched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<PathBuf>,
@@ -138,6 +142,16 @@ impl RunDir {
         launch: &Launch,
         init_file: Option<&Path>,
     ) -> io::Result<(Self, RunInfo)> {
+        Self::create_member(root, launch, init_file, None)
+    }
+
+    /// Likewise, for a member of a group.
+    pub fn create_member(
+        root: &Path,
+        launch: &Launch,
+        init_file: Option<&Path>,
+        member: Option<&MemberOf>,
+    ) -> io::Result<(Self, RunInfo)> {
         // Two runs of one second may draw the same name.
         let is_taken = |error: &io::Error| {
             matches!(
@@ -145,11 +159,12 @@ impl RunDir {
                 io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
             )
         };
-        let mut created = Self::create_as(root, launch, init_file, RunId::generate());
+        let create = || Self::create_as(root, launch, (init_file, member), RunId::generate());
+        let mut created = create();
         for _ in 0..NAMES {
             match &created {
                 Err(error) if is_taken(error) => {
-                    created = Self::create_as(root, launch, init_file, RunId::generate());
+                    created = create();
                 }
                 _ => break,
             }
@@ -160,7 +175,7 @@ impl RunDir {
     fn create_as(
         root: &Path,
         launch: &Launch,
-        init_file: Option<&Path>,
+        (init_file, member): (Option<&Path>, Option<&MemberOf>),
         id: RunId,
     ) -> io::Result<(Self, RunInfo)> {
         let text = fs::read(launch.source).ok();
@@ -178,6 +193,7 @@ impl RunDir {
             file: fs::canonicalize(launch.source).ok(),
             sha256: text.as_deref().map(crate::storage::fingerprint),
             init_file: init_file.map(Path::to_path_buf),
+            member: member.cloned(),
             cwd: std::env::current_dir().ok(),
             created: Timestamp::now(),
             device: launch.device.to_owned(),
@@ -262,6 +278,7 @@ impl RunDir {
             group: text::line(&info.group, 40),
             stem: text::line(&info.stem, 80),
             device: text::line(&info.device, 40),
+            member: info.member.map(MemberOf::sanitized),
             ..info
         })
     }

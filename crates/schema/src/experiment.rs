@@ -7,6 +7,7 @@ mod ema;
 mod evaluate;
 mod fields;
 mod groups;
+mod members;
 mod misplaced;
 mod mix;
 mod optimizer;
@@ -33,9 +34,12 @@ pub use self::ema::Ema;
 pub use self::evaluate::Evaluate;
 pub use self::fields::{Freeze, OnNan, Weights};
 pub use self::groups::Groups;
+pub use self::members::{Grid, Group, MOST_MEMBERS, Member, Setting, in_words};
 pub use self::mix::Mix;
 pub use self::optimizer::Optimizer;
-pub use self::parse::{Problem, load, parse, parse_with, read_strict, read_text};
+pub use self::parse::{
+    Problem, load, load_group, parse, parse_group, parse_with, read_strict, read_text,
+};
 pub use self::place::whole;
 pub use self::precision::{NumberFormat, Precision};
 pub use self::probe::{Probe, RunKind};
@@ -61,6 +65,13 @@ pub struct Experiment {
     /// Every random choice of a run is derived from this number.
     #[serde(default = "default_seed")]
     pub seed: u64,
+    /// One run for each of these seeds instead of `seed`, queued together and compared as mean ± standard deviation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeds: Option<Vec<u64>>,
+    /// One run for each combination of these values, for example `{ train.optimizer.learning_rate: [0.1, 0.01] }`. With `seeds`,
+    /// one for each seed too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<Grid>,
     pub dataset: Dataset,
     #[serde(default)]
     pub input: Input,
@@ -358,6 +369,11 @@ pub struct Reference {
 }
 
 impl Experiment {
+    /// Whether its file describes several runs.
+    pub fn is_group(&self) -> bool {
+        self.seeds.is_some() || self.grid.is_some()
+    }
+
     /// The metric that decides which checkpoint is best: early stopping's, or validation loss.
     pub fn monitor(&self) -> Monitor {
         if self.probe.is_some() {

@@ -137,6 +137,11 @@ impl Metric {
         }
     }
 
+    /// Whether it is measured on the test images.
+    pub const fn is_of_test(self) -> bool {
+        matches!(self.row().source, Source::Test(_))
+    }
+
     /// A run's value, from its training time, its chosen epoch, and its test.
     pub fn of_run(
         self,

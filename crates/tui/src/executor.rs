@@ -9,6 +9,7 @@ mod progress;
 mod queue;
 mod workers;
 
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -25,7 +26,8 @@ use super::message::{Message, Report};
 use super::paths;
 use warmstart_runs::actions;
 use warmstart_runs::failure::Failure;
-use warmstart_runs::store::{self, ExperimentFile, Run, worker_log_tail};
+use warmstart_runs::groups::Plan;
+use warmstart_runs::store::{self, ExperimentFile, Run, Watcher, worker_log_tail};
 
 /// Lines of a worker's output that the log shows.
 const WORKER_LOG_LINES: usize = 500;
@@ -232,6 +234,10 @@ fn launch(folders: &Folders, file: &ExperimentFile) -> anyhow::Result<String> {
         actions::Room::Scarce(what) => format!("; {what}"),
         actions::Room::None(what) => anyhow::bail!("{} is not launched: {what}", experiment.name),
     };
+    if file.group.is_some() {
+        let queued = launch_group(folders, file, source.as_deref())?;
+        return Ok(format!("{}: {queued}{warning}", experiment.name));
+    }
     let id = actions::launch(
         &folders.checkpoints,
         file,
@@ -240,4 +246,21 @@ fn launch(folders: &Folders, file: &ExperimentFile) -> anyhow::Result<String> {
         "auto",
     )?;
     Ok(format!("{} launched as {id}{warning}", experiment.name))
+}
+
+/// Queues the members that are not done. Reads the runs again, because another process may have launched some meanwhile.
+fn launch_group(
+    folders: &Folders,
+    file: &ExperimentFile,
+    source: Option<&Path>,
+) -> anyhow::Result<String> {
+    let root = &folders.checkpoints;
+    let (_, runs) = Watcher::read_all(root, std::slice::from_ref(file));
+    let Some(plan) = Plan::of(file, &runs) else {
+        anyhow::bail!("{} has a mistake", file.stem)
+    };
+    for step in &plan.0 {
+        actions::take_step(root, file, step, source, "auto")?;
+    }
+    Ok(plan.in_words())
 }

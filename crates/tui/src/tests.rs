@@ -9,6 +9,7 @@ mod diagnostics;
 mod editor;
 mod fetching;
 pub(crate) mod fixtures;
+mod groups;
 mod hostile;
 mod listing;
 mod machine;

@@ -51,6 +51,13 @@ pub struct ShownArguments {
     /// Runs that are done and differ only in their seed as one row: mean ± standard deviation (how many)
     #[arg(long)]
     seeds: bool,
+    /// The named runs stand for their groups, as the names of experiments with `seeds` or `grid` do. Of two groups a paired
+    /// t-test by equal seeds is printed below
+    #[arg(long, requires = "runs")]
+    groups: bool,
+    /// The members of each group below its row
+    #[arg(long)]
+    members: bool,
     /// Runs side by side instead of one below the other
     #[arg(long)]
     transpose: bool,
@@ -64,16 +71,36 @@ impl ShownArguments {
 
     /// The options with run names and columns resolved.
     pub fn options(&self, runs: &Runs) -> Result<Options, Failure> {
-        let named: Vec<RunId> = self
+        let runs_named: Vec<&Run> = self
             .runs
             .iter()
-            .map(|name| Ok(names::run(runs, name)?.id.clone()))
+            .map(|name| names::run(runs, name))
             .collect::<Result<_, Failure>>()?;
+        let by_id = |name: &str, run: &Run| run.id.as_str().starts_with(name);
+        let of_groups: Vec<bool> = self
+            .runs
+            .iter()
+            .zip(&runs_named)
+            .filter(|(_, run)| run.member().is_some())
+            .map(|(name, run)| self.groups || !by_id(name, run))
+            .collect();
+        let is_groups = self.groups || of_groups.iter().any(|is_group| *is_group);
+        if of_groups.contains(&true) && of_groups.contains(&false) {
+            return Err(Failure::new(
+                Kind::Input,
+                "a group and a single member of a group are named together",
+            )
+            .help(
+                "name groups by their experiments and add --groups, or name all runs by their ids",
+            ));
+        }
+        let named: Vec<RunId> = runs_named.iter().map(|run| run.id.clone()).collect();
         for column in self.columns.iter().chain(&self.sort) {
             check_column(column, runs)?;
         }
         Ok(Options {
             selection: match (named.is_empty(), self.all) {
+                (false, _) if is_groups => Selection::Groups(named),
                 (false, _) => Selection::Runs(named),
                 (true, true) => Selection::All,
                 (true, false) => Selection::Newest,
@@ -94,6 +121,7 @@ impl ShownArguments {
                 Some(name) => Baseline::Run(names::run(runs, name)?.id.clone()),
             },
             merge_seeds: self.seeds,
+            members: self.members,
             transposed: self.transpose,
         })
     }

@@ -3,11 +3,13 @@
 //! number of seeds.
 
 use super::value::Spread;
-use super::{Cell, Column, Kind, Row, Table, Value};
+use super::{Cell, Column, Kind, Pairing, Row, Table, Value};
 
 pub(super) fn render(table: &Table, delimiter: u8) -> String {
     let table = &with_run_first(table);
-    let has_groups = table.measured().any(|row| row.runs.len() > 1);
+    let has_groups = table
+        .measured()
+        .any(|row| row.runs.len() > 1 || !row.members.is_empty());
     let mut records = vec![header(table, has_groups)];
     records.extend(table.rows.iter().map(|row| record(table, row, has_groups)));
     if table.transposed {
@@ -61,7 +63,7 @@ fn header(table: &Table, has_groups: bool) -> Vec<String> {
 fn record(table: &Table, row: &Row, has_groups: bool) -> Vec<String> {
     // The kind of a row that belongs to the one above.
     let word = match row.kind {
-        Kind::Measured => None,
+        Kind::Measured | Kind::Member => None,
         Kind::Gain => Some("gain"),
         Kind::Published => Some("published"),
     };
@@ -93,8 +95,9 @@ fn record(table: &Table, row: &Row, has_groups: bool) -> Vec<String> {
     );
     record.push(
         reference
-            .and_then(|reference| reference.note.as_deref())
-            .map(guarded)
+            .and_then(|reference| reference.note.clone())
+            .or_else(|| row.pairing.as_ref().map(Pairing::in_words))
+            .map(|note| guarded(&note))
             .unwrap_or_default(),
     );
     record

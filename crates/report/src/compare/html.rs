@@ -15,7 +15,7 @@ th, td { padding: .2em .8em; text-align: left }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 thead { border-bottom: 2px solid }
 tbody tr { border-bottom: 1px solid #ccc }
-.published, .gain { color: #666 }
+.published, .gain, .member { color: #666 }
 </style>
 </head>
 <body>
@@ -77,6 +77,7 @@ fn row(tiles: &[Tile], is_figure: &[bool]) -> String {
 fn class(tile: &Tile) -> Option<&'static str> {
     match tile.kind? {
         Kind::Measured => None,
+        Kind::Member => Some("member"),
         Kind::Gain => Some("gain"),
         Kind::Published => Some("published"),
     }

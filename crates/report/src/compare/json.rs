@@ -9,7 +9,8 @@ use warmstart_schema::metric::Unit;
 
 use super::table::Values;
 use super::value::Spread;
-use super::{Column, Gain, Kind, Metric, Row, Table, Value};
+use super::{Column, Gain, Kind, Metric, Pairing, Row, Table, Value};
+use crate::group::Choice;
 
 #[derive(Serialize)]
 struct Object<'a> {
@@ -34,6 +35,56 @@ struct Object<'a> {
     config: BTreeMap<&'a str, Option<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<Group<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paired: Option<PairedObject<'a>>,
+}
+
+/// The paired t-test of the differences of this group to another.
+#[derive(Serialize)]
+struct PairedObject<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    over: Option<&'a str>,
+    seeds: &'a [u64],
+    /// What is said below the table.
+    text: String,
+    tests: BTreeMap<&'static str, TestObject>,
+}
+
+#[derive(Serialize)]
+struct TestObject {
+    n: usize,
+    mean_difference: f64,
+    standard_deviation: f64,
+    t: f64,
+    df: usize,
+    p: f64,
+}
+
+impl<'a> From<&'a Pairing> for PairedObject<'a> {
+    fn from(pairing: &'a Pairing) -> Self {
+        let (over, seeds, tests): (_, &[u64], &[_]) = match pairing {
+            Pairing::Tested(paired) => (Some(&*paired.over), &paired.seeds[..], &paired.tests[..]),
+            Pairing::Open(_) => (None, &[], &[]),
+        };
+        let tests = tests.iter().filter_map(|(metric, test)| {
+            let test = test.ok()?;
+            let object = TestObject {
+                n: test.n,
+                mean_difference: test.mean,
+                standard_deviation: test.deviation,
+                t: test.t,
+                df: test.df,
+                p: test.p,
+            };
+            Some((metric.key(), object))
+        });
+        Self {
+            over,
+            seeds,
+            text: pairing.in_words(),
+            tests: tests.collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -97,6 +148,36 @@ struct Group<'a> {
     /// Standard deviation of the sample.
     standard_deviation: Keyed<Option<f64>>,
     n: BTreeMap<&'static str, usize>,
+    /// Whether validation chose these settings of a grid; absent for merged seeds, null until every member has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chosen: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    members: Vec<MemberObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct MemberObject<'a> {
+    run: &'a str,
+    seed: Option<u64>,
+    state: &'static str,
+    #[serde(flatten)]
+    figures: Keyed<Option<f64>>,
+}
+
+impl<'a> From<&'a Row> for MemberObject<'a> {
+    fn from(row: &'a Row) -> Self {
+        Self {
+            run: row
+                .runs
+                .first()
+                .map_or("", warmstart_runs::run::RunId::as_str),
+            seed: row.seeds.first().copied(),
+            state: row
+                .status
+                .map_or("", warmstart_schema::state::Status::as_str),
+            figures: measured(&row.figures, figure),
+        }
+    }
 }
 
 fn measured(values: &Values, pick: impl Fn(&Value) -> Option<f64>) -> Keyed<Option<f64>> {
@@ -115,6 +196,14 @@ fn figure(value: &Value) -> Option<f64> {
     }
 }
 
+/// How many figures a value is the mean of.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Figure { spread, .. } => spread.map_or(1, |spread| spread.n),
+        _ => 0,
+    }
+}
+
 fn spread(value: &Value) -> Option<Spread> {
     if let Value::Figure { spread, .. } = value {
         *spread
@@ -125,7 +214,7 @@ fn spread(value: &Value) -> Option<Spread> {
 
 fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
     let cells = || table.columns.iter().zip(&row.cells);
-    let is_group = row.runs.len() > 1;
+    let is_group = row.runs.len() > 1 || !row.members.is_empty();
     Object {
         run: row
             .runs
@@ -178,9 +267,16 @@ fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
             n: row
                 .figures
                 .iter()
-                .map(|(metric, value)| (metric.key(), spread(value).map_or(0, |spread| spread.n)))
+                .map(|(metric, value)| (metric.key(), count(value)))
                 .collect(),
+            chosen: row.choice.map(|choice| match choice {
+                Choice::Chosen => true.into(),
+                Choice::NotChosen => false.into(),
+                Choice::Open => serde_json::Value::Null,
+            }),
+            members: row.members.iter().map(MemberObject::from).collect(),
         }),
+        paired: row.pairing.as_ref().map(PairedObject::from),
     }
 }
 

@@ -3,16 +3,22 @@
 use warmstart_runs::store::{Run, Runs};
 use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::Reference;
+use warmstart_schema::state::Status;
 
+use super::bundle::Bundle;
 use super::column::facts;
 use super::table::{Cell, Kind, Row, Values, by_metric, figure};
 use super::value::Spread;
-use super::{Baseline, Column, Columns, Figures, Gain, Metric, Options, Value, config, seeds};
+use super::{Baseline, Column, Columns, Figures, Gain, Metric, Options, Value, config};
 use crate::field::{Field, Subject};
+use crate::group::{self, Choice};
+use crate::mean::mean;
 
 /// One run or several seeds, before there are columns.
 pub(super) struct Line<'a> {
     pub(super) runs: Vec<&'a Run>,
+    /// Members of a group with the same settings, done or not.
+    pub(super) cell: Option<group::Cell<'a>>,
     pub(super) figures: Values,
     pub(super) facts: Vec<(&'static Field, Value)>,
     /// The baseline of its figures.
@@ -23,9 +29,18 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn of(all: &Runs, runs: Vec<&'a Run>, options: &Options) -> Self {
+    pub(super) fn of(all: &Runs, bundle: Bundle<'a>, options: &Options) -> Self {
+        let runs = bundle.runs();
+        let cell = match bundle {
+            Bundle::Cell(cell) => Some(cell),
+            Bundle::Run(_) | Bundle::Seeds(_) => None,
+        };
+        let choice = cell.as_ref().map_or(Choice::Chosen, |cell| cell.choice);
+        let is_merged = runs.len() > 1 || cell.as_ref().is_some_and(|cell| cell.runs.len() > 1);
+        // A mean is over members that are done; a row of one run shows it while it runs.
         let measured: Vec<Figures> = runs
             .iter()
+            .filter(|run| !is_merged || run.status() == Status::Finished)
             .map(|run| Figures::of(&run.state, options.figures))
             .collect();
         let baseline = match &options.baseline {
@@ -53,19 +68,69 @@ impl<'a> Line<'a> {
             config
         };
         Self {
-            figures: by_metric(|metric| combined(metric, &measured)),
+            figures: by_metric(|metric| {
+                shown(metric, choice, combined(metric, &measured, is_merged))
+            }),
             facts: facts()
                 .map(|field| (field, Value::of(field, &Subject::of_run(runs[0]))))
                 .collect(),
             baseline,
             config,
-            gain: if let [run] = runs[..] {
+            gain: if let [run] = runs[..]
+                && !is_merged
+                && choice.withholds().is_none()
+            {
                 Gain::of(all, run, options.figures)
             } else {
                 None
             },
             runs,
+            cell,
         }
+    }
+
+    /// A row for each member of a cell.
+    fn members(&self, columns: &[Column], options: &Options) -> Vec<Row> {
+        let Some(cell) = &self.cell else {
+            return Vec::new();
+        };
+        let member = |run: &&Run| {
+            let of_run = Figures::of(&run.state, options.figures);
+            let figures = by_metric(|metric| {
+                shown(
+                    metric,
+                    cell.choice,
+                    Value::figure(metric, of_run.get(metric)),
+                )
+            });
+            let seed = run.member().map_or(0, |member| member.seed);
+            let value = |column: &Column| match column {
+                Column::Experiment => Value::text(format!("seed {seed}")),
+                Column::Run => Value::text(run.id.to_string()),
+                Column::State => Value::text(run.status().as_str()),
+                Column::Metric(metric) => figure(&figures, *metric),
+                Column::Delta(_) | Column::Fact(_) | Column::Config(_) => Value::Blank,
+            };
+            Row {
+                kind: Kind::Member,
+                runs: vec![run.id.clone()],
+                seeds: vec![seed],
+                experiment: format!("seed {seed}"),
+                exact: run.exact_label().to_owned(),
+                status: Some(run.status()),
+                cells: columns
+                    .iter()
+                    .map(|column| Cell {
+                        value: value(column),
+                        best: false,
+                        mark: None,
+                    })
+                    .collect(),
+                figures: figures.clone(),
+                ..Row::default()
+            }
+        };
+        cell.runs.iter().map(member).collect()
     }
 
     pub(super) fn reference(&self) -> Option<&'a Reference> {
@@ -83,22 +148,31 @@ impl<'a> Line<'a> {
             .iter()
             .filter_map(|run| run.experiment.as_deref())
             .map(|experiment| experiment.seed);
-        if self.runs.len() > 1 {
+        if self.is_merged() {
             seeds.collect()
         } else {
             Vec::new()
         }
     }
 
+    /// Whether it stands for several runs.
+    fn is_merged(&self) -> bool {
+        let members = self.cell.as_ref().map_or(0, |cell| cell.runs.len());
+        self.runs.len() > 1 || members > 1
+    }
+
     pub(super) fn value(&self, column: &Column) -> Value {
         match column {
             Column::Experiment => Value::text(self.runs[0].label()),
-            Column::Run if self.runs.len() > 1 => {
+            Column::Run if self.is_merged() => {
                 let seeds: Vec<String> = self.seeds().iter().map(u64::to_string).collect();
                 Value::text(format!("seeds {}", seeds.join(", ")))
             }
             Column::Run => Value::text(self.runs[0].id.to_string()),
-            Column::State => Value::text(self.runs[0].status().as_str()),
+            Column::State => match &self.cell {
+                Some(cell) if cell.runs.len() > 1 => Value::text(cell.state()),
+                _ => Value::text(self.runs[0].status().as_str()),
+            },
             Column::Metric(metric) => figure(&self.figures, *metric),
             Column::Delta(metric) => Value::difference(*metric, self.difference(*metric)),
             Column::Fact(field) => {
@@ -118,14 +192,18 @@ impl<'a> Line<'a> {
         Some(figure - self.baseline.get(metric)?)
     }
 
-    pub(super) fn row(&self, columns: &[Column]) -> Row {
+    pub(super) fn row(&self, columns: &[Column], options: &Options) -> Row {
+        let status = self.cell.as_ref().and_then(group::Cell::status);
         Row {
+            choice: self.cell.as_ref().map(|cell| cell.choice),
+            members: self.members(columns, options),
+            pairing: None,
             kind: Kind::Measured,
             runs: self.runs.iter().map(|run| run.id.clone()).collect(),
             seeds: self.seeds(),
             experiment: self.runs[0].label().to_owned(),
             exact: self.runs[0].exact_label().to_owned(),
-            status: Some(self.runs[0].status()),
+            status: status.or(Some(self.runs[0].status())),
             reference: self.reference().cloned(),
             gain: self.gain.clone(),
             mark: None,
@@ -158,16 +236,25 @@ fn reference(run: &Run) -> Option<&Reference> {
     run.experiment.as_deref()?.reference.as_ref()
 }
 
+/// The figure, without the test figures that a grid does not show.
+fn shown(metric: Metric, choice: Choice, value: Value) -> Value {
+    if metric.is_of_test() && choice.withholds().is_some() {
+        Value::Absent
+    } else {
+        value
+    }
+}
+
 /// One run's figure, or the mean of several.
-fn combined(metric: Metric, measured: &[Figures]) -> Value {
-    if let [one] = measured {
+fn combined(metric: Metric, measured: &[Figures], is_merged: bool) -> Value {
+    if let ([one], false) = (measured, is_merged) {
         return Value::figure(metric, one.get(metric));
     }
     let figures: Vec<f64> = measured
         .iter()
         .filter_map(|figures| figures.get(metric))
         .collect();
-    seeds::mean(&figures).map_or(Value::Absent, |(figure, spread): (f64, Spread)| {
+    mean(&figures).map_or(Value::Absent, |(figure, spread): (f64, Spread)| {
         Value::Figure {
             metric,
             figure,

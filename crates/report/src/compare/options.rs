@@ -8,6 +8,10 @@ use super::{Column, Format};
 use crate::query::Query;
 
 /// Which runs, which figures, which columns, in which order.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the table"
+)]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Options {
     pub selection: Selection,
@@ -21,6 +25,8 @@ pub struct Options {
     pub baseline: Baseline,
     /// Runs whose experiments differ only in their seed as one row.
     pub merge_seeds: bool,
+    /// The members of groups below their rows.
+    pub members: bool,
     pub transposed: bool,
 }
 
@@ -33,6 +39,8 @@ pub enum Selection {
     All,
     /// These, in this order.
     Runs(Vec<RunId>),
+    /// The groups of these, in this order; a run that has no group is itself.
+    Groups(Vec<RunId>),
 }
 
 /// Which epoch's accuracies and losses are shown.
@@ -105,6 +113,10 @@ impl Options {
             Selection::Newest => {}
             Selection::All => push(&["--all"]),
             Selection::Runs(ids) => ids.iter().for_each(|id| push(&[id.as_str()])),
+            Selection::Groups(ids) => {
+                ids.iter().for_each(|id| push(&[id.as_str()]));
+                push(&["--groups"]);
+            }
         }
         if !self.filter.is_empty() {
             // One word, so that a filter may begin with a dash.
@@ -142,6 +154,9 @@ impl Options {
         }
         if self.merge_seeds {
             push(&["--seeds"]);
+        }
+        if self.members {
+            push(&["--members"]);
         }
         if self.transposed {
             push(&["--transpose"]);

@@ -1,6 +1,6 @@
 //! The table as a value: one pure function makes it from runs and options.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use warmstart_runs::run::RunId;
@@ -10,10 +10,11 @@ use warmstart_schema::state::Status;
 use super::column::facts;
 use super::line::Line;
 use super::{
-    Baseline, Column, Columns, Figures, FiguresOf, Gain, Metric, Options, Selection, Value, config,
-    seeds,
+    Baseline, Column, Columns, Figures, FiguresOf, Gain, Metric, Options, Pairing, Selection,
+    Value, bundle, config,
 };
 use crate::field::{Field, Subject};
+use crate::group::{self, Choice};
 use warmstart_runs::store::{ExperimentFile, Home, Run, Runs};
 
 const MARKS: [&str; 4] = ["†", "‡", "§", "¶"];
@@ -33,17 +34,20 @@ pub struct Table {
 pub(super) type Values = BTreeMap<Metric, Value>;
 
 /// The kind of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Kind {
     /// A run, or runs that differ only in their seed.
+    #[default]
     Measured,
+    /// A member of the group above.
+    Member,
     /// Differences to the initial run of the row above.
     Gain,
     Published,
 }
 
 /// A row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Row {
     pub kind: Kind,
     /// The runs of its figures: one run, several for merged seeds, none for rows that belong to the one above.
@@ -64,6 +68,12 @@ pub struct Row {
     pub facts: Vec<(&'static Field, Value)>,
     /// A hash of its test images, if known: do not compare figures of different ones.
     pub test_set: Option<String>,
+    /// What validation says of its settings, if it is of a group.
+    pub choice: Option<Choice>,
+    /// The members of a group with these settings, done or not.
+    pub members: Vec<Row>,
+    /// The paired test against the group above, if two groups are compared.
+    pub pairing: Option<Pairing>,
 }
 
 /// A cell.
@@ -101,15 +111,12 @@ impl Table {
 /// name or sort them.
 pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table {
     let chosen = chosen(runs, files, options);
-    let groups = if options.merge_seeds {
-        seeds::group(chosen)
-    } else {
-        chosen.into_iter().map(|run| vec![run]).collect()
-    };
-    let mut lines: Vec<Line> = groups
-        .into_iter()
-        .map(|group| Line::of(runs, group, options))
-        .collect();
+    let pairing = pairing(runs, &chosen, options);
+    let mut lines: Vec<Line> =
+        bundle::bundles(runs, chosen, &options.selection, options.merge_seeds)
+            .into_iter()
+            .map(|bundle| Line::of(runs, bundle, options))
+            .collect();
     if let Some(sort) = &options.sort {
         lines.sort_by(|a, b| a.value(sort).order(&b.value(sort), options.reversed));
     } else if options.reversed {
@@ -124,7 +131,14 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
         figures: options.figures,
     };
     for (index, line) in lines.iter().enumerate() {
-        table.rows.push(line.row(&table.columns));
+        let row = line.row(&table.columns, options);
+        let members = if options.members {
+            row.members.clone()
+        } else {
+            Vec::new()
+        };
+        table.rows.push(row);
+        table.rows.extend(members);
         // Experiments' fields have no differences, and publications no experiment.
         if options.columns == Columns::Config {
             continue;
@@ -145,6 +159,10 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
         }
     }
     mark_other_tests(&mut table, &lines);
+    mark_withheld(&mut table);
+    if let Some((group, pairing)) = pairing {
+        mark_pairing(&mut table, &lines, &group, pairing);
+    }
     mark_best(&mut table);
     table
 }
@@ -180,14 +198,71 @@ fn mark_other_tests(table: &mut Table, lines: &[Line]) {
         .for_each(|row| row.mark = Some(mark.clone()));
 }
 
+/// The paired test of two groups, with the id of a run of the second. None if other runs are compared.
+fn pairing(runs: &Runs, chosen: &[&Run], options: &Options) -> Option<(RunId, Pairing)> {
+    let Selection::Groups(ids) = &options.selection else {
+        return None;
+    };
+    let [a, b] = &ids[..] else { return None };
+    let [a, b] = [a, b].map(|id| chosen.iter().find(|run| run.id == *id));
+    let [a, b] = [a?, b?].map(|run| group::cells_of(runs, run));
+    let of = b.first()?.runs.first()?.id.clone();
+    Some((of, bundle::pairing(&a, &b, options.figures)?))
+}
+
+/// Says below the table what the paired test says, at the row of the second group.
+fn mark_pairing(table: &mut Table, lines: &[Line], of: &RunId, pairing: Pairing) {
+    let group = |line: &Line| line.runs[0].member().map(|member| member.group.clone());
+    let has_run = |line: &&Line| {
+        let mut cell = line.cell.iter().flat_map(|cell| &cell.runs);
+        cell.any(|run| run.id == *of)
+    };
+    let second = lines.iter().find(has_run).and_then(group);
+    let is_second = |line: &&Line| {
+        let choice = line.cell.as_ref().map(|cell| cell.choice);
+        choice.is_some_and(|choice| choice != Choice::NotChosen) && group(line) == second
+    };
+    let Some(line) = lines.iter().find(is_second) else {
+        return;
+    };
+    let mark = footnote(&mut table.footnotes, pairing.in_words());
+    let id = &line.runs[0].id;
+    let row = table.rows.iter_mut().find(|row| row.runs.contains(id));
+    if let Some(row) = row {
+        row.mark = Some(row.mark.take().unwrap_or_default() + &mark);
+        row.pairing = Some(pairing);
+    }
+}
+
+/// Says why settings of a grid have no test figure.
+fn mark_withheld(table: &mut Table) {
+    let test: Vec<usize> = table
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| matches!(column, Column::Metric(metric) if metric.is_of_test()))
+        .map(|(index, _)| index)
+        .collect();
+    for row in &mut table.rows {
+        let Some(reason) = row.choice.and_then(Choice::withholds) else {
+            continue;
+        };
+        for &index in &test {
+            let mark = footnote(&mut table.footnotes, reason.to_owned());
+            row.cells[index].mark = Some(mark);
+        }
+    }
+}
+
 fn chosen<'a>(runs: &'a Runs, files: &[ExperimentFile], options: &Options) -> Vec<&'a Run> {
     let mut chosen: Vec<&Run> = match &options.selection {
         Selection::Runs(ids) => ids.iter().filter_map(|id| runs.get(id)).collect(),
+        Selection::Groups(ids) => whole(runs, ids.iter().filter_map(|id| runs.get(id))),
         Selection::All => runs.iter().collect(),
-        Selection::Newest => runs.iter().filter(|run| is_newest(runs, run)).collect(),
+        Selection::Newest => whole(runs, runs.iter().filter(|run| is_newest(runs, run))),
     };
     chosen.retain(|run| options.filter.matches(&Subject::of_run(run)));
-    if !matches!(options.selection, Selection::Runs(_)) {
+    if !matches!(options.selection, Selection::Runs(_) | Selection::Groups(_)) {
         let places: HashMap<&Path, usize> = files
             .iter()
             .zip(0..)
@@ -206,6 +281,21 @@ fn chosen<'a>(runs: &'a Runs, files: &[ExperimentFile], options: &Options) -> Ve
         });
     }
     chosen
+}
+
+/// Each run with all others of its group.
+fn whole<'a>(runs: &'a Runs, chosen: impl Iterator<Item = &'a Run>) -> Vec<&'a Run> {
+    let mut seen = HashSet::new();
+    let mut all = Vec::new();
+    for run in chosen {
+        if !seen.insert(&run.id) {
+            continue;
+        }
+        all.push(run);
+        let others = runs.group_of(run).filter(|other| other.id != run.id);
+        all.extend(others.filter(|other| seen.insert(&other.id)));
+    }
+    all
 }
 
 fn is_newest(runs: &Runs, run: &Run) -> bool {
@@ -349,18 +439,11 @@ fn below(kind: Kind, line: &Line, title: &str, figures: Values, columns: &[Colum
         .collect();
     Row {
         kind,
-        runs: Vec::new(),
-        seeds: Vec::new(),
         experiment: line.runs[0].label().to_owned(),
         exact: line.runs[0].exact_label().to_owned(),
-        status: None,
-        reference: None,
-        gain: None,
-        mark: None,
         cells,
         figures,
-        facts: Vec::new(),
-        test_set: None,
+        ..Row::default()
     }
 }
 
@@ -372,7 +455,9 @@ fn mark_best(table: &mut Table) {
         };
         let figure = |row: &Row| match &row.cells[index].value {
             Value::Figure { figure, .. }
-                if figure.is_finite() && row.status == Some(Status::Finished) =>
+                if figure.is_finite()
+                    && row.status == Some(Status::Finished)
+                    && row.kind == Kind::Measured =>
             {
                 Some(*figure)
             }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::Metric;
 use crate::field::{Fact, Field, Subject};
+pub(super) use crate::mean::Spread;
 
 /// A cell's content.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,15 +25,6 @@ pub enum Value {
         metric: Metric,
         difference: f64,
     },
-}
-
-/// Of a mean.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
-    /// The sample's standard deviation (n − 1); none of a single figure.
-    pub deviation: Option<f64>,
-    /// How many figures there are.
-    pub n: usize,
 }
 
 impl Value {

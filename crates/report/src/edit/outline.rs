@@ -113,7 +113,15 @@ fn collect(
             collect(schema, target, &path, is_required, fields);
             continue;
         }
-        if target.get("type").and_then(Value::as_str) == Some("array") {
+        // A list, or a mapping of any fields.
+        let kind = target.get("type");
+        let is_list = |kind: &Value| kind == "array" || kind == "object";
+        if kind.is_some_and(|kind| {
+            is_list(kind)
+                || kind
+                    .as_array()
+                    .is_some_and(|kinds| kinds.iter().any(is_list))
+        }) {
             continue;
         }
         let about = [property, target]

@@ -3,7 +3,7 @@
 use warmstart_runs::store::{ExperimentFile, Run};
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::DatasetName;
-use warmstart_schema::experiment::{Freeze, RunKind};
+use warmstart_schema::experiment::{self, Freeze, RunKind};
 use warmstart_schema::metric::Metric;
 use warmstart_schema::state::Status;
 
@@ -64,6 +64,24 @@ pub(super) static FIELDS: &[Field] = &[
         Some(Fact::Count(subject.experiment?.seed))
     })
     .listed(6, 5),
+    Field::new("settings", Form::Text, |subject| {
+        let of_run = || {
+            let member = subject.run?.member()?;
+            Some(experiment::in_words(&member.settings))
+        };
+        let of_group = subject.members.map(|members| members.settings.clone());
+        let words = of_group.or_else(of_run).filter(|words| !words.is_empty())?;
+        Some(Fact::Text(words.into()))
+    })
+    .listed(24, 5)
+    .searched(),
+    Field::new("members", Form::Text, |subject| {
+        let members = subject.members?;
+        Some(Fact::Text(
+            format!("{}/{}", members.done, members.all).into(),
+        ))
+    })
+    .listed(7, 5),
     Field::new("device", Form::Text, |subject| {
         Fact::text(subject.run?.device())
     })
@@ -206,7 +224,7 @@ fn states<'a>(subject: &Subject<'a>) -> Option<Fact<'a>> {
 type Is = fn(&Subject) -> bool;
 
 /// The values of `is:`.
-const KINDS: [(&str, Is); 4] = [
+const KINDS: [(&str, Is); 5] = [
     ("archived", |subject| {
         subject.run.is_some_and(|run| run.annotation.archived)
     }),
@@ -217,6 +235,9 @@ const KINDS: [(&str, Is); 4] = [
         subject
             .run
             .is_some_and(|run| !run.annotation.tags.is_empty())
+    }),
+    ("member", |subject| {
+        subject.run.is_some_and(|run| run.member().is_some())
     }),
     ("frozen", |subject| {
         let experiment = subject.experiment;

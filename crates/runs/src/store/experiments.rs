@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use crate::{run, storage};
-use warmstart_schema::experiment::{self, Experiment, Problem};
+use warmstart_schema::experiment::{self, Experiment, Group, Problem};
 use warmstart_schema::text;
 
 use crate::failure::{Failure, Kind};
@@ -20,6 +20,8 @@ pub struct ExperimentFile {
     /// The file's name without `.yaml`, as the command line and `init: {from: …}` name it.
     pub stem: String,
     pub loaded: Result<Experiment, Vec<Problem>>,
+    /// Its runs, if it has `seeds` or `grid`.
+    pub group: Option<Group>,
     /// Its full path, links resolved; runs refer to it by this path.
     pub place: PathBuf,
     /// SHA-256 of its text; none if it is unreadable.
@@ -29,11 +31,17 @@ pub struct ExperimentFile {
 impl ExperimentFile {
     /// Reads one file; its problems are part of the result.
     pub fn load(path: PathBuf, overrides: &[String]) -> Self {
-        let loaded = experiment::load(&path, overrides);
-        Self::new(path, loaded)
+        let (loaded, group) = match experiment::load_group(&path, overrides) {
+            Ok((experiment, group)) => (Ok(experiment), group),
+            Err(problems) => (Err(problems), None),
+        };
+        Self {
+            group,
+            ..Self::new(path, loaded)
+        }
     }
 
-    /// A file and its parsed experiment.
+    /// A file and its parsed experiment, which is one run.
     pub fn new(path: PathBuf, loaded: Result<Experiment, Vec<Problem>>) -> Self {
         let place = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
         // A file that is no text has no hash.
@@ -46,6 +54,7 @@ impl ExperimentFile {
         Self {
             stem: run::stem(&path),
             loaded,
+            group: None,
             path,
             place,
             sha256,

@@ -7,6 +7,7 @@ use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::{Liveness, RunState, Status};
 
 use super::ExperimentFile;
+use crate::groups;
 use crate::run::{RunId, RunInfo};
 
 /// One run.
@@ -67,7 +68,7 @@ impl Run {
         let (Some(then), Some(now)) = (&info.sha256, &file.sha256) else {
             return false;
         };
-        // A changed comment is no change. The run stores the split rule that its file may omit.
+        // A changed comment is no change, nor is another seed or value of a group. The run stores the split rule that its file may omit.
         let relevant = |experiment: &Experiment| {
             let mut experiment = experiment.clone();
             if let Some(folder) = experiment.dataset.folder_mut() {
@@ -76,7 +77,10 @@ impl Run {
             experiment
         };
         let is_same = || match (&file.loaded, self.experiment.as_deref()) {
-            (Ok(now), Some(then)) => relevant(now) == relevant(then),
+            (Ok(now), Some(then)) => match (&file.group, self.member()) {
+                (Some(group), Some(member)) => groups::id(group) == member.group,
+                _ => relevant(now) == relevant(then),
+            },
             _ => false,
         };
         then != now && !is_same()

@@ -143,6 +143,8 @@ probe:
 ";
 const CYCLE: &str = "\
 name: Cycle
+seeds: [1, 2]
+grid: { train.clip_norm: [1, 2] }
 dataset:
   name: emoji98
 model:
@@ -414,7 +416,11 @@ fn wrong_values(source: &str, index: usize, field: &Field) -> usize {
     case("~").is_refused();
     case("\"\"").is_refused();
     // ===== A wrong type: every field refuses it. =====
-    let mut wrong = vec!["[1, 2]"];
+    let mut wrong = vec![if field.path == "seeds" {
+        "[1, -2]"
+    } else {
+        "[1, 2]"
+    }];
     if !field.is_section {
         wrong.push("{ zz: 1 }");
     }

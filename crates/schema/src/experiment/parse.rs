@@ -13,6 +13,7 @@ use serde_yaml::Value;
 use self::limits::excess;
 use self::locate::{duplicate, locate, locate_keys, place_of};
 
+use super::members::{self, Group, Mistake};
 use super::misplaced::Misplaced;
 use super::{Experiment, validate};
 use crate::text;
@@ -140,13 +141,33 @@ fn printable(source: &str) -> String {
 
 /// Reads and parses a file, and makes its paths absolute.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment, Vec<Problem>> {
+    load_group(path, overrides).map(|(experiment, _)| experiment)
+}
+
+/// Likewise, with its runs if it has `seeds` or `grid`.
+pub fn load_group(
+    path: &Path,
+    overrides: &[String],
+) -> Result<(Experiment, Option<Group>), Vec<Problem>> {
     let source = read_text(path)?;
-    let experiment = parse_with(&source, &label(path), overrides)?;
+    let (experiment, group) = parse_group(&source, &label(path), overrides)?;
+    let experiment = placed(experiment, path, &source)?;
+    let Some(mut group) = group else {
+        return Ok((experiment, None));
+    };
+    for member in &mut group.members {
+        member.experiment = placed(member.experiment.clone(), path, &source)?;
+    }
+    Ok((experiment, Some(group)))
+}
+
+/// The experiment with absolute paths.
+fn placed(experiment: Experiment, path: &Path, source: &str) -> Result<Experiment, Vec<Problem>> {
     let problem = |field: &str, message: String, help: &str| {
         vec![
             Problem::new(&label(path), message)
                 .field(field)
-                .at(locate(&source, field), &source)
+                .at(locate(source, field), source)
                 .help(Some(help.to_owned())),
         ]
     };
@@ -215,6 +236,35 @@ fn not_utf8(good: &[u8], file: &str) -> Problem {
 
 /// Parses an experiment's text; `file` is its name in problems.
 pub fn parse(source: &str, file: &str) -> Result<Experiment, Vec<Problem>> {
+    parse_with(source, file, &[])
+}
+
+/// Parses with `field.path=value` changes applied to the YAML first, as `--set` gives them.
+pub fn parse_with(
+    source: &str,
+    file: &str,
+    overrides: &[String],
+) -> Result<Experiment, Vec<Problem>> {
+    parse_group(source, file, overrides).map(|(experiment, _)| experiment)
+}
+
+/// Likewise, with its runs if it has `seeds` or `grid`.
+pub fn parse_group(
+    source: &str,
+    file: &str,
+    overrides: &[String],
+) -> Result<(Experiment, Option<Group>), Vec<Problem>> {
+    let experiment = parse_changed(source, file, overrides)?;
+    if !experiment.is_group() {
+        return Ok((experiment, None));
+    }
+    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+    let group = group(&experiment, source, file, overrides)?;
+    Ok((experiment, Some(group)))
+}
+
+/// Parses what a file says about all of its runs.
+fn parse_plain(source: &str, file: &str) -> Result<Experiment, Vec<Problem>> {
     // Some editors begin a file with a byte order mark.
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let source_is_empty = source
@@ -283,13 +333,12 @@ fn unreadable(source: &str, file: &str) -> Option<Problem> {
     )
 }
 
-/// Parses with `field.path=value` changes applied to the YAML first, as `--set` gives them.
-pub fn parse_with(
+fn parse_changed(
     source: &str,
     file: &str,
     overrides: &[String],
 ) -> Result<Experiment, Vec<Problem>> {
-    let plain = parse(source, file);
+    let plain = parse_plain(source, file);
     if overrides.is_empty() {
         return plain;
     }
@@ -305,7 +354,7 @@ pub fn parse_with(
         set(&mut document, change)
             .map_err(|message| vec![Problem::new(&format!("--set {change}"), message)])?;
     }
-    let label = format!("{file} with --set {}", overrides.join(" --set "));
+    let label = with_changes(file, overrides);
     let changed: Result<Experiment, Vec<Problem>> = serde_path_to_error::deserialize(document)
         .map_err(|error| vec![explain(&error, "", &label)]);
     let changed = changed.and_then(|experiment| {
@@ -348,12 +397,24 @@ fn finish(
     Ok(experiment)
 }
 
+fn with_changes(file: &str, overrides: &[String]) -> String {
+    if overrides.is_empty() {
+        return file.to_owned();
+    }
+    format!("{file} with --set {}", overrides.join(" --set "))
+}
+
 fn set(document: &mut Value, change: &str) -> Result<(), String> {
     let (path, value) = change
         .split_once('=')
         .ok_or("expected FIELD=VALUE, for example train.epochs=3")?;
     let value: Value =
         serde_yaml::from_str(value).map_err(|error| format!("the value is not YAML: {error}"))?;
+    put(document, path, value)
+}
+
+/// Sets the field of this dotted path.
+fn put(document: &mut Value, path: &str, value: Value) -> Result<(), String> {
     let mut place = document;
     for key in path.split('.') {
         if place.is_null() {
@@ -366,6 +427,167 @@ fn set(document: &mut Value, change: &str) -> Result<(), String> {
     }
     *place = value;
     Ok(())
+}
+
+/// The runs of an experiment with `seeds` or `grid`: each is parsed and checked as an experiment.
+fn group(
+    experiment: &Experiment,
+    source: &str,
+    file: &str,
+    overrides: &[String],
+) -> Result<Group, Vec<Problem>> {
+    let label = with_changes(file, overrides);
+    let problem = |Mistake {
+                       keys,
+                       message,
+                       help,
+                   }: Mistake| {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let problem = Problem::new(&label, message)
+            .field(&keys.join("."))
+            .help(help);
+        // What `--set` changed has no line.
+        if overrides.is_empty() {
+            problem.at(locate_keys(source, &keys), source)
+        } else {
+            problem
+        }
+    };
+    let all = members::combinations(experiment)
+        .map_err(|mistakes| mistakes.into_iter().map(problem).collect::<Vec<_>>())?;
+    let mut document = document(source, overrides).map_err(|problem| vec![problem])?;
+    if let Some(mistake) = unused(experiment, &document, overrides) {
+        return Err(vec![problem(mistake)]);
+    }
+    if let Some(fields) = document.as_mapping_mut() {
+        for field in ["seeds", "grid"] {
+            fields.remove(field);
+        }
+    }
+    let one_seed = [experiment.seed];
+    let seeds = experiment.seeds.as_deref().unwrap_or(&one_seed);
+    let mut of_first = Vec::new();
+    for settings in &all {
+        let parsed = with_settings(&document, settings, &label)
+            .map_err(|found| vec![problem(mistake_of(settings, found))])?;
+        of_first.push(members::member(settings, parsed));
+    }
+    let members = seeds.iter().flat_map(|&seed| {
+        of_first.iter().cloned().map(move |mut member| {
+            member.experiment.seed = seed;
+            member
+        })
+    });
+    let members = members.collect();
+    Ok(Group {
+        identity: identity(experiment, document),
+        members,
+    })
+}
+
+fn document(source: &str, overrides: &[String]) -> Result<Value, Problem> {
+    let mut document: Value =
+        serde_yaml::from_str(source).map_err(|error| syntax(&error, source, ""))?;
+    for change in overrides {
+        set(&mut document, change)
+            .map_err(|message| Problem::new(&format!("--set {change}"), message))?;
+    }
+    Ok(document)
+}
+
+/// A value that no run would use.
+fn unused(experiment: &Experiment, document: &Value, overrides: &[String]) -> Option<Mistake> {
+    if experiment.seeds.is_some() && document.get("seed").is_some() {
+        let message = "is not used, because `seeds` names the seeds; expected one of the two";
+        return Some(Mistake::at(&["seed"], message, "remove one of the two"));
+    }
+    let grid = experiment.grid.as_ref()?;
+    let changed = |change: &String| change.split('=').next().map(str::to_owned);
+    let field = overrides
+        .iter()
+        .filter_map(changed)
+        .find(|field| grid.0.iter().any(|(varied, _)| varied == field))?;
+    let message = "`--set` changes this field too; expected it in one of the two";
+    Some(Mistake::at(
+        &["grid", &field],
+        message,
+        "change its values in the file, or leave out the `--set`",
+    ))
+}
+
+fn with_settings(
+    document: &Value,
+    settings: &[(&str, &serde_json::Value)],
+    label: &str,
+) -> Result<Experiment, Problem> {
+    let mut document = document.clone();
+    for (field, value) in settings {
+        let fail = |message: String| Problem::new(label, message).field(field);
+        let value = serde_yaml::to_value(value).map_err(|error| fail(error.to_string()))?;
+        put(&mut document, field, value).map_err(fail)?;
+    }
+    let parsed: Experiment =
+        serde_path_to_error::deserialize(document).map_err(|error| explain(&error, "", label))?;
+    finish(parsed, |path, message, help| {
+        Problem::new(label, message).field(path).help(help)
+    })
+    .map_err(|mut found| found.remove(0))
+}
+
+/// The problem of one member, at the field of the grid that it comes from.
+fn mistake_of(settings: &[(&str, &serde_json::Value)], found: Problem) -> Mistake {
+    let is_of = |field: &str| {
+        let below = |long: &str, short: &str| {
+            long.strip_prefix(short)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        below(&found.field, field) || below(field, &found.field)
+    };
+    let own = settings.iter().find(|(field, _)| is_of(field));
+    let message = match own {
+        Some((field, value)) if *field == found.field && !found.message.contains("found") => {
+            format!("{}, with the value {value}", found.message)
+        }
+        Some((field, _)) if *field == found.field => found.message,
+        Some(_) => format!("{}: {}", found.field, found.message),
+        None => {
+            let words: Vec<String> = settings
+                .iter()
+                .map(|(field, value)| format!("{field}={value}"))
+                .collect();
+            format!(
+                "{}: {}, with {}",
+                found.field,
+                found.message,
+                words.join(" ")
+            )
+        }
+    };
+    let keys = match own {
+        Some((field, _)) => vec!["grid", field],
+        None => vec!["grid"],
+    };
+    Mistake {
+        help: found.help,
+        ..Mistake::at(&keys, message, "")
+    }
+}
+
+/// What two files of the same group have in common, as JSON with sorted keys.
+fn identity(experiment: &Experiment, mut document: Value) -> String {
+    let varied = experiment.grid.iter().flat_map(|grid| &grid.0);
+    for (field, _) in varied {
+        // The value below the grid is that of no run.
+        let _ = put(&mut document, field, Value::Null);
+    }
+    if let Some(fields) = document.as_mapping_mut() {
+        for field in ["name", "group", "question", "reference", "seed"] {
+            fields.remove(field);
+        }
+    }
+    serde_json::to_value(document)
+        .map(|document| document.to_string())
+        .unwrap_or_default()
 }
 
 /// Rewords a parser's error.
@@ -456,6 +678,12 @@ fn explain(
                     format!(" below `{path}`")
                 }
             )));
+    }
+    if path == "seed" && message.starts_with("invalid type: sequence") {
+        return Problem::new(file, in_plain_words(message, &path))
+            .field(&path)
+            .at(location, source)
+            .help(Some("a list of seeds is called `seeds`".to_owned()));
     }
     match serde_yaml::from_str::<IgnoredAny>(source) {
         Err(error) if !source.is_empty() => syntax(&error, source, file),
@@ -551,6 +779,7 @@ fn in_plain_words(message: &str, field: &str) -> String {
         "a boolean" => "`true` or `false`",
         "a string" | "path string" => "text",
         "field identifier" => "the name of a field",
+        "a sequence" => "a list of values",
         other if other.starts_with("struct ") => "a mapping of fields",
         other => other,
     };

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use unicode_width::UnicodeWidthStr;
 use warmstart_runs::run::RunId;
+use warmstart_runs::store::Run;
 
 use super::{Filter, ListView, Model, Screen};
 use crate::columns::columns;
@@ -209,8 +210,21 @@ impl Model {
         let mut view = CompareView::default();
         if let Screen::Experiments(list) = &self.open {
             if list.marked.len() > 1 {
-                view.options.selection =
-                    Selection::Runs(self.targets().iter().map(|run| run.id.clone()).collect());
+                let marked = self.targets();
+                let ids = marked.iter().map(|run| run.id.clone()).collect();
+                // The row of a group marks its newest run.
+                let is_group = |run: &&Run| {
+                    let newest = self
+                        .runs
+                        .home(run)
+                        .and_then(|home| self.runs.latest_of(home));
+                    run.member().is_some() && newest.is_some_and(|newest| newest.id == run.id)
+                };
+                view.options.selection = if marked.iter().all(is_group) {
+                    Selection::Groups(ids)
+                } else {
+                    Selection::Runs(ids)
+                };
             } else if let Some(query) = list
                 .filter
                 .query()

@@ -13,6 +13,7 @@ use warmstart_schema::text;
 use super::Model;
 use crate::message::Catalogue;
 use warmstart_report::field::Subject;
+use warmstart_report::group::Summary;
 use warmstart_runs::params::counts;
 use warmstart_runs::store::{ExperimentFile, Run};
 
@@ -44,6 +45,8 @@ pub(crate) struct Entry<'a> {
     pub file: Option<&'a ExperimentFile>,
     /// The run, or the experiment's newest visible run.
     pub run: Option<&'a Run>,
+    /// The group of that run, where the row stands for all of it.
+    pub members: Option<&'a Summary>,
 }
 
 impl<'a> Entry<'a> {
@@ -76,12 +79,14 @@ impl<'a> Entry<'a> {
     pub(crate) fn subject(&self) -> Subject<'a> {
         Subject {
             experiment: self.experiment(),
+            members: self.members,
             ..Subject::new(self.file, self.run, self.group)
         }
     }
 
     pub(crate) fn status(&self) -> Option<Status> {
-        self.run.map(Run::status)
+        let of_group = self.members.and_then(|members| members.status);
+        of_group.or_else(|| self.run.map(Run::status))
     }
 
     /// Parameter counts: from the run, or computed from the experiment.

@@ -6,12 +6,14 @@ mod columns;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use warmstart_runs::run::RunId;
 
 use super::entry::{Entry, Kind, Place, WITHOUT_FILE};
 use super::{Filter, Model, Screen, Selection};
 use crate::columns::{self as list_columns, ColumnId};
+use warmstart_report::group::Summary;
 use warmstart_report::query::{Query, Subject};
 use warmstart_runs::store::{ExperimentFile, Home, Run};
 
@@ -68,6 +70,7 @@ struct Rows {
     /// The line of each row.
     line_of: Vec<usize>,
     selected: Option<usize>,
+    has_groups: bool,
     made_from: Option<MadeFrom>,
 }
 
@@ -87,6 +90,8 @@ struct Key {
     /// Index of the file in the catalogue.
     file: Option<usize>,
     run: Option<RunId>,
+    /// The group of that run, where the row stands for all of it.
+    members: Option<Arc<Summary>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -121,6 +126,11 @@ impl Listing {
             self.sort = list_columns::named(name.unwrap_or(sort));
             self.reversed = name.is_some();
         }
+    }
+
+    /// Whether a row stands for a group of runs.
+    pub(crate) fn has_groups(&self) -> bool {
+        self.rows.has_groups
     }
 
     /// Whether there are no rows.
@@ -222,6 +232,7 @@ impl Model {
             .filter_map(|key| self.entry_of(key).place())
             .collect();
         let selected = list.selection.index(&places);
+        let has_groups = keys.iter().any(|key| key.members.is_some());
         let (mut lines, mut line_of) = (Vec::new(), Vec::new());
         for (index, key) in keys.iter().enumerate() {
             let before = index.checked_sub(1).and_then(|before| keys.get(before));
@@ -238,6 +249,7 @@ impl Model {
                 lines,
                 line_of,
                 selected,
+                has_groups,
                 made_from: Some(made_from),
             };
         }
@@ -294,7 +306,7 @@ impl Model {
         }
     }
 
-    fn entry_of(&self, key: &Key) -> Entry<'_> {
+    fn entry_of<'a>(&'a self, key: &'a Key) -> Entry<'a> {
         let files = self
             .catalogue
             .as_ref()
@@ -305,6 +317,7 @@ impl Model {
             kind: key.kind,
             file: key.file.and_then(|index| files.get(index)),
             run,
+            members: key.members.as_deref(),
         }
     }
 
@@ -340,6 +353,7 @@ impl Model {
                 .home(run)
                 .and_then(|home| by_home.get(home).copied()),
             run: Some(run.id.clone()),
+            members: None,
         };
         runs.into_iter().map(key).collect()
     }
@@ -355,6 +369,7 @@ impl Model {
                         kind: Kind::Run,
                         file: None,
                         run: Some(run),
+                        members: None,
                     },
                 )
             });
@@ -391,6 +406,7 @@ impl Model {
             for (key, runs) in heads {
                 let below = Key {
                     kind: Kind::RunBelow,
+                    members: None,
                     ..key.clone()
                 };
                 keys.push(key);
@@ -419,6 +435,7 @@ impl Model {
             kind: Kind::Experiment,
             file: None,
             run: Some(run.id.clone()),
+            members: Summary::of(&self.runs, run).map(Arc::new),
         };
         keys.extend(gone.into_iter().map(key));
         keys
@@ -438,7 +455,11 @@ impl Model {
             .filter(|run| list.may_show(run))
             .peekable();
         let newest = visible.peek().copied();
-        let fits = list.filter.matches(&subject(newest));
+        let members = newest.and_then(|run| Summary::of(&self.runs, run));
+        let fits = list.filter.matches(&Subject {
+            members: members.as_ref(),
+            ..subject(newest)
+        });
         let is_expanded = list.expanded.contains(&file.path);
         let mut runs: Vec<&Run> = Vec::new();
         // If only an older run matches, show that run below its experiment.
@@ -452,6 +473,7 @@ impl Model {
             kind: Kind::Experiment,
             file: Some(index),
             run,
+            members: members.map(Arc::new),
         };
         (fits || !runs.is_empty()).then_some((key, runs))
     }

@@ -357,6 +357,7 @@ impl LogBuilder {
             file: None,
             sha256: None,
             init_file: None,
+            member: None,
             cwd: None,
             created: jiff::Timestamp::from_duration(jiff::SignedDuration::from_secs_f64(
                 self.records[0].t,

@@ -1,5 +1,6 @@
 //! Starts and stops runs. Asks first if something could be lost or is unexpected.
 
+use warmstart_runs::groups::Plan;
 use warmstart_runs::run::source_stem;
 use warmstart_schema::state::Status;
 
@@ -34,7 +35,18 @@ fn launch(model: &mut Model) -> Vec<Effect> {
         .filter(|status| is_busy(*status));
     let effects = vec![Effect::Launch(file.clone())];
     let mut lines = Vec::new();
-    if let Some(status) = busy {
+    let plan = Plan::of(file, &model.runs);
+    if let Some(plan) = &plan {
+        lines.push(format!("{label}, {}.", plan.in_words()));
+        if plan.queued() == 0 {
+            lines.push("There is nothing to launch.".to_owned());
+            model.popup = Some(Popup::Question {
+                lines,
+                effects: Vec::new(),
+            });
+            return Vec::new();
+        }
+    } else if let Some(status) = busy {
         lines.push(format!("A run of {label} is {} already.", status.as_str()));
     }
     if !obstacles.is_empty() {
@@ -45,7 +57,11 @@ fn launch(model: &mut Model) -> Vec<Effect> {
     if lines.is_empty() {
         return effects;
     }
-    lines.push("Launch it anyway?".to_owned());
+    let question = match plan {
+        Some(plan) => format!("Queue {}?", plural(plan.queued(), "run")),
+        None => "Launch it anyway?".to_owned(),
+    };
+    lines.push(question);
     model.popup = Some(Popup::Question { lines, effects });
     Vec::new()
 }
@@ -76,22 +92,34 @@ fn launch_all(model: &mut Model) {
         .iter()
         .filter(|entry| lacks(model, entry) && !entry.status().is_some_and(is_busy))
         .count();
-    let files: Vec<&ExperimentFile> = usable
+    let mut files: Vec<&ExperimentFile> = usable
         .iter()
         .filter(|entry| !lacks(model, entry) && !entry.status().is_some_and(is_busy))
         .filter_map(|entry| entry.file)
         .collect();
+    let queued =
+        |file: &ExperimentFile| Plan::of(file, &model.runs).map_or(1, |plan| plan.queued());
+    let before = files.len();
+    files.retain(|file| queued(file) > 0);
+    let done = before - files.len();
+    let runs: usize = files.iter().map(|file| queued(file)).sum();
     let first = match files.len() {
         0 if entries.is_empty() => {
             "There is nothing to launch among runs; v shows experiments.".to_owned()
         }
         0 => "There is nothing to launch.".to_owned(),
+        number if runs > number => format!(
+            "Launch {} ({}), one run a device at a time?",
+            plural(number, "experiment"),
+            plural(runs, "run")
+        ),
         number => format!(
             "Launch {}, one run a device at a time?",
             plural(number, "experiment")
         ),
     };
     let mut lines = vec![first];
+    lines.extend((done > 0).then(|| format!("{done} skipped: every member is done or queued")));
     lines.extend((busy > 0).then(|| format!("{busy} skipped: running or queued already")));
     lines.extend(
         (lacking > 0)

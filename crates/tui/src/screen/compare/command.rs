@@ -11,6 +11,8 @@ pub enum ComparisonCommand {
     Pin,
     Transpose,
     Seeds,
+    /// Shows the members of groups below their rows, or hides them.
+    Members,
     /// Selects the figures: best epoch, last epoch, or best of all epochs.
     Figures,
     /// Shows all runs, or the newest of each experiment.

@@ -73,6 +73,14 @@ const TABLE: &[Binding] = &[
         "runs that differ only in their seed as one row: mean ± standard deviation (n)",
     ),
     bind(
+        "members",
+        &[code(KeyCode::Tab)],
+        "tab",
+        Command::Comparison(ComparisonCommand::Members),
+        "",
+        "the members of groups below their rows, or only the groups",
+    ),
+    bind(
         "config",
         &[key('D')],
         "D",

@@ -41,6 +41,7 @@ pub(crate) fn change(model: &mut Model, change: ComparisonCommand) -> Vec<Effect
         }
         ComparisonCommand::Transpose => options.transposed = !options.transposed,
         ComparisonCommand::Seeds => options.merge_seeds = !options.merge_seeds,
+        ComparisonCommand::Members => options.members = !options.members,
         ComparisonCommand::Figures => options.figures = options.figures.next(),
         ComparisonCommand::Curves => view.curves = view.curves.next(),
         ComparisonCommand::Hide => hide(view),
@@ -69,7 +70,7 @@ fn which(model: &mut Model) {
         return;
     };
     view.options.selection = match view.options.selection {
-        Which::All | Which::Runs(_) => Which::Newest,
+        Which::All | Which::Runs(_) | Which::Groups(_) => Which::Newest,
         Which::Newest => Which::All,
     };
 }

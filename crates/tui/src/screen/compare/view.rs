@@ -109,14 +109,15 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
     let options = view.options();
     let shown = view.shown.table();
     let measured = shown.measured().count();
-    let rows = if options.merge_seeds {
+    let has_groups = shown.rows.iter().any(|row| !row.members.is_empty());
+    let rows = if options.merge_seeds || has_groups {
         plural(measured, "row")
     } else {
         plural(measured, "run")
     };
     let mut parts = vec![match options.selection {
         Selection::Newest => format!("{rows}, the newest of each experiment"),
-        Selection::All | Selection::Runs(_) => rows,
+        Selection::All | Selection::Runs(_) | Selection::Groups(_) => rows,
     }];
     if !options.filter.is_empty() {
         parts.push(format!("filter {}", options.filter.source()));
@@ -150,7 +151,7 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
             parts.push(format!("Δ to {label} {id}"));
         }
     }
-    if options.merge_seeds {
+    if options.merge_seeds || has_groups {
         parts.push("mean ± standard deviation (n)".to_owned());
     }
     paint::left(buf, paint::inset(area), &parts.join(" · "), THEME.muted);
@@ -381,7 +382,7 @@ pub(super) fn written(row: &Row, cell: &Cell) -> (String, Style) {
     let text = cell.value.shown().unwrap_or_else(|| NOT_YET.to_owned());
     match (cell.best, row.kind) {
         (true, _) => (format!("▸{text}"), THEME.best),
-        (false, Kind::Gain | Kind::Published) => (
+        (false, Kind::Gain | Kind::Published | Kind::Member) => (
             format!("{}{text}", cell.mark.as_deref().unwrap_or_default()),
             THEME.muted,
         ),
@@ -409,21 +410,30 @@ fn draw_note(buf: &mut Buffer, area: Rect, table: &Table, hidden: usize, row: Op
             THEME.muted,
         ));
     }
-    if let Some(reference) = row.and_then(|row| row.reference.as_ref()) {
-        let is_it =
-            |row: &&Row| row.kind == Kind::Published && row.reference.as_ref() == Some(reference);
-        let row = table.rows.iter().find(is_it);
-        let marks = row.map(|row| {
-            row.mark
-                .iter()
-                .chain(row.cells.iter().filter_map(|cell| cell.mark.as_ref()))
+    let published = row
+        .and_then(|row| row.reference.as_ref())
+        .and_then(|reference| {
+            let is_it = |row: &&Row| {
+                row.kind == Kind::Published && row.reference.as_ref() == Some(reference)
+            };
+            table.rows.iter().find(is_it)
         });
-        let marks: Vec<&String> = marks.into_iter().flatten().collect();
-        let notes = table
-            .footnotes
-            .iter()
-            .filter(|(mark, _)| marks.contains(&mark));
-        let notes: Vec<String> = notes.map(|(mark, text)| format!("{mark} {text}")).collect();
+    // What a paired test says, or why there is no test figure.
+    let own = row.filter(|row| row.choice.is_some());
+    let marks: Vec<&String> = own
+        .into_iter()
+        .chain(published)
+        .flat_map(|row| {
+            let of_cells = row.cells.iter().filter_map(|cell| cell.mark.as_ref());
+            row.mark.iter().chain(of_cells)
+        })
+        .collect();
+    let notes = table
+        .footnotes
+        .iter()
+        .filter(|(mark, _)| marks.iter().any(|marks| marks.contains(mark)));
+    let notes: Vec<String> = notes.map(|(mark, text)| format!("{mark} {text}")).collect();
+    if !notes.is_empty() {
         spans.push(Span::styled(notes.join("   "), THEME.muted));
     }
     paint::left_line(buf, paint::inset(area), &Line::from(spans));

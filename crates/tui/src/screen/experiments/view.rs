@@ -19,6 +19,7 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 use unicode_width::UnicodeWidthStr;
 use warmstart_schema::event::{Level, Phase};
+use warmstart_schema::experiment::in_words;
 use warmstart_schema::state::Status;
 use warmstart_schema::text;
 
@@ -45,6 +46,8 @@ fn column(id: ColumnId) -> Column {
     }
 }
 
+/// Characters of `0.7123 ±0.0058`.
+const SPREAD: u16 = 14;
 /// Characters that a name gets at least, and at most.
 const NAME: (u16, u16) = (20, 48);
 
@@ -182,7 +185,14 @@ fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, hits: 
         width: head.width.saturating_sub(4),
         ..head
     };
-    let columns: Vec<Column> = list.columns.iter().copied().map(column).collect();
+    let mut columns: Vec<Column> = list.columns.iter().copied().map(column).collect();
+    if list.has_groups() {
+        for (column, id) in columns.iter_mut().zip(&list.columns) {
+            if id.metric().is_some() {
+                column.width = column.width.max(SPREAD);
+            }
+        }
+    }
     let (name, places) = table::fit(&columns, inner, NAME.0..=NAME.1, 2);
     let what = if list.flat { "run" } else { "experiment" };
     let filter = list.filter.text();
@@ -390,7 +400,15 @@ fn draw_name(buf: &mut Buffer, name: Rect, entry: &Entry) {
     let id = entry.run.map_or("", |run| run.id.as_str());
     let rest = match entry.kind {
         Kind::Experiment => paint::left(buf, name, entry.label(), THEME.text),
-        Kind::RunBelow => paint::left(buf, name, &format!("  {id}"), THEME.text),
+        Kind::RunBelow => {
+            let member = member(entry.run);
+            if member.is_empty() {
+                paint::left(buf, name, &format!("  {id}"), THEME.text)
+            } else {
+                let rest = paint::left(buf, name, &format!("  {member}"), THEME.text);
+                paint::left(buf, rest, &format!(" {id}"), THEME.muted)
+            }
+        }
         Kind::Run => {
             let label = entry.run.map_or("", Run::label);
             paint::left(
@@ -413,13 +431,33 @@ fn draw_name(buf: &mut Buffer, name: Rect, entry: &Entry) {
     }
 }
 
+/// Which member of its group a run is: `seed 2, learning_rate 0.1`.
+fn member(run: Option<&Run>) -> String {
+    let Some(member) = run.and_then(Run::member) else {
+        return String::new();
+    };
+    let settings = in_words(&member.settings);
+    let comma = if settings.is_empty() { "" } else { ", " };
+    format!("seed {}{comma}{settings}", member.seed)
+}
+
 fn figure(entry: &Entry, model: &Model, column: ColumnId) -> (String, Style) {
     let text = match (column.form, column.value(&entry.subject())) {
         (Form::State, _) => return state(entry, model),
+        (Form::Progress, _) if entry.members.is_some() => NOT_YET.to_owned(),
         (Form::Progress, _) => entry.run.map_or_else(|| NOT_YET.to_owned(), epochs),
         (form, None) if form.is_text() || form == Form::Pixels => String::new(),
         (_, None) => NOT_YET.to_owned(),
-        (_, Some(fact)) => written(column.form, &fact, model),
+        (_, Some(fact)) => {
+            let text = written(column.form, &fact, model);
+            let deviation = column
+                .spread(&entry.subject())
+                .and_then(|spread| spread.deviation);
+            match deviation.map(|deviation| written(column.form, &Fact::Figure(deviation), model)) {
+                Some(deviation) => format!("{text} ±{deviation}"),
+                None => text,
+            }
+        }
     };
     let style = if text == NOT_YET {
         THEME.muted
@@ -461,6 +499,9 @@ pub(in crate::screen) fn epochs(run: &Run) -> String {
 /// The state in a word or two, or what prevents a launch.
 fn state(entry: &Entry, model: &Model) -> (String, Style) {
     let style = THEME.status(entry.status()).1;
+    if let Some(members) = entry.members {
+        return (members.state(), style);
+    }
     let text = match entry.status() {
         Some(Status::Queued(place)) => format!("queued {place}"),
         Some(status @ Status::Active(Phase::Fetching)) => {

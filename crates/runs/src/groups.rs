@@ -1,0 +1,178 @@
+//! Groups of runs: the members that a file with `seeds` or `grid` describes, and what a launch does about each.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use warmstart_schema::experiment::{Group, Member, Setting};
+use warmstart_schema::state::Status;
+use warmstart_schema::text;
+
+use crate::storage::fingerprint;
+use crate::store::{ExperimentFile, Run, Runs};
+
+/// In `run.json`: the group of a run, and which of its members it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MemberOf {
+    /// SHA-256 of what all runs of the group have in common. A file that changes otherwise than in its seeds and values begins a
+    /// new group.
+    pub group: String,
+    /// Its values of the grid's fields; none without a grid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<Setting>,
+    pub seed: u64,
+}
+
+impl MemberOf {
+    fn new(group: &str, member: &Member) -> Self {
+        Self {
+            group: group.to_owned(),
+            settings: member.settings.clone(),
+            seed: member.experiment.seed,
+        }
+    }
+
+    /// Its texts, safe for screens: a folder may be a copy from anywhere.
+    pub(crate) fn sanitized(mut self) -> Self {
+        self.group = text::line(&self.group, 64);
+        for setting in &mut self.settings {
+            setting.field = text::line(&setting.field, 120);
+            setting.value = text::line(&setting.value, 60);
+        }
+        self
+    }
+}
+
+impl Run {
+    /// Its group and which member it is; none of a run that is in no group.
+    pub fn member(&self) -> Option<&MemberOf> {
+        self.info.as_ref().ok()?.member.as_ref()
+    }
+}
+
+impl Runs {
+    /// The runs of a run's group, itself included, oldest first; none if it has no group.
+    pub fn group_of<'a>(&'a self, run: &'a Run) -> impl Iterator<Item = &'a Run> {
+        let group = run.member().map(|member| member.group.as_str());
+        self.all_like(run).filter(move |other| {
+            group.is_some() && other.member().map(|member| member.group.as_str()) == group
+        })
+    }
+}
+
+/// What a launch does about one member.
+#[derive(Debug, Clone)]
+pub enum Step<'a> {
+    /// It is done and is not run again.
+    Done(&'a Run),
+    /// It runs or waits already.
+    Busy(&'a Run),
+    /// Its folder cannot be read, so nobody knows whether it is done.
+    Unreadable(&'a Run),
+    /// It was stopped, failed or lost: it is resumed from its last checkpoint.
+    Resume(&'a Run),
+    /// It has no run yet.
+    Launch(&'a Member, MemberOf),
+}
+
+/// What a launch of a group does, a step for each member.
+#[derive(Debug, Clone)]
+pub struct Plan<'a>(pub Vec<Step<'a>>);
+
+impl<'a> Plan<'a> {
+    /// The plan for a file; none if it describes one run, or has a mistake.
+    pub fn of(file: &'a ExperimentFile, runs: &'a Runs) -> Option<Self> {
+        let group = file.group.as_ref().filter(|_| file.loaded.is_ok())?;
+        let id = id(group);
+        let mut known: HashMap<&MemberOf, &Run> = HashMap::new();
+        for run in runs.all_of(&file.home()) {
+            let Some(member) = run.member().filter(|member| member.group == id) else {
+                continue;
+            };
+            // Of several runs of one member the furthest counts, and of those the newest.
+            let known = known.entry(member).or_insert(run);
+            if rank(run.status()) >= rank(known.status()) {
+                *known = run;
+            }
+        }
+        let step = |member: &'a Member| {
+            let key = MemberOf::new(&id, member);
+            let Some(run) = known.get(&key).copied() else {
+                return Step::Launch(member, key);
+            };
+            match run.status() {
+                Status::Finished => Step::Done(run),
+                Status::Unreadable => Step::Unreadable(run),
+                status if status.is_resumable() => Step::Resume(run),
+                _ => Step::Busy(run),
+            }
+        };
+        Some(Self(group.members.iter().map(step).collect()))
+    }
+
+    /// How many members a launch adds to the queue.
+    pub fn queued(&self) -> usize {
+        let adds = |step: &&Step| matches!(step, Step::Launch(..) | Step::Resume(_));
+        self.0.iter().filter(adds).count()
+    }
+
+    /// The members that run or wait already.
+    pub fn busy(&self) -> impl Iterator<Item = &'a Run> {
+        self.0.iter().filter_map(|step| match step {
+            Step::Busy(run) => Some(*run),
+            _ => None,
+        })
+    }
+
+    /// The members that are done.
+    pub fn done(&self) -> impl Iterator<Item = &'a Run> {
+        self.0.iter().filter_map(|step| match step {
+            Step::Done(run) => Some(*run),
+            _ => None,
+        })
+    }
+
+    /// `6 runs: 3 to train, 1 to resume, 2 done and skipped`.
+    pub fn in_words(&self) -> String {
+        let mut counts = [0; 5];
+        for step in &self.0 {
+            let index = match step {
+                Step::Launch(..) => 0,
+                Step::Resume(_) => 1,
+                Step::Busy(_) => 2,
+                Step::Done(_) => 3,
+                Step::Unreadable(_) => 4,
+            };
+            counts[index] += 1;
+        }
+        let words = [
+            "to train",
+            "to resume",
+            "running or queued already",
+            "done and skipped",
+            "unreadable and skipped",
+        ];
+        let parts: Vec<String> = counts
+            .iter()
+            .zip(words)
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, words)| format!("{count} {words}"))
+            .collect();
+        let runs = self.0.len();
+        let noun = if runs == 1 { "run" } else { "runs" };
+        format!("{runs} {noun}: {}", parts.join(", "))
+    }
+}
+
+fn rank(status: Status) -> u8 {
+    match status {
+        Status::Finished => 3,
+        Status::Unreadable => 0,
+        status if status.is_resumable() => 1,
+        _ => 2,
+    }
+}
+
+/// The name of a group in `run.json`.
+pub fn id(group: &Group) -> String {
+    fingerprint(group.identity.as_bytes())
+}

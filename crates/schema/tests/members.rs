@@ -1,0 +1,180 @@
+//! Files with `seeds` and `grid`: which runs they describe, and which changes make another group.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
+use warmstart_schema::experiment::{self, Group, Optimizer, Setting};
+
+const PLAIN: &str = "name: Sweep\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18 }\n\
+    train: { epochs: 3, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n";
+
+fn texts(changes: &[&str]) -> Vec<String> {
+    changes.iter().map(|&change| change.to_owned()).collect()
+}
+
+fn group(more: &str, changes: &[&str]) -> Group {
+    let source = format!("{PLAIN}{more}");
+    experiment::parse_group(&source, "sweep.yaml", &texts(changes))
+        .unwrap()
+        .1
+        .unwrap()
+}
+
+fn problem(more: &str, changes: &[&str]) -> String {
+    let source = format!("{PLAIN}{more}");
+    let problems = experiment::parse_group(&source, "sweep.yaml", &texts(changes)).unwrap_err();
+    problems[0].to_string()
+}
+
+#[test]
+fn a_file_without_seeds_and_grid_is_one_run() {
+    assert!(
+        experiment::parse_group(PLAIN, "a.yaml", &[])
+            .unwrap()
+            .1
+            .is_none()
+    );
+}
+
+#[test]
+fn members_are_all_combinations_and_the_first_seed_comes_first() {
+    let group = group(
+        "seeds: [7, 8]\ngrid: { train.optimizer.learning_rate: [0.1, 1.0e-2], model.freeze: [backbone, none] }\n",
+        &[],
+    );
+    let found: Vec<(u64, f64, String, &str)> = group
+        .members
+        .iter()
+        .map(|member| {
+            let experiment = &member.experiment;
+            let freeze = serde_json::to_value(&experiment.model.freeze).unwrap();
+            (
+                experiment.seed,
+                experiment.train.optimizer.learning_rate(),
+                freeze.as_str().unwrap().to_owned(),
+                experiment.name.as_str(),
+            )
+        })
+        .collect();
+    let mut expected = Vec::new();
+    for seed in [7, 8] {
+        for rate in [0.1, 0.01] {
+            for freeze in ["backbone", "none"] {
+                expected.push((
+                    seed,
+                    rate,
+                    freeze.to_owned(),
+                    format!("Sweep, learning_rate {rate}, freeze {freeze}"),
+                ));
+            }
+        }
+    }
+    let expected: Vec<(u64, f64, String, &str)> = expected
+        .iter()
+        .map(|(seed, rate, freeze, name)| (*seed, *rate, freeze.clone(), name.as_str()))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_member_is_an_ordinary_experiment() {
+    for member in group("seeds: [1, 2]\ngrid: { train.epochs: [4, 5] }\n", &[]).members {
+        let yaml = member.experiment.to_yaml().unwrap();
+        assert!(
+            !member.experiment.is_group() && !yaml.contains("grid"),
+            "{yaml}"
+        );
+        assert_eq!(
+            experiment::parse(&yaml, "again").unwrap(),
+            member.experiment
+        );
+    }
+}
+
+#[test]
+fn a_grid_may_vary_a_whole_section() {
+    let members = group(
+        "grid: { train.optimizer: [{ name: sgd, learning_rate: 0.1 }, { name: adam, learning_rate: 0.2 }] }\n",
+        &[],
+    )
+    .members;
+    assert!(matches!(
+        members[0].experiment.train.optimizer,
+        Optimizer::Sgd { .. }
+    ));
+    assert!(matches!(
+        members[1].experiment.train.optimizer,
+        Optimizer::Adam { .. }
+    ));
+}
+
+#[test]
+fn fields_with_the_same_last_word_are_named_whole() {
+    let setting = |field: &str| Setting {
+        field: field.to_owned(),
+        value: "1".to_owned(),
+    };
+    let settings = [
+        setting("train.groups.head"),
+        setting("model.head"),
+        setting("a.b"),
+    ];
+    assert_eq!(
+        experiment::in_words(&settings),
+        "train.groups.head 1, model.head 1, b 1"
+    );
+}
+
+#[test]
+fn more_values_and_another_name_keep_the_group_and_another_setting_makes_a_new_one() {
+    let grid = "grid: { train.optimizer.learning_rate: [0.1, 0.01] }\n";
+    let same = [
+        group(grid, &[]),
+        group(&format!("# a comment\nseeds: [1, 2]\n{grid}"), &[]),
+        group(
+            "grid: { train.optimizer.learning_rate: [0.1, 0.01, 0.5] }\nseed: 9\n",
+            &[],
+        ),
+        group(
+            grid,
+            &["name=Other", "group=g", "train.optimizer.learning_rate=0.7"]
+                .into_iter()
+                .take(2)
+                .collect::<Vec<_>>()
+                .as_slice(),
+        ),
+    ];
+    for other in &same {
+        assert_eq!(other.identity, same[0].identity);
+    }
+    for other in [
+        group(grid, &["train.epochs=4"]),
+        group("grid: { train.epochs: [1] }\n", &[]),
+        group(&format!("{grid}input: {{ resize: 64 }}\n"), &[]),
+    ] {
+        assert_ne!(other.identity, same[0].identity);
+    }
+}
+
+#[test]
+fn changes_apply_to_every_member_and_never_to_a_field_of_the_grid() {
+    let grid = "grid: { train.optimizer.learning_rate: [0.1, 0.01] }\n";
+    let members = group(grid, &["train.epochs=9"]).members;
+    assert!(
+        members
+            .iter()
+            .all(|member| member.experiment.train.epochs == 9)
+    );
+    let seeds = group(grid, &["seeds=[4, 5]"]).members;
+    assert_eq!(seeds.len(), 4);
+    for (more, change, field) in [
+        (
+            grid,
+            "train.optimizer.learning_rate=1",
+            "grid.train.optimizer.learning_rate",
+        ),
+        ("seeds: [1]\n", "seed=4", "seed"),
+    ] {
+        let said = problem(more, &[change]);
+        assert!(said.contains(&format!(": {field}: ")), "{said}");
+    }
+}

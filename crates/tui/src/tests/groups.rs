@@ -1,0 +1,193 @@
+//! Groups of runs in the list, in the comparison, and at launch.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+use warmstart_runs::store::{Change, ExperimentFile};
+use warmstart_schema::event::{Epoch, Event, Record, Test};
+use warmstart_schema::experiment;
+use warmstart_schema::state::Liveness;
+
+use super::fixtures::{empty, id};
+use super::{drawn, press, text};
+use crate::effect::Effect;
+use crate::message::{Catalogue, Message};
+use crate::model::{Kind, Model, Popup};
+use crate::update::update;
+use warmstart_runs::groups;
+
+const FILE: &str = "name: Sweep\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
+    train: { epochs: 3, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n\
+    seeds: [1, 2]\ngrid: { train.optimizer.learning_rate: [0.1, 0.01] }\n";
+
+/// A file of four members, of which these are done, with their validation and test accuracy.
+fn sweep(done: &[(usize, f64, f64)]) -> Model {
+    let mut model = empty();
+    let path = PathBuf::from("experiments/sweep.yaml");
+    let (loaded, group) = experiment::parse_group(FILE, "sweep.yaml", &[]).unwrap();
+    let group = group.unwrap();
+    let file = ExperimentFile {
+        group: Some(group.clone()),
+        ..ExperimentFile::new(path, Ok(loaded))
+    };
+    let place = file.place.clone();
+    let catalogue = Catalogue {
+        files: vec![file],
+        error: None,
+        missing: std::collections::HashMap::default(),
+    };
+    update(&mut model, Message::Experiments(catalogue));
+    let mut changes = Vec::new();
+    for &(index, val_acc, accuracy) in done {
+        let member = &group.members[index];
+        let name = id(&format!("20260101-00000{index}-aaaa"));
+        let info = json!({
+            "format": 1, "id": name, "experiment": member.experiment.name, "group": "g", "stem": "sweep",
+            "source": "experiments/sweep.yaml", "file": place, "created": format!("2026-01-01T00:00:0{index}Z"),
+            "device": "cpu",
+            "member": { "group": groups::id(&group), "settings": member.settings, "seed": member.experiment.seed },
+        });
+        changes.push(Change::Added {
+            id: name.clone(),
+            info: Ok(serde_json::from_value(info).unwrap()),
+            experiment: Some(Arc::new(member.experiment.clone())),
+        });
+        let epoch = Epoch {
+            epoch: 3,
+            val_acc,
+            val_loss: 1.0 - val_acc,
+            train_time: 10.0,
+            best: true,
+            ..Epoch::default()
+        };
+        let test = Test {
+            epoch: 3,
+            loss: 1.0,
+            accuracy,
+            views: None,
+        };
+        let end = Event::Finished {
+            train_time: 10.0,
+            stopped_early: false,
+        };
+        let events = [Event::Epoch(epoch), Event::Test(test), end];
+        changes.push(Change::Events {
+            id: name.clone(),
+            records: events.map(|event| Record { t: 1.0, event }).to_vec(),
+            damaged: 0,
+            restarted: false,
+        });
+        changes.push(Change::Liveness {
+            id: name,
+            liveness: Liveness::Free,
+        });
+    }
+    update(&mut model, Message::Changes { now: 1.0, changes });
+    model
+}
+
+const ALL: [(usize, f64, f64); 4] = [
+    (0, 0.70, 0.61),
+    (1, 0.50, 0.91),
+    (2, 0.74, 0.65),
+    (3, 0.52, 0.93),
+];
+
+fn line<'a>(screen: &'a str, with: &str) -> &'a str {
+    screen
+        .lines()
+        .find(|line| line.contains(with))
+        .unwrap_or_else(|| panic!("{with} is not on\n{screen}"))
+}
+
+#[test]
+fn a_group_is_one_row_of_what_validation_chose_and_opens_into_its_members() {
+    let mut model = sweep(&ALL);
+    let screen = text(&drawn(&model, 160, 30));
+    // Mean and deviation by Python's `statistics` of 0.70 and 0.74, and of their test figures.
+    let row = line(&screen, "Sweep");
+    for part in ["0.7200 ±0.0283", "0.6300 ±0.0283", "done"] {
+        assert!(row.contains(part), "{part}\n{screen}");
+    }
+    assert_eq!(model.shown_entries().len(), 1);
+    press(&mut model, "<tab>");
+    let screen = text(&drawn(&model, 160, 30));
+    assert_eq!(
+        model
+            .shown_entries()
+            .iter()
+            .filter(|entry| entry.kind == Kind::RunBelow)
+            .count(),
+        4
+    );
+    assert!(screen.contains("seed 2, learning_rate 0.01"), "{screen}");
+}
+
+#[test]
+fn a_group_with_members_to_come_says_how_many_are_done_and_shows_no_test_figure() {
+    let mut model = sweep(&ALL[..3]);
+    let stopped = Record {
+        t: 2.0,
+        event: Event::Stopping,
+    };
+    update(
+        &mut model,
+        Message::Changes {
+            now: 2.0,
+            changes: vec![Change::Events {
+                id: id("20260101-000001-aaaa"),
+                records: vec![stopped],
+                damaged: 0,
+                restarted: true,
+            }],
+        },
+    );
+    let screen = text(&drawn(&model, 160, 30));
+    let row = line(&screen, "Sweep");
+    assert!(
+        row.contains("2/3 done") && row.contains("0.7200"),
+        "{screen}"
+    );
+    assert!(!row.contains("0.63"), "{screen}");
+}
+
+#[test]
+fn a_launch_says_what_is_skipped_and_asks_before_it_queues_the_rest() {
+    let mut model = sweep(&ALL[..3]);
+    let effects = press(&mut model, "r");
+    assert!(effects.is_empty(), "{effects:?}");
+    let Some(Popup::Question { lines, effects }) = &model.popup else {
+        panic!("no question")
+    };
+    assert_eq!(lines[0], "Sweep, 4 runs: 1 to train, 3 done and skipped.");
+    assert_eq!(lines.last().unwrap(), "Queue 1 run?");
+    assert!(matches!(effects[..], [Effect::Launch(_)]));
+    let mut model = sweep(&ALL);
+    assert!(press(&mut model, "r").is_empty());
+    let Some(Popup::Question { effects, .. }) = &model.popup else {
+        panic!("no question")
+    };
+    assert!(effects.is_empty());
+}
+
+#[test]
+fn the_comparison_shows_settings_and_opens_into_members() {
+    let mut model = sweep(&ALL);
+    press(&mut model, "c");
+    let screen = text(&drawn(&model, 200, 40));
+    let chosen = line(&screen, "learning_rate 0.1 ");
+    assert!(
+        chosen.contains("0.7200 ± 0.0283 (2)") && chosen.contains("0.6300"),
+        "{screen}"
+    );
+    let other = line(&screen, "learning_rate 0.01");
+    assert!(
+        other.contains("0.5100") && !other.contains("0.92"),
+        "{screen}"
+    );
+    assert!(!screen.contains("seed 2"), "{screen}");
+    press(&mut model, "<tab>");
+    let screen = text(&drawn(&model, 200, 40));
+    assert!(line(&screen, "seed 2").contains("0.7400"), "{screen}");
+}

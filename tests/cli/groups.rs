@@ -1,0 +1,278 @@
+//! Files with `seeds` and `grid`: which runs a launch makes, and how lists and comparisons show them.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use warmstart_runs::event_log::EventWriter;
+use warmstart_runs::run::RunDir;
+use warmstart_schema::event::{Epoch, Event, Test};
+
+use crate::place::Place;
+
+const PLAIN: &str = "name: Sweep\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
+    train: { epochs: 3, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n";
+const GRID: &str = "grid: { train.optimizer.learning_rate: [0.1, 0.01] }\n";
+
+fn ids(place: &Place) -> Vec<String> {
+    let id = |run: &Value| run["run"].as_str().unwrap().to_owned();
+    let mut ids: Vec<String> = place.runs().iter().map(id).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[test]
+fn all_members_are_trained_and_none_that_is_done_is_trained_again() {
+    let place = Place::new();
+    let file = place.write("sweep.yaml", &format!("{PLAIN}seeds: [1, 2]\n{GRID}"));
+    let said = place.say(&["train", &file, "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.err.contains("Sweep, 4 runs: 4 to train"),
+        "{}",
+        said.err
+    );
+    let before = ids(&place);
+    assert_eq!(before.len(), 4);
+    let rows = said.json();
+    let names: Vec<&str> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["experiment"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["Sweep, learning_rate 0.1", "Sweep, learning_rate 0.01"]
+    );
+    assert_eq!(rows[0]["group"]["n"]["val_acc"], 2);
+
+    let again = place.say(&["train", &file, "--json"]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    assert!(
+        again.err.contains("4 runs: 4 done and skipped"),
+        "{}",
+        again.err
+    );
+    assert_eq!(ids(&place), before);
+
+    // Another seed, a comment and another name extend the group.
+    let wider = PLAIN.replace("Sweep", "Wider");
+    place.write(
+        "sweep.yaml",
+        &format!("# more\n{wider}seeds: [1, 2, 3]\n{GRID}"),
+    );
+    let more = place.say(&["train", &file, "--detach"]);
+    assert!(
+        more.err.contains("6 runs: 2 to train, 4 done and skipped"),
+        "{}",
+        more.err
+    );
+    assert_eq!(more.out.lines().count(), 2);
+    // Another setting is another group.
+    let other = place.say(&["train", &file, "--set", "train.epochs=2", "--detach"]);
+    assert!(other.err.contains("6 runs: 6 to train"), "{}", other.err);
+}
+
+#[test]
+fn a_member_is_an_ordinary_run_that_names_its_group() {
+    let place = Place::new();
+    let file = place.write("sweep.yaml", &format!("{PLAIN}seeds: [5]\n{GRID}"));
+    assert_eq!(place.say(&["train", &file, "--quiet"]).code, 0);
+    for id in ids(&place) {
+        let folder = place.checkpoints().join(&id);
+        let yaml = fs::read_to_string(folder.join("experiment.yaml")).unwrap();
+        assert!(
+            !yaml.contains("seeds:") && !yaml.contains("grid:"),
+            "{yaml}"
+        );
+        assert!(yaml.contains("seed: 5"), "{yaml}");
+        let info = RunDir::new(folder).info().unwrap();
+        let member = info.member.unwrap();
+        assert_eq!(member.seed, 5);
+        assert_eq!(member.settings[0].field, "train.optimizer.learning_rate");
+        assert!(yaml.contains(&format!("learning_rate: {}", member.settings[0].value)));
+    }
+    let list = place.say(&["list", "--json", "--experiments", "."]).json();
+    assert_eq!(list[0]["newest"]["members"]["all"], 2);
+    assert_eq!(list[0]["changed"], false);
+}
+
+#[test]
+fn a_stopped_member_is_resumed_and_the_others_stay() {
+    let place = Place::new();
+    let file = place.write("sweep.yaml", &format!("{PLAIN}seeds: [1, 2]\n"));
+    let said = place.say_with("slow", &["train", &file, "--detach", "--slots", "2"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let all = ids(&place);
+    for id in &all {
+        place.wait_for("sweep", "training");
+        assert_eq!(place.say(&["stop", id]).code, 0);
+    }
+    let is_stopped = |place: &Place| place.runs().iter().all(|run| run["state"] == "stopped");
+    let began = std::time::Instant::now();
+    while !is_stopped(&place) {
+        assert!(began.elapsed().as_secs() < 30, "{:?}", place.runs());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let resumed = place.say(&["train", &file]);
+    assert_eq!(resumed.code, 0, "{}", resumed.err);
+    assert!(
+        resumed.err.contains("2 runs: 2 to resume"),
+        "{}",
+        resumed.err
+    );
+    assert_eq!(ids(&place), all);
+    assert!(place.runs().iter().all(|run| run["attempt"] == 2));
+}
+
+/// A done member, by its group and settings.
+fn member(place: &Place, id: &str, stem: &str, (rate, seed): (&str, u64), figures: [f64; 2]) {
+    let dir = RunDir::new(place.checkpoints().join(id));
+    fs::create_dir_all(dir.path()).unwrap();
+    let info = json!({
+        "format": 1, "id": id, "experiment": format!("{stem}, rate {rate}"), "group": "g", "stem": stem,
+        "source": format!("{stem}.yaml"), "device": "cpu", "created": "2026-01-01T00:00:00Z",
+        "member": { "group": stem, "seed": seed,
+            "settings": [{ "field": "train.optimizer.learning_rate", "value": rate }] },
+    });
+    dir.write_info(&serde_json::from_value(info).unwrap())
+        .unwrap();
+    let yaml = PLAIN.replace("0.001", rate) + &format!("seed: {seed}\n");
+    fs::write(dir.experiment_yaml(), yaml).unwrap();
+    let [val, test] = figures;
+    let epoch = Epoch {
+        epoch: 1,
+        step: 10,
+        train_loss: 1.0,
+        train_acc: 0.5,
+        val_loss: 1.0 - val,
+        val_acc: val,
+        best: true,
+        ..Epoch::default()
+    };
+    let mut log = EventWriter::open(&dir.events()).unwrap();
+    for event in [
+        Event::Epoch(epoch),
+        Event::Test(Test {
+            epoch: 1,
+            loss: 1.0,
+            accuracy: test,
+        }),
+        Event::Finished {
+            train_time: 1.0,
+            stopped_early: false,
+        },
+    ] {
+        log.write(&event).unwrap();
+    }
+    log.sync().unwrap();
+}
+
+/// Two groups. In `alpha` the rate 0.1 has the better validation and the worse test.
+fn two_groups() -> Place {
+    let place = Place::new();
+    for (index, (stem, rate, seed, figures)) in [
+        ("alpha", "0.1", 1, [0.71, 0.61]),
+        ("alpha", "0.1", 2, [0.72, 0.64]),
+        ("alpha", "0.1", 3, [0.76, 0.62]),
+        ("alpha", "0.01", 1, [0.50, 0.90]),
+        ("alpha", "0.01", 2, [0.52, 0.91]),
+        ("beta", "0.5", 2, [0.75, 0.66]),
+        ("beta", "0.5", 3, [0.78, 0.67]),
+        ("beta", "0.5", 1, [0.73, 0.62]),
+        ("beta", "0.5", 9, [0.10, 0.10]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        member(
+            &place,
+            &format!("2026010{index}-000000-aaaa"),
+            stem,
+            (rate, seed),
+            figures,
+        );
+    }
+    place
+}
+
+#[test]
+fn only_the_settings_that_validation_chose_show_their_test_figure() {
+    let place = two_groups();
+    let rows = place.say(&["compare", "alpha", "--json"]).json();
+    let rows = rows.as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(
+        (&rows[0]["group"]["chosen"], &rows[1]["group"]["chosen"]),
+        (&json!(true), &json!(false))
+    );
+    assert!((rows[0]["test_acc"].as_f64().unwrap() - (0.61 + 0.64 + 0.62) / 3.0).abs() < 1e-12);
+    assert_eq!(rows[1]["test_acc"], Value::Null);
+    assert_eq!(rows[1]["group"]["members"][0]["test_acc"], Value::Null);
+    assert_eq!(rows[0]["group"]["members"].as_array().unwrap().len(), 3);
+    let text = place.say(&["compare", "alpha", "--members"]).out;
+    assert!(
+        text.contains("seed 3") && text.contains("read once"),
+        "{text}"
+    );
+    // A run without an end leaves the choice open.
+    let log = place
+        .checkpoints()
+        .join("20260104-000000-aaaa/events.jsonl");
+    let lines = fs::read_to_string(&log).unwrap();
+    fs::write(&log, lines.lines().next().unwrap().to_owned() + "\n").unwrap();
+    let rows = place.say(&["compare", "alpha", "--json"]).json();
+    assert_eq!(rows[0]["test_acc"], Value::Null);
+    assert_eq!(rows[0]["group"]["chosen"], Value::Null);
+}
+
+/// Reference: SciPy 1.17, `ttest_rel([0.73, 0.75, 0.78], [0.71, 0.72, 0.76])`.
+#[test]
+fn two_groups_are_compared_by_equal_seeds() {
+    let place = two_groups();
+    let rows = place.say(&["compare", "alpha", "beta", "--json"]).json();
+    let row = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["paired"].is_object())
+        .unwrap();
+    assert_eq!(row["experiment"], "beta, rate 0.5");
+    let test = &row["paired"]["tests"]["val_acc"];
+    assert_eq!((&test["n"], &test["df"]), (&json!(3), &json!(2)));
+    for (key, expected) in [
+        ("mean_difference", 0.02333333333333333),
+        ("t", 7.000000000000001),
+        ("p", 0.019803941180393133),
+    ] {
+        let found = test[key].as_f64().unwrap();
+        assert!(
+            (found - expected).abs() < 1e-9 * expected.abs(),
+            "{key} {found}"
+        );
+    }
+    let text = place.say(&["compare", "alpha", "beta"]).out;
+    assert!(
+        text.contains("paired t-test, two-sided, by 3 equal seeds"),
+        "{text}"
+    );
+    let csv = place
+        .say(&["compare", "alpha", "beta", "--format", "csv"])
+        .out;
+    assert!(csv.contains("paired t-test"), "{csv}");
+}
+
+#[test]
+fn a_group_and_a_single_member_are_not_mixed_up() {
+    let place = two_groups();
+    let said = place.say(&["compare", "alpha", "20260105-000000-aaaa"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    let single = place
+        .say(&["compare", "20260103-000000-aaaa", "--json"])
+        .json();
+    assert_eq!(single[0]["test_acc"], 0.90);
+    let groups = place
+        .say(&["compare", "20260103-000000-aaaa", "--groups", "--json"])
+        .json();
+    assert_eq!(groups.as_array().unwrap().len(), 2);
+}
