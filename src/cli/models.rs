@@ -121,10 +121,7 @@ impl Arguments {
     /// What to do where no backbone is left.
     fn none_left(&self) -> Failure {
         let names = Backbone::ALL.map(Backbone::as_str);
-        let near = self
-            .name
-            .iter()
-            .find_map(|part| text::closest(part, names.into_iter()));
+        let near = self.name.iter().find_map(|part| text::closest(part, names));
         let help = near.map_or_else(
             || "`warmstart models` without a filter lists all".to_owned(),
             |near| format!("did you mean `{near}`?"),

@@ -120,7 +120,11 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
             .map(|(run, experiment)| Launched { run, experiment });
         output::answer_json(&list.collect::<Vec<_>>())?;
     } else {
-        let lines: String = launched.iter().map(|(id, _)| format!("{id}\n")).collect();
+        let mut lines = String::new();
+        for (id, _) in &launched {
+            lines.push_str(id.as_str());
+            lines.push('\n');
+        }
         output::answer(&lines)?;
     }
     Ok(stuck.unwrap_or(Exit::Done))

@@ -157,6 +157,7 @@ fn member(place: &Place, id: &str, stem: &str, (rate, seed): (&str, u64), figure
             epoch: 1,
             loss: 1.0,
             accuracy: test,
+            views: None,
         }),
         Event::Finished {
             train_time: 1.0,
@@ -226,7 +227,7 @@ fn only_the_settings_that_validation_chose_show_their_test_figure() {
     assert_eq!(rows[0]["group"]["chosen"], Value::Null);
 }
 
-/// Reference: SciPy 1.17, `ttest_rel([0.73, 0.75, 0.78], [0.71, 0.72, 0.76])`.
+/// Reference: `SciPy` 1.17, `ttest_rel([0.73, 0.75, 0.78], [0.71, 0.72, 0.76])`.
 #[test]
 fn two_groups_are_compared_by_equal_seeds() {
     let place = two_groups();
@@ -241,9 +242,9 @@ fn two_groups_are_compared_by_equal_seeds() {
     let test = &row["paired"]["tests"]["val_acc"];
     assert_eq!((&test["n"], &test["df"]), (&json!(3), &json!(2)));
     for (key, expected) in [
-        ("mean_difference", 0.02333333333333333),
-        ("t", 7.000000000000001),
-        ("p", 0.019803941180393133),
+        ("mean_difference", 0.023_333_333_333_333_33),
+        ("t", 7.000_000_000_000_001),
+        ("p", 0.019_803_941_180_393_133),
     ] {
         let found = test[key].as_f64().unwrap();
         assert!(

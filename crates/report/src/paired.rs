@@ -85,18 +85,19 @@ fn fraction(x: f64, a: f64, b: f64) -> f64 {
     const TINY: f64 = 1e-300;
     const TERMS: u32 = 1000;
     let nonzero = |value: f64| if value.abs() < TINY { TINY } else { value };
-    let mut c = 1.0;
-    let mut d = 1.0 / nonzero(1.0 - (a + b) * x / (a + 1.0));
-    let mut value = d;
-    for m in 1..=TERMS {
-        let m = f64::from(m);
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
+    let mut numerator = 1.0;
+    let mut denominator = 1.0 / nonzero(1.0 - (a + b) * x / (a + 1.0));
+    let mut value = denominator;
+    for index in 1..=TERMS {
+        let index = f64::from(index);
+        let even = index * (b - index) * x / ((a + 2.0 * index - 1.0) * (a + 2.0 * index));
+        let odd =
+            -(a + index) * (a + b + index) * x / ((a + 2.0 * index) * (a + 2.0 * index + 1.0));
         let mut step = 1.0;
         for term in [even, odd] {
-            d = 1.0 / nonzero(1.0 + term * d);
-            c = nonzero(1.0 + term / c);
-            step = c * d;
+            denominator = 1.0 / nonzero(1.0 + term * denominator);
+            numerator = nonzero(1.0 + term / numerator);
+            step = numerator * denominator;
             value *= step;
         }
         if (step - 1.0).abs() < f64::EPSILON {

@@ -328,7 +328,7 @@ fn number(scalar: &Tensor) -> Result<f64> {
 }
 
 /// `count` strengths C, evenly spaced in their logarithm from 1e-6 to 1e5: the range of the linear probes of Kornblith et al.
-/// (2019, "Do Better ImageNet Models Transfer Better?", appendix A.5), who try 45. The smallest, and so the simplest, comes first.
+/// (2019, "Do Better `ImageNet` Models Transfer Better?", appendix A.5), who try 45. The smallest, and so the simplest, comes first.
 pub fn strengths(count: u32) -> Vec<f64> {
     let last = f64::from(count.saturating_sub(1).max(1));
     (0..count)

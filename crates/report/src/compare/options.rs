@@ -114,7 +114,9 @@ impl Options {
             Selection::All => push(&["--all"]),
             Selection::Runs(ids) => ids.iter().for_each(|id| push(&[id.as_str()])),
             Selection::Groups(ids) => {
-                ids.iter().for_each(|id| push(&[id.as_str()]));
+                for id in ids {
+                    push(&[id.as_str()]);
+                }
                 push(&["--groups"]);
             }
         }

@@ -187,7 +187,7 @@ pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
                 expanded: input * stage.expansion,
                 output: wide(stage.channels),
                 squeeze: shape.squeeze(input),
-                drop_share: done as f64 / all as f64,
+                drop_share: f64::from(done) / all as f64,
             };
             done += 1;
             let prefix = format!("{name}.{repeat}");

@@ -317,7 +317,9 @@ impl Residual {
             .iter()
             .for_each(|layer| layer.push_tensors(tensors));
         if let Shortcut::Projection(layers) = &self.shortcut {
-            layers.iter().for_each(|layer| layer.push_tensors(tensors));
+            for layer in layers {
+                layer.push_tensors(tensors);
+            }
         }
     }
 }

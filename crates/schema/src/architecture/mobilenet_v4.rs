@@ -133,7 +133,7 @@ pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
         let name = format!("blocks.{stage}");
         let mut layers = Vec::new();
         for (index, row) in rows.iter().enumerate() {
-            let drop_share = done as f64 / all as f64;
+            let drop_share = f64::from(done) / all as f64;
             layers.extend(row.layers(&format!("{name}.{index}"), input, drop_share));
             done += 1;
             input = row.channels;

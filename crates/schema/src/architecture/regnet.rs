@@ -48,7 +48,7 @@ pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
             let stride = if index == 1 { 2 } else { 1 };
             let prefix = format!("{name}.b{index}");
             layers.push(Layer::Residual(Residual {
-                drop_share: done as f64 / last as f64,
+                drop_share: f64::from(done) / last as f64,
                 ..residual(&prefix, (input, width), stride, shape.group)
             }));
             done += 1;

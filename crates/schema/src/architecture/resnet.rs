@@ -123,7 +123,7 @@ pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
             let stride = if stage > 0 && index == 0 { 2 } else { 1 };
             let prefix = format!("{name}.{index}");
             layers.push(Layer::Residual(Residual {
-                drop_share: done as f64 / last as f64,
+                drop_share: f64::from(done) / last as f64,
                 ..residual(shape, &prefix, input, width, stride)
             }));
             done += 1;

@@ -31,10 +31,6 @@ impl Evaluate {
         (if self.five_crops.is_some() { 5 } else { 1 }) * (if self.flip { 2 } else { 1 })
     }
 
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde passes a reference"
-    )]
     pub(super) fn is_plain(&self) -> bool {
         *self == Self::PLAIN
     }

@@ -153,10 +153,11 @@ impl Mistake {
     }
 }
 
+/// Fields and their values for one member.
+pub(super) type Settings<'a> = Vec<(&'a str, &'a Value)>;
+
 /// The values of each field for each member, or what is wrong with the lists themselves.
-pub(super) fn combinations(
-    experiment: &Experiment,
-) -> Result<Vec<Vec<(&str, &Value)>>, Vec<Mistake>> {
+pub(super) fn combinations(experiment: &Experiment) -> Result<Vec<Settings<'_>>, Vec<Mistake>> {
     let grid: &[(String, Vec<Value>)] = experiment.grid.as_ref().map_or(&[], |grid| &grid.0);
     let mut mistakes = seed_mistakes(experiment);
     if experiment.grid.is_some() && grid.is_empty() {

@@ -455,7 +455,7 @@ fn group(
     };
     let all = members::combinations(experiment)
         .map_err(|mistakes| mistakes.into_iter().map(problem).collect::<Vec<_>>())?;
-    let mut document = document(source, overrides).map_err(|problem| vec![problem])?;
+    let mut document = document(source, overrides)?;
     if let Some(mistake) = unused(experiment, &document, overrides) {
         return Err(vec![problem(mistake)]);
     }
@@ -468,8 +468,10 @@ fn group(
     let seeds = experiment.seeds.as_deref().unwrap_or(&one_seed);
     let mut of_first = Vec::new();
     for settings in &all {
-        let parsed = with_settings(&document, settings, &label)
-            .map_err(|found| vec![problem(mistake_of(settings, found))])?;
+        let parsed = with_settings(&document, settings, &label).map_err(|found| {
+            let of_group = |found| problem(mistake_of(settings, found));
+            found.into_iter().map(of_group).collect::<Vec<_>>()
+        })?;
         of_first.push(members::member(settings, parsed));
     }
     let members = seeds.iter().flat_map(|&seed| {
@@ -485,12 +487,12 @@ fn group(
     })
 }
 
-fn document(source: &str, overrides: &[String]) -> Result<Value, Problem> {
+fn document(source: &str, overrides: &[String]) -> Result<Value, Vec<Problem>> {
     let mut document: Value =
-        serde_yaml::from_str(source).map_err(|error| syntax(&error, source, ""))?;
+        serde_yaml::from_str(source).map_err(|error| vec![syntax(&error, source, "")])?;
     for change in overrides {
         set(&mut document, change)
-            .map_err(|message| Problem::new(&format!("--set {change}"), message))?;
+            .map_err(|message| vec![Problem::new(&format!("--set {change}"), message)])?;
     }
     Ok(document)
 }
@@ -519,19 +521,18 @@ fn with_settings(
     document: &Value,
     settings: &[(&str, &serde_json::Value)],
     label: &str,
-) -> Result<Experiment, Problem> {
+) -> Result<Experiment, Vec<Problem>> {
     let mut document = document.clone();
     for (field, value) in settings {
-        let fail = |message: String| Problem::new(label, message).field(field);
+        let fail = |message: String| vec![Problem::new(label, message).field(field)];
         let value = serde_yaml::to_value(value).map_err(|error| fail(error.to_string()))?;
         put(&mut document, field, value).map_err(fail)?;
     }
-    let parsed: Experiment =
-        serde_path_to_error::deserialize(document).map_err(|error| explain(&error, "", label))?;
+    let parsed: Experiment = serde_path_to_error::deserialize(document)
+        .map_err(|error| vec![explain(&error, "", label)])?;
     finish(parsed, |path, message, help| {
         Problem::new(label, message).field(path).help(help)
     })
-    .map_err(|mut found| found.remove(0))
 }
 
 /// The problem of one member, at the field of the grid that it comes from.
