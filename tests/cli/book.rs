@@ -281,7 +281,7 @@ fn completions_know_experiments_runs_backbones_and_fields() {
         [id.as_str()]
     );
     assert_eq!(
-        completed(&place, &["prefetch", "--backbone", "convnext"]),
+        completed(&place, &["prefetch", "--backbone", "convnext_t"]),
         ["convnext_tiny"]
     );
     assert_eq!(

@@ -556,6 +556,8 @@ fn training_images_shrink_as_torchvision_shrinks_them_and_evaluation_keeps_the_f
     }
     let model = shrinking(Interpolation::Bilinear, Some(64));
     wake_residuals(&model);
+    // Before any training pass, because it updates the statistics of the head.
+    let eval = model.forward(&images(), Mode::Eval).unwrap();
     let train = |side| {
         let training = TrainingPass { path_seed: 0, side };
         let logits = model.forward(&images(), Mode::Train(training));
@@ -563,7 +565,6 @@ fn training_images_shrink_as_torchvision_shrinks_them_and_evaluation_keeps_the_f
     };
     assert_eq!(train(None), train(Some(64)));
     assert_ne!(train(None), train(Some(48)));
-    let eval = model.forward(&images(), Mode::Eval).unwrap();
     let plain = shrinking(Interpolation::Bilinear, None);
     wake_residuals(&plain);
     let grown = images().upsample_bilinear2d([64, 64], false, None, None);

@@ -522,7 +522,7 @@ fn views_change_the_test_alone_and_say_how_many_they_are() {
 #[test]
 fn a_sampler_draws_from_kept_features_and_keeps_the_length_of_an_epoch() {
     let root = tempfile::tempdir().unwrap();
-    let frozen = ["model.freeze=backbone", "train.epochs=2"];
+    let frozen = ["model.freeze=backbone", "augment={}", "train.epochs=2"];
     let run = |changes: &[&str]| {
         let run = new_run(root.path(), &[&frozen, changes].concat()).0;
         assert!(finish(&run), "{}", log(&run));

@@ -134,10 +134,7 @@ fn more_values_and_another_name_keep_the_group_and_another_setting_makes_a_new_o
             "grid: { train.optimizer.learning_rate: [0.1, 0.01, 0.5] }\nseed: 9\n",
             &[],
         ),
-        group(
-            grid,
-            &["name=Other", "group=g"],
-        ),
+        group(grid, &["name=Other", "group=g"]),
     ];
     for other in &same {
         assert_eq!(other.identity, same[0].identity);

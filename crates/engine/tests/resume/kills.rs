@@ -45,7 +45,7 @@ impl Lane<'_> {
                 let mut child = teller(&run).spawn().unwrap();
                 if self.left.load(Ordering::Relaxed) == 0 {
                     assert!(child.wait().unwrap().success(), "{}", log(&run));
-                } else if self.kill(&run, &mut child) {
+                } else if self.kill(&run, &mut child, attempts) {
                     *activities.entry(activity(&run, attempts)).or_default() += 1;
                     let one_less = |left: usize| Some(left.saturating_sub(1));
                     self.left
@@ -68,13 +68,14 @@ impl Lane<'_> {
     }
 
     /// Kills the worker after a random time, or during a save. Returns false if the worker ended first.
-    fn kill(&mut self, run: &RunDir, child: &mut Child) -> bool {
+    fn kill(&mut self, run: &RunDir, child: &mut Child, attempts_before: usize) -> bool {
         let mut random = |most: Duration| most.mul_f64(self.random.below(1000) as f64 / 1000.0);
         let (life, within) = (random(self.whole), random(Duration::from_millis(60)));
         let in_save = self.random.below(3) == 0;
         let began = Instant::now();
         while began.elapsed() < life || in_save {
-            if in_save && is_writing(run) {
+            // Files of a save that an earlier kill interrupted stay until the new attempt begins.
+            if in_save && is_writing(run) && attempts(run) > attempts_before {
                 thread::sleep(within);
                 break;
             }
@@ -111,11 +112,11 @@ fn attempts(run: &RunDir) -> usize {
 
 /// What the worker was doing when it was killed, according to its last event.
 fn activity(run: &RunDir, attempts_before: usize) -> &'static str {
-    if is_writing(run) {
-        return "writing a checkpoint";
-    }
     if attempts(run) == attempts_before {
         return "loading";
+    }
+    if is_writing(run) {
+        return "writing a checkpoint";
     }
     let last = events(run)
         .into_iter()

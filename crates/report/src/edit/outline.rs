@@ -65,8 +65,8 @@ pub fn settings() -> &'static [String] {
     &SETTINGS
 }
 
-/// The path of a setting by its name: its path, or an end of it that no other has, as `batch_size` or `optimizer.name`. Spaces
-/// and dashes match underscores, and `lr` matches the learning rate.
+/// The path of a setting by its name: its path, or an end of it that no other has, as `batch_size` or `optimizer.name`. Settings of
+/// training come before those of a probe. Spaces and dashes match underscores, and `lr` matches the learning rate.
 pub fn setting(name: &str) -> Option<&'static str> {
     let name = name.trim().to_lowercase().replace([' ', '-'], "_");
     let name = match name.as_str() {
@@ -78,10 +78,17 @@ pub fn setting(name: &str) -> Option<&'static str> {
         path.strip_suffix(name)
             .is_some_and(|before| before.is_empty() || before.ends_with('.'))
     };
-    let mut found = SETTINGS.iter().filter(|path| ends_so(path));
+    let only = |of_probe: bool| {
+        let mut found = SETTINGS
+            .iter()
+            .filter(|path| path.starts_with("probe.") == of_probe && ends_so(path));
+        found.next().filter(|_| found.next().is_none())
+    };
     let exact = SETTINGS.iter().find(|path| *path == name);
-    let only = found.next().filter(|_| found.next().is_none());
-    exact.or(only).map(String::as_str)
+    exact
+        .or_else(|| only(false))
+        .or_else(|| only(true))
+        .map(String::as_str)
 }
 
 fn collect(

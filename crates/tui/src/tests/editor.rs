@@ -156,7 +156,11 @@ fn mistake_is_shown_while_typing_and_blocks_enter() {
             "expected a whole number from 1 to 100000, found text \"many\"",
         ),
         ("train.epochs", "20", "that is what it says already"),
-        ("train.epochs", "", "a file must say it"),
+        (
+            "train.epochs",
+            "",
+            "is missing; add `epochs: …` below `train`",
+        ),
         ("model.backbone", "resnet81", "did you mean `resnet"),
         ("optimizer.name", "adm", "did you mean `adam`?"),
         ("head.dropout", "1", "a share from 0 to below 1"),
