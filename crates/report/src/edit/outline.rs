@@ -242,7 +242,9 @@ mod tests {
                 .words
                 .contains(&"adam".to_owned())
         );
-        assert!(field("train.optimizer.learning_rate").is_required);
+        assert!(field("model.backbone").is_required);
+        // A probe has no `train`.
+        assert!(!field("train.optimizer.learning_rate").is_required);
         assert!(
             !field("train.early_stopping.patience").is_required && !field("input.resize").is_text
         );
