@@ -43,7 +43,7 @@ pub(super) fn write(classifier: &Classifier) -> Result<Vec<u8>> {
     ])
 }
 
-/// What [`write`] wrote, in the shape and on the device of `like`.
+/// What [`write()`] wrote, in the shape and on the device of `like`.
 pub(super) fn read(bytes: &[u8], like: &Classifier) -> Result<Classifier> {
     let entries = weights::parse(bytes).context("loading the probe's classifier")?;
     let tensor = |name: &str, like: &Tensor| {
