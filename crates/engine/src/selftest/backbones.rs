@@ -49,7 +49,7 @@ fn number(value: &Value) -> Result<f64> {
 pub fn overflows(name: Name) -> bool {
     matches!(
         name,
-        Name::Regnety016 | Name::TfEfficientnetV2S | Name::EfficientnetV2RwS
+        Name::Regnety016 | Name::Regnety032 | Name::TfEfficientnetV2S | Name::EfficientnetV2RwS
     )
 }
 
