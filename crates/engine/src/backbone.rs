@@ -52,12 +52,12 @@ impl Backbone {
     /// Normalized images `[N, 3, H, W]` to pooled features `[N, F]`, in float32. Frozen blocks run in
     /// inference mode and leave no trace for autograd, whatever `pass` says of the others.
     pub(crate) fn forward(&self, images: &Tensor, pass: Pass) -> Result<Tensor> {
-        let x = tch::no_grad(|| forward_blocks(&self.frozen, images, Pass::FROZEN))?;
+        let x = tch::no_grad(|| forward_blocks(&self.frozen, images, Pass::Frozen))?;
         let moving = || -> Result<Tensor> {
             let x = forward_blocks(&self.moving, &x, pass)?;
             Ok(x.f_flatten(1, -1)?.f_to_kind(tch::Kind::Float)?)
         };
-        if pass.recorded {
+        if pass.is_recorded() {
             moving()
         } else {
             tch::no_grad(moving)

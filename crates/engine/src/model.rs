@@ -13,7 +13,7 @@ use warmstart_schema::experiment::Interpolation;
 
 use crate::backbone::Backbone;
 use crate::ffi;
-use crate::layers::{Pass, Tensors};
+use crate::layers::{Pass, Statistics, Tensors};
 use head::Head;
 
 /// What a model is made of.
@@ -167,11 +167,13 @@ impl Model {
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         match mode {
             Mode::Train(TrainingPass { path_seed, side }) => {
-                let pass = Pass {
-                    batch_statistics: !self.spec.norm_inference,
-                    recorded: true,
-                    folded: false,
-                    drop_path: (self.spec.drop_path > 0.0).then_some(path_seed),
+                let pass = Pass::Train {
+                    statistics: if self.spec.norm_inference {
+                        Statistics::Stored
+                    } else {
+                        Statistics::Batch
+                    },
+                    path_seed: (self.spec.drop_path > 0.0).then_some(path_seed),
                 };
                 let images = self.prepare(images, side.or(self.spec.input_size))?;
                 let features = self.backbone.forward(&images, pass)?;
@@ -185,7 +187,7 @@ impl Model {
     pub fn features(&self, images: &Tensor) -> Result<Tensor> {
         self.backbone.forward(
             &self.prepare(images, self.spec.input_size)?,
-            Pass::INFERENCE,
+            Pass::Inference,
         )
     }
 
@@ -199,17 +201,13 @@ impl Model {
                     images > 1,
                     "a training batch needs two images or more for batch normalization, this has {images}"
                 );
-                self.head.forward(
-                    features,
-                    Pass {
-                        batch_statistics: true,
-                        recorded: true,
-                        folded: false,
-                        drop_path: None,
-                    },
-                )
+                let pass = Pass::Train {
+                    statistics: Statistics::Batch,
+                    path_seed: None,
+                };
+                self.head.forward(features, pass)
             }
-            Mode::Eval => tch::no_grad(|| self.head.forward(features, Pass::INFERENCE)),
+            Mode::Eval => tch::no_grad(|| self.head.forward(features, Pass::Inference)),
         }
     }
 

@@ -189,7 +189,7 @@ impl Field {
                     return members.figure(metric).map(|(mean, _)| Fact::Figure(mean));
                 }
                 let state = &subject.run?.state;
-                let (epoch, test) = (best_or_last(state), state.test.as_ref());
+                let (epoch, test) = (state.best_or_last_epoch(), state.test.as_ref());
                 metric
                     .of_run(state.train_time(), epoch, test)
                     .map(Fact::Figure)
@@ -228,11 +228,6 @@ impl Field {
     pub fn is_called(&self, name: &str) -> bool {
         self.key == name || self.aliases.contains(&name)
     }
-}
-
-/// The epoch whose metrics represent a run: the best by the monitored metric, or else the last.
-pub fn best_or_last(state: &RunState) -> Option<&Epoch> {
-    state.best_epoch().or(state.epochs.last())
 }
 
 /// Every field; columns of a table have this order. A metric that has no row here comes last.

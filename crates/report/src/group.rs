@@ -8,7 +8,6 @@ use warmstart_schema::experiment::{Monitor, Setting, in_words};
 use warmstart_schema::metric::Metric;
 use warmstart_schema::state::Status;
 
-use crate::field::best_or_last;
 use crate::mean::{Spread, mean};
 
 /// The members with the same settings, which differ only in their seed.
@@ -68,7 +67,7 @@ impl<'a> Cell<'a> {
         };
         let figures: Vec<f64> = done
             .iter()
-            .filter_map(|run| metric.of_epoch(best_or_last(&run.state)?))
+            .filter_map(|run| metric.of_epoch(run.state.best_or_last_epoch()?))
             .collect();
         let mean = figures.iter().sum::<f64>() / figures.len() as f64;
         mean.is_finite().then_some((monitor, mean))
@@ -181,7 +180,11 @@ impl Summary {
             .filter_map(|metric| {
                 let of = |run: &&Run| {
                     let state = &run.state;
-                    metric.of_run(state.train_time(), best_or_last(state), state.test.as_ref())
+                    metric.of_run(
+                        state.train_time(),
+                        state.best_or_last_epoch(),
+                        state.test.as_ref(),
+                    )
                 };
                 let figures: Vec<f64> = done.iter().filter_map(of).collect();
                 let (mean, spread) = mean(&figures)?;

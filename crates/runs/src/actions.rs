@@ -19,7 +19,8 @@ use warmstart_schema::experiment::{Experiment, Init, Member, Optimizer, Train};
 use warmstart_schema::state::Status;
 
 use crate::failure::{Failure, Kind};
-use crate::groups::{MemberOf, Step};
+use crate::groups::Step;
+use crate::member::MemberOf;
 use crate::params;
 use crate::store::{ExperimentFile, Run};
 use crate::worker::{does_not_start, programs};

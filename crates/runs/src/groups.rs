@@ -2,52 +2,11 @@
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-use warmstart_schema::experiment::{Group, Member, Setting};
+use warmstart_schema::experiment::Member;
 use warmstart_schema::state::Status;
-use warmstart_schema::text;
 
-use crate::storage::fingerprint;
+use crate::member::{MemberOf, group_id};
 use crate::store::{ExperimentFile, Run, Runs};
-
-/// In `run.json`: the group of a run, and which of its members it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct MemberOf {
-    /// SHA-256 of what all runs of the group have in common. A file that changes otherwise than in its seeds and values begins a
-    /// new group.
-    pub group: String,
-    /// Its values of the grid's fields; none without a grid.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub settings: Vec<Setting>,
-    pub seed: u64,
-}
-
-impl MemberOf {
-    fn new(group: &str, member: &Member) -> Self {
-        Self {
-            group: group.to_owned(),
-            settings: member.settings.clone(),
-            seed: member.experiment.seed,
-        }
-    }
-
-    /// Its texts, safe for screens: a folder may be a copy from anywhere.
-    pub(crate) fn sanitized(mut self) -> Self {
-        self.group = text::line(&self.group, 64);
-        for setting in &mut self.settings {
-            setting.field = text::line(&setting.field, 120);
-            setting.value = text::line(&setting.value, 60);
-        }
-        self
-    }
-}
-
-impl Run {
-    /// Its group and which member it is; none of a run that is in no group.
-    pub fn member(&self) -> Option<&MemberOf> {
-        self.info.as_ref().ok()?.member.as_ref()
-    }
-}
 
 impl Runs {
     /// The runs of a run's group, itself included, oldest first; none if it has no group.
@@ -82,7 +41,7 @@ impl<'a> Plan<'a> {
     /// The plan for a file; none if it describes one run, or has a mistake.
     pub fn of(file: &'a ExperimentFile, runs: &'a Runs) -> Option<Self> {
         let group = file.group.as_ref().filter(|_| file.loaded.is_ok())?;
-        let id = id(group);
+        let id = group_id(group);
         let mut known: HashMap<&MemberOf, &Run> = HashMap::new();
         for run in runs.all_of(&file.home()) {
             let Some(member) = run.member().filter(|member| member.group == id) else {
@@ -170,9 +129,4 @@ fn rank(status: Status) -> u8 {
         status if status.is_resumable() => 1,
         _ => 2,
     }
-}
-
-/// The name of a group in `run.json`.
-pub fn id(group: &Group) -> String {
-    fingerprint(group.identity.as_bytes())
 }

@@ -10,6 +10,7 @@ pub mod feature_cache;
 pub mod groups;
 pub mod heartbeat;
 pub mod launcher;
+pub mod member;
 pub mod monitor;
 pub mod names;
 pub mod params;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event_log::EventReader;
-use crate::groups::MemberOf;
+use crate::member::MemberOf;
 use crate::pictures::Sets;
 use crate::storage::{Disk, Storage, replace};
 use warmstart_schema::annotation::Annotation;

@@ -10,6 +10,7 @@ mod densenet;
 mod depth;
 mod efficientnet;
 mod head;
+mod input_size;
 mod inverted;
 mod layer;
 mod mobilenet;
@@ -20,10 +21,11 @@ mod resnet;
 mod vit;
 
 use backbone::Structure;
-pub use backbone::{Backbone, InputSize, UnknownBackbone};
+pub use backbone::{Backbone, UnknownBackbone};
 pub use block::{Architecture, Block};
 pub use count::{BlockCounts, ModelCounts, ParamCounts, count};
 pub use head::HeadSpec;
+pub use input_size::InputSize;
 pub use layer::{
     Activation, Attention, Border, Conv, ConvNorm, Gate, Layer, LayerNorm, Mlp, MlpActivation,
     Norm, Padding, Patches, Positions, Residual, Rotary, Shortcut, SqueezeExcite, TensorKind,
@@ -35,14 +37,14 @@ impl Architecture {
     /// The structure of `backbone`.
     pub fn new(backbone: Backbone) -> Self {
         match backbone.structure() {
-            Structure::ResNet(shape) => resnet::architecture(backbone, shape),
-            Structure::EfficientNet(shape) => efficientnet::architecture(backbone, shape),
-            Structure::MobileNetV3 => mobilenet::architecture(backbone),
-            Structure::MobileNetV4(shape) => mobilenet_v4::architecture(backbone, shape),
-            Structure::ConvNeXt(shape) => convnext::architecture(backbone, shape),
-            Structure::RegNet(shape) => regnet::architecture(backbone, shape),
-            Structure::DenseNet => densenet::architecture(backbone),
-            Structure::VisionTransformer(shape) => vit::architecture(backbone, shape),
+            Structure::ResNet(shape) => resnet::architecture(shape),
+            Structure::EfficientNet(shape) => efficientnet::architecture(shape),
+            Structure::MobileNetV3 => mobilenet::architecture(),
+            Structure::MobileNetV4(shape) => mobilenet_v4::architecture(shape),
+            Structure::ConvNeXt(shape) => convnext::architecture(shape),
+            Structure::RegNet(shape) => regnet::architecture(shape),
+            Structure::DenseNet => densenet::architecture(),
+            Structure::VisionTransformer(shape) => vit::architecture(shape),
         }
     }
 }

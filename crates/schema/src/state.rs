@@ -258,6 +258,11 @@ impl RunState {
         self.epochs.iter().rev().find(|epoch| epoch.best)
     }
 
+    /// The epoch whose metrics represent the run: the best by the monitored metric, or else the last.
+    pub fn best_or_last_epoch(&self) -> Option<&Epoch> {
+        self.best_epoch().or(self.epochs.last())
+    }
+
     /// The planned epochs.
     pub fn epochs_planned(&self) -> Option<u32> {
         self.attempt.as_ref().map(|attempt| attempt.epochs)

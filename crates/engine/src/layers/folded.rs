@@ -6,11 +6,11 @@ use std::cell::RefCell;
 use anyhow::Result;
 use tch::{Kind, Tensor};
 
-use super::BatchNorm;
+use super::normalization::BatchNorm;
 
 /// A convolution's weight and bias with the normalization behind it worked in, kept for the next pass.
 #[derive(Debug, Default)]
-pub(super) struct Folded(RefCell<Option<Kept>>);
+pub(super) struct FoldedWeights(RefCell<Option<Kept>>);
 
 #[derive(Debug)]
 struct Kept {
@@ -20,7 +20,7 @@ struct Kept {
     bias: Tensor,
 }
 
-impl Folded {
+impl FoldedWeights {
     /// Weight `[O, I, K, K]` and bias `[O]`, computed again after weights were loaded. libtorch does not count a training pass as a
     /// write of the running statistics, so this is for layers that do not train.
     pub(super) fn get(&self, weight: &Tensor, norm: &BatchNorm) -> Result<(Tensor, Tensor)> {

@@ -4,7 +4,9 @@ use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
 use warmstart_schema::architecture::{self as spec, Positions};
 
-use super::{Conv, Pass, Tensors, named};
+use super::convolution::Conv;
+use super::pass::Pass;
+use super::tensors::{Tensors, named};
 
 #[derive(Debug)]
 pub(crate) struct Patches {

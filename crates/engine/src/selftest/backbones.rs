@@ -10,7 +10,7 @@ use super::agreement::Agreement;
 use super::formula;
 use crate::backbone::Backbone;
 use crate::ffi;
-use crate::layers::{Pass, Tensors};
+use crate::layers::{Pass, Statistics, Tensors};
 
 fn table(name: Name) -> Result<Value> {
     let mut all: Value = serde_json::from_str(include_str!("../../tests/data/backbones.json"))?;
@@ -65,7 +65,7 @@ pub fn features(name: Name, frozen: usize, device: Device) -> Result<Agreement> 
     let mut agreement = Agreement::default();
     let table = table(name)?;
     for (side, expected) in table["eval"].as_object().context("no features")? {
-        let features = backbone.forward(&input(2, side.parse()?, device)?, Pass::INFERENCE)?;
+        let features = backbone.forward(&input(2, side.parse()?, device)?, Pass::Inference)?;
         for row in 0..2_i64 {
             let (features, at) = (features.f_get(row)?, usize::try_from(row)?);
             let scale = number(&expected["l2"][at])?;
@@ -100,11 +100,9 @@ pub fn large_batches(name: Name, device: Device) -> Result<Agreement> {
     let tensors = weights(&architecture, true, device)?;
     let backbone = Backbone::new(&architecture, &tensors, 0, 0.0)?;
     let images = input(IMAGES, 64, device)?;
-    let pass = Pass {
-        drop_path: None,
-        batch_statistics: false,
-        recorded: true,
-        folded: false,
+    let pass = Pass::Train {
+        statistics: Statistics::Stored,
+        path_seed: None,
     };
     let mut agreement = Agreement::default();
     let gradients = |part: i64| -> Result<Vec<(String, f64, Tensor)>> {
@@ -179,11 +177,9 @@ fn trained(
     let architecture = Architecture::new(name);
     let tensors = weights(&architecture, true, device)?;
     let backbone = Backbone::new(&architecture, &tensors, 0, rate)?;
-    let pass = Pass {
-        batch_statistics: true,
-        recorded: true,
-        folded: false,
-        drop_path: seed,
+    let pass = Pass::Train {
+        statistics: Statistics::Batch,
+        path_seed: seed,
     };
     let side = expected["side"].as_i64().context("no side")?;
     let features = backbone.forward(&input(4, side, device)?, pass)?;

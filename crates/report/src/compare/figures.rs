@@ -7,7 +7,6 @@ use warmstart_schema::metric::Metric;
 use warmstart_schema::state::RunState;
 
 use super::FiguresOf;
-use crate::field::best_or_last;
 
 /// Values by [`Metric`]; unmeasured ones are absent.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -35,7 +34,7 @@ impl Figures {
                     .epochs
                     .iter()
                     .find(|epoch| Some(epoch.epoch) == tested);
-                tested.or_else(|| best_or_last(state))
+                tested.or_else(|| state.best_or_last_epoch())
             }
             FiguresOf::Last | FiguresOf::Best => state.epochs.last(),
         };

@@ -7,7 +7,7 @@ use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::{Liveness, RunState, Status};
 
 use super::ExperimentFile;
-use crate::groups;
+use crate::member::{MemberOf, group_id};
 use crate::run::{RunId, RunInfo};
 
 /// One run.
@@ -62,6 +62,11 @@ impl Run {
         self.info.as_ref().ok().map(|info| info.stem.as_str())
     }
 
+    /// Its group and which member it is; none of a run that is in no group.
+    pub fn member(&self) -> Option<&MemberOf> {
+        self.info.as_ref().ok()?.member.as_ref()
+    }
+
     /// Whether the file that it was launched from has changed since.
     pub fn is_changed_since(&self, file: &ExperimentFile) -> bool {
         let Ok(info) = &self.info else { return false };
@@ -78,7 +83,7 @@ impl Run {
         };
         let is_same = || match (&file.loaded, self.experiment.as_deref()) {
             (Ok(now), Some(then)) => match (&file.group, self.member()) {
-                (Some(group), Some(member)) => groups::id(group) == member.group,
+                (Some(group), Some(member)) => group_id(group) == member.group,
                 _ => relevant(now) == relevant(then),
             },
             _ => false,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text;
 
+use super::input_size::InputSize;
 use super::pretrained::{Pretrained, clip, half, imagenet};
 use super::{convnext, efficientnet, mobilenet_v4, regnet, resnet, vit};
 
@@ -22,29 +23,6 @@ pub(super) enum Structure {
     RegNet(regnet::Shape),
     DenseNet,
     VisionTransformer(vit::Shape),
-}
-
-/// The images that a backbone takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputSize {
-    Any,
-    /// A whole number of patches of `side` pixels, in images of at least `least` pixels.
-    Patches {
-        side: u32,
-        least: u32,
-        /// Side of the images whose places it learned; for others it interpolates.
-        learned: Option<u32>,
-    },
-}
-
-impl InputSize {
-    /// Whether square images of this side are among them.
-    pub fn takes(self, pixels: u32) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Patches { side, least, .. } => pixels.is_multiple_of(side) && pixels >= least,
-        }
-    }
 }
 
 #[derive(Debug)]

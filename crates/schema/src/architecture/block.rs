@@ -1,17 +1,23 @@
 //! A backbone as blocks of layers.
 
-use super::backbone::Backbone;
 use super::layer::{Layer, TensorSpec};
 
 /// A backbone up to and including pooling: blocks run in order and return `features` numbers per image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Architecture {
-    pub backbone: Backbone,
     /// Width of the pooled output.
     pub features: usize,
     /// The blocks that "freeze the first N blocks" counts: the stem, one per stage, and the last convolution or normalization if
     /// there is one.
     pub blocks: Vec<Block>,
+    pub(super) tail: Tail,
+}
+
+/// Where timm's layer decay counts the layers that follow the last block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tail {
+    LastBlock,
+    Head,
 }
 
 impl Architecture {

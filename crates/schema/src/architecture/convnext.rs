@@ -1,9 +1,7 @@
 //! `ConvNeXt`: depthwise 7×7 convolutions and dense layers, normalized by position instead of by batch. The second version has
 //! global response normalization instead of factors of its residual paths.
 
-use super::backbone::Backbone;
-use super::block::Architecture;
-use super::block::Block;
+use super::block::{Architecture, Block, Tail};
 use super::{Conv, Layer, LayerNorm, Mlp, MlpActivation, Padding, Residual, Shortcut, TensorKind};
 
 const EPSILON: f64 = 1e-6;
@@ -60,7 +58,7 @@ impl Shape {
     }
 }
 
-pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
+pub(super) fn architecture(shape: Shape) -> Architecture {
     let mut input = shape.width;
     let stem = vec![
         Layer::Conv(patches("stem.0", (3, input), 4)),
@@ -94,9 +92,9 @@ pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
         vec![Layer::Pool, norm("head.norm", input)],
     ));
     Architecture {
-        backbone,
         features: usize::try_from(input).unwrap_or_default(),
         blocks,
+        tail: Tail::Head,
     }
 }
 

@@ -1,8 +1,6 @@
 //! `DenseNet`: each layer appends a few channels to all that came before.
 
-use super::backbone::Backbone;
-use super::block::Architecture;
-use super::block::Block;
+use super::block::{Architecture, Block, Tail};
 use super::{Activation, Border, Conv, ConvNorm, Layer, Norm, Padding, TensorKind};
 
 const EPSILON: f64 = 1e-5;
@@ -14,7 +12,7 @@ const GROWTH: i64 = 32;
 /// Width between a layer's two convolutions.
 const NARROW: i64 = 4 * GROWTH;
 
-pub(super) fn architecture(backbone: Backbone) -> Architecture {
+pub(super) fn architecture() -> Architecture {
     let stem = ConvNorm {
         conv: "features.conv0".to_owned(),
         norm: "features.norm0".to_owned(),
@@ -59,9 +57,9 @@ pub(super) fn architecture(backbone: Backbone) -> Architecture {
         vec![norm("features.norm5".to_owned(), width), Layer::Pool],
     ));
     Architecture {
-        backbone,
         features: usize::try_from(width).unwrap_or_default(),
         blocks,
+        tail: Tail::Head,
     }
 }
 

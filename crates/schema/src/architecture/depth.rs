@@ -1,7 +1,6 @@
 //! How deep a tensor lies, as timm's layer decay counts: the stem is layer 0, then every block, and the head comes last.
 
-use super::backbone::Structure;
-use super::block::{Architecture, Block};
+use super::block::{Architecture, Block, Tail};
 use super::layer::TensorSpec;
 
 impl Architecture {
@@ -23,21 +22,10 @@ impl Architecture {
                 if !is_after {
                     last = Some(place);
                 }
-                layers.push((tensor, at + u32::from(is_after && self.ends_with_head())));
+                layers.push((tensor, at + u32::from(is_after && self.tail == Tail::Head)));
             }
         }
         (layers, at + 1)
-    }
-
-    /// Whether timm counts what follows the last block as a part of the head.
-    fn ends_with_head(&self) -> bool {
-        matches!(
-            self.backbone.structure(),
-            Structure::ConvNeXt(_)
-                | Structure::MobileNetV3
-                | Structure::MobileNetV4(_)
-                | Structure::DenseNet
-        )
     }
 }
 

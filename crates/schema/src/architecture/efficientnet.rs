@@ -1,8 +1,6 @@
 //! `EfficientNet` and its relatives: inverted residuals, most with squeeze-and-excitation, scaled in width and depth.
 
-use super::backbone::Backbone;
-use super::block::Architecture;
-use super::block::Block;
+use super::block::{Architecture, Block, Tail};
 use super::inverted::{Inverted, Squeeze, Style, round_channels};
 use super::{Activation, Gate, Layer, Padding};
 
@@ -167,7 +165,7 @@ const MOBILENET_V2_STAGES: [Stage; 7] = [
     stage(Kind::Inverted, 1, (3, 1), 6, 320),
 ];
 
-pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
+pub(super) fn architecture(shape: Shape) -> Architecture {
     let (style, (width, depth)) = (shape.style, shape.scale);
     let wide = |channels: i64| round_channels(channels * width, 10);
     let mut input = wide(shape.ends.0);
@@ -207,9 +205,9 @@ pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
         vec![Layer::ConvNorm(head), Layer::Pool],
     ));
     Architecture {
-        backbone,
         features: usize::try_from(features).unwrap_or_default(),
         blocks,
+        tail: Tail::LastBlock,
     }
 }
 

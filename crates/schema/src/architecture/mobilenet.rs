@@ -1,8 +1,6 @@
 //! `MobileNetV3`-Large: inverted residuals found by search, and a last convolution after the pooling.
 
-use super::backbone::Backbone;
-use super::block::Architecture;
-use super::block::Block;
+use super::block::{Architecture, Block, Tail};
 use super::inverted::{Inverted, Squeeze, Style, round_channels};
 use super::{Activation, Conv, Gate, Layer, Padding, TensorKind};
 
@@ -63,7 +61,7 @@ const ROWS: [Row; 15] = [
 /// The stages before this one use `ReLU`.
 const FIRST_HARD_SWISH: usize = 3;
 
-pub(super) fn architecture(backbone: Backbone) -> Architecture {
+pub(super) fn architecture() -> Architecture {
     let stem = STYLE.conv("conv_stem", "bn1", (3, STEM), 3, 2);
     let mut blocks = vec![Block::new("stem", vec![Layer::ConvNorm(stem)])];
     let mut input = STEM;
@@ -120,9 +118,9 @@ pub(super) fn architecture(backbone: Backbone) -> Architecture {
         vec![Layer::Pool, Layer::Conv(conv_head())],
     ));
     Architecture {
-        backbone,
         features: usize::try_from(FEATURES).unwrap_or_default(),
         blocks,
+        tail: Tail::Head,
     }
 }
 

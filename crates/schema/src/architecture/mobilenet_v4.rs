@@ -1,8 +1,6 @@
 //! `MobileNetV4` without attention: inverted residuals with a depthwise convolution before them, between their ends, both, or neither.
 
-use super::backbone::Backbone;
-use super::block::Architecture;
-use super::block::Block;
+use super::block::{Architecture, Block, Tail};
 use super::inverted::{Inverted, Style, round_channels};
 use super::{Activation, ConvNorm, Layer, Padding, Residual, Shortcut};
 
@@ -124,7 +122,7 @@ pub(super) const MEDIUM: Shape = Shape {
     ],
 };
 
-pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
+pub(super) fn architecture(shape: Shape) -> Architecture {
     let stem = STYLE.conv("conv_stem", "bn1", (3, STEM), 3, 2);
     let mut blocks = vec![Block::new("stem", vec![Layer::ConvNorm(stem)])];
     let all = shape.stages.iter().map(|rows| rows.len()).sum::<usize>();
@@ -146,9 +144,9 @@ pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
         vec![Layer::Pool, Layer::ConvNorm(head)],
     ));
     Architecture {
-        backbone,
         features: usize::try_from(FEATURES).unwrap_or_default(),
         blocks,
+        tail: Tail::Head,
     }
 }
 

@@ -1,8 +1,6 @@
 //! `RegNet` with squeeze-and-excitation: bottlenecks without a bottleneck, in groups, their widths found by search.
 
-use super::backbone::Backbone;
-use super::block::Architecture;
-use super::block::Block;
+use super::block::{Architecture, Block, Tail};
 use super::{Activation, ConvNorm, Gate, Layer, Padding, Residual, Shortcut, SqueezeExcite};
 
 const EPSILON: f64 = 1e-5;
@@ -35,7 +33,7 @@ pub(super) const Y_032: Shape = Shape {
     group: 24,
 };
 
-pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
+pub(super) fn architecture(shape: Shape) -> Architecture {
     let relu = Some(Activation::Relu);
     let stem = conv("stem", (3, STEM), (3, 2), relu);
     let mut blocks = vec![Block::new("stem", vec![Layer::ConvNorm(stem)])];
@@ -60,9 +58,9 @@ pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
         blocks.push(Block::new(name, layers));
     }
     Architecture {
-        backbone,
         features: usize::try_from(input).unwrap_or_default(),
         blocks,
+        tail: Tail::LastBlock,
     }
 }
 

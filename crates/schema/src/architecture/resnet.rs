@@ -1,8 +1,6 @@
 //! `ResNet` in its v1.5 form, where the bottleneck strides in its 3×3 convolution, and its relatives.
 
-use super::backbone::Backbone;
-use super::block::Architecture;
-use super::block::Block;
+use super::block::{Architecture, Block, Tail};
 use super::{
     Activation, Border, ConvNorm, Gate, Layer, Padding, Residual, Shortcut, SqueezeExcite,
 };
@@ -111,7 +109,7 @@ impl ResidualBlock {
     }
 }
 
-pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
+pub(super) fn architecture(shape: Shape) -> Architecture {
     let mut blocks = vec![Block::new("stem", stem(shape.edges))];
     let mut input = 64;
     let last = shape.depths.iter().sum::<usize>() - 1;
@@ -135,9 +133,9 @@ pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
         blocks.push(Block::new(name, layers));
     }
     Architecture {
-        backbone,
         features: usize::try_from(input).unwrap_or_default(),
         blocks,
+        tail: Tail::LastBlock,
     }
 }
 

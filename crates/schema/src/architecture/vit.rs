@@ -1,8 +1,7 @@
 //! Vision transformers: patches as tokens, attention between them.
 
-use super::backbone::{Backbone, InputSize};
-use super::block::Architecture;
-use super::block::Block;
+use super::block::{Architecture, Block, Tail};
+use super::input_size::InputSize;
 use super::{
     Attention, Conv, Layer, LayerNorm, Mlp, MlpActivation, Padding, Patches, Positions, Residual,
     Rotary, Shortcut, TensorKind,
@@ -118,7 +117,7 @@ impl Shape {
     }
 }
 
-pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
+pub(super) fn architecture(shape: Shape) -> Architecture {
     let channels = shape.channels;
     let patches = shape.to_patches();
     let skipped = patches.extra();
@@ -147,9 +146,9 @@ pub(super) fn architecture(backbone: Backbone, shape: Shape) -> Architecture {
         vec![shape.norm("norm".to_owned()), pool],
     ));
     Architecture {
-        backbone,
         features: usize::try_from(channels).unwrap_or_default(),
         blocks,
+        tail: Tail::LastBlock,
     }
 }
 

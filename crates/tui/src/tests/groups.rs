@@ -46,7 +46,7 @@ fn sweep(done: &[(usize, f64, f64)]) -> Model {
             "format": 1, "id": name, "experiment": member.experiment.name, "group": "g", "stem": "sweep",
             "source": "experiments/sweep.yaml", "file": place, "created": format!("2026-01-01T00:00:0{index}Z"),
             "device": "cpu",
-            "member": { "group": groups::id(&group), "settings": member.settings, "seed": member.experiment.seed },
+            "member": { "group": member::group_id(&group), "settings": member.settings, "seed": member.experiment.seed },
         });
         changes.push(Change::Added {
             id: name.clone(),

@@ -1,11 +1,11 @@
-//! Layers that treat every position of an image, or every token, alike.
+//! The layers of transformers and of ConvNeXt: layer normalization and MLP at every position, and attention between tokens.
 
 use anyhow::Result;
 use tch::Tensor;
 use warmstart_schema::architecture::{self as spec, MlpActivation};
 
 use super::rotary::Rotary;
-use super::{Dense, Tensors, dense, named};
+use super::tensors::{Dense, Tensors, named};
 
 /// Added to a mean length before it divides.
 const RESPONSE_EPSILON: f64 = 1e-6;
@@ -29,14 +29,14 @@ pub(crate) struct LayerNorm {
 impl LayerNorm {
     pub(super) fn new(spec: &spec::LayerNorm, tensors: &Tensors) -> Result<Self> {
         Ok(Self {
-            parameters: dense(tensors, &spec.name)?,
+            parameters: Dense::new(&spec.name, tensors)?,
             channels: spec.channels,
             epsilon: spec.epsilon,
         })
     }
 
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (weight, bias) = &self.parameters;
+        let Dense { weight, bias } = &self.parameters;
         by_position(x, |x| {
             Ok(x.f_layer_norm(
                 [self.channels],
@@ -59,15 +59,15 @@ pub(crate) struct Mlp {
 
 impl Mlp {
     pub(super) fn new(spec: &spec::Mlp, tensors: &Tensors) -> Result<Self> {
-        let get = |name: &str| dense(tensors, &format!("{}.{name}", spec.name));
+        let get = |name: &str| Dense::new(&format!("{}.{name}", spec.name), tensors);
         // The kernel of a 1×1 convolution is a matrix.
         let matrix = |name: &str| -> Result<Dense> {
-            let (weight, bias) = get(name)?;
-            let matrix = match weight.size()[..] {
+            let Dense { weight, bias } = get(name)?;
+            let weight = match weight.size()[..] {
                 [output, input, 1, 1] => weight.f_view([output, input])?,
                 _ => weight,
             };
-            Ok((matrix, bias))
+            Ok(Dense { weight, bias })
         };
         Ok(Self {
             input: matrix("fc1")?,
@@ -79,7 +79,7 @@ impl Mlp {
 
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         by_position(x, |x| {
-            let x = linear(x, &self.input)?;
+            let x = self.input.linear(x)?;
             let x = match self.activation {
                 MlpActivation::Gelu => x.f_gelu("none")?,
                 MlpActivation::QuickGelu => x.f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?,
@@ -88,14 +88,14 @@ impl Mlp {
                 Some(parameters) => respond(&x, parameters)?,
                 None => x,
             };
-            linear(&x, &self.output)
+            self.output.linear(&x)
         })
     }
 }
 
 /// Global response normalization (Woo et al. 2023) of images `[N, H, W, C]`: each channel by its length over the whole image, as a
 /// share of the mean length.
-fn respond(x: &Tensor, (weight, bias): &Dense) -> Result<Tensor> {
+fn respond(x: &Tensor, Dense { weight, bias }: &Dense) -> Result<Tensor> {
     let lengths = x.f_norm_scalaropt_dim(2.0, [1_i64, 2].as_slice(), true)?;
     let mean = lengths.f_mean_dim([-1_i64].as_slice(), true, None)?;
     let response = lengths.f_div(&mean.f_add_scalar(RESPONSE_EPSILON)?)?;
@@ -117,7 +117,7 @@ impl Attention {
         Ok(Self {
             qkv: get("qkv.weight")?,
             qkv_bias: spec.qkv_bias.then(|| get("qkv.bias")).transpose()?,
-            projection: dense(tensors, &format!("{}.proj", spec.name))?,
+            projection: Dense::new(&format!("{}.proj", spec.name), tensors)?,
             heads: spec.heads,
             rotary: spec.rotary.map(Rotary::new),
         })
@@ -141,15 +141,9 @@ impl Attention {
         let seen = Tensor::f_scaled_dot_product_attention(
             &query, &key, &value?, nothing, 0.0, false, None, false,
         )?;
-        linear(
-            &seen
-                .f_transpose(1, 2)?
-                .f_reshape([images, tokens, channels])?,
-            &self.projection,
-        )
+        let seen = seen
+            .f_transpose(1, 2)?
+            .f_reshape([images, tokens, channels])?;
+        self.projection.linear(&seen)
     }
-}
-
-fn linear(x: &Tensor, (weight, bias): &Dense) -> Result<Tensor> {
-    Ok(x.f_linear(weight, Some(bias))?)
 }
