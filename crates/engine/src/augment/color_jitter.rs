@@ -5,38 +5,80 @@ use tch::{Kind, Tensor};
 use warmstart_schema::experiment::{Augment, ColorJitter};
 use warmstart_schema::seed::SplitMix64;
 
-/// What one image's colours become.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Change {
-    /// The changes in their order, as places in [`CHANGES`].
-    order: [usize; 4],
-    /// Factors of brightness, contrast and saturation, and the turn of the hue.
-    amounts: [f64; 4],
+/// One of the changes of an image's colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Transform {
+    Brightness,
+    Contrast,
+    Saturation,
+    Hue,
 }
 
-/// Changes pixels `[n, 3, H, W]`, each image by its amount `[n, 1, 1, 1]`.
-const CHANGES: [fn(&Tensor, &Tensor) -> Result<Tensor>; 4] =
-    [brightness, contrast, saturation, hue];
+impl Transform {
+    const ALL: [Self; 4] = [
+        Self::Brightness,
+        Self::Contrast,
+        Self::Saturation,
+        Self::Hue,
+    ];
 
-impl Change {
+    /// The largest change that the settings allow; 0 leaves this transform out.
+    fn strength(self, settings: &ColorJitter) -> f64 {
+        match self {
+            Self::Brightness => settings.brightness,
+            Self::Contrast => settings.contrast,
+            Self::Saturation => settings.saturation,
+            Self::Hue => settings.hue,
+        }
+    }
+
+    /// Changes pixels `[n, 3, H, W]`, each image by its amount `[n, 1, 1, 1]`.
+    fn apply(self, images: &Tensor, amounts: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Brightness => brightness(images, amounts),
+            Self::Contrast => contrast(images, amounts),
+            Self::Saturation => saturation(images, amounts),
+            Self::Hue => hue(images, amounts),
+        }
+    }
+}
+
+/// The changes of one image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Jitter {
+    order: [Transform; 4],
+    /// Factors.
+    brightness: f64,
+    contrast: f64,
+    saturation: f64,
+    /// The turn of the hue, a share of a full turn.
+    hue: f64,
+}
+
+impl Jitter {
     /// Draws the same numbers whatever the settings.
     fn draw(settings: &ColorJitter, random: &mut SplitMix64) -> Self {
-        let mut order = [0, 1, 2, 3];
+        let mut order = Transform::ALL;
         random.shuffle(&mut order);
         let mut factor = |strength: f64| {
             let (low, high) = ((1.0 - strength).max(0.0), 1.0 + strength);
             low + (high - low) * random.uniform()
         };
-        let factors = [
-            factor(settings.brightness),
-            factor(settings.contrast),
-            factor(settings.saturation),
-        ];
-        let turn = (2.0 * random.uniform() - 1.0) * settings.hue;
-        let [brightness, contrast, saturation] = factors;
         Self {
             order,
-            amounts: [brightness, contrast, saturation, turn],
+            brightness: factor(settings.brightness),
+            contrast: factor(settings.contrast),
+            saturation: factor(settings.saturation),
+            hue: (2.0 * random.uniform() - 1.0) * settings.hue,
+        }
+    }
+
+    fn amount(&self, transform: Transform) -> f64 {
+        match transform {
+            Transform::Brightness => self.brightness,
+            Transform::Contrast => self.contrast,
+            Transform::Saturation => self.saturation,
+            Transform::Hue => self.hue,
         }
     }
 }
@@ -52,31 +94,24 @@ pub(super) fn apply(
         return Ok(images.shallow_clone());
     };
     let rows = first + usize::try_from(images.size4()?.0)?;
-    let changes: Vec<Change> = (0..rows)
-        .map(|_| Change::draw(settings, &mut random))
+    let jitters: Vec<Jitter> = (0..rows)
+        .map(|_| Jitter::draw(settings, &mut random))
         .collect();
-    let strengths = [
-        settings.brightness,
-        settings.contrast,
-        settings.saturation,
-        settings.hue,
-    ];
-    changed(
-        images,
-        &changes[first..],
-        strengths.map(|strength| strength > 0.0),
-    )
+    jitter(images, &jitters[first..], settings)
 }
 
-fn changed(images: &Tensor, changes: &[Change], wanted: [bool; 4]) -> Result<Tensor> {
+/// Changes each image in its own order; all images whose next transform is the same are changed together.
+fn jitter(images: &Tensor, jitters: &[Jitter], settings: &ColorJitter) -> Result<Tensor> {
     let device = images.device();
     let mut images = images.copy();
-    for position in 0..4 {
-        for (kind, change) in CHANGES.iter().enumerate().filter(|(kind, _)| wanted[*kind]) {
-            let chosen = changes.iter().zip(0_i64..);
-            let chosen = chosen.filter(|(change, _)| change.order[position] == kind);
-            let (amounts, rows): (Vec<f64>, Vec<i64>) = chosen
-                .map(|(change, row)| (change.amounts[kind], row))
+    let is_wanted = |transform: &Transform| transform.strength(settings) > 0.0;
+    for position in 0..Transform::ALL.len() {
+        for transform in Transform::ALL.into_iter().filter(is_wanted) {
+            let (amounts, rows): (Vec<f64>, Vec<i64>) = jitters
+                .iter()
+                .zip(0_i64..)
+                .filter(|(jitter, _)| jitter.order[position] == transform)
+                .map(|(jitter, row)| (jitter.amount(transform), row))
                 .unzip();
             if rows.is_empty() {
                 continue;
@@ -86,8 +121,8 @@ fn changed(images: &Tensor, changes: &[Change], wanted: [bool; 4]) -> Result<Ten
                 .f_view([-1, 1, 1, 1])?
                 .f_to_device(device)?;
             let rows = Tensor::f_from_slice(&rows)?.f_to_device(device)?;
-            let after = change(&images.f_index_select(0, &rows)?, &amounts)?;
-            images = images.f_index_copy(0, &rows, &after)?;
+            let changed = transform.apply(&images.f_index_select(0, &rows)?, &amounts)?;
+            images = images.f_index_copy(0, &rows, &changed)?;
         }
     }
     Ok(images)
@@ -121,8 +156,22 @@ fn saturation(images: &Tensor, factors: &Tensor) -> Result<Tensor> {
     blend(images, &gray(images)?, factors)
 }
 
-/// Turns the hue by shares of a full turn, by way of HSV.
+/// Turns the hue by shares of a full turn.
 fn hue(images: &Tensor, turns: &Tensor) -> Result<Tensor> {
+    let hsv = rgb_to_hsv(images)?;
+    let hue = hsv.hue.f_add(turns)?.f_remainder(1.0)?;
+    hsv_to_rgb(&Hsv { hue, ..hsv })
+}
+
+/// Hue as a share of a full turn, saturation and value, each `[n, 1, H, W]` in 0..1.
+struct Hsv {
+    hue: Tensor,
+    saturation: Tensor,
+    value: Tensor,
+}
+
+/// Of pixels `[n, 3, H, W]` in 0..1; the hue and saturation of gray are 0.
+fn rgb_to_hsv(images: &Tensor) -> Result<Hsv> {
     let [red, green, blue] = [0, 1, 2].map(|index| images.narrow(1, index, 1));
     let (largest, smallest) = (images.f_amax([1], true)?, images.f_amin([1], true)?);
     let range = largest.f_sub(&smallest)?;
@@ -138,38 +187,46 @@ fn hue(images: &Tensor, turns: &Tensor) -> Result<Tensor> {
         .f_logical_and(&is_red.f_logical_not()?)?;
     let by_blue = from_green.f_sub(&from_red)?.f_add_scalar(4.0)?;
     let by_green = from_red.f_sub(&from_blue)?.f_add_scalar(2.0)?;
-    let sector = from_blue
+    let sixths = from_blue
         .f_sub(&from_green)?
         .f_where_self(&is_red, &by_green.f_where_self(&is_green, &by_blue)?)?;
-    // A share of a full turn, in 0..1.
-    let hue = sector
+    let hue = sixths
         .f_div_scalar(6.0)?
         .f_add_scalar(1.0)?
         .f_remainder(1.0)?;
-    let turned = hue.f_add(turns)?.f_remainder(1.0)?.f_mul_scalar(6.0)?;
-    let whole = turned.f_floor()?;
-    let part = turned.f_sub(&whole)?;
-    let value = largest;
+    Ok(Hsv {
+        hue,
+        saturation,
+        value: largest,
+    })
+}
+
+/// Pixels `[n, 3, H, W]` in 0..1.
+fn hsv_to_rgb(hsv: &Hsv) -> Result<Tensor> {
+    let sixths = hsv.hue.f_mul_scalar(6.0)?;
+    let whole = sixths.f_floor()?;
+    let part = sixths.f_sub(&whole)?;
+    let value = &hsv.value;
     let scaled = |share: &Tensor| {
-        saturation
+        hsv.saturation
             .f_mul(share)?
             .f_neg()?
             .f_add_scalar(1.0)?
-            .f_mul(&value)?
+            .f_mul(value)?
             .f_clamp(0.0, 1.0)
     };
-    let low = scaled(&one)?;
-    let falling = scaled(&part)?;
-    let rising = scaled(&(1.0 - &part))?;
+    let low = &scaled(&Tensor::f_ones_like(value)?)?;
+    let falling = &scaled(&part)?;
+    let rising = &scaled(&(1.0 - &part))?;
     let sector = whole.f_to_kind(Kind::Int64)?.f_remainder(6)?;
     let channel = |of: [&Tensor; 6]| -> Result<Tensor> {
         let all = Tensor::f_cat(&of, 1)?;
         Ok(all.f_gather(1, &sector, false)?)
     };
     let channels = [
-        channel([&value, &falling, &low, &low, &rising, &value])?,
-        channel([&rising, &value, &value, &falling, &low, &low])?,
-        channel([&low, &low, &rising, &value, &value, &falling])?,
+        channel([value, falling, low, low, rising, value])?,
+        channel([rising, value, value, falling, low, low])?,
+        channel([low, low, rising, value, value, falling])?,
     ];
     Ok(Tensor::f_cat(&channels, 1)?)
 }
@@ -179,31 +236,50 @@ mod tests {
     use super::super::reference;
     use super::*;
 
+    /// By its number in torchvision's `ColorJitter`, as the fixtures have it.
+    fn transform(number: &serde_json::Value) -> Transform {
+        Transform::ALL[usize::try_from(number.as_u64().unwrap()).unwrap()]
+    }
+
     #[test]
-    fn each_change_equals_torchvisions() {
+    fn each_transform_equals_torchvisions() {
         for case in reference::cases("color") {
-            let kind = usize::try_from(case["kind"].as_u64().unwrap()).unwrap();
             let amount = case["amount"].as_f64().unwrap();
             let amounts = Tensor::from_slice(&[amount])
                 .to_kind(Kind::Float)
                 .view([-1, 1, 1, 1]);
-            let found = CHANGES[kind](&reference::picture(&case), &amounts).unwrap();
+            let found = transform(&case["kind"])
+                .apply(&reference::picture(&case), &amounts)
+                .unwrap();
             reference::compare(&found, &case, 1e-5);
         }
     }
 
     #[test]
-    fn each_image_of_a_batch_has_its_own_order_of_changes() {
+    fn each_image_of_a_batch_has_its_own_order_of_transforms() {
         let cases = reference::cases("color_jitter");
-        let changes: Vec<Change> = cases
+        let jitters: Vec<Jitter> = cases
             .iter()
-            .map(|case| Change {
-                order: serde_json::from_value(case["order"].clone()).unwrap(),
-                amounts: reference::numbers(&case["amounts"]),
+            .map(|case| {
+                let order = case["order"].as_array().unwrap();
+                let [brightness, contrast, saturation, hue] = reference::numbers(&case["amounts"]);
+                Jitter {
+                    order: [0, 1, 2, 3].map(|position| transform(&order[position])),
+                    brightness,
+                    contrast,
+                    saturation,
+                    hue,
+                }
             })
             .collect();
         let pictures: Vec<Tensor> = cases.iter().map(reference::picture).collect();
-        let found = changed(&Tensor::cat(&pictures, 0), &changes, [true; 4]).unwrap();
+        let all = ColorJitter {
+            brightness: 1.0,
+            contrast: 1.0,
+            saturation: 1.0,
+            hue: 0.5,
+        };
+        let found = jitter(&Tensor::cat(&pictures, 0), &jitters, &all).unwrap();
         for (row, case) in (0..).zip(&cases) {
             reference::compare(&found.narrow(0, row, 1), case, 2e-5);
         }
@@ -218,25 +294,30 @@ mod tests {
             hue: 0.1,
         };
         let mut random = SplitMix64::new(8);
-        let changes: Vec<Change> = (0..2000)
-            .map(|_| Change::draw(&settings, &mut random))
+        let jitters: Vec<Jitter> = (0..2000)
+            .map(|_| Jitter::draw(&settings, &mut random))
             .collect();
-        let range = |index: usize| {
-            let amounts = changes.iter().map(|change| change.amounts[index]);
+        let range = |transform: Transform| {
+            let amounts = jitters.iter().map(|jitter| jitter.amount(transform));
             amounts.fold((f64::MAX, f64::MIN), |(low, high), x| {
                 (low.min(x), high.max(x))
             })
         };
-        let near = |(low, high): (f64, f64), (least, most): (f64, f64)| {
-            low >= least && high <= most && low < least + 0.01 && high > most - 0.01
+        let fills = |transform: Transform, (least, most): (f64, f64)| {
+            let (low, high) = range(transform);
+            let is_in = low >= least && high <= most;
+            assert!(
+                is_in && low < least + 0.01 && high > most - 0.01,
+                "{low} {high}"
+            );
         };
-        assert!(near(range(0), (0.6, 1.4)), "{:?}", range(0));
+        fills(Transform::Brightness, (0.6, 1.4));
         // A contrast below 0 has no meaning.
-        assert!(near(range(1), (0.0, 2.5)), "{:?}", range(1));
-        assert_eq!(range(2), (1.0, 1.0));
-        assert!(near(range(3), (-0.1, 0.1)), "{:?}", range(3));
+        fills(Transform::Contrast, (0.0, 2.5));
+        assert_eq!(range(Transform::Saturation), (1.0, 1.0));
+        fills(Transform::Hue, (-0.1, 0.1));
         let orders: std::collections::BTreeSet<_> =
-            changes.iter().map(|change| change.order).collect();
+            jitters.iter().map(|jitter| jitter.order).collect();
         assert_eq!(orders.len(), 24);
     }
 }
