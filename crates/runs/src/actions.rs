@@ -275,7 +275,7 @@ fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
         .map(|(_, checkpoint)| ("its log knows", checkpoint.step));
     match named.or(logged) {
         Some((named_by, step)) => {
-            let gone = checkpoint::gone(&Disk, dir, named_by, step);
+            let gone = checkpoint::missing(&Disk, dir, named_by, step);
             Err(
                 Failure::new(Kind::Input, format!("run {id} cannot be resumed: {gone}"))
                     .help(FROM_START)

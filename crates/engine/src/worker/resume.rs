@@ -25,13 +25,13 @@ pub(super) fn saved(run: &RunDir, before: &RunState) -> Result<(Option<Content>,
     let found = checkpoint::newest(&Disk, run).and_then(|(saved, skipped)| {
         match (&saved, &before.checkpoint) {
             (None, Some((_, known))) => {
-                Err(checkpoint::gone(&Disk, run, "its log knows", known.step))
+                Err(checkpoint::missing(&Disk, run, "its log knows", known.step))
             }
             _ => Ok((saved, skipped)),
         }
     });
     found.map_err(|error| match error {
-        checkpoint::Error::Gone { .. } | checkpoint::Error::None { .. } => {
+        checkpoint::Error::Missing { .. } | checkpoint::Error::NoneReadable { .. } => {
             UserError::input(error.to_string(), GONE)
         }
         other => other.into(),

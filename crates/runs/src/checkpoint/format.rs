@@ -1,0 +1,103 @@
+//! The files of a checkpoint, and what can be wrong with them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::state::State;
+
+/// Version of the checkpoint's files; a reader refuses any other.
+pub(super) const FORMAT: u32 = 1;
+pub(super) const MANIFEST: &str = "manifest.json";
+/// The model's tensors.
+pub const MODEL: &str = "model.safetensors";
+/// The optimizer's tensors.
+pub const OPTIMIZER: &str = "optimizer.safetensors";
+pub(super) const STATE: &str = "state.json";
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    pub(super) format: u32,
+    pub(super) step: u64,
+    pub(super) files: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    bytes: u64,
+    sha256: String,
+}
+
+impl Entry {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        Self {
+            bytes: bytes.len() as u64,
+            sha256: format!("{:x}", Sha256::digest(bytes)),
+        }
+    }
+}
+
+/// The content of a checkpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Content {
+    pub state: State,
+    /// The model's tensors as a safetensors file.
+    pub model: Vec<u8>,
+    /// The optimizer's tensors as a safetensors file.
+    pub optimizer: Vec<u8>,
+}
+
+/// Why a checkpoint could not be saved or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{doing} checkpoint {}", path.display())]
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("checkpoint {} is damaged: {what}", path.display())]
+    Damaged { path: PathBuf, what: String },
+    #[error(
+        "checkpoint {} has format {found}; this version reads format {FORMAT}: use the version that wrote it",
+        path.display()
+    )]
+    Format { path: PathBuf, found: u32 },
+    #[error("none of the {} checkpoints of this run is readable: {}", reasons.len(), reasons.join("; "))]
+    NoneReadable { reasons: Vec<String> },
+    #[error("the run's checkpoints are gone: {named_by} of step {step}, and {} {found}", path.display())]
+    Missing {
+        named_by: &'static str,
+        step: u64,
+        path: PathBuf,
+        found: &'static str,
+    },
+}
+
+/// The files of a checkpoint by their names; the manifest comes last.
+pub(super) fn files(content: &Content) -> io::Result<Vec<(&'static str, Vec<u8>)>> {
+    let state = serde_json::to_vec_pretty(&content.state)?;
+    let payload = [
+        (MODEL, content.model.as_slice()),
+        (OPTIMIZER, &content.optimizer),
+        (STATE, &state),
+    ];
+    let listed = payload
+        .iter()
+        .map(|(name, bytes)| ((*name).to_owned(), Entry::of(bytes)))
+        .collect();
+    let manifest = Manifest {
+        format: FORMAT,
+        step: content.state.step,
+        files: listed,
+    };
+    let mut files: Vec<_> = payload
+        .iter()
+        .map(|(name, bytes)| (*name, bytes.to_vec()))
+        .collect();
+    files.push((MANIFEST, serde_json::to_vec_pretty(&manifest)?));
+    Ok(files)
+}

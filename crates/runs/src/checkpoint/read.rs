@@ -1,0 +1,183 @@
+//! Finding and reading checkpoints. Every byte is checked against the manifest.
+
+use std::io;
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use super::format::{Content, Entry, Error, FORMAT, MANIFEST, MODEL, Manifest, OPTIMIZER, STATE};
+use super::state::State;
+use crate::run::RunDir;
+use crate::storage::Storage;
+
+/// Whether the error is EIO: the disk cannot read the data.
+pub(super) fn is_read_failure(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::IO.raw_os_error())
+}
+
+/// Turns the error of listing a run's checkpoints into [`Error`].
+pub(super) fn unlisted(run: &RunDir) -> impl Fn(io::Error) -> Error {
+    let path = run.checkpoints();
+    move |source| Error::Io {
+        doing: "listing",
+        path: path.clone(),
+        source,
+    }
+}
+
+/// Steps of all checkpoints, ascending.
+pub fn steps(storage: &impl Storage, run: &RunDir) -> io::Result<Vec<u64>> {
+    let names = storage.names(&run.checkpoints())?;
+    let mut steps: Vec<u64> = names
+        .iter()
+        .filter_map(|name| name.strip_prefix("step-")?.parse().ok())
+        .collect();
+    steps.sort_unstable();
+    Ok(steps)
+}
+
+/// The newest intact checkpoint, and why newer ones were skipped, a missing one that `names.json` names included; none for a run
+/// that has not saved yet. It is an error if none is intact, if `names.json` names one and there is none at all, or if the cause
+/// is outside the checkpoints: starting over would lose the run.
+pub fn newest(
+    storage: &impl Storage,
+    run: &RunDir,
+) -> Result<(Option<Content>, Vec<String>), Error> {
+    let mut reasons = Vec::new();
+    let steps = steps(storage, run).map_err(unlisted(run))?;
+    // An unreadable `names.json` says nothing about the checkpoints that are here.
+    let named = run.names(storage).ok().and_then(|names| names.last);
+    if let (Some(named), Some(&newest)) = (named, steps.last())
+        && named > newest
+    {
+        reasons.push(format!(
+            "checkpoint {named}, which names.json names, is missing"
+        ));
+    }
+    for step in steps.into_iter().rev() {
+        match read(storage, &run.checkpoint(step)) {
+            Ok(content) => return Ok((Some(content), reasons)),
+            Err(error @ (Error::Damaged { .. } | Error::Format { .. })) => {
+                reasons.push(error.to_string());
+            }
+            Err(Error::Io { source, .. }) if is_read_failure(&source) => {
+                reasons.push(format!("cannot read checkpoint {step}: {source}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if !reasons.is_empty() {
+        return Err(Error::NoneReadable { reasons });
+    }
+    let unread = |source| Error::Io {
+        doing: "reading names.json beside",
+        path: run.checkpoints(),
+        source,
+    };
+    match run.names(storage).map_err(unread)?.last {
+        Some(step) => Err(missing(storage, run, "names.json knows", step)),
+        None => Ok((None, reasons)),
+    }
+}
+
+/// The error for a missing checkpoint that the log or `names.json` names.
+pub fn missing(storage: &impl Storage, run: &RunDir, named_by: &'static str, step: u64) -> Error {
+    let path = run.checkpoints();
+    let found = if storage.exists(&path) {
+        "holds none"
+    } else {
+        "is not there"
+    };
+    Error::Missing {
+        named_by,
+        step,
+        path,
+        found,
+    }
+}
+
+/// The best checkpoint, as the newest one names it; none for a run that has not saved yet. Reads the newest whole: only an
+/// intact one names the best.
+pub fn best(storage: &impl Storage, run: &RunDir) -> Result<Option<Content>, Error> {
+    let (newest, _) = newest(storage, run)?;
+    match newest.as_ref().and_then(|newest| {
+        newest
+            .state
+            .best_step
+            .filter(|step| *step != newest.state.step)
+    }) {
+        Some(step) => read(storage, &run.checkpoint(step)).map(Some),
+        None => Ok(newest),
+    }
+}
+
+/// Reads a checkpoint and checks every byte of it against its manifest.
+pub fn read(storage: &impl Storage, folder: &Path) -> Result<Content, Error> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let step = name
+        .strip_prefix("step-")
+        .and_then(|step| step.parse().ok());
+    let step = step.ok_or_else(|| Error::Damaged {
+        path: folder.to_path_buf(),
+        what: "its folder is not named step-N".to_owned(),
+    })?;
+    read_step(storage, folder, step)
+}
+
+/// As [`read`]: the checkpoint of a step, in a folder of any name.
+pub(super) fn read_step(
+    storage: &impl Storage,
+    folder: &Path,
+    step: u64,
+) -> Result<Content, Error> {
+    let damaged = |what: String| Error::Damaged {
+        path: folder.to_path_buf(),
+        what,
+    };
+    let bytes = |name: &str| match storage.read(&folder.join(name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && storage.exists(folder) => {
+            Err(damaged(format!("{name} is missing")))
+        }
+        other => other.map_err(|source| Error::Io {
+            doing: "reading",
+            path: folder.to_path_buf(),
+            source,
+        }),
+    };
+    let manifest: Manifest = serde_json::from_slice(&bytes(MANIFEST)?)
+        .map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
+    if manifest.format != FORMAT {
+        return Err(Error::Format {
+            path: folder.to_path_buf(),
+            found: manifest.format,
+        });
+    }
+    let file = |name: &str| {
+        let expected = manifest
+            .files
+            .get(name)
+            .ok_or_else(|| damaged(format!("{MANIFEST} does not list {name}")))?;
+        let bytes = bytes(name)?;
+        let found = Entry::of(&bytes);
+        if found == *expected {
+            Ok(bytes)
+        } else {
+            Err(damaged(format!(
+                "{name} differs from what was saved: {found:?} instead of {expected:?}"
+            )))
+        }
+    };
+    let state: State = serde_json::from_slice(&file(STATE)?)
+        .map_err(|error| damaged(format!("{STATE}: {error}")))?;
+    if state.step != step || manifest.step != step {
+        return Err(damaged(format!(
+            "folder, {STATE} and {MANIFEST} name different steps: {step}, {} and {}",
+            state.step, manifest.step
+        )));
+    }
+    Ok(Content {
+        state,
+        model: file(MODEL)?,
+        optimizer: file(OPTIMIZER)?,
+    })
+}

@@ -1,0 +1,108 @@
+//! Ending interrupted saves, and putting checkpoints aside before a run starts over.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::format::Error;
+use super::read::{is_read_failure, read_step, unlisted};
+use crate::run::RunDir;
+use crate::storage::Storage;
+
+/// A folder of `run` that holds a checkpoint under another name: `new` until it is in place, `old` while another replaces it.
+pub(super) fn temporary(run: &RunDir, step: u64, suffix: &str) -> PathBuf {
+    run.checkpoints().join(format!(".step-{step:08}.{suffix}"))
+}
+
+/// Ends interrupted saves. If a checkpoint is missing or damaged and an intact copy of it lies aside, the copy becomes the
+/// checkpoint. Removes all other copies. The caller must hold the run's lock.
+pub fn recover(storage: &impl Storage, run: &RunDir) -> Result<(), Error> {
+    let names = storage.names(&run.checkpoints()).map_err(unlisted(run))?;
+    let steps: BTreeSet<u64> = names
+        .iter()
+        .filter_map(|name| name.strip_prefix(".step-")?.split('.').next()?.parse().ok())
+        .collect();
+    steps
+        .into_iter()
+        .try_for_each(|step| recover_step(storage, run, step))
+}
+
+pub(super) fn recover_step(storage: &impl Storage, run: &RunDir, step: u64) -> Result<(), Error> {
+    // `old` was a checkpoint, `new` perhaps never.
+    let mut copies = ["old", "new"]
+        .map(|suffix| temporary(run, step, suffix))
+        .to_vec();
+    copies.retain(|copy| storage.exists(copy));
+    if copies.is_empty() {
+        return Ok(());
+    }
+    let target = run.checkpoint(step);
+    let failed = |source| Error::Io {
+        doing: "recovering",
+        path: target.clone(),
+        source,
+    };
+    if !is_intact(storage, &target, step)? {
+        for copy in &copies {
+            if is_intact(storage, copy, step)? {
+                promote(storage, copy, &target).map_err(failed)?;
+                break;
+            }
+        }
+    }
+    // The checkpoint must be durable under its name before its copies go.
+    storage.sync_dir(&run.checkpoints()).map_err(failed)?;
+    copies.retain(|copy| storage.exists(copy));
+    copies
+        .iter()
+        .try_for_each(|copy| storage.remove_dir(copy))
+        .map_err(failed)
+}
+
+/// Whether `folder` holds a whole checkpoint of that step. It is an error if that cannot be found out.
+fn is_intact(storage: &impl Storage, folder: &Path, step: u64) -> Result<bool, Error> {
+    match read_step(storage, folder, step) {
+        Ok(_) => Ok(true),
+        Err(Error::Damaged { .. }) => Ok(false),
+        Err(Error::Io { source, .. })
+            if source.kind() == io::ErrorKind::NotFound || is_read_failure(&source) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Renames an intact copy to `target`, which is missing or damaged.
+fn promote(storage: &impl Storage, copy: &Path, target: &Path) -> io::Result<()> {
+    // The process that wrote the files may have died before it synced them.
+    for name in storage.names(copy)? {
+        storage.sync_file(&copy.join(name))?;
+    }
+    storage.sync_dir(copy)?;
+    if storage.exists(target) {
+        storage.remove_dir(target)?;
+    }
+    storage.rename(copy, target)
+}
+
+/// Moves all checkpoints of a run aside before it starts over; removes nothing. Returns the folder's name, none if there was no
+/// checkpoint. The caller must hold the run's lock.
+pub fn put_aside(storage: &impl Storage, run: &RunDir) -> io::Result<Option<String>> {
+    // Remove it first, so that it never names a missing checkpoint.
+    match storage.remove_file(&run.path().join("names.json")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    if !storage.exists(&run.checkpoints()) {
+        // A dangling link would block new checkpoints.
+        let _ = storage.remove_file(&run.checkpoints());
+        return Ok(None);
+    }
+    let mut candidates = (1_u32..).map(|number| format!("ckpt.before-{number}"));
+    let name = candidates.find(|name| !storage.exists(&run.path().join(name)));
+    let name = name.ok_or(io::ErrorKind::AlreadyExists)?;
+    storage.rename(&run.checkpoints(), &run.path().join(&name))?;
+    storage.sync_dir(run.path())?;
+    Ok(Some(name))
+}

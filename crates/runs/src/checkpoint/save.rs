@@ -1,0 +1,181 @@
+//! Saving: a checkpoint is written under another name, synced, renamed and read back.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::format::{Content, Error, STATE, files};
+use super::read::{read, steps};
+use super::recover::{recover_step, temporary};
+use super::state::State;
+use crate::run::{Names, RunDir};
+use crate::storage::{Durable, Storage};
+
+/// Disk space that must stay free after a save.
+pub const HEADROOM: u64 = 64 << 20;
+
+/// Writes a checkpoint, reads it back, makes it `last` (and `best`), and then removes older ones except the `keep` newest and the
+/// best of each. Returns its bytes. On an error the older ones remain, and the one of this step, if there was one.
+pub fn save(
+    storage: &impl Storage,
+    run: &RunDir,
+    content: &Content,
+    keep: usize,
+) -> Result<u64, Error> {
+    let step = content.state.step;
+    let failed = |source| Error::Io {
+        doing: "saving",
+        path: run.checkpoint(step),
+        source,
+    };
+    let folder = run.checkpoints();
+    if !storage.exists(&folder) {
+        storage.create_dir(&folder).map_err(failed)?;
+    }
+    // A process may have created the folder and died before its name was durable.
+    storage.sync_dir(run.path()).map_err(failed)?;
+    let files = files(content).map_err(failed)?;
+    let bytes = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+    check_room(storage, &folder, bytes).map_err(failed)?;
+    recover_step(storage, run, step)?;
+    commit_folder(storage, run, step, &files)?;
+    let names = Names {
+        last: Some(step),
+        best: content.state.best_step,
+    };
+    run.write_names(storage, names).map_err(failed)?;
+    // Ignore errors: the next save tries again to remove it.
+    let _ = remove_old(storage, run, names, keep);
+    Ok(bytes)
+}
+
+/// Writes the folder of a checkpoint and reads it back. A resumed run repeats steps, so it may replace a checkpoint: one that is
+/// damaged, or that was saved before the epoch's end. On an error that one is back in its place, or aside for [`recover`].
+fn commit_folder(
+    storage: &impl Storage,
+    run: &RunDir,
+    step: u64,
+    files: &[(&str, Vec<u8>)],
+) -> Result<(), Error> {
+    let (new, target, old) = (
+        temporary(run, step, "new"),
+        run.checkpoint(step),
+        temporary(run, step, "old"),
+    );
+    let failed = |source| Error::Io {
+        doing: "saving",
+        path: target.clone(),
+        source,
+    };
+    let placed = write_folder(storage, &new, files)
+        .and_then(|()| put_in_place(storage, &new, &target, &old));
+    let replaced = placed.map_err(|error| {
+        if !storage.exists(&old) {
+            // Report the first error.
+            let _ = storage.remove_dir(&new);
+        }
+        failed(error)
+    })?;
+    let verified = storage
+        .sync_dir(&run.checkpoints())
+        .map_err(failed)
+        .and_then(|()| read(storage, &target).map(drop));
+    // Ignore errors of a removal: `recover` repeats it.
+    match (&verified, replaced) {
+        (Ok(()), None) => {}
+        (Ok(()), Some(replaced)) => {
+            let _ = storage.remove_dir(&replaced);
+        }
+        (Err(_), None) => {
+            let _ = storage.remove_dir(&target);
+        }
+        (Err(_), Some(replaced)) => {
+            if put_back(storage, &replaced, &target, &new).is_ok() {
+                let _ = storage.remove_dir(&new);
+            }
+        }
+    }
+    verified
+}
+
+/// Renames `new` to `target`. Returns the path of the folder that this replaced: `new`, or `old` on a file system that cannot
+/// swap folders. On an error `target` is unchanged, or `old` exists.
+fn put_in_place(
+    storage: &impl Storage,
+    new: &Path,
+    target: &Path,
+    old: &Path,
+) -> io::Result<Option<PathBuf>> {
+    if !storage.exists(target) {
+        return storage.rename(new, target).map(|()| None);
+    }
+    match storage.exchange(new, target) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+        exchanged => return exchanged.map(|()| Some(new.to_path_buf())),
+    }
+    storage.rename(target, old)?;
+    // `old` must be durable before the other takes its name.
+    sync_parent(storage, old)
+        .and_then(|()| storage.rename(new, target))
+        .inspect_err(|_| {
+            let _ = storage.rename(old, target);
+        })?;
+    Ok(Some(old.to_path_buf()))
+}
+
+/// Undoes [`put_in_place`], which returned `replaced`. Afterwards `new` is the folder that was in place.
+fn put_back(storage: &impl Storage, replaced: &Path, target: &Path, new: &Path) -> io::Result<()> {
+    if replaced == new {
+        storage.exchange(new, target)?;
+    } else {
+        storage.rename(target, new)?;
+        storage.rename(replaced, target)?;
+    }
+    sync_parent(storage, target)
+}
+
+fn sync_parent(storage: &impl Storage, path: &Path) -> io::Result<()> {
+    storage.sync_dir(path.parent().unwrap_or(Path::new("/")))
+}
+
+fn write_folder(
+    storage: &impl Storage,
+    folder: &Path,
+    files: &[(&str, Vec<u8>)],
+) -> io::Result<()> {
+    storage.create_dir(folder)?;
+    for (name, bytes) in files {
+        let mut file = storage.create(&folder.join(name))?;
+        file.write_all(bytes)?;
+        file.sync()?;
+    }
+    storage.sync_dir(folder)
+}
+
+fn check_room(storage: &impl Storage, folder: &Path, bytes: u64) -> io::Result<()> {
+    let free = storage.free(folder)?;
+    if free < bytes + HEADROOM {
+        let message = format!(
+            "{} MiB free on the disk of {}, {} MiB needed. Free space, or lower train.checkpoint.keep",
+            free >> 20,
+            folder.display(),
+            (bytes + HEADROOM) >> 20
+        );
+        return Err(io::Error::new(io::ErrorKind::StorageFull, message));
+    }
+    Ok(())
+}
+
+/// Removes all checkpoints except the newest ones and the best of each. If the newest turns out damaged, the one before it still
+/// finds its own best.
+fn remove_old(storage: &impl Storage, run: &RunDir, names: Names, keep: usize) -> io::Result<()> {
+    let steps = steps(storage, run)?;
+    let (old, kept) = steps.split_at(steps.len().saturating_sub(keep));
+    let best_of = |step: &u64| -> Option<u64> {
+        let state = storage.read(&run.checkpoint(*step).join(STATE)).ok()?;
+        serde_json::from_slice::<State>(&state).ok()?.best_step
+    };
+    let needed: Vec<u64> = kept.iter().filter_map(best_of).chain(names.best).collect();
+    old.iter()
+        .filter(|step| !needed.contains(step))
+        .try_for_each(|step| storage.remove_dir(&run.checkpoint(*step)))
+}
