@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::sync::mpsc::{Receiver, channel};
 
 use clap::{Args, ValueEnum};
-use warmstart_schema::look::{Answer, Ask, Facts, Label, Part, Picture, Wanted};
+use warmstart_schema::look::{Answer, Ask, Facts, Label, Picture, Split, Wanted};
 use warmstart_schema::seed::SplitMix64;
 use warmstart_schema::text;
 
@@ -42,7 +42,7 @@ enum PartName {
     Test,
 }
 
-impl From<PartName> for Part {
+impl From<PartName> for Split {
     fn from(name: PartName) -> Self {
         match name {
             PartName::Train => Self::Train,
@@ -66,7 +66,7 @@ pub(super) fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<E
     let (part, position) = album.pick(&facts, arguments)?;
     let wanted = vec![Wanted {
         position,
-        epoch: arguments.epoch.filter(|_| part == Part::Train),
+        epoch: arguments.epoch.filter(|_| part == Split::Train),
     }];
     let Answer::Pictures { pictures, .. } = album.ask(&Ask::Pictures { part, wanted })? else {
         return Err(unexpected().into());
@@ -120,7 +120,7 @@ impl DatasetSource {
         self.next()
     }
 
-    fn pick(&mut self, facts: &Facts, arguments: &Arguments) -> Result<(Part, u32), Failure> {
+    fn pick(&mut self, facts: &Facts, arguments: &Arguments) -> Result<(Split, u32), Failure> {
         let part = arguments.part.into();
         let Some(number) = arguments.number else {
             let images = facts.part(part).images;
@@ -145,7 +145,7 @@ fn unexpected() -> Failure {
 }
 
 /// The picture, if stdout is a terminal, and its labels.
-fn shown(context: &Context, facts: &Facts, part: Part, picture: &Picture) -> String {
+fn shown(context: &Context, facts: &Facts, part: Split, picture: &Picture) -> String {
     let drawn = picture
         .pixels
         .as_ref()

@@ -8,9 +8,9 @@ use tch::Device;
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::experiment::{self, DatasetKind, Experiment};
 use warmstart_schema::finding::{Checked, Counts, Finding};
-use warmstart_schema::look::Part;
+use warmstart_schema::look::Split;
 
-use crate::data::{self, Parts};
+use crate::data::{self, Splits};
 use crate::edition;
 use crate::failure::UserError;
 use crate::initial::{self, Verdict};
@@ -66,11 +66,11 @@ fn dataset(experiment: &Experiment, places: &SearchPaths) -> (Vec<Finding>, Opti
         }
     };
     let read = || {
-        let parts = data::parts(experiment, places, Device::Cpu)?;
-        data::inspect(parts, None, |_, _| true)?.context("reading the pictures was broken off")
+        let splits = data::splits(experiment, places, Device::Cpu)?;
+        data::inspect(splits, None, |_, _| true)?.context("reading the pictures was broken off")
     };
     match read() {
-        Ok(parts) => (data::verdict(experiment, &parts), counts(&parts)),
+        Ok(splits) => (data::verdict(experiment, &splits), counts(&splits)),
         Err(error) => {
             let UserError { error, help, .. } = UserError::of(&error);
             (vec![Finding::error(field, error, help)], None)
@@ -92,26 +92,27 @@ fn weights(experiment: &Experiment, places: &SearchPaths) -> Vec<Finding> {
     }
 }
 
-fn counts(parts: &Parts) -> Option<Counts> {
-    let own = parts.own.as_ref()?;
-    let read = |part: Part| {
-        own.inspected(part)
+fn counts(splits: &Splits) -> Option<Counts> {
+    let folder = splits.folder.as_ref()?;
+    let read = |part: Split| {
+        folder
+            .inspected(part)
             .read
             .iter()
             .map(|count| u64::from(*count))
             .collect()
     };
-    let unreadable: usize = Part::ALL
+    let unreadable: usize = Split::ALL
         .iter()
-        .map(|part| own.inspected(*part).unreadable.len())
+        .map(|part| folder.inspected(*part).unreadable.len())
         .sum();
     Some(Counts {
-        classes: parts.labels.names.clone(),
-        train: read(Part::Train),
-        validation: read(Part::Validation),
-        test: read(Part::Test),
-        own_validation: own.folder.validation.is_some(),
-        own_test: own.folder.test.is_some(),
+        classes: splits.labels.names.clone(),
+        train: read(Split::Train),
+        validation: read(Split::Validation),
+        test: read(Split::Test),
+        own_validation: folder.layout.validation.is_some(),
+        own_test: folder.layout.test.is_some(),
         unreadable: unreadable as u64,
     })
 }

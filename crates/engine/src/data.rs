@@ -4,10 +4,11 @@ mod binary;
 mod cifar;
 mod emoji98;
 pub mod folder;
+mod folder_splits;
 mod inspect;
 mod memory;
-mod parts;
 mod source;
+mod splits;
 mod verdict;
 
 use std::path::PathBuf;
@@ -18,10 +19,11 @@ use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::{self, DatasetKind};
 
 pub use binary::{Layout, Pictures};
+pub use folder_splits::FolderSplits;
 pub use inspect::{Inspected, Unread, inspect};
 pub use memory::{Features, OnDevice};
-pub use parts::{Own, Part, Parts, balanced_weights, parts, prepared_parts};
 pub use source::{Batch, Batches, Described, Input, Source};
+pub use splits::{Splits, Subset, prepared_splits, splits};
 pub use verdict::{refusal, verdict};
 
 use crate::failure::UserError;

@@ -13,14 +13,15 @@ use warmstart_runs::run::RunDir;
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::experiment::{self, ClassWeights, Experiment, SplitRule};
 use warmstart_schema::look::{
-    Answer, Ask, Facts, Label, MOST_PICTURES, MOST_SIDE, Part, PartFacts, Picture, Pixels, Wanted,
+    Answer, Ask, Facts, Label, MOST_PICTURES, MOST_SIDE, Picture, Pixels, Split, SplitFacts, Wanted,
 };
+use warmstart_schema::policy;
 use warmstart_schema::preparation::Preparation;
 use warmstart_schema::seed::{derive, epoch_order};
 use warmstart_schema::text;
 
 use crate::augment::augment_alone;
-use crate::data::{self, Input, Parts, balanced_weights, prepared_parts};
+use crate::data::{self, Input, Splits, prepared_splits};
 use crate::failure::UserError;
 use crate::initial;
 use crate::train::{classes, place_in_epoch};
@@ -75,12 +76,12 @@ pub fn serve(file: &Path, questions: impl BufRead, mut answers: impl Write) -> R
 #[derive(Debug)]
 pub struct DatasetSource {
     experiment: Experiment,
-    parts: Parts,
+    splits: Splits,
     /// How many pictures of each part training uses; others follow them, so that they are seen to be unreadable.
     used: [usize; 3],
     notes: Vec<String>,
     /// Why images could not be read; sources report it only once.
-    unreadable: BTreeMap<(Part, u32), String>,
+    unreadable: BTreeMap<(Split, u32), String>,
 }
 
 /// The longest wait for images before the viewer opens.
@@ -92,14 +93,14 @@ impl DatasetSource {
     pub fn open(experiment: Experiment, known: Option<&Sets>) -> Result<Self> {
         let preparation = initial::preparation(&experiment, &SearchPaths::from_env());
         let (album, started) = (Self::listed(experiment, &preparation)?, Instant::now());
-        let Some(own) = &album.parts.own else {
+        let Some(folder) = &album.splits.folder else {
             return Ok(album);
         };
-        let is_by_name = own.rule == SplitRule::ByName;
+        let is_by_name = folder.rule == SplitRule::ByName;
         let Self {
-            experiment, parts, ..
+            experiment, splits, ..
         } = album;
-        let Some(mut parts) = data::inspect(parts, known, |_, _| started.elapsed() < PATIENCE)?
+        let Some(mut splits) = data::inspect(splits, known, |_, _| started.elapsed() < PATIENCE)?
         else {
             let mut album = Self::listed(experiment, &preparation)?;
             album.notes.push(
@@ -107,20 +108,29 @@ impl DatasetSource {
             );
             return Ok(album);
         };
-        let notes = data::verdict(&experiment, &parts)
+        let notes = data::verdict(&experiment, &splits)
             .into_iter()
             .map(|finding| finding.text)
             .collect();
-        let used = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
-        if let Some(own) = parts.own.as_ref().filter(|_| is_by_name) {
-            let left_out = |part: Part| own.inspected(part).unreadable.iter().map(|one| one.member);
-            parts.train.members.extend(left_out(Part::Train));
-            parts.validation.members.extend(left_out(Part::Validation));
-            parts.test.members.extend(left_out(Part::Test));
+        let used = [&splits.train, &splits.validation, &splits.test].map(|part| part.members.len());
+        if let Some(folder) = splits.folder.as_ref().filter(|_| is_by_name) {
+            let left_out = |part: Split| {
+                folder
+                    .inspected(part)
+                    .unreadable
+                    .iter()
+                    .map(|one| one.member)
+            };
+            splits.train.members.extend(left_out(Split::Train));
+            splits
+                .validation
+                .members
+                .extend(left_out(Split::Validation));
+            splits.test.members.extend(left_out(Split::Test));
         }
         Ok(Self {
             experiment,
-            parts,
+            splits,
             used,
             notes,
             unreadable: BTreeMap::new(),
@@ -133,16 +143,16 @@ impl DatasetSource {
         if let Some(folder) = experiment.dataset.folder_mut() {
             folder.strict = false;
         }
-        let parts = prepared_parts(
+        let splits = prepared_splits(
             &experiment,
             preparation,
             &SearchPaths::from_env(),
             Device::Cpu,
         )?;
-        let used = [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
+        let used = [&splits.train, &splits.validation, &splits.test].map(|part| part.members.len());
         Ok(Self {
             experiment,
-            parts,
+            splits,
             used,
             notes: Vec::new(),
             unreadable: BTreeMap::new(),
@@ -151,19 +161,19 @@ impl DatasetSource {
 
     /// What there is to see.
     pub fn facts(&self) -> Facts {
-        let learnt = &self.parts.labels;
+        let learnt = &self.splits.labels;
         let weights = self
             .experiment
             .train
             .class_weights
-            .map(|ClassWeights::Balanced| balanced_weights(&learnt.train_images));
+            .map(|ClassWeights::Balanced| policy::balanced_weights(&learnt.train_images));
         Facts {
             dataset: self.experiment.dataset.name().as_str().to_owned(),
             labels: self.experiment.dataset.labels(),
             classes: learnt.shown(),
-            train: self.part_facts(Part::Train),
-            validation: self.part_facts(Part::Validation),
-            test: self.part_facts(Part::Test),
+            train: self.part_facts(Split::Train),
+            validation: self.part_facts(Split::Validation),
+            test: self.part_facts(Split::Test),
             augment: Box::new(self.experiment.augment.clone()),
             notes: self.notes.clone(),
             class_weights: weights,
@@ -171,9 +181,9 @@ impl DatasetSource {
         }
     }
 
-    fn part_facts(&self, part: Part) -> PartFacts {
-        let data::Part { source, members } = self.part(part);
-        let mut by_class = vec![0; self.parts.labels.names.len()];
+    fn part_facts(&self, part: Split) -> SplitFacts {
+        let data::Subset { source, members } = self.part(part);
+        let mut by_class = vec![0; self.splits.labels.names.len()];
         let classes = members
             .iter()
             .take(self.used[part as usize])
@@ -183,17 +193,17 @@ impl DatasetSource {
                     .label(self.experiment.dataset.labels())
             });
         classes.for_each(|class| by_class[class as usize] += 1);
-        PartFacts {
+        SplitFacts {
             images: u32::try_from(members.len()).unwrap_or(u32::MAX),
             by_class,
         }
     }
 
-    fn part(&self, part: Part) -> &data::Part {
+    fn part(&self, part: Split) -> &data::Subset {
         match part {
-            Part::Train => &self.parts.train,
-            Part::Validation => &self.parts.validation,
-            Part::Test => &self.parts.test,
+            Split::Train => &self.splits.train,
+            Split::Validation => &self.splits.validation,
+            Split::Test => &self.splits.test,
         }
     }
 
@@ -211,9 +221,9 @@ impl DatasetSource {
     }
 
     /// Where the picture of a number is: in the part, or in another one of the same source.
-    pub fn find(&self, part: Part, number: u32) -> Result<(Part, u32)> {
+    pub fn find(&self, part: Split, number: u32) -> Result<(Split, u32)> {
         let source = &self.part(part).source;
-        let others = Part::ALL.into_iter().filter(|other| *other != part);
+        let others = Split::ALL.into_iter().filter(|other| *other != part);
         let related = others.filter(|other| Rc::ptr_eq(&self.part(*other).source, source));
         for part in std::iter::once(part).chain(related.clone()) {
             if let Some(position) = self
@@ -225,12 +235,12 @@ impl DatasetSource {
                 return Ok((part, u32::try_from(position)?));
             }
         }
-        let parts: Vec<Part> = std::iter::once(part).chain(related).collect();
-        let last = parts
+        let splits: Vec<Split> = std::iter::once(part).chain(related).collect();
+        let last = splits
             .iter()
             .filter_map(|part| self.part(*part).members.iter().max())
             .max();
-        let names: Vec<&str> = parts.iter().map(|part| part.adjective()).collect();
+        let names: Vec<&str> = splits.iter().map(|part| part.adjective()).collect();
         match last {
             Some(last) if *last < number => {
                 bail!(
@@ -244,7 +254,7 @@ impl DatasetSource {
     }
 
     /// The pictures wanted, in that order; one that cannot be read says why.
-    pub fn pictures(&mut self, part: Part, wanted: &[Wanted]) -> Result<Vec<Picture>> {
+    pub fn pictures(&mut self, part: Split, wanted: &[Wanted]) -> Result<Vec<Picture>> {
         ensure!(
             wanted.len() <= MOST_PICTURES,
             "expected {MOST_PICTURES} pictures at most, found {}",
@@ -258,7 +268,7 @@ impl DatasetSource {
     }
 
     /// The images `[1, 3, H, W]` in 0..1 at some positions, by their numbers; those left out that cannot be read.
-    fn images(&mut self, part: Part, wanted: &[Wanted]) -> Result<BTreeMap<u32, Tensor>> {
+    fn images(&mut self, part: Split, wanted: &[Wanted]) -> Result<BTreeMap<u32, Tensor>> {
         let members = &self.part(part).members;
         let mut order = Vec::with_capacity(wanted.len());
         for Wanted { position, .. } in wanted {
@@ -300,7 +310,7 @@ impl DatasetSource {
     }
 
     /// One image `[1, 3, H, W]` in 0..1.
-    pub fn image(&mut self, part: Part, position: u32) -> Result<Tensor> {
+    pub fn image(&mut self, part: Split, position: u32) -> Result<Tensor> {
         let mut images = self.images(
             part,
             &[Wanted {
@@ -320,11 +330,11 @@ impl DatasetSource {
 
     fn picture(
         &self,
-        part: Part,
+        part: Split,
         wanted: Wanted,
         images: &BTreeMap<u32, Tensor>,
     ) -> Result<Picture> {
-        let data::Part { source, members } = self.part(part);
+        let data::Subset { source, members } = self.part(part);
         let number = members[wanted.position as usize];
         let about = source.described(number);
         let label = |class: Option<u32>, names: &[String]| {
@@ -334,11 +344,11 @@ impl DatasetSource {
                     .cloned()
                     .unwrap_or_else(|| format!("class {number}"));
                 let folder = self
-                    .parts
+                    .splits
                     .labels
                     .names
                     .get(number as usize)
-                    .filter(|_| self.parts.own.is_some());
+                    .filter(|_| self.splits.folder.is_some());
                 let exact = folder.unwrap_or(&name).clone();
                 let shown = text::line(&name, 80);
                 Label {
@@ -348,7 +358,7 @@ impl DatasetSource {
                 }
             })
         };
-        let [fine, coarse] = &self.parts.names;
+        let [fine, coarse] = &self.splits.names;
         let unreadable = || {
             self.unreadable
                 .get(&(part, number))
@@ -390,8 +400,8 @@ impl DatasetSource {
 
     /// The positions of training images that an epoch visits, counted from 1, in order.
     fn order(&self, epoch: u32) -> Result<Vec<u32>> {
-        let data::Part { source, members } = self.part(Part::Train);
-        let used = &members[..self.used[Part::Train as usize].min(members.len())];
+        let data::Subset { source, members } = self.part(Split::Train);
+        let used = &members[..self.used[Split::Train as usize].min(members.len())];
         let (seed, epoch) = (self.experiment.seed, u64::from(epoch));
         let Some(sampler) = self.experiment.train.sampler else {
             return Ok(epoch_order(seed, epoch, used.len()));
@@ -403,12 +413,12 @@ impl DatasetSource {
     /// What training sees of an image in an epoch, from 1; `None` where it sees nothing of it.
     fn augmented(
         &self,
-        part: Part,
+        part: Split,
         position: u32,
         epoch: u32,
         image: &Tensor,
     ) -> Result<Option<Tensor>> {
-        ensure!(part == Part::Train, "only training images are augmented");
+        ensure!(part == Split::Train, "only training images are augmented");
         ensure!(epoch > 0, "epochs are counted from 1");
         let Experiment { seed, augment, .. } = &self.experiment;
         let place = place_in_epoch(&self.experiment, epoch, position, &self.order(epoch)?);

@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 use warmstart_runs::checkpoint::Content;
 use warmstart_schema::architecture::Architecture;
 use warmstart_schema::experiment::{DatasetKind, Experiment};
-use warmstart_schema::look::Part;
+use warmstart_schema::look::Split;
 use warmstart_schema::prediction::{Answer, ClassProbability, Predicted, Predictions};
 use warmstart_schema::preparation::Preparation;
 use warmstart_schema::text;
@@ -123,7 +123,7 @@ fn of_dataset(
     part: &str,
     number: &str,
 ) -> Result<Tensor> {
-    let part = Part::ALL
+    let part = Split::ALL
         .into_iter()
         .find(|known| known.as_str() == part)
         .context("there is no such part")?;

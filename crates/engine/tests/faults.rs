@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::{command, events, finish, log, new_run, state, wait_for};
-use warmstart_engine::data::{self, Batch, Batches, Input, Part, Source};
+use warmstart_engine::data::{self, Batch, Batches, Input, Source, Subset};
 use warmstart_engine::initial;
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::model::Model;
@@ -504,11 +504,11 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         hub: "/nowhere".into(),
         offline: true,
     };
-    let parts = data::parts(&experiment, &places, device).unwrap();
-    let Part {
+    let splits = data::splits(&experiment, &places, device).unwrap();
+    let Subset {
         source: pictures,
         members,
-    } = parts.train;
+    } = splits.train;
     let poisoned = Poisoned {
         pictures,
         poison: members[0],
@@ -556,14 +556,14 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         optimizer,
         average: None,
         train: Examples::new(
-            look::Part::Train,
-            Part {
+            look::Split::Train,
+            Subset {
                 source: Rc::new(poisoned),
                 members,
             },
         ),
-        validation: Examples::new(look::Part::Validation, parts.validation),
-        test: Examples::new(look::Part::Test, parts.test),
+        validation: Examples::new(look::Split::Validation, splits.validation),
+        test: Examples::new(look::Split::Test, splits.test),
         class_weights: None,
         state,
         epochs: experiment.train.epochs,

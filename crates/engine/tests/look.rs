@@ -21,7 +21,7 @@ use warmstart_engine::look::{pixels, serve};
 use warmstart_engine::train::Examples;
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::experiment::parse;
-use warmstart_schema::look::{Answer, Ask, Facts, Part, Picture, Wanted};
+use warmstart_schema::look::{Answer, Ask, Facts, Picture, Split, Wanted};
 use warmstart_schema::seed::{derive, epoch_order};
 
 const RECORD: usize = 3074;
@@ -59,7 +59,7 @@ fn facts_and_answers(experiment: &str, questions: &[Ask]) -> (Facts, Vec<Answer>
     }
 }
 
-fn shown(part: Part, positions: std::ops::Range<u32>, epoch: Option<u32>) -> Vec<Ask> {
+fn shown(part: Split, positions: std::ops::Range<u32>, epoch: Option<u32>) -> Vec<Ask> {
     let wanted: Vec<Wanted> = positions
         .map(|position| Wanted { position, epoch })
         .collect();
@@ -105,9 +105,9 @@ fn every_embedded_picture_is_shown_once_with_its_own_bytes() {
     let (train, test) = bytes.split_at(TRAIN * RECORD);
 
     let questions = [
-        shown(Part::Train, 0..2127, None),
-        shown(Part::Validation, 0..911, None),
-        shown(Part::Test, 0..774, None),
+        shown(Split::Train, 0..2127, None),
+        shown(Split::Validation, 0..911, None),
+        shown(Split::Test, 0..774, None),
     ];
     let (facts, answers) = facts_and_answers(
         &yaml("{ name: emoji98, validation: 0.3 }", ""),
@@ -156,7 +156,7 @@ fn a_picture_number_is_found_in_its_part_and_at_its_position() {
     let experiment = yaml("{ name: emoji98, validation: 0.3 }", "");
     let questions: Vec<Ask> = [0, 1234, 3037]
         .map(|number| Ask::Number {
-            part: Part::Validation,
+            part: Split::Validation,
             number,
         })
         .to_vec();
@@ -165,39 +165,39 @@ fn a_picture_number_is_found_in_its_part_and_at_its_position() {
         let Answer::Found { part, position } = answer else {
             panic!("{answer:?}")
         };
-        assert_ne!(part, Part::Test);
+        assert_ne!(part, Split::Test);
         let (_, answers) =
             facts_and_answers(&experiment, &shown(part, position..position + 1, None));
         assert_eq!(all_pictures(answers)[0].number, number);
     }
     let wrong = [
         Ask::Number {
-            part: Part::Test,
+            part: Split::Test,
             number: 774,
         },
         Ask::Pictures {
-            part: Part::Test,
+            part: Split::Test,
             wanted: vec![Wanted {
                 position: 774,
                 epoch: None,
             }],
         },
         Ask::Pictures {
-            part: Part::Test,
+            part: Split::Test,
             wanted: vec![Wanted {
                 position: 0,
                 epoch: Some(1),
             }],
         },
         Ask::Pictures {
-            part: Part::Train,
+            part: Split::Train,
             wanted: vec![Wanted {
                 position: 0,
                 epoch: Some(0),
             }],
         },
         Ask::Pictures {
-            part: Part::Test,
+            part: Split::Test,
             wanted: vec![
                 Wanted {
                     position: 0,
@@ -207,7 +207,7 @@ fn a_picture_number_is_found_in_its_part_and_at_its_position() {
             ],
         },
         Ask::Number {
-            part: Part::Test,
+            part: Split::Test,
             number: 773,
         },
     ];
@@ -227,7 +227,7 @@ fn a_picture_number_is_found_in_its_part_and_at_its_position() {
     assert_eq!(
         answers[5],
         Answer::Found {
-            part: Part::Test,
+            part: Split::Test,
             position: 773
         }
     );
@@ -245,7 +245,7 @@ fn a_picture_number_is_found_in_its_part_and_at_its_position() {
     assert_eq!(
         answers[3],
         Answer::Found {
-            part: Part::Test,
+            part: Split::Test,
             position: 1
         }
     );
@@ -258,10 +258,10 @@ fn an_epoch_shows_each_image_as_training_augments_it() {
         "augment: { rotation: 15, horizontal_flip: true, zoom: 0.1 }\n",
     );
     let experiment = parse(&text, "x").unwrap();
-    let parts = data::parts(&experiment, &SearchPaths::from_env(), Device::Cpu).unwrap();
-    let train = Examples::new(Part::Train, parts.train);
+    let splits = data::splits(&experiment, &SearchPaths::from_env(), Device::Cpu).unwrap();
+    let train = Examples::new(Split::Train, splits.train);
     let images = u32::try_from(train.len()).unwrap();
-    let (_, answers) = facts_and_answers(&text, &shown(Part::Train, 0..images, Some(2)));
+    let (_, answers) = facts_and_answers(&text, &shown(Split::Train, 0..images, Some(2)));
     let pictures = all_pictures(answers);
     let order = epoch_order(7, 2, train.len());
     // The training loop takes the images like this: five batches for an epoch of 140 images.
@@ -287,8 +287,8 @@ fn an_epoch_shows_each_image_as_training_augments_it() {
     // Without augmentation an epoch shows the unchanged pictures.
     let plain = yaml("{ name: emoji98, limit: 200 }", "");
     let questions = [
-        shown(Part::Train, 0..40, None),
-        shown(Part::Train, 0..40, Some(2)),
+        shown(Split::Train, 0..40, None),
+        shown(Split::Train, 0..40, Some(2)),
     ]
     .concat();
     let still = all_pictures(facts_and_answers(&plain, &questions).1);
@@ -344,7 +344,7 @@ fn the_study_s_first_figure_is_found_by_its_number() {
     let (facts, answers) = facts_and_answers(
         &experiment,
         &[Ask::Number {
-            part: Part::Train,
+            part: Split::Train,
             number: 34_133,
         }],
     );
@@ -378,7 +378,7 @@ fn own_pictures_are_shown_with_their_files_and_unreadable_ones_with_the_reason()
         .replace("train: {", "train: { class_weights: balanced,");
     let (facts, _) = facts_and_answers(&experiment, &[]);
     assert_eq!(facts.classes, ["blue ones", "green", "red"]);
-    let whole = shown(Part::Test, 0..facts.test.images, None);
+    let whole = shown(Split::Test, 0..facts.test.images, None);
     let mut answers = facts_and_answers(&experiment, &[whole.clone(), whole].concat()).1;
     let again = all_pictures(answers.split_off(answers.len() / 2));
     let pictures = all_pictures(answers);

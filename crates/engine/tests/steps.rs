@@ -11,7 +11,7 @@ use anyhow::Result;
 use rstest::rstest;
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
-use warmstart_engine::data::{Batch, Batches, Input, Part, Source, balanced_weights};
+use warmstart_engine::data::{Batch, Batches, Input, Source, Subset};
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::model::{Model, ModelSpec};
 use warmstart_engine::optimizer::Optimizer;
@@ -28,7 +28,7 @@ use warmstart_schema::architecture::{Backbone, HeadSpec};
 use warmstart_schema::event::Epoch;
 use warmstart_schema::experiment::{self, Experiment, Interpolation, NumberFormat};
 use warmstart_schema::look;
-use warmstart_schema::policy::{Plateau, Progress};
+use warmstart_schema::policy::{self, Plateau, Progress};
 use warmstart_schema::state::RunState;
 
 const FEATURES: i64 = 512;
@@ -205,8 +205,8 @@ fn trained(
     let part = |source: &Rc<Formula>, images: u32| {
         let source: Rc<dyn Source> = Rc::<Formula>::clone(source);
         Examples::new(
-            look::Part::Train,
-            Part {
+            look::Split::Train,
+            Subset {
                 source,
                 members: (0..images).collect(),
             },
@@ -231,7 +231,7 @@ fn trained(
         validation: part(&few, 16),
         test: part(&few, 16),
         class_weights: (case["weighted"] == true)
-            .then(|| Tensor::from_slice(&balanced_weights(&counts))),
+            .then(|| Tensor::from_slice(&policy::balanced_weights(&counts))),
         state,
         format: NumberFormat::Float32,
         stop_after,

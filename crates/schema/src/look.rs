@@ -16,13 +16,13 @@ pub const MOST_SIDE: u32 = 112;
 /// A split of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
+pub enum Split {
     Train,
     Validation,
     Test,
 }
 
-impl Part {
+impl Split {
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
     pub fn as_str(self) -> &'static str {
@@ -56,10 +56,10 @@ pub struct Wanted {
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Ask {
     /// These images, at most [`MOST_PICTURES`].
-    Pictures { part: Part, wanted: Vec<Wanted> },
+    Pictures { part: Split, wanted: Vec<Wanted> },
     /// The position of the image with this number in the publisher's or the folder's count. It may be in this split, or in
     /// another one that was split off from the same images.
-    Number { part: Part, number: u32 },
+    Number { part: Split, number: u32 },
 }
 
 /// A response of the worker.
@@ -68,11 +68,11 @@ pub enum Ask {
 pub enum Answer {
     Opened(Facts),
     Pictures {
-        part: Part,
+        part: Split,
         pictures: Vec<Picture>,
     },
     Found {
-        part: Part,
+        part: Split,
         position: u32,
     },
     /// This request has no answer.
@@ -99,9 +99,9 @@ pub struct Facts {
     /// Names of those classes, by number.
     #[serde(deserialize_with = "text::read")]
     pub classes: Vec<String>,
-    pub train: PartFacts,
-    pub validation: PartFacts,
-    pub test: PartFacts,
+    pub train: SplitFacts,
+    pub validation: SplitFacts,
+    pub test: SplitFacts,
     pub augment: Box<Augment>,
     /// Remarks and skipped files.
     #[serde(
@@ -119,17 +119,17 @@ pub struct Facts {
 }
 
 impl Facts {
-    pub fn part(&self, part: Part) -> &PartFacts {
+    pub fn part(&self, part: Split) -> &SplitFacts {
         match part {
-            Part::Train => &self.train,
-            Part::Validation => &self.validation,
-            Part::Test => &self.test,
+            Split::Train => &self.train,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
         }
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartFacts {
+pub struct SplitFacts {
     /// With the unreadable ones, which come last.
     pub images: u32,
     /// Number of images of each class; for a folder, of the readable ones.
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn requests_and_responses_are_flat_lines() {
         let ask = Ask::Pictures {
-            part: Part::Train,
+            part: Split::Train,
             wanted: vec![
                 Wanted {
                     position: 3,

@@ -162,9 +162,9 @@ impl Progress {
     }
 }
 
-/// Indices of the training set, split.
+/// Indices into the training set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Split {
+pub struct SplitIndices {
     pub train: Vec<u32>,
     pub validation: Vec<u32>,
 }
@@ -172,7 +172,7 @@ pub struct Split {
 /// Stratified split: about `share` of the images of each class validate. Largest remainders bring the total to `share` of all
 /// images, rounded. Each class keeps one training image, so with very small classes fewer images validate. The split is the
 /// same for every experiment with this seed. Both lists are ascending.
-pub fn split(labels: &[u32], share: f64, seed: u64) -> Split {
+pub fn split(labels: &[u32], share: f64, seed: u64) -> SplitIndices {
     let classes = labels.iter().max().map_or(0, |&last| last as usize + 1);
     let mut by_class: Vec<Vec<u32>> = vec![Vec::new(); classes];
     for (index, &label) in (0_u32..).zip(labels) {
@@ -193,7 +193,7 @@ pub fn split(labels: &[u32], share: f64, seed: u64) -> Split {
     for class in order.into_iter().take(missing) {
         counts[class] = (counts[class] + 1).min(by_class[class].len() - 1);
     }
-    let mut split = Split {
+    let mut split = SplitIndices {
         train: Vec::new(),
         validation: Vec::new(),
     };
@@ -205,6 +205,24 @@ pub fn split(labels: &[u32], share: f64, seed: u64) -> Split {
     split.train.sort_unstable();
     split.validation.sort_unstable();
     split
+}
+
+/// What an image of each class weighs in the loss when rare classes shall count as much as others, from the training images of each:
+/// n / (classes · n of the class), as scikit-learn's `balanced`. A class without training images has no weight.
+pub fn balanced_weights(images: &[u32]) -> Vec<f32> {
+    let all: f64 = images.iter().copied().map(f64::from).sum();
+    let weight = |&count: &u32| {
+        if count == 0 {
+            0.0
+        } else {
+            all / (images.len() as f64 * f64::from(count))
+        }
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a weight is used in float32 products"
+    )]
+    images.iter().map(|count| weight(count) as f32).collect()
 }
 
 /// A number in 0..1 from the SHA-256 of seed, purpose and name, uniform over names. It decides the split of a picture without

@@ -8,10 +8,11 @@ use anyhow::Result;
 use rayon::prelude::*;
 use warmstart_runs::pictures::{Content, Kept, Sets};
 use warmstart_schema::experiment::SplitRule;
-use warmstart_schema::look::Part as Which;
+use warmstart_schema::look::Split;
 
 use super::folder::{Decoding, Listing, decode};
-use super::parts::{Own, Part, Parts, images};
+use super::folder_splits::FolderSplits;
+use super::splits::{Splits, Subset, images_by_class};
 
 /// Pictures between two words on how far it is.
 const STRIDE: usize = 256;
@@ -40,27 +41,27 @@ pub struct Unread {
 /// Reads the pictures of all parts and leaves out those that cannot be read. What an earlier attempt could read and nobody wrote
 /// to since is not read again. `each` hears how many of how many are done, and says whether to go on; `None` where it did not.
 pub fn inspect(
-    mut parts: Parts,
+    mut splits: Splits,
     before: Option<&Sets>,
     mut each: impl FnMut(usize, usize) -> bool,
-) -> Result<Option<Parts>> {
-    let Some(mut own) = parts.own.take() else {
-        return Ok(Some(parts));
+) -> Result<Option<Splits>> {
+    let Some(mut folder) = splits.folder.take() else {
+        return Ok(Some(splits));
     };
     let total =
-        parts.train.members.len() + parts.validation.members.len() + parts.test.members.len();
+        splits.train.members.len() + splits.validation.members.len() + splits.test.members.len();
     let mut done = 0;
-    let classes = parts.labels.names.len();
-    for which in Which::ALL {
-        let listing = Arc::clone(own.listing(which));
+    let classes = splits.labels.names.len();
+    for which in Split::ALL {
+        let listing = Arc::clone(folder.listing(which));
         let known = before.map(|sets| known(sets, which)).unwrap_or_default();
-        let part = part_mut(&mut parts, which);
+        let part = part_mut(&mut splits, which);
         let mut found = Inspected::default();
         let labels = listing.labels();
-        found.listed = images(&labels, &part.members, classes);
+        found.listed = images_by_class(&labels, &part.members, classes);
         let mut members = Vec::with_capacity(part.members.len());
         for some in part.members.chunks(STRIDE) {
-            for (member, result) in read(&own.decoding, &listing, some, &known) {
+            for (member, result) in read(&folder.decoding, &listing, some, &known) {
                 match result {
                     Ok(kept) => {
                         members.push(member);
@@ -81,32 +82,32 @@ pub fn inspect(
                 return Ok(None);
             }
         }
-        found.read = images(&labels, &members, classes);
+        found.read = images_by_class(&labels, &members, classes);
         // A run of an earlier version has planned with them, and finds them out while it trains.
-        if own.rule == SplitRule::ByName {
+        if folder.rule == SplitRule::ByName {
             part.members = members;
         }
-        own.set_inspected(which, found);
+        folder.set_inspected(which, found);
     }
-    if own.rule == SplitRule::ByName {
-        parts
+    if folder.rule == SplitRule::ByName {
+        splits
             .labels
             .train_images
-            .clone_from(&own.inspected(Which::Train).read);
+            .clone_from(&folder.inspected(Split::Train).read);
     }
-    parts.own = Some(own);
-    Ok(Some(parts))
+    splits.folder = Some(folder);
+    Ok(Some(splits))
 }
 
-fn part_mut(parts: &mut Parts, which: Which) -> &mut Part {
+fn part_mut(splits: &mut Splits, which: Split) -> &mut Subset {
     match which {
-        Which::Train => &mut parts.train,
-        Which::Validation => &mut parts.validation,
-        Which::Test => &mut parts.test,
+        Split::Train => &mut splits.train,
+        Split::Validation => &mut splits.validation,
+        Split::Test => &mut splits.test,
     }
 }
 
-fn known(sets: &Sets, which: Which) -> HashMap<&str, &Kept> {
+fn known(sets: &Sets, which: Split) -> HashMap<&str, &Kept> {
     sets.part(which)
         .iter()
         .map(|kept| (kept.name.as_str(), kept))
@@ -141,10 +142,10 @@ fn read(
         .install(|| members.par_iter().map(one).collect())
 }
 
-impl Own {
+impl FolderSplits {
     /// What the pictures are, once they were read.
     pub fn sets(&self) -> Sets {
-        let [train, validation, test] = Which::ALL.map(|which| self.inspected(which).kept.clone());
+        let [train, validation, test] = Split::ALL.map(|which| self.inspected(which).kept.clone());
         Sets {
             split: self.rule,
             train,

@@ -6,28 +6,29 @@ use std::collections::BTreeMap;
 use warmstart_runs::pictures::{Content, listed};
 use warmstart_schema::experiment::{Experiment, ImageFolder};
 use warmstart_schema::finding::{Finding, Severity};
-use warmstart_schema::look::Part as Which;
+use warmstart_schema::look::Split;
 
+use super::folder_splits::{FolderSplits, TEST};
 use super::inspect::{Inspected, Unread};
-use super::parts::{Own, Parts, TEST};
+use super::splits::Splits;
 use crate::failure::UserError;
 use crate::train::steps_per_epoch;
 
 const DATASET: &str = "dataset";
 
 /// The findings about the splits, errors first.
-pub fn verdict(experiment: &Experiment, parts: &Parts) -> Vec<Finding> {
-    let mut findings = parts
-        .own
+pub fn verdict(experiment: &Experiment, splits: &Splits) -> Vec<Finding> {
+    let mut findings = splits
+        .folder
         .as_ref()
         .zip(experiment.dataset.folder())
-        .map(|(own, wanted)| of_folder(experiment, wanted, parts, own))
+        .map(|(folder, wanted)| of_folder(experiment, wanted, splits, folder))
         .unwrap_or_default();
     if !findings
         .iter()
         .any(|finding| finding.severity == Severity::Error)
     {
-        findings.extend(too_few(experiment, parts));
+        findings.extend(too_few(experiment, splits));
     }
     if let Some(limit) = experiment.dataset.limit {
         let text = format!(
@@ -47,9 +48,9 @@ pub fn refusal(findings: &[Finding]) -> Option<anyhow::Error> {
     Some(UserError::input(&error.text, &error.help))
 }
 
-fn too_few(experiment: &Experiment, parts: &Parts) -> Option<Finding> {
+fn too_few(experiment: &Experiment, splits: &Splits) -> Option<Finding> {
     let [train, validation, test] =
-        [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
+        [&splits.train, &splits.validation, &splits.test].map(|part| part.members.len());
     let (batch_size, accumulate) = (
         experiment.train.batch_size as usize,
         experiment.train.accumulate as usize,
@@ -70,39 +71,41 @@ fn too_few(experiment: &Experiment, parts: &Parts) -> Option<Finding> {
 fn of_folder(
     experiment: &Experiment,
     wanted: &ImageFolder,
-    parts: &Parts,
-    own: &Own,
+    splits: &Splits,
+    folder: &FolderSplits,
 ) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = own
-        .folder
+    let mut findings: Vec<Finding> = folder
+        .layout
         .remarks
         .iter()
         .map(|remark| Finding::warning("dataset.path", remark))
         .collect();
-    let empty = &own.folder.empty;
+    let empty = &folder.layout.empty;
     if !empty.is_empty() {
         let text = format!("folders without pictures are no classes: {}", listed(empty));
         findings.push(Finding::warning("dataset.path", text));
     }
     findings.extend(
-        own.unused
+        folder
+            .unused
             .sentences()
             .into_iter()
             .map(|text| Finding::warning("dataset.path", text)),
     );
     findings.extend(
-        own.unused
+        folder
+            .unused
             .plain()
             .map(|text| Finding::note("dataset.path", text)),
     );
-    for which in Which::ALL {
-        findings.extend(nothing_in((experiment, wanted), parts, own, which));
+    for which in Split::ALL {
+        findings.extend(nothing_in((experiment, wanted), splits, folder, which));
     }
-    if own.is_inspected() {
-        let names = parts.labels.shown();
-        findings.extend(unreadable(wanted.strict, &names, own));
-        findings.extend(lacking(&names, own));
-        findings.extend(copies(own));
+    if folder.is_inspected() {
+        let names = splits.labels.shown();
+        findings.extend(unreadable(wanted.strict, &names, folder));
+        findings.extend(lacking(&names, folder));
+        findings.extend(copies(folder));
     }
     findings
 }
@@ -110,11 +113,11 @@ fn of_folder(
 /// That a part has no picture, or none that can be read.
 fn nothing_in(
     (experiment, wanted): (&Experiment, &ImageFolder),
-    parts: &Parts,
-    own: &Own,
-    which: Which,
+    splits: &Splits,
+    folder: &FolderSplits,
+    which: Split,
 ) -> Option<Finding> {
-    let found = own.inspected(which);
+    let found = folder.inspected(which);
     let part = which.adjective();
     if found.kept.is_empty() && !found.unreadable.is_empty() {
         let count = found.unreadable.len();
@@ -129,15 +132,15 @@ fn nothing_in(
         ));
     }
     let members = match which {
-        Which::Train => &parts.train.members,
-        Which::Validation => &parts.validation.members,
-        Which::Test => &parts.test.members,
+        Split::Train => &splits.train.members,
+        Split::Validation => &splits.validation.members,
+        Split::Test => &splits.test.members,
     };
-    if !members.is_empty() || which == Which::Train {
+    if !members.is_empty() || which == Split::Train {
         return None;
     }
     let (field, share, folder) = match which {
-        Which::Test => ("dataset.test", wanted.test.unwrap_or(TEST), "test"),
+        Split::Test => ("dataset.test", wanted.test.unwrap_or(TEST), "test"),
         _ => ("dataset.validation", experiment.dataset.validation, "val"),
     };
     let text = format!(
@@ -161,8 +164,8 @@ fn texts(unreadable: &[Unread]) -> String {
 }
 
 /// Unreadable images, and classes without a readable one.
-fn unreadable(strict: bool, names: &[String], own: &Own) -> Vec<Finding> {
-    let train = own.inspected(Which::Train);
+fn unreadable(strict: bool, names: &[String], folder: &FolderSplits) -> Vec<Finding> {
+    let train = folder.inspected(Split::Train);
     let mut findings = Vec::new();
     let has_pictures =
         |found: &Inspected, class: usize| found.read.get(class).is_some_and(|count| *count > 0);
@@ -209,9 +212,9 @@ fn unreadable(strict: bool, names: &[String], own: &Own) -> Vec<Finding> {
             "expected two classes or more: replace or convert the others' pictures",
         ));
     }
-    let all: Vec<String> = Which::ALL
+    let all: Vec<String> = Split::ALL
         .iter()
-        .flat_map(|which| &own.inspected(*which).unreadable)
+        .flat_map(|which| &folder.inspected(*which).unreadable)
         .map(|one| one.text.clone())
         .collect();
     if !all.is_empty() {
@@ -247,16 +250,16 @@ fn unreadable(strict: bool, names: &[String], own: &Own) -> Vec<Finding> {
 }
 
 /// Classes that a part lacks.
-fn lacking(names: &[String], own: &Own) -> Vec<Finding> {
+fn lacking(names: &[String], folder: &FolderSplits) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for which in Which::ALL {
-        let found = own.inspected(which);
+    for which in Split::ALL {
+        let found = folder.inspected(which);
         if found.kept.is_empty() {
             continue;
         }
         let lacks = |class: usize| match which {
             // Where there were pictures which cannot be read, that has been said.
-            Which::Train => found.listed.get(class).is_none_or(|count| *count == 0),
+            Split::Train => found.listed.get(class).is_none_or(|count| *count == 0),
             _ => found.read.get(class).is_none_or(|count| *count == 0),
         };
         let lacking: Vec<String> = names
@@ -274,7 +277,7 @@ fn lacking(names: &[String], own: &Own) -> Vec<Finding> {
         } else {
             ("classes have", "them")
         };
-        let what = if which == Which::Train {
+        let what = if which == Split::Train {
             "nothing is learnt of"
         } else {
             "its figures say nothing of"
@@ -290,13 +293,13 @@ fn lacking(names: &[String], own: &Own) -> Vec<Finding> {
 }
 
 /// Exact copies of a picture in two parts, or in two classes.
-fn copies(own: &Own) -> Vec<Finding> {
+fn copies(folder: &FolderSplits) -> Vec<Finding> {
     let class = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
-    let mut first: BTreeMap<&Content, (Which, &str)> = BTreeMap::new();
-    let mut across: BTreeMap<(Which, Which), Vec<String>> = BTreeMap::new();
+    let mut first: BTreeMap<&Content, (Split, &str)> = BTreeMap::new();
+    let mut across: BTreeMap<(Split, Split), Vec<String>> = BTreeMap::new();
     let mut two_classes = Vec::new();
-    for which in Which::ALL {
-        for kept in &own.inspected(which).kept {
+    for which in Split::ALL {
+        for kept in &folder.inspected(which).kept {
             let (part, name) = *first.entry(&kept.content).or_insert((which, &kept.name));
             if part != which {
                 across

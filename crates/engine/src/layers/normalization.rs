@@ -14,7 +14,7 @@ const MOMENTUM: f64 = 0.1;
 
 /// Batch normalization (Ioffe and Szegedy 2015) over everything but the channels.
 #[derive(Debug)]
-pub struct BatchNorm {
+pub(crate) struct BatchNorm {
     pub(super) weight: Tensor,
     pub(super) bias: Tensor,
     pub(super) mean: Tensor,
@@ -24,7 +24,7 @@ pub struct BatchNorm {
 
 impl BatchNorm {
     /// Takes `prefix.weight`, `.bias`, `.running_mean` and `.running_var`.
-    pub fn new(prefix: &str, epsilon: f64, tensors: &Tensors) -> Result<Self> {
+    pub(crate) fn new(prefix: &str, epsilon: f64, tensors: &Tensors) -> Result<Self> {
         let get = |suffix: &str| named(tensors, &format!("{prefix}.{suffix}"));
         let (weight, bias) = (get("weight")?, get("bias")?);
         Ok(Self {
@@ -50,7 +50,7 @@ impl BatchNorm {
     }
 
     /// `[N, C]` or `[N, C, H, W]` to the same shape.
-    pub fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
         let [weight, bias, mean, var] = [&self.weight, &self.bias, &self.mean, &self.var].map(Some);
         Ok(x.f_batch_norm(
             weight,

@@ -1,4 +1,4 @@
-//! The layers of transformers and of ConvNeXt: layer normalization and MLP at every position, and attention between tokens.
+//! The layers of transformers and of `ConvNeXt`: layer normalization and MLP at every position, and attention between tokens.
 
 use anyhow::Result;
 use tch::Tensor;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use warmstart_runs::pictures::listed;
 use warmstart_schema::experiment::{Experiment, Labels, NumberFormat, Sampler};
-use warmstart_schema::look::Part as Which;
+use warmstart_schema::look::Split;
 use warmstart_schema::seed::epoch_order;
 
-use crate::data::{Batches, Features, Input, Part, Source};
+use crate::data::{Batches, Features, Input, Source, Subset};
 use crate::failure::UserError;
 use crate::ffi::Autocast;
 use crate::model::Model;
@@ -50,7 +50,7 @@ pub fn place_in_epoch(
 /// The training, validation or test images of a run.
 #[derive(Debug)]
 pub struct Examples {
-    part: Which,
+    part: Split,
     pictures: Rc<dyn Source>,
     /// In the pictures' place, once [`Self::keep_features`] computed them.
     features: Option<Features>,
@@ -79,7 +79,7 @@ pub fn classes(pictures: &dyn Source, members: &[u32], labels: Labels) -> Result
 }
 
 impl Examples {
-    pub fn new(part: Which, Part { source, members }: Part) -> Self {
+    pub fn new(part: Split, Subset { source, members }: Subset) -> Self {
         Self {
             part,
             pictures: source,
@@ -121,7 +121,7 @@ impl Examples {
         self.identity.as_deref()
     }
 
-    pub fn part(&self) -> Which {
+    pub fn part(&self) -> Split {
         self.part
     }
 

@@ -115,7 +115,7 @@ mod tests {
             Tensor::from_slice(&rows.concat()).view([4, 4])
         };
         let counts: Vec<u32> = serde_json::from_value(case["counts"].clone()).unwrap();
-        let weights = crate::data::balanced_weights(&counts);
+        let weights = warmstart_schema::policy::balanced_weights(&counts);
         assert_eq!(weights, floats(&case["weights"]));
         let labels: Vec<i64> = serde_json::from_value(case["labels"].clone()).unwrap();
         let logits = matrix(&case["logits"]).set_requires_grad(true);

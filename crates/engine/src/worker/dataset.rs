@@ -12,10 +12,11 @@ use warmstart_schema::event::{
 };
 use warmstart_schema::experiment::{ClassWeights, Experiment, RunKind};
 use warmstart_schema::finding::Severity;
-use warmstart_schema::look::Part;
+use warmstart_schema::look::Split;
+use warmstart_schema::policy;
 
 use super::context::doing;
-use crate::data::{self, Own, Parts};
+use crate::data::{self, FolderSplits, Splits};
 use crate::failure::UserError;
 use crate::interrupt::Interrupt;
 use crate::reporter::Reporter;
@@ -25,7 +26,7 @@ use crate::worker_log;
 /// The splits after their pictures were read, and the pictures of an earlier attempt.
 #[derive(Debug)]
 pub(super) struct Known {
-    parts: Parts,
+    splits: Splits,
     before: Option<Sets>,
 }
 
@@ -33,7 +34,7 @@ pub(super) struct Known {
 pub(super) fn read(
     reporter: &mut Reporter,
     run: &RunDir,
-    parts: Parts,
+    splits: Splits,
     (epoch, step): (u32, u64),
     interrupt: &Interrupt,
 ) -> Result<Option<Known>> {
@@ -46,7 +47,7 @@ pub(super) fn read(
     });
     let started = Instant::now();
     let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let parts = data::inspect(parts, before.as_ref(), |done, total| {
+    let splits = data::inspect(splits, before.as_ref(), |done, total| {
         if reporter.is_progress_due() {
             reporter.progress(&Event::Progress(PhaseProgress {
                 phase: Phase::Loading,
@@ -61,7 +62,7 @@ pub(super) fn read(
         }
         !interrupt.is_requested()
     })?;
-    Ok(parts.map(|parts| Known { parts, before }))
+    Ok(splits.map(|splits| Known { splits, before }))
 }
 
 /// Logs the dataset and its warnings, and keeps the names of classes and pictures. An error where it cannot be trained on.
@@ -70,19 +71,19 @@ pub(super) fn report(
     run: &RunDir,
     experiment: &Experiment,
     known: Known,
-) -> Result<Parts> {
-    let Known { parts, before } = known;
-    let findings = data::verdict(experiment, &parts);
+) -> Result<Splits> {
+    let Known { splits, before } = known;
+    let findings = data::verdict(experiment, &splits);
     for finding in findings
         .iter()
         .filter(|finding| finding.severity == Severity::Warning)
     {
         reporter.note(Level::Warning, &finding.text);
     }
-    if let Some(own) = &parts.own {
-        for one in Part::ALL
+    if let Some(folder) = &splits.folder {
+        for one in Split::ALL
             .iter()
-            .flat_map(|part| &own.inspected(*part).unreadable)
+            .flat_map(|part| &folder.inspected(*part).unreadable)
         {
             worker_log::line(&format!("left out: {}", one.text));
         }
@@ -90,8 +91,8 @@ pub(super) fn report(
     if let Some(error) = data::refusal(&findings) {
         return Err(error);
     }
-    keep_labels(run, &parts)?;
-    let sets = parts.own.as_ref().map(Own::sets);
+    keep_labels(run, &splits)?;
+    let sets = splits.folder.as_ref().map(FolderSplits::sets);
     if let Some(sets) = &sets {
         for text in before
             .map(|before| moved(&sets.since(&before)))
@@ -102,8 +103,8 @@ pub(super) fn report(
         run.write_pictures(sets)
             .with_context(doing("writing", run, "pictures.json"))?;
     }
-    report_facts(reporter, experiment, &parts, sets.as_ref())?;
-    Ok(parts)
+    report_facts(reporter, experiment, &splits, sets.as_ref())?;
+    Ok(splits)
 }
 
 /// How the pictures changed since the last attempt, in sentences.
@@ -144,20 +145,20 @@ pub(super) fn warn_of_leak(
     reporter: &mut Reporter,
     root: &Path,
     from: &StartedFrom,
-    parts: &Parts,
+    splits: &Splits,
 ) {
-    let Some(ours) = parts.own.as_ref().map(Own::sets) else {
+    let Some(ours) = splits.folder.as_ref().map(FolderSplits::sets) else {
         return;
     };
     let Ok(Some(theirs)) = RunDir::of(root, &from.run).pictures() else {
         return;
     };
     let leak = ours.learnt_by(&theirs);
-    let parts = [
+    let splits = [
         (leak.validation, ours.validation.len(), "validation"),
         (leak.test, ours.test.len(), "test"),
     ];
-    let leaked: Vec<String> = parts
+    let leaked: Vec<String> = splits
         .into_iter()
         .filter(|(count, _, _)| *count > 0)
         .map(|(count, all, part)| format!("{count} of the {all} {part} pictures"))
@@ -177,16 +178,16 @@ pub(super) fn warn_of_leak(
 fn report_facts(
     reporter: &mut Reporter,
     experiment: &Experiment,
-    parts: &Parts,
+    splits: &Splits,
     sets: Option<&Sets>,
 ) -> Result<()> {
     let [train, validation, test] =
-        [&parts.train, &parts.validation, &parts.test].map(|part| part.members.len());
+        [&splits.train, &splits.validation, &splits.test].map(|part| part.members.len());
     let (batch_size, accumulate) = (
         experiment.train.batch_size as usize,
         experiment.train.accumulate as usize,
     );
-    let labels = &parts.labels;
+    let labels = &splits.labels;
     let classes = labels
         .shown()
         .into_iter()
@@ -209,22 +210,22 @@ fn report_facts(
         smallest: classes.clone().min_by_key(|class| class.images),
         largest: classes.max_by_key(|class| class.images),
         sets: sets.map(|sets| SetFacts {
-            train: sets.fingerprint(Part::Train),
-            validation: sets.fingerprint(Part::Validation),
-            test: sets.fingerprint(Part::Test),
+            train: sets.fingerprint(Split::Train),
+            validation: sets.fingerprint(Split::Validation),
+            test: sets.fingerprint(Split::Test),
         }),
     }));
     Ok(())
 }
 
 /// Writes the class names into the run. An error if a resumed run finds other classes.
-fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
-    let names = &parts.labels.names;
+fn keep_labels(run: &RunDir, splits: &Splits) -> Result<()> {
+    let names = &splits.labels.names;
     let before = run
         .labels()
         .with_context(doing("reading", run, "labels.json"))?;
     // Earlier versions kept the names that screens show.
-    let shown = parts.labels.shown();
+    let shown = splits.labels.shown();
     if let Some(before) = before.filter(|before| before.names != *names && before.names != shown) {
         let differs = |from: &[String], to: &[String]| {
             let missing: Vec<String> = from
@@ -246,19 +247,19 @@ fn keep_labels(run: &RunDir, parts: &Parts) -> Result<()> {
             "bring the folders back, or launch the experiment again",
         ));
     }
-    run.write_labels(&parts.labels)
+    run.write_labels(&splits.labels)
         .with_context(doing("writing", run, "labels.json"))
 }
 
 /// Weight of each class in the loss that is minimized, `[classes]`; none where all weigh the same.
 pub(super) fn class_weights(
     experiment: &Experiment,
-    parts: &Parts,
+    splits: &Splits,
     device: Device,
 ) -> Result<Option<Tensor>> {
     let weights = experiment.train.class_weights;
     let weights =
-        weights.map(|ClassWeights::Balanced| data::balanced_weights(&parts.labels.train_images));
+        weights.map(|ClassWeights::Balanced| policy::balanced_weights(&splits.labels.train_images));
     weights
         .map(|weights| Ok(Tensor::f_from_slice(&weights)?.f_to_device(device)?))
         .transpose()

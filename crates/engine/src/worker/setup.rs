@@ -11,14 +11,14 @@ use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::architecture::{Architecture, HeadSpec, count};
 use warmstart_schema::event::{Attempt, Event, Level, ModelFacts, Phase};
 use warmstart_schema::experiment::{self, DatasetKind, Experiment, NumberFormat};
-use warmstart_schema::look::Part;
+use warmstart_schema::look::Split;
 use warmstart_schema::policy;
 use warmstart_schema::preparation::Preparation;
 
 use super::context::{Context, Place, doing};
 use super::number_format::{self, Choice};
 use super::{dataset, resume, weights_file};
-use crate::data::{self, Parts};
+use crate::data::{self, Splits};
 use crate::device;
 use crate::failure::UserError;
 use crate::initial::{self, Origin};
@@ -75,8 +75,8 @@ impl Context<'_> {
         initial::preparation_below(experiment, self.root(), init_file, &SearchPaths::from_env())
     }
 
-    fn parts(&self, experiment: &Experiment, preparation: &Preparation) -> Result<Parts> {
-        data::prepared_parts(
+    fn splits(&self, experiment: &Experiment, preparation: &Preparation) -> Result<Splits> {
+        data::prepared_splits(
             experiment,
             preparation,
             &SearchPaths::from_env(),
@@ -116,7 +116,7 @@ pub(super) fn prepare<'a>(
         .unwrap_or_else(|| context.preparation(experiment));
     // An exact resume depends on the files in a folder of pictures; these are never downloaded.
     let own = match experiment.dataset.kind {
-        DatasetKind::ImageFolder(_) => Some(context.parts(experiment, &preparation)),
+        DatasetKind::ImageFolder(_) => Some(context.splits(experiment, &preparation)),
         DatasetKind::Emoji98 { .. }
         | DatasetKind::Cifar100 { .. }
         | DatasetKind::Cifar10 { .. } => None,
@@ -124,7 +124,7 @@ pub(super) fn prepare<'a>(
     let pictures = own
         .iter()
         .flatten()
-        .map(|parts| parts.fingerprint.clone())
+        .map(|splits| splits.fingerprint.clone())
         .collect();
     let Choice { format, note } =
         number_format::choose(context, experiment, &preparation, saved.as_ref())?;
@@ -147,8 +147,8 @@ pub(super) fn prepare<'a>(
     let now = kept.unwrap_or_else(|| context.preparation(experiment));
     let own = own.filter(|_| now == preparation);
     let preparation = now;
-    let parts = own
-        .unwrap_or_else(|| context.parts(experiment, &preparation))
+    let splits = own
+        .unwrap_or_else(|| context.splits(experiment, &preparation))
         .map_err(|error| resume::where_pictures_are(error, before))?;
     if moved {
         return Err(resume::not_these(experiment));
@@ -156,15 +156,15 @@ pub(super) fn prepare<'a>(
     let at = saved
         .as_ref()
         .map_or((0, 0), |content| (content.state.epoch, content.state.step));
-    let Some(known) = dataset::read(reporter, run, parts, at, interrupt)? else {
+    let Some(known) = dataset::read(reporter, run, splits, at, interrupt)? else {
         return Ok(Prepared::interrupted(saved.as_ref(), reporter));
     };
-    let parts = dataset::report(reporter, run, experiment, known)?;
+    let splits = dataset::report(reporter, run, experiment, known)?;
     let (model, optimizer, average, state) = model(
         context,
         experiment,
         &preparation,
-        &parts,
+        &splits,
         conditions,
         saved,
         reporter,
@@ -172,17 +172,17 @@ pub(super) fn prepare<'a>(
     let is_frozen = model.spec().frozen_blocks == model.architecture().blocks.len();
     let identity = |part| {
         if is_frozen {
-            parts.identity(part)
+            splits.identity(part)
         } else {
             Ok(None)
         }
     };
     let [train_is, validation_is, test_is] = [
-        identity(Part::Train)?,
-        identity(Part::Validation)?,
-        identity(Part::Test)?,
+        identity(Split::Train)?,
+        identity(Split::Validation)?,
+        identity(Split::Test)?,
     ];
-    let class_weights = dataset::class_weights(experiment, &parts, context.place.device)?;
+    let class_weights = dataset::class_weights(experiment, &splits, context.place.device)?;
     if before.starts_over {
         resume::put_aside(run, reporter)?;
     }
@@ -193,11 +193,11 @@ pub(super) fn prepare<'a>(
         model,
         optimizer,
         average,
-        train: Examples::new(Part::Train, parts.train)
+        train: Examples::new(Split::Train, splits.train)
             .identified(train_is)
             .sampled(experiment.train.sampler, experiment.dataset.labels())?,
-        validation: Examples::new(Part::Validation, parts.validation).identified(validation_is),
-        test: Examples::new(Part::Test, parts.test).identified(test_is),
+        validation: Examples::new(Split::Validation, splits.validation).identified(validation_is),
+        test: Examples::new(Split::Test, splits.test).identified(test_is),
         class_weights,
         state,
         epochs: experiment.train.epochs,
@@ -276,13 +276,13 @@ fn model(
     context: &Context,
     experiment: &Experiment,
     preparation: &Preparation,
-    parts: &Parts,
+    splits: &Splits,
     conditions: Conditions,
     saved: Option<Content>,
     reporter: &mut Reporter,
 ) -> Result<(Model, Optimizer, Option<Average>, State)> {
     let blocks = Architecture::new(experiment.model.backbone).blocks.len();
-    let spec = initial::prepared_spec(experiment, preparation, parts.labels.names.len(), blocks);
+    let spec = initial::prepared_spec(experiment, preparation, splits.labels.names.len(), blocks);
     let model = Model::new(&spec, experiment.seed, context.place.device)?;
     let mut optimizer = Optimizer::of(experiment, &model)?;
     let start = |model: &Model| {
@@ -333,7 +333,7 @@ fn model(
         )?;
         average = start(&model)?;
         if let Some(from) = &origin.run {
-            dataset::warn_of_leak(reporter, root, from, parts);
+            dataset::warn_of_leak(reporter, root, from, splits);
         }
         (begun, origin)
     };

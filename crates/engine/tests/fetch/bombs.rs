@@ -107,7 +107,7 @@ fn cifar(train: impl FnOnce(&Path)) -> Result<(), String> {
         folder.path().display()
     );
     let experiment = experiment::parse(&yaml, "x.yaml").unwrap();
-    let read = data::parts(&experiment, &SearchPaths::from_env(), tch::Device::Cpu);
+    let read = data::splits(&experiment, &SearchPaths::from_env(), tch::Device::Cpu);
     read.map(drop).map_err(|error| format!("{error:#}"))
 }
 

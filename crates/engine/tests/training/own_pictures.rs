@@ -680,14 +680,14 @@ fn a_run_of_an_earlier_version_keeps_its_split_and_its_bits() {
         (dataset.train, dataset.validation, dataset.test),
         (36, 15, 13)
     );
-    let parts = data::parts(
+    let splits = data::splits(
         &experiment::load_frozen(&run.experiment_yaml()).unwrap(),
         &SearchPaths::from_env(),
         Device::Cpu,
     );
     // Computed by a separate program with the rule of earlier versions.
     assert_eq!(
-        parts.unwrap().test.members,
+        splits.unwrap().test.members,
         [1, 8, 16, 19, 22, 26, 30, 35, 41, 42, 45, 50, 58]
     );
 }

@@ -8,15 +8,15 @@ use super::folder::{Listed, PartFolder, PictureFolder, Unusable, named};
 use super::names::{READ, is_picture, label, listed, shown, spelled};
 use super::walk::{self, Entries};
 use warmstart_schema::experiment::SplitRule;
-use warmstart_schema::look::Part;
+use warmstart_schema::look::Split;
 use warmstart_schema::text;
 
 /// Usual names of split folders, in lower case.
-fn part_of(name: &OsStr) -> Option<Part> {
+fn part_of(name: &OsStr) -> Option<Split> {
     match spelled(name).to_lowercase().as_str() {
-        "train" | "training" => Some(Part::Train),
-        "val" | "valid" | "validation" | "dev" | "eval" | "evaluation" => Some(Part::Validation),
-        "test" | "testing" => Some(Part::Test),
+        "train" | "training" => Some(Split::Train),
+        "val" | "valid" | "validation" | "dev" | "eval" | "evaluation" => Some(Split::Validation),
+        "test" | "testing" => Some(Split::Test),
         _ => None,
     }
 }
@@ -45,7 +45,7 @@ impl Inside {
         })
     }
 
-    fn is(&self, part: Part) -> bool {
+    fn is(&self, part: Split) -> bool {
         part_of(&self.name) == Some(part)
     }
 }
@@ -81,7 +81,7 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
     }
     let train: Vec<&Inside> = parts
         .iter()
-        .filter(|inside| inside.is(Part::Train) && !inside.classes.is_empty())
+        .filter(|inside| inside.is(Split::Train) && !inside.classes.is_empty())
         .collect();
     let Some(train) = one(root, "training", &train)? else {
         return flat(root, others, &empty, &parts, closed);
@@ -96,14 +96,14 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
     }
     let path = root.join(&train.name);
     let classes = classes(&path, train.classes.clone())?;
-    let part = |part: Part| {
+    let part = |part: Split| {
         let found: Vec<&Inside> = parts
             .iter()
             .filter(|inside| inside.is(part) && !inside.classes.is_empty())
             .collect();
         part_folder(root, &found, part, &classes)
     };
-    let (validation, test) = (part(Part::Validation)?, part(Part::Test)?);
+    let (validation, test) = (part(Split::Validation)?, part(Split::Test)?);
     Ok(whole(
         root,
         path,
@@ -117,7 +117,7 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
 /// Whether another split has one of these classes.
 fn is_confirmed(train: &Inside, parts: &[Inside]) -> bool {
     let known: Vec<String> = train.classes.iter().map(|name| spelled(name)).collect();
-    let others = parts.iter().filter(|inside| !inside.is(Part::Train));
+    let others = parts.iter().filter(|inside| !inside.is(Split::Train));
     others
         .flat_map(|inside| &inside.classes)
         .any(|name| known.contains(&spelled(name)))
@@ -138,7 +138,7 @@ fn flat(
     let known: Vec<String> = own.iter().map(|name| spelled(name)).collect();
     // The folders of a split have the classes' names.
     let is_part = |inside: &&Inside| {
-        !inside.is(Part::Train)
+        !inside.is(Split::Train)
             && inside
                 .classes
                 .iter()
@@ -173,14 +173,14 @@ fn flat(
     own.extend(named_so.iter().map(|inside| inside.name.clone()));
     own.sort_unstable();
     let classes = classes(root, own)?;
-    let part = |part: Part| {
+    let part = |part: Split| {
         let found: Vec<&Inside> = parts
             .iter()
             .filter(|inside| is_part(inside) && inside.is(part))
             .collect();
         part_folder(root, &found, part, &classes)
     };
-    let (validation, test) = (part(Part::Validation)?, part(Part::Test)?);
+    let (validation, test) = (part(Split::Validation)?, part(Split::Test)?);
     Ok(whole(
         root,
         root.to_path_buf(),
@@ -234,7 +234,7 @@ fn help() -> String {
 /// Whether the classes lie one folder deeper.
 fn one_deeper(folder: &Path) -> Option<String> {
     let (full, _) = parted(folder, walk::entries(folder).ok()?).ok()?;
-    (full.len() >= 2 || full.iter().any(|name| part_of(name) == Some(Part::Train))).then(|| {
+    (full.len() >= 2 || full.iter().any(|name| part_of(name) == Some(Split::Train))).then(|| {
         format!(
             "its classes may lie one folder deeper: try dataset.path: {}",
             shown(folder)
@@ -268,7 +268,7 @@ fn one<'a>(root: &Path, what: &str, found: &[&'a Inside]) -> Result<Option<&'a I
 fn part_folder(
     root: &Path,
     found: &[&Inside],
-    part: Part,
+    part: Split,
     classes: &Classes,
 ) -> Result<Option<PartFolder>, Unusable> {
     let Some(inside) = one(root, part.adjective(), found)? else {

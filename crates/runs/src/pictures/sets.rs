@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use warmstart_schema::experiment::SplitRule;
-use warmstart_schema::look::Part;
+use warmstart_schema::look::Split;
 
 /// The identity of an image's bytes: half of their SHA-256, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,16 +64,16 @@ pub struct Leak {
 }
 
 impl Sets {
-    pub fn part(&self, part: Part) -> &[Kept] {
+    pub fn part(&self, part: Split) -> &[Kept] {
         match part {
-            Part::Train => &self.train,
-            Part::Validation => &self.validation,
-            Part::Test => &self.test,
+            Split::Train => &self.train,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
         }
     }
 
     /// SHA-256 over class and bytes of every image of a split, independent of names and folders.
-    pub fn fingerprint(&self, part: Part) -> String {
+    pub fn fingerprint(&self, part: Split) -> String {
         let class = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
         let mut all: Vec<(String, &str)> = self
             .part(part)
@@ -92,22 +92,22 @@ impl Sets {
 
     /// The differences to an earlier set.
     pub fn since(&self, before: &Self) -> Moves {
-        let by_name = |sets: &Self| -> BTreeMap<(String, Part), Content> {
-            let of = |part: Part| {
+        let by_name = |sets: &Self| -> BTreeMap<(String, Split), Content> {
+            let of = |part: Split| {
                 sets.part(part)
                     .iter()
                     .map(move |kept| ((kept.name.clone(), part), kept.content.clone()))
             };
-            Part::ALL.into_iter().flat_map(of).collect()
+            Split::ALL.into_iter().flat_map(of).collect()
         };
         let (now, then) = (by_name(self), by_name(before));
         // On which sides, training or evaluation, the same bytes were, under any name.
         let mut sides: HashMap<&Content, [bool; 2]> = HashMap::new();
         for ((_, part), content) in &then {
-            sides.entry(content).or_default()[usize::from(*part == Part::Train)] = true;
+            sides.entry(content).or_default()[usize::from(*part == Split::Train)] = true;
         }
-        let has_crossed = |part: Part, content: &Content| {
-            let is_train = usize::from(part == Part::Train);
+        let has_crossed = |part: Split, content: &Content| {
+            let is_train = usize::from(part == Split::Train);
             sides
                 .get(content)
                 .is_some_and(|were| were[1 - is_train] && !were[is_train])

@@ -446,15 +446,15 @@ fn changes_of_images_are_distinguished() {
 
 #[test]
 fn sets_are_equal_despite_other_folders_and_file_names() {
-    use warmstart_schema::look::Part;
+    use warmstart_schema::look::Split;
     let one = sets(&[], &[], &[("a/1", "1"), ("b/2", "2")]);
     let moved = sets(&[], &[], &[("b/deep/9", "2"), ("a/0", "1")]);
-    assert_eq!(one.fingerprint(Part::Test), moved.fingerprint(Part::Test));
+    assert_eq!(one.fingerprint(Split::Test), moved.fingerprint(Split::Test));
     for other in [
         sets(&[], &[], &[("a/1", "1")]),
         sets(&[], &[], &[("b/1", "1"), ("a/2", "2")]),
         sets(&[], &[], &[]),
     ] {
-        assert_ne!(one.fingerprint(Part::Test), other.fingerprint(Part::Test));
+        assert_ne!(one.fingerprint(Split::Test), other.fingerprint(Split::Test));
     }
 }

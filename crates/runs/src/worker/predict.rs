@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use warmstart_schema::look::Part;
+use warmstart_schema::look::Split;
 use warmstart_schema::prediction::{Answer, Predictions};
 
 use super::{Worker, refused};
@@ -15,7 +15,7 @@ pub enum Subject {
     /// An image file.
     Shown(PathBuf),
     /// An image of the run's own dataset, by its number.
-    OfDataset { part: Part, number: u32 },
+    OfDataset { part: Split, number: u32 },
 }
 
 /// Classifies an image with the best checkpoint of the run in the folder `run`. The answer contains the pixels that the model

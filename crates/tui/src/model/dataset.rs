@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ratatui::layout::Size;
 use warmstart_runs::run::RunId;
-use warmstart_schema::look::{Answer, Ask, Facts, Part, Picture, Wanted};
+use warmstart_schema::look::{Answer, Ask, Facts, Picture, Split, Wanted};
 use warmstart_schema::seed::SplitMix64;
 
 /// Characters that an image of 32×32 pixels with its label needs at one pixel per half cell.
@@ -50,7 +50,7 @@ pub(crate) struct DatasetView {
     /// The run that can predict.
     pub run: Option<RunId>,
     pub state: Opened,
-    pub part: Part,
+    pub part: Split,
     pub pane: DatasetPane,
     pub grid: Grid,
     /// Index of the image within its split.
@@ -63,7 +63,7 @@ pub(crate) struct DatasetView {
     pub by_count: bool,
     /// An image number that the user searches for.
     searched_number: Option<u32>,
-    pictures: BTreeMap<(Part, Wanted), Picture>,
+    pictures: BTreeMap<(Split, Wanted), Picture>,
     /// Whether a request is pending. There is one at a time, so a key that is held down waits only
     /// for the last image.
     waits: bool,
@@ -101,7 +101,7 @@ impl DatasetView {
             label,
             run,
             state: Opened::NotYet,
-            part: Part::Train,
+            part: Split::Train,
             pane: DatasetPane::One,
             grid,
             position: 0,
@@ -143,7 +143,7 @@ impl DatasetView {
     pub(crate) fn epochs(&self) -> Vec<u32> {
         let epoch = self
             .epoch
-            .filter(|_| self.part == Part::Train && self.pane == DatasetPane::One);
+            .filter(|_| self.part == Split::Train && self.pane == DatasetPane::One);
         epoch.map_or_else(Vec::new, |epoch| {
             (epoch..epoch.saturating_add(EPOCHS)).collect()
         })
@@ -166,15 +166,15 @@ impl DatasetView {
     }
 
     pub(crate) fn next_part(&mut self) {
-        let next = Part::ALL
+        let next = Split::ALL
             .iter()
             .position(|part| *part == self.part)
-            .map_or(0, |index| (index + 1) % Part::ALL.len());
-        self.show_part(Part::ALL[next]);
+            .map_or(0, |index| (index + 1) % Split::ALL.len());
+        self.show_part(Split::ALL[next]);
         self.position = 0;
     }
 
-    fn show_part(&mut self, part: Part) {
+    fn show_part(&mut self, part: Split) {
         self.part = part;
         self.scrolled = 0;
     }
@@ -258,7 +258,7 @@ impl DatasetView {
         None
     }
 
-    fn keep(&mut self, part: Part, pictures: Vec<Picture>) {
+    fn keep(&mut self, part: Split, pictures: Vec<Picture>) {
         if self.pictures.len() + pictures.len() > KEPT {
             let shown = self.wanted();
             let here = self.part;

@@ -6,7 +6,7 @@ use crossterm::event::Event;
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 use warmstart_schema::experiment::Sampler;
-use warmstart_schema::look::{Answer, Ask, Part};
+use warmstart_schema::look::{Answer, Ask, Split};
 use warmstart_schema::prediction::{ClassProbability, Predicted, Predictions};
 
 use super::fixtures::{DONE, LIVE, id, typical};
@@ -128,7 +128,7 @@ fn image_keeps_colours_and_positions() {
     let buffer = drawn(&model, 80, 24);
     // Half blocks: 32 columns and 16 rows show 32×32 pixels. The first row is below two lines of text.
     assert_eq!(pixels(&buffer), 32 * 16);
-    let expected = picture(Part::Train, 0, None).pixels.unwrap();
+    let expected = picture(Split::Train, 0, None).pixels.unwrap();
     for (x, y) in [(0, 0), (31, 0), (5, 14), (31, 30)] {
         let at = (y * 32 + x) * 3;
         let colour = |at: usize| {
@@ -483,7 +483,7 @@ fn prediction(pixels: bool) -> Predictions {
         image: "x".to_owned(),
         classes: classes.map(class).to_vec(),
         error: None,
-        pixels: pixels.then(|| picture(Part::Train, 0, None).pixels.unwrap()),
+        pixels: pixels.then(|| picture(Split::Train, 0, None).pixels.unwrap()),
     };
     Predictions {
         run: id(DONE),
@@ -513,7 +513,7 @@ fn run_predicts_the_shown_image() {
         (
             DONE,
             &Subject::OfDataset {
-                part: Part::Train,
+                part: Split::Train,
                 number: 100
             }
         )

@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-use warmstart_schema::look::Part;
+use warmstart_schema::look::Split;
 use warmstart_schema::prediction::{ClassProbability, Predicted, Predictions};
 
 use super::dataset::{DatasetSource, answering, picture};
@@ -97,7 +97,7 @@ fn predict(model: &mut Model, source: &DatasetSource, error: Option<String>) {
         probability: f64::NAN,
         label: None,
     };
-    let pixels = picture(Part::Train, 0, None).pixels;
+    let pixels = picture(Split::Train, 0, None).pixels;
     let image = Predicted {
         image: NASTY[2].to_owned(),
         classes: NASTY.iter().map(class).collect(),

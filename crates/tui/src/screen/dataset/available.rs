@@ -1,7 +1,7 @@
 //! Commands on images of a dataset and on predictions.
 
 use warmstart_runs::store::Run;
-use warmstart_schema::look::Part;
+use warmstart_schema::look::Split;
 use warmstart_schema::state::Status;
 
 use crate::command::DatasetCommand;
@@ -63,7 +63,7 @@ fn not_augmented(view: &DatasetView, command: DatasetCommand) -> Option<String> 
     let is_identity = view.facts().is_none_or(|facts| facts.augment.is_identity());
     if is_identity {
         Some("this experiment augments nothing: its `augment` is not set".to_owned())
-    } else if view.part != Part::Train {
+    } else if view.part != Split::Train {
         Some("only training images are augmented; t shows them".to_owned())
     } else {
         (view.pane != DatasetPane::One)

@@ -9,7 +9,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use warmstart_runs::pictures::UNEVEN;
 use warmstart_schema::experiment::Sampler;
-use warmstart_schema::look::{Facts, Part};
+use warmstart_schema::look::{Facts, Split};
 
 use crate::format::{count, plural};
 use crate::model::DatasetView;
@@ -57,7 +57,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Fac
 }
 
 /// The smallest and largest number of images of a class, and their ratio.
-fn draw_range(buf: &mut Buffer, area: Rect, part: Part, counts: &[u32]) {
+fn draw_range(buf: &mut Buffer, area: Rect, part: Split, counts: &[u32]) {
     let (Some(least), Some(most)) = (counts.iter().copied().min(), counts.iter().copied().max())
     else {
         return;

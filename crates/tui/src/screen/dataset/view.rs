@@ -8,7 +8,7 @@ use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use warmstart_schema::look::{Facts, Part, Picture};
+use warmstart_schema::look::{Facts, Picture, Split};
 
 use super::{classes, one, page};
 use crate::format::count;
@@ -85,9 +85,9 @@ fn draw_notes(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) -
 }
 
 fn draw_title(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
-    let images = |part: Part| count(u64::from(facts.part(part).images));
+    let images = |part: Split| count(u64::from(facts.part(part).images));
     let mut spans = Vec::new();
-    for part in Part::ALL {
+    for part in Split::ALL {
         let (mark, style) = if part == view.part {
             ("▸", THEME.accent)
         } else {

@@ -2,7 +2,9 @@
 
 use crossterm::event::Event;
 use warmstart_schema::experiment::{Augment, Labels};
-use warmstart_schema::look::{Answer, Ask, Facts, Label, Part, PartFacts, Picture, Pixels, Wanted};
+use warmstart_schema::look::{
+    Answer, Ask, Facts, Label, Picture, Pixels, Split, SplitFacts, Wanted,
+};
 
 use crate::effect::Effect;
 use crate::message::Message;
@@ -50,7 +52,7 @@ impl DatasetSource {
     }
 
     fn of(names: Vec<String>, images: [u32; 3], by_class: &[u32]) -> Self {
-        let part = |images| PartFacts {
+        let part = |images| SplitFacts {
             images,
             by_class: by_class.to_vec(),
         };
@@ -85,11 +87,11 @@ impl DatasetSource {
             }
             Ask::Number { number, .. } => match number {
                 100..220 => Answer::Found {
-                    part: Part::Train,
+                    part: Split::Train,
                     position: number - 100,
                 },
                 2000..2060 => Answer::Found {
-                    part: Part::Validation,
+                    part: Split::Validation,
                     position: number - 2000,
                 },
                 _ => Answer::NotThere {
@@ -110,8 +112,8 @@ impl DatasetSource {
 }
 
 /// A different image for each position; every tenth one is unreadable.
-pub(crate) fn picture(part: Part, position: u32, epoch: Option<u32>) -> Picture {
-    let first = if part == Part::Validation { 2000 } else { 100 };
+pub(crate) fn picture(part: Split, position: u32, epoch: Option<u32>) -> Picture {
+    let first = if part == Split::Validation { 2000 } else { 100 };
     let side = [32, 1, 7, 112][position as usize % 40 / 10];
     let byte = |at: u32| {
         u8::try_from(
