@@ -135,7 +135,7 @@ def main(arguments):
     if arguments == ["build"]:
         built = subprocess.run([mdbook(), "build", str(BOOK)])
         if built.returncode != 0:
-            raise Failure("mdBook failed; what it says stands above")
+            raise Failure("mdBook failed; its output is above")
         print("The book is target/book/index.html.")
 
 

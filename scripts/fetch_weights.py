@@ -155,7 +155,7 @@ def read_checkpoint(data):
         values.frombytes(wide)
         raw[key] = values
     if f.read(1):
-        raise Refused("the checkpoint goes on after its end.")
+        raise Refused("the checkpoint has bytes after its end.")
     return {
         name: ("F32" if v.storage.code == "f" else "I64", v.shape, contiguous(raw[v.storage.key], v).tobytes())
         for name, v in views.items()

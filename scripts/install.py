@@ -63,7 +63,7 @@ def share(root, target, profile="release"):
     with tempfile.TemporaryDirectory() as folder:
         written = subprocess.run([os.path.join(target, profile, "warmstart"), "docs", "--share", folder])
         if written.returncode != 0:
-            raise Failure("the program could not write its manuals and completions; what it says stands above")
+            raise Failure("the program could not write its manuals and completions; its output is above")
         names = list(shipped(folder, ""))
         for name in names:
             put(os.path.join(folder, name), os.path.join(goal, name), 0o644)

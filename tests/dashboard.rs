@@ -28,17 +28,17 @@ use warmstart_runs::run::RunDir;
 fn it_opens_follows_the_size_and_quits() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 80, 24, &[]);
-    pty.sees(&["warmstart", "experiments", "Lite0, freeze", "? help"]);
+    pty.wait_for(&["warmstart", "experiments", "Lite0, freeze", "? help"]);
     assert!(pty.screen().alternate_screen() && pty.screen().hide_cursor());
     pty.resize(120, 40);
-    pty.sees(&["backbone", "tf_efficientnet_lite0"]);
+    pty.wait_for(&["backbone", "tf_efficientnet_lite0"]);
     pty.resize(30, 8);
-    pty.sees(&["needs 40×10"]);
+    pty.wait_for(&["needs 40×10"]);
     pty.resize(80, 24);
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     pty.press("q");
-    assert!(pty.ends().success());
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[rstest]
@@ -49,10 +49,10 @@ fn it_opens_follows_the_size_and_quits() {
 fn a_signal_ends_it_and_restores_the_terminal(#[case] signal: &str) {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 80, 24, &[]);
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     pty.signal(signal);
-    assert!(pty.ends().success());
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[rstest]
@@ -67,10 +67,10 @@ fn a_terminal_that_hangs_up_ends_it_and_its_workers_within_a_second(
 ) {
     let folders = scratch();
     let mut pty = Pty::open_script(&folders, script, is_below);
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     // The open dataset screen has a worker process.
     pty.press("jjjjd");
-    pty.sees(&["image number 0"]);
+    pty.wait_for(&["image number 0"]);
     let program = pty.program();
     let workers = children(program);
     assert_eq!(workers.len(), 1);
@@ -92,44 +92,44 @@ fn a_terminal_that_hangs_up_ends_it_and_its_workers_within_a_second(
 fn ctrl_z_gives_the_shell_the_terminal_and_fg_restores_the_dashboard() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 80, 24, &[("SHELL_TRAP", "none")]);
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     let program = pty.program();
     pty.press("\x1a");
-    pty.waits("the program to stop", |_| {
+    pty.wait_until("the program to stop", |_| {
         let stat = fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default();
         stat.contains(") T ")
     });
-    pty.waits("the shell's screen", |screen| {
+    pty.wait_until("the shell's screen", |screen| {
         !screen.alternate_screen() && !screen.hide_cursor()
     });
     pty.signal_group("CONT");
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     assert!(pty.screen().alternate_screen());
     pty.press("j");
     pty.press("q");
-    pty.ends();
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
 fn a_stop_from_outside_and_a_continuation_restore_the_terminal() {
     let folders = scratch();
     let mut pty = Pty::open_script(&folders, "\"$PROGRAM\"; exit $?", true);
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     let program = pty.program();
     pty.signal("TSTP");
-    pty.waits("the program to stop", |_| {
+    pty.wait_until("the program to stop", |_| {
         fs::read_to_string(format!("/proc/{program}/stat"))
             .unwrap_or_default()
             .contains(") T ")
     });
-    pty.is_restored();
+    pty.assert_terminal_restored();
     pty.signal_group("CONT");
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     assert!(pty.screen().alternate_screen() && pty.screen().hide_cursor());
     pty.press("q");
-    assert!(pty.ends().success());
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 /// The limit of open files rises one by one, so that the start fails at each place in turn, with an error or a panic.
@@ -140,13 +140,13 @@ fn error_at_start_is_reported_and_restores_the_terminal() {
         let folders = scratch();
         let script = format!("ulimit -n {files}; exec \"$PROGRAM\"");
         let mut pty = Pty::open_script(&folders, &script, false);
-        let is_up = pty.waits_for_end_or("? help");
+        let is_up = pty.shows_before_exit("? help");
         if is_up {
             pty.press("q");
         }
-        let code = pty.ends().exit_code();
-        pty.is_restored();
-        pty.waits("a word about it", |screen| {
+        let code = pty.exit_status().exit_code();
+        pty.assert_terminal_restored();
+        pty.wait_until("a word about it", |screen| {
             is_up || !screen.contents().trim().is_empty()
         });
         ways.entry((is_up, code))
@@ -164,12 +164,12 @@ fn error_at_start_is_reported_and_restores_the_terminal() {
 fn a_file_size_limit_is_reported_and_the_dashboard_continues() {
     let folders = scratch();
     let mut pty = Pty::open_script(&folders, "ulimit -f 0; exec \"$PROGRAM\"", false);
-    pty.sees(&["0.4884", "? help"]);
+    pty.wait_for(&["0.4884", "? help"]);
     pty.press("E\r");
-    pty.sees(&["File too large", "? help"]);
+    pty.wait_for(&["File too large", "? help"]);
     pty.press("q");
-    assert!(pty.ends().success());
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
@@ -181,73 +181,73 @@ cd full && exec \"$PROGRAM\" --experiments ../experiments --checkpoints ../check
     let folders = scratch();
     let script = format!("exec unshare -rm sh -c '{FULL}'");
     let mut pty = Pty::open_script(&folders, &script, false);
-    if !pty.waits_for_end_or("? help") {
+    if !pty.shows_before_exit("? help") {
         eprintln!(
             "SKIPPED: no full disk can be made here (unshare -rm mount -t tmpfs): {}",
             pty.screen().contents()
         );
         return;
     }
-    pty.sees(&["0.4884"]);
+    pty.wait_for(&["0.4884"]);
     pty.press("E\r");
-    pty.sees(&["No space", "? help"]);
+    pty.wait_for(&["No space", "? help"]);
     pty.press("q");
-    assert!(pty.ends().success());
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
 fn a_run_is_launched_stopped_and_resumed_and_outlives_the_dashboard() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 100, 30, &[("STAND_IN", "slow")]);
-    pty.sees(&["Lite0, fine-tune", "? help"]);
+    pty.wait_for(&["Lite0, fine-tune", "? help"]);
     pty.press("/original\r");
-    pty.sees(&["experiment: original"]);
+    pty.wait_for(&["experiment: original"]);
     pty.press("r");
-    pty.sees(&["training", "2/3"]);
+    pty.wait_for(&["training", "2/3"]);
     pty.press("q");
-    assert!(pty.ends().success());
-    pty.is_restored();
-    pty.sees(&["ResNet, original input continues"]);
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
+    pty.wait_for(&["ResNet, original input continues"]);
 
     let mut pty = Pty::open(&folders, 100, 30, &[("STAND_IN", "slow")]);
-    pty.sees(&["ResNet, original input", "training", "2/3"]);
+    pty.wait_for(&["ResNet, original input", "training", "2/3"]);
     pty.press("/original\rs");
-    pty.sees(&["Stop ResNet, original input", "y yes"]);
+    pty.wait_for(&["Stop ResNet, original input", "y yes"]);
     pty.press("n");
-    pty.sees(&["training"]);
+    pty.wait_for(&["training"]);
     pty.press("sy");
-    pty.sees(&["stopped"]);
+    pty.wait_for(&["stopped"]);
     pty.press("u");
-    pty.sees(&["done", "3/3", "0.4321"]);
+    pty.wait_for(&["done", "3/3", "0.4321"]);
     pty.press("q");
-    pty.ends();
+    assert!(pty.exit_status().success());
 }
 
 #[test]
 fn launch_all_asks_with_the_number_and_runs_one_at_a_time() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 100, 30, &[]);
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     pty.press("/resnet\ra");
-    pty.sees(&["Launch 2 experiments, one run a device at a time?"]);
+    pty.wait_for(&["Launch 2 experiments, one run a device at a time?"]);
     pty.press("y");
-    pty.waits("both to be done", |screen| {
+    pty.wait_until("both to be done", |screen| {
         screen.contents().matches("3/3").count() == 2
     });
     pty.press("q");
-    pty.ends();
+    assert!(pty.exit_status().success());
 }
 
 #[test]
 fn the_dataset_screen_shows_pictures_and_its_worker_ends_with_it() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 100, 30, &[("COLORTERM", "truecolor")]);
-    pty.sees(&["Lite0, freeze", "? help"]);
+    pty.wait_for(&["Lite0, freeze", "? help"]);
     let program = pty.program();
     let workers = || children(program).len();
     pty.press("jjjjd");
-    pty.sees(&[
+    pty.wait_for(&[
         "image number 0",
         "category 8 large_carnivores",
         "subcategory 88 tiger",
@@ -271,28 +271,28 @@ fn the_dataset_screen_shows_pictures_and_its_worker_ends_with_it() {
         (vt100::Color::Rgb(255, 0, 0), vt100::Color::Rgb(255, 0, 0))
     );
     pty.press("12\r");
-    pty.sees(&["image number 12"]);
+    pty.wait_for(&["image number 12"]);
     pty.press("99\r");
-    pty.sees(&["there is no image 99"]);
+    pty.wait_for(&["there is no image 99"]);
     pty.press("p");
-    pty.sees(&["Lite0, freeze on training image 12", "tiger", "87.50 %"]);
+    pty.wait_for(&["Lite0, freeze on training image 12", "tiger", "87.50 %"]);
     pty.press("\x1b");
-    pty.waits("the picture alone", |screen| {
+    pty.wait_until("the picture alone", |screen| {
         !screen.contents().contains("87.50 %")
     });
     pty.press("\x1b");
-    pty.sees(&["quickstart"]);
-    pty.waits("the worker to be gone", |_| workers() == 0);
+    pty.wait_for(&["quickstart"]);
+    pty.wait_until("the worker to be gone", |_| workers() == 0);
     pty.press("q");
-    pty.ends();
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
 fn a_thousand_size_changes_give_the_same_screen_as_a_fresh_start() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 80, 24, &[]);
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     pty.press("jj");
     for number in 0..1000_u16 {
         pty.resize(number * 13 % 200 + 1, number * 7 % 60 + 1);
@@ -300,7 +300,7 @@ fn a_thousand_size_changes_give_the_same_screen_as_a_fresh_start() {
     }
     pty.resize(80, 24);
     let mut fresh = Pty::open(&folders, 80, 24, &[]);
-    fresh.sees(&["? help"]);
+    fresh.wait_for(&["? help"]);
     fresh.press("jj");
     let rows = |screen: &vt100::Screen| -> Vec<(String, bool)> {
         let cells = (0..24).flat_map(|y| (0..80).map(move |x| (y, x)));
@@ -313,14 +313,14 @@ fn a_thousand_size_changes_give_the_same_screen_as_a_fresh_start() {
     };
     let is_settled =
         |screen: &vt100::Screen| screen.contents().lines().any(|line| line.starts_with("▐!"));
-    fresh.waits("the second run", is_settled);
-    pty.waits("the screen of a fresh start", |screen| {
+    fresh.wait_until("the second run", is_settled);
+    pty.wait_until("the screen of a fresh start", |screen| {
         is_settled(screen) && rows(screen) == rows(&fresh.screen())
     });
     for mut pty in [pty, fresh] {
         pty.press("q");
-        assert!(pty.ends().success());
-        pty.is_restored();
+        assert!(pty.exit_status().success());
+        pty.assert_terminal_restored();
     }
 }
 
@@ -330,9 +330,9 @@ fn a_thousand_size_changes_give_the_same_screen_as_a_fresh_start() {
 fn a_dumb_terminal_gets_plain_lines(#[case] variables: &[(&str, &str)]) {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 200, 60, variables);
-    assert!(pty.ends().success());
-    pty.sees(&["Lite0, freeze", "warmstart runs"]);
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.wait_for(&["Lite0, freeze", "warmstart runs"]);
+    pty.assert_terminal_restored();
     assert!(
         !pty.output().lock().unwrap().has_sequences(),
         "sequences on a dumb terminal"
@@ -349,9 +349,9 @@ fn a_dumb_terminal_gets_plain_lines(#[case] variables: &[(&str, &str)]) {
 fn odd_terminals_get_a_screen_that_they_can_show(#[case] variables: &[(&str, &str)]) {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 80, 24, variables);
-    pty.sees(&["Lite0, freeze", "0.4884", "? help"]);
+    pty.wait_for(&["Lite0, freeze", "0.4884", "? help"]);
     pty.press("jjjj\r");
-    pty.sees(&["accuracy", "353,634"]);
+    pty.wait_for(&["accuracy", "353,634"]);
     let screen = pty.screen();
     let cells = (0..24).flat_map(|y| (0..80).map(move |x| (y, x)));
     let cells: Vec<&vt100::Cell> = cells.filter_map(|(y, x)| screen.cell(y, x)).collect();
@@ -370,8 +370,8 @@ fn odd_terminals_get_a_screen_that_they_can_show(#[case] variables: &[(&str, &st
         );
     }
     pty.press("q");
-    pty.ends();
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 /// A multiplexer draws the same screen, and the keys work.
@@ -390,18 +390,18 @@ fn a_multiplexer_shows_the_screen_and_passes_keys(#[case] program: &str, #[case]
     let folders = scratch();
     let name = format!("warmstart-{}-{program}", std::process::id());
     let mut pty = Pty::open_script(&folders, &format!("NAME={name}; {script}"), false);
-    pty.sees(&["Lite0, freeze", "0.4884", "? help"]);
+    pty.wait_for(&["Lite0, freeze", "0.4884", "? help"]);
     pty.press("jjjj\r");
-    pty.sees(&["accuracy", "353,634"]);
+    pty.wait_for(&["accuracy", "353,634"]);
     pty.press("?");
-    pty.sees(&["the cursor"]);
+    pty.wait_for(&["the cursor"]);
     // No Esc, because a multiplexer would wait for the rest of a sequence.
     pty.press("qh");
-    pty.waits("the list", |screen| {
+    pty.wait_until("the list", |screen| {
         screen.contents().contains("needs data")
     });
     pty.press("q");
-    assert!(pty.ends().success());
+    assert!(pty.exit_status().success());
 }
 
 #[test]
@@ -413,11 +413,11 @@ fn a_launch_without_a_worker_reports_what_to_do() {
         30,
         &[("WARMSTART_WORKER", "/nowhere/worker")],
     );
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     pty.press("/original\rr");
-    pty.sees(&["/nowhere/worker", "make build"]);
+    pty.wait_for(&["/nowhere/worker", "make build"]);
     pty.press("q");
-    pty.ends();
+    assert!(pty.exit_status().success());
 }
 
 #[rstest]
@@ -428,22 +428,22 @@ fn nothing_is_written_while_nothing_changes(#[case] is_live: bool) {
     let run = RunDir::new(folders.path().join("checkpoints/20261122-101500-0c21"));
     let _lock = is_live.then(|| run.lock().unwrap());
     let mut pty = Pty::open(&folders, 80, 24, &[]);
-    pty.sees(&["? help", if is_live { "stalled" } else { "lost" }]);
-    pty.is_quiet();
+    pty.wait_for(&["? help", if is_live { "stalled" } else { "lost" }]);
+    pty.assert_silent();
     pty.press("j");
-    pty.waits("the answer to a key", |screen| {
+    pty.wait_until("the answer to a key", |screen| {
         screen.contents().lines().any(|line| line.contains("▐"))
     });
-    pty.is_quiet();
+    pty.assert_silent();
     pty.press("q");
-    pty.ends();
+    assert!(pty.exit_status().success());
 }
 
 #[test]
 fn a_terminal_that_stops_reading_blocks_no_key_and_queues_no_frames() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 200, 60, &[]);
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     let program = pty.program();
     let memory = || {
         let status = fs::read_to_string(format!("/proc/{program}/status")).unwrap();
@@ -491,28 +491,28 @@ fn a_terminal_that_stops_reading_blocks_no_key_and_queues_no_frames() {
     );
     let taken = stalled.bytes();
     drop(stalled);
-    pty.sees(&["wrote", "? help"]);
+    pty.wait_for(&["wrote", "? help"]);
     let queued = output.lock().unwrap().bytes() - taken;
     assert!(queued < 200_000, "{queued} bytes were waiting");
     pty.press("q");
-    pty.ends();
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
 fn panic_on_any_thread_is_reported_and_restores_the_terminal() {
     let folders = scratch();
     let mut pty = Pty::open_test(&folders, "stand_in_that_panics");
-    pty.sees(&["? help"]);
-    pty.waits("the panic", |screen| {
+    pty.wait_for(&["? help"]);
+    pty.wait_until("the panic", |screen| {
         !screen.alternate_screen() && screen.contents().contains("on purpose")
     });
-    assert_eq!(pty.ends().exit_code(), 101);
-    pty.is_restored();
+    assert_eq!(pty.exit_status().exit_code(), 101);
+    pty.assert_terminal_restored();
 }
 
 #[test]
-#[ignore = "stands for the program in another test"]
+#[ignore = "another test runs it as the program"]
 fn stand_in_that_panics() {
     std::thread::spawn(|| {
         std::thread::sleep(Duration::from_secs(1));

@@ -177,7 +177,7 @@ class Refusing(unittest.TestCase):
 
     def test_bytes_after_the_end(self):
         whole = checkpoint(collections.OrderedDict(w=tensor("a", F32, (1,))), {"a": floats(1.0)})
-        self.refused(whole + b"\0", "goes on after its end")
+        self.refused(whole + b"\0", "has bytes after its end")
 
     def test_views_beyond_their_data(self):
         for view in (

@@ -11,7 +11,7 @@ use super::figures::Figures;
 use super::{Context, Exit, output, shown};
 use warmstart_report::fit::Column;
 use warmstart_report::group::Summary;
-use warmstart_runs::store::{ExperimentFile, Home, Run, Runs, experiments};
+use warmstart_runs::store::{ExperimentFile, ExperimentKey, Run, Runs, experiments};
 
 /// List the experiments and the state of their newest runs
 #[derive(Debug, Default, Args)]
@@ -186,13 +186,17 @@ pub(super) fn counted(runs: usize) -> String {
 
 /// Says how many runs have no experiment file here.
 fn say_of_orphans(context: &Context, files: &[ExperimentFile], runs: &Runs) {
-    let is_gone = |home: &&Home| !files.iter().any(|file| file.home() == **home);
-    let mut gone: Vec<String> = runs.homes().filter(is_gone).map(Home::shown).collect();
+    let is_gone = |key: &&ExperimentKey| !files.iter().any(|file| file.experiment_key() == **key);
+    let mut gone: Vec<String> = runs
+        .experiment_keys()
+        .filter(is_gone)
+        .map(ExperimentKey::shown)
+        .collect();
     gone.sort_unstable();
     let count: usize = runs
-        .homes()
+        .experiment_keys()
         .filter(is_gone)
-        .map(|home| runs.all_of(home).count())
+        .map(|key| runs.all_of(key).count())
         .sum();
     if count > 0 {
         let (are, listed) = (
@@ -209,7 +213,7 @@ fn say_of_orphans(context: &Context, files: &[ExperimentFile], runs: &Runs) {
 }
 
 fn describe<'a>(file: &'a ExperimentFile, files: &[ExperimentFile], runs: &'a Runs) -> Listed<'a> {
-    let newest = runs.latest_of(&file.home());
+    let newest = runs.latest_of(&file.experiment_key());
     let problems = file.loaded.as_ref().err().into_iter().flatten();
     Listed {
         experiment: file.handle(files),

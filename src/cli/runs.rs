@@ -8,7 +8,7 @@ use super::figures::Figures;
 use super::{Context, Exit, output, shown};
 use warmstart_report::fit::Column;
 use warmstart_report::query::{FilterOption, Query, Subject};
-use warmstart_runs::store::{Home, Run, Runs};
+use warmstart_runs::store::{ExperimentKey, Run, Runs};
 
 /// List all runs, the newest first
 #[derive(Debug, Args)]
@@ -105,9 +105,9 @@ fn describe<'a>(runs: &Runs, run: &'a Run) -> Listed<'a> {
         run: run.id.as_str(),
         experiment: run.label(),
         stem: run.stem(),
-        file: runs.home(run).and_then(|home| {
-            if let Home::File(_) = home {
-                Some(home.shown())
+        file: runs.experiment_key(run).and_then(|key| {
+            if let ExperimentKey::File(_) = key {
+                Some(key.shown())
             } else {
                 None
             }

@@ -11,7 +11,7 @@ use warmstart_runs::names;
 use warmstart_runs::params;
 use warmstart_runs::run_json::{self, LOG_LINES};
 use warmstart_runs::store::{
-    ExperimentFile, Home, Run, RunProblem, Runs, experiments, worker_log_tail,
+    ExperimentFile, ExperimentKey, Run, RunProblem, Runs, experiments, worker_log_tail,
 };
 
 /// Show one run: its state, its epochs, its parameters, and the end of its log
@@ -54,14 +54,14 @@ type Fact = (&'static str, String);
 
 /// The run's experiment file, and whether it changed since.
 fn of_file(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Option<String> {
-    let home = runs
-        .home(run)
-        .filter(|home| matches!(home, Home::File(_)))?
+    let key = runs
+        .experiment_key(run)
+        .filter(|key| matches!(key, ExperimentKey::File(_)))?
         .shown();
     Some(match file {
-        None => format!("{home}, which is not among the experiments here"),
-        Some(file) if run.is_changed_since(file) => format!("{home}, changed since this run"),
-        Some(_) => home,
+        None => format!("{key}, which is not among the experiments here"),
+        Some(file) if run.is_changed_since(file) => format!("{key}, changed since this run"),
+        Some(_) => key,
     })
 }
 

@@ -13,7 +13,7 @@ use super::{Context, Exit, experiment, follow, output};
 use warmstart_runs::actions::{self, Room};
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::groups::Plan;
-use warmstart_runs::store::{ExperimentFile, Home, Runs};
+use warmstart_runs::store::{ExperimentFile, ExperimentKey, Runs};
 use warmstart_runs::worker::Worker;
 
 /// Train experiments, one after the other on each device, and follow them
@@ -212,9 +212,9 @@ pub(super) fn ensure_source<'a>(
     };
     let is_usable =
         |status: Status| matches!(status, Status::Finished | Status::Queued(_)) || status.is_live();
-    let home = Home::File(source.to_path_buf());
+    let key = ExperimentKey::File(source.to_path_buf());
     if before.any(|file| file.place == source)
-        || runs.all_of(&home).any(|run| is_usable(run.status()))
+        || runs.all_of(&key).any(|run| is_usable(run.status()))
     {
         return Ok(());
     }

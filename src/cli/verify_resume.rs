@@ -13,7 +13,7 @@ use super::output::Problems;
 use super::{Context, Exit, experiment, follow, output};
 use warmstart_report::fit::Column;
 use warmstart_runs::failure::{Failure, Kind};
-use warmstart_runs::store::{ExperimentFile, Home};
+use warmstart_runs::store::{ExperimentFile, ExperimentKey};
 use warmstart_runs::verify::{self, Outcomes, Workplace};
 use warmstart_runs::worker::Worker;
 
@@ -145,7 +145,7 @@ fn bring_source(context: &Context, file: &ExperimentFile, place: &Workplace) -> 
     };
     let (_, runs) = context.runs();
     let Some(run) = runs
-        .all_of(&Home::File(source))
+        .all_of(&ExperimentKey::File(source))
         .rev()
         .find(|run| run.status() == Status::Finished)
     else {

@@ -32,11 +32,11 @@ fn editing(folder: &tempfile::TempDir, variables: &[(&str, &str)], script: &str)
         .chain([("EDITOR", &*command)])
         .collect();
     let mut pty = Pty::open(folder, 120, 30, &all);
-    pty.sees(&["Lite0, freeze", "? help"]);
+    pty.wait_for(&["Lite0, freeze", "? help"]);
     pty.press("/4-lite0\r");
-    pty.sees(&["experiment: 4-lite0"]);
+    pty.wait_for(&["experiment: 4-lite0"]);
     pty.press("e");
-    pty.waits("the editor on the shell's screen", |screen| {
+    pty.wait_until("the editor on the shell's screen", |screen| {
         let shown = screen.contents();
         !screen.alternate_screen()
             && shown.contains("editing experiments/quickstart/4-lite0-freeze.yaml")
@@ -52,10 +52,10 @@ fn the_file_is_opened_in_the_editor_and_read_again_afterwards() {
         &[],
         "sed -i 's/epochs: 20/epochs: 7/' \"$1\"; stty -echo -icanon",
     );
-    pty.sees(&["isig icanon echo"]);
+    pty.wait_for(&["isig icanon echo"]);
     pty.resize(100, 30);
     pty.press("jq hello\r");
-    pty.sees(&["4-lite0-freeze.yaml is valid", "? help"]);
+    pty.wait_for(&["4-lite0-freeze.yaml is valid", "? help"]);
     assert!(pty.screen().alternate_screen() && pty.screen().hide_cursor());
     assert_eq!(
         fs::read_to_string(folder.path().join("got")).unwrap(),
@@ -70,8 +70,8 @@ fn the_file_is_opened_in_the_editor_and_read_again_afterwards() {
     let last = pty.screen().rows(0, 100).nth(29).unwrap();
     assert!(last.contains("? help"), "drawn at the new size");
     pty.press("q");
-    assert!(pty.ends().success());
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
@@ -83,10 +83,10 @@ fn file_broken_by_the_editor_is_reported_with_its_line() {
         "sed -i 's/epochs: 20/epochs: none/' \"$1\"; exit 3",
     );
     pty.press("\r");
-    pty.sees(&["the editor ended with exit code 3; 4-lite0-freeze.yaml:8:11: train"]);
+    pty.wait_for(&["the editor ended with exit code 3; 4-lite0-freeze.yaml:8:11: train"]);
     pty.press("q");
-    pty.ends();
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
@@ -94,10 +94,10 @@ fn an_interrupt_in_the_editor_does_not_reach_the_dashboard() {
     let folder = scratch();
     let mut pty = editing(&folder, &[], "");
     pty.press("\x03");
-    pty.sees(&["the editor was ended by SIGINT", "? help"]);
+    pty.wait_for(&["the editor was ended by SIGINT", "? help"]);
     pty.press("q");
-    assert!(pty.ends().success());
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
@@ -106,52 +106,52 @@ fn a_suspended_editor_suspends_the_dashboard_too() {
     let mut pty = editing(&folder, &[("SHELL_TRAP", "none")], "");
     let program = pty.program();
     pty.press("\x1a");
-    pty.waits("the dashboard to stop", |_| {
+    pty.wait_until("the dashboard to stop", |_| {
         fs::read_to_string(format!("/proc/{program}/stat"))
             .unwrap_or_default()
             .contains(") T ")
     });
     pty.signal_group("CONT");
     pty.press("again\r");
-    pty.sees(&["is valid", "? help"]);
+    pty.wait_for(&["is valid", "? help"]);
     assert_eq!(
         fs::read_to_string(folder.path().join("got")).unwrap(),
         "again\n"
     );
     pty.press("q");
-    pty.ends();
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
 fn a_missing_editor_is_reported() {
     let folder = scratch();
     let mut pty = Pty::open(&folder, 120, 24, &[("VISUAL", "/nowhere/ed --wait")]);
-    pty.sees(&["Lite0, freeze", "? help"]);
+    pty.wait_for(&["Lite0, freeze", "? help"]);
     pty.press("e");
-    pty.sees(&[
+    pty.wait_for(&[
         "the editor `/nowhere/ed` cannot be started",
         "EDITOR or VISUAL",
         "? help",
     ]);
     assert!(pty.screen().alternate_screen());
     pty.press("q");
-    pty.ends();
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
 fn a_changed_field_creates_a_file_and_selects_it() {
     let folder = scratch();
     let mut pty = Pty::open(&folder, 100, 30, &[]);
-    pty.sees(&["Lite0, freeze", "? help"]);
+    pty.wait_for(&["Lite0, freeze", "? help"]);
     pty.press("/4-lite0\rC");
-    pty.sees(&["duplicate with one field changed: Lite0, freeze"]);
+    pty.wait_for(&["duplicate with one field changed: Lite0, freeze"]);
     pty.press("learning_rate\r\x153e-4");
-    pty.sees(&["4-lite0-freeze-lr-3e-4", "→ 3e-4", "Lite0, freeze, lr 3e-4"]);
+    pty.wait_for(&["4-lite0-freeze-lr-3e-4", "→ 3e-4", "Lite0, freeze, lr 3e-4"]);
     pty.press("\r");
-    pty.sees(&["wrote experiments/quickstart/4-lite0-freeze-lr-3e-4.yaml"]);
-    pty.waits("the new row to be selected", |screen| {
+    pty.wait_for(&["wrote experiments/quickstart/4-lite0-freeze-lr-3e-4.yaml"]);
+    pty.wait_until("the new row to be selected", |screen| {
         screen
             .contents()
             .lines()
@@ -167,7 +167,7 @@ fn a_changed_field_creates_a_file_and_selects_it() {
     assert_eq!(new.lines().count(), old.lines().count());
     assert!(new.contains("learning_rate: 3e-4") && old.contains("learning_rate: 1.0e-3"));
     pty.press("q");
-    pty.ends();
+    assert!(pty.exit_status().success());
 }
 
 fn settings(folder: &tempfile::TempDir, text: &str) {
@@ -184,15 +184,15 @@ fn keys_and_columns_follow_the_settings_and_choices_are_restored() {
         "keys: { quit: [Q, ctrl-c], filter: f }\ncolumns: [seed]\n",
     );
     let mut pty = Pty::open(&folder, 80, 24, &[]);
-    pty.sees(&["seed", "? help"]);
+    pty.wait_for(&["seed", "? help"]);
     pty.press("f4-lite0\r");
-    pty.sees(&["experiment: 4-lite0"]);
+    pty.wait_for(&["experiment: 4-lite0"]);
     pty.press("qv");
-    pty.sees(&["all runs, the newest first"]);
+    pty.wait_for(&["all runs, the newest first"]);
     pty.press("Q");
-    assert!(pty.ends().success());
+    assert!(pty.exit_status().success());
     let pty = Pty::open(&folder, 80, 24, &[]);
-    pty.sees(&["all runs, the newest first", "seed"]);
+    pty.wait_for(&["all runs, the newest first", "seed"]);
 }
 
 #[test]
@@ -200,15 +200,15 @@ fn wrong_setting_is_reported_and_the_others_apply() {
     let folder = scratch();
     settings(&folder, "keys:\n  run.stpo: x\n  quit: Q\n");
     let mut pty = Pty::open(&folder, 80, 24, &[]);
-    pty.sees(&[
+    pty.wait_for(&[
         " keys.run.stpo: no action is called `stpo` on `run` (config.yaml:2; ! for all)",
         "? help",
         "Q quit",
     ]);
     pty.press("j!");
-    pty.sees(&["config.yaml:2:13", "did you mean `stop`?", "left out"]);
+    pty.wait_for(&["config.yaml:2:13", "did you mean `stop`?", "left out"]);
     pty.press("q");
-    pty.sees(&["Q quit"]);
+    pty.wait_for(&["Q quit"]);
     pty.press("Q");
-    assert!(pty.ends().success());
+    assert!(pty.exit_status().success());
 }

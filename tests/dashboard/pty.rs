@@ -210,7 +210,7 @@ impl Pty {
     }
 
     /// Clears the emulator's screen; the program does not know it.
-    pub(crate) fn forgets(&self) {
+    pub(crate) fn clear_emulator(&self) {
         self.output.lock().unwrap().parser.process(b"\x1b[2J");
     }
 
@@ -219,14 +219,15 @@ impl Pty {
     }
 
     /// Waits until the screen shows all of these texts.
-    pub(crate) fn sees(&self, wanted: &[&str]) {
-        self.waits(&format!("{wanted:?}"), |screen| {
+    pub(crate) fn wait_for(&self, wanted: &[&str]) {
+        self.wait_until(&format!("{wanted:?}"), |screen| {
             let contents = screen.contents();
             wanted.iter().all(|text| contents.contains(text))
         });
     }
 
-    pub(crate) fn waits(&self, what: &str, is_there: impl Fn(&vt100::Screen) -> bool) {
+    /// Waits until the screen fulfils a condition, named by `what` in the failure.
+    pub(crate) fn wait_until(&self, what: &str, is_there: impl Fn(&vt100::Screen) -> bool) {
         let begin = Instant::now();
         while !is_there(&self.screen()) {
             assert!(
@@ -244,7 +245,7 @@ impl Pty {
     }
 
     /// Waits for pending output, then asserts that the program writes nothing for a while.
-    pub(crate) fn is_quiet(&self) {
+    pub(crate) fn assert_silent(&self) {
         let bytes = || self.output.lock().unwrap().bytes;
         std::thread::sleep(Duration::from_millis(300));
         let before = bytes();
@@ -283,7 +284,7 @@ impl Pty {
     }
 
     /// Waits until the screen shows this text. Returns false if the program ends first.
-    pub(crate) fn waits_for_end_or(&mut self, wanted: &str) -> bool {
+    pub(crate) fn shows_before_exit(&mut self, wanted: &str) -> bool {
         let begin = Instant::now();
         loop {
             if self.screen().contents().contains(wanted) {
@@ -301,7 +302,8 @@ impl Pty {
         }
     }
 
-    pub(crate) fn ends(&mut self) -> ExitStatus {
+    /// Waits for the end of the program.
+    pub(crate) fn exit_status(&mut self) -> ExitStatus {
         let begin = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -317,8 +319,8 @@ impl Pty {
     }
 
     /// Asserts that modes, screen and cursor of the terminal are restored.
-    pub(crate) fn is_restored(&self) {
-        self.waits("the terminal's own screen", |screen| {
+    pub(crate) fn assert_terminal_restored(&self) {
+        self.wait_until("the terminal's own screen", |screen| {
             !screen.alternate_screen() && !screen.hide_cursor()
         });
         let screen = self.screen();

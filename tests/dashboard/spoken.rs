@@ -38,9 +38,9 @@ const OPENED: &[&str] = &["▸ run", "353,634", "? help"];
 /// The dashboard with a selected run: `r` would launch it again, and `D` `y` would delete it.
 fn open(folders: &tempfile::TempDir) -> Pty {
     let mut pty = Pty::open(folders, 80, 24, &[("STAND_IN", "slow")]);
-    pty.sees(&["Lite0, freeze", "? help"]);
+    pty.wait_for(&["Lite0, freeze", "? help"]);
     pty.press("/4-lite0\r");
-    pty.sees(SELECTED);
+    pty.wait_for(SELECTED);
     pty
 }
 
@@ -58,9 +58,9 @@ fn runs(folders: &tempfile::TempDir) -> Vec<std::ffi::OsString> {
 /// Opens the run's screen and returns. Earlier input is processed by then.
 fn keys_work(pty: &mut Pty) {
     pty.press("l");
-    pty.sees(OPENED);
+    pty.wait_for(OPENED);
     pty.press("h");
-    pty.sees(SELECTED);
+    pty.wait_for(SELECTED);
 }
 
 #[test]
@@ -72,14 +72,14 @@ fn terminal_reports_launch_nothing_and_keys_still_work() {
         pty.send(report);
         keys_work(&mut pty);
         pty.send(&[report, b"l"].concat());
-        pty.sees(OPENED);
+        pty.wait_for(OPENED);
         pty.press("h");
-        pty.sees(SELECTED);
+        pty.wait_for(SELECTED);
     }
     assert_eq!(runs(&folders), before);
     pty.press("q");
-    assert!(pty.ends().success());
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
@@ -94,12 +94,12 @@ fn a_report_that_comes_in_pieces_launches_nothing() {
         }
         // After a moment a single `ESC` is the Esc key, which clears a filter.
         pty.press("/\x154-lite0\r");
-        pty.sees(SELECTED);
+        pty.wait_for(SELECTED);
         keys_work(&mut pty);
     }
     assert_eq!(runs(&folders), before);
     pty.press("q");
-    assert!(pty.ends().success());
+    assert!(pty.exit_status().success());
 }
 
 #[rstest]
@@ -121,14 +121,14 @@ fn an_unfinished_report_does_not_block_the_keyboard(#[case] begun: &[u8]) {
     pty.press("k");
     std::thread::sleep(Duration::from_millis(200));
     pty.press("/\x154-lite0\r");
-    pty.sees(SELECTED);
+    pty.wait_for(SELECTED);
     keys_work(&mut pty);
     assert_eq!(runs(&folders), before);
     pty.send(begun);
     std::thread::sleep(Duration::from_millis(1500));
     pty.press("\x03");
-    assert!(pty.ends().success());
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
@@ -139,12 +139,12 @@ fn a_paste_is_text_in_inputs_and_ignored_elsewhere() {
     pty.press("\x1b[200~rDyq\r\x1b[201~");
     keys_work(&mut pty);
     pty.press("\x1b");
-    pty.sees(&["ResNet, original input"]);
+    pty.wait_for(&["ResNet, original input"]);
     pty.press("/\x1b[200~4-lite0\x1b[201~\r");
-    pty.sees(SELECTED);
+    pty.wait_for(SELECTED);
     assert_eq!(runs(&folders), before);
     pty.press("q");
-    assert!(pty.ends().success());
+    assert!(pty.exit_status().success());
 }
 
 fn says_too_small(screen: &vt100::Screen) -> bool {
@@ -161,7 +161,7 @@ fn in_a_terminal_too_small_to_draw_nothing_is_launched_or_deleted() {
     let mut pty = open(&folders);
     for (width, height) in [(20, 5), (39, 24), (80, 9)] {
         pty.resize(width, height);
-        pty.waits("the reason", says_too_small);
+        pty.wait_until("the reason", says_too_small);
         for keys in [
             "D",
             "y",
@@ -180,11 +180,11 @@ fn in_a_terminal_too_small_to_draw_nothing_is_launched_or_deleted() {
             pty.press(keys);
         }
         // A pseudo-terminal changes its size before it delivers pending keys, so wait until the program has read the keys.
-        pty.forgets();
+        pty.clear_emulator();
         pty.press("\x0c");
-        pty.waits("the reason again", says_too_small);
+        pty.wait_until("the reason again", says_too_small);
         pty.resize(80, 24);
-        pty.sees(SELECTED);
+        pty.wait_for(SELECTED);
         keys_work(&mut pty);
     }
     assert_eq!(runs(&folders), before);
@@ -195,10 +195,10 @@ fn in_a_terminal_too_small_to_draw_nothing_is_launched_or_deleted() {
             .any(|entry| { entry.file_name().to_string_lossy().starts_with("compare-") })
     );
     pty.resize(20, 5);
-    pty.waits("the reason", says_too_small);
+    pty.wait_until("the reason", says_too_small);
     pty.press("q");
-    assert!(pty.ends().success());
-    pty.is_restored();
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[rstest]
@@ -214,7 +214,7 @@ fn a_fatal_signal_restores_the_terminal_first(
         "ulimit -c 0; \"$PROGRAM\"; echo \"ended with $(kill -l $?)\"",
         true,
     );
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     assert!(pty.screen().alternate_screen());
     pty.signal(signal);
     let name = if signal == "IO" {
@@ -222,9 +222,9 @@ fn a_fatal_signal_restores_the_terminal_first(
     } else {
         &format!("ended with {signal}")
     };
-    pty.sees(&[name]);
-    pty.ends();
-    pty.is_restored();
+    pty.wait_for(&[name]);
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[test]
@@ -235,19 +235,19 @@ fn while_the_shell_has_the_terminal_a_signal_writes_nothing() {
         "ulimit -c 0; \"$PROGRAM\"; echo \"ended with $(kill -l $?)\"",
         true,
     );
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     let program = pty.program();
     pty.press("\x1a");
-    pty.waits("the program to stop", |_| {
+    pty.wait_until("the program to stop", |_| {
         fs::read_to_string(format!("/proc/{program}/stat"))
             .unwrap_or_default()
             .contains(") T ")
     });
     pty.signal("SEGV");
     pty.signal_group("CONT");
-    pty.sees(&["ended with SEGV"]);
-    pty.ends();
-    pty.is_restored();
+    pty.wait_for(&["ended with SEGV"]);
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
 }
 
 #[rstest]
@@ -256,15 +256,15 @@ fn while_the_shell_has_the_terminal_a_signal_writes_nothing() {
 fn crash_restores_the_terminal(#[case] stand_in: &str, #[case] said: &str) {
     let folders = scratch();
     let mut pty = Pty::open_test(&folders, &format!("spoken::{stand_in}"));
-    pty.sees(&["? help"]);
-    let status = pty.ends();
+    pty.wait_for(&["? help"]);
+    let status = pty.exit_status();
     assert!(!status.success());
-    pty.is_restored();
-    pty.sees(&[said]);
+    pty.assert_terminal_restored();
+    pty.wait_for(&[said]);
 }
 
 #[test]
-#[ignore = "stands for the program in another test"]
+#[ignore = "another test runs it as the program"]
 fn stand_in_that_overflows() {
     #[expect(
         unconditional_recursion,
@@ -281,7 +281,7 @@ fn stand_in_that_overflows() {
 }
 
 #[test]
-#[ignore = "stands for the program in another test"]
+#[ignore = "another test runs it as the program"]
 fn stand_in_that_aborts() {
     std::thread::spawn(|| {
         std::thread::sleep(Duration::from_secs(1));

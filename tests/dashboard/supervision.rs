@@ -80,7 +80,7 @@ fn no_worker_and_no_line_is_lost_when_a_dashboard_is_killed() {
     Queue::new(&checkpoints).set_slots(4).unwrap();
     let ticks = [("STAND_IN", "ticks")];
     let mut pty = Pty::open(&folders, 100, 30, &ticks);
-    pty.sees(&["? help", "Lite0, freeze"]);
+    pty.wait_for(&["? help", "Lite0, freeze"]);
     pty.press("ay");
     wait("four runs to train", || training(&pty) == 4);
     let runs: Vec<RunDir> = launched(&checkpoints)
@@ -97,11 +97,11 @@ fn no_worker_and_no_line_is_lost_when_a_dashboard_is_killed() {
             2 => {
                 pty.hang_up();
             }
-            _ => pty.waits("the panic", |screen| {
+            _ => pty.wait_until("the panic", |screen| {
                 screen.contents().contains("on purpose")
             }),
         }
-        pty.ends();
+        assert!(pty.exit_status().success());
         let began = Instant::now();
         // Every fourth dashboard panics after a second.
         pty = if kill % 4 == 2 {
@@ -109,7 +109,7 @@ fn no_worker_and_no_line_is_lost_when_a_dashboard_is_killed() {
         } else {
             Pty::open(&folders, 100, 30, &ticks)
         };
-        pty.waits("all four to be there again", |screen| {
+        pty.wait_until("all four to be there again", |screen| {
             training(&pty) == 4 || screen.contents().contains("on purpose")
         });
         worst = worst.max(began.elapsed());
@@ -123,7 +123,7 @@ fn no_worker_and_no_line_is_lost_when_a_dashboard_is_killed() {
         }
     }
     pty.signal("KILL");
-    pty.ends();
+    assert!(pty.exit_status().success());
     let mut lines = 0;
     // The fifth run waits for one of the four. From here on nothing may start it.
     Queue::new(&checkpoints).pause("the test is over").unwrap();
@@ -181,12 +181,12 @@ fn two_dashboards_agree_on_the_queue_and_both_can_change_it() {
     let checkpoints = folders.path().join("checkpoints");
     let slow = [("STAND_IN", "slow")];
     let [mut one, mut other] = [(); 2].map(|()| Pty::open(&folders, 100, 30, &slow));
-    one.sees(&["? help", "Lite0, freeze"]);
+    one.wait_for(&["? help", "Lite0, freeze"]);
     one.press("ay");
-    other.sees(&["training", "queued"]);
+    other.wait_for(&["training", "queued"]);
     for pty in [&mut one, &mut other] {
         pty.press("M");
-        pty.sees(&["1  waits for", "4  waits for"]);
+        pty.wait_for(&["1  waits for", "4  waits for"]);
     }
     let order = |pty: &Pty| -> Vec<String> {
         let contents = pty.screen().contents();
@@ -217,21 +217,21 @@ fn two_dashboards_agree_on_the_queue_and_both_can_change_it() {
     wait("the third to be the second", || {
         stored() == [&before[0], &before[2], &before[1], &before[3]].map(Clone::clone)
     });
-    other.waits("the same order", |_| order(&other) == order(&one));
+    other.wait_until("the same order", |_| order(&other) == order(&one));
     other.press("jJ");
     wait("the first to be the second", || {
         stored() == [&before[2], &before[0], &before[1], &before[3]].map(Clone::clone)
     });
-    one.waits("the same order", |_| order(&other) == order(&one));
+    one.wait_until("the same order", |_| order(&other) == order(&one));
     other.press("P");
-    one.sees(&["queue 4 paused"]);
-    other.sees(&["queue 4 paused", "the queue is paused"]);
+    one.wait_for(&["queue 4 paused"]);
+    other.wait_for(&["queue 4 paused", "the queue is paused"]);
     one.press("x");
-    one.sees(&["out of the queue?", "y yes"]);
+    one.wait_for(&["out of the queue?", "y yes"]);
     one.press("n");
     one.press("xy");
     for pty in [&one, &other] {
-        pty.sees(&["queue 3 paused"]);
+        pty.wait_for(&["queue 3 paused"]);
     }
     assert_eq!(
         stored(),
@@ -263,8 +263,8 @@ fn two_dashboards_agree_on_the_queue_and_both_can_change_it() {
     });
     for mut pty in [one, other] {
         pty.press("q");
-        pty.ends();
-        pty.is_restored();
+        assert!(pty.exit_status().success());
+        pty.assert_terminal_restored();
     }
 }
 
@@ -275,9 +275,9 @@ fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
     let folders = scratch();
     let checkpoints = folders.path().join("checkpoints");
     let mut pty = Pty::open(&folders, 100, 30, &[("STAND_IN", "fail")]);
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     pty.press("/original\r");
-    pty.sees(&["experiment: original"]);
+    pty.wait_for(&["experiment: original"]);
     pty.press("r");
     wait("a run", || !launched(&checkpoints).is_empty());
     let run = launched(&checkpoints).pop().unwrap();
@@ -333,7 +333,7 @@ fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
         }
         wait("its processes to leave", || children() == 0);
     };
-    pty.sees(&["failed: no weights"]);
+    pty.wait_for(&["failed: no weights"]);
     // By now everything that is allocated only once exists.
     for done in 1..=5 {
         cycle(&mut pty, done);
@@ -352,7 +352,7 @@ fn starts_and_ends_leave_no_zombie_no_descriptor_and_no_memory_behind() {
     assert_eq!(descriptors, descriptors_after);
     assert!(grown < 5.0, "{memory} kB became {memory_after} kB");
     pty.press("q");
-    pty.ends();
+    assert!(pty.exit_status().success());
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn delays(times: u32) -> Vec<Duration> {
     let run = RunDir::new(folders.path().join("checkpoints/20261122-101500-0c21"));
     let _lock = run.lock().unwrap().unwrap();
     let mut pty = Pty::open(&folders, 80, 24, &[]);
-    pty.sees(&["? help"]);
+    pty.wait_for(&["? help"]);
     let mut log = fs::OpenOptions::new()
         .append(true)
         .open(run.events())
@@ -31,11 +31,11 @@ fn delays(times: u32) -> Vec<Duration> {
         );
         let begin = Instant::now();
         log.write_all(format!("{line}\n").as_bytes()).unwrap();
-        pty.sees(&[&figure]);
+        pty.wait_for(&[&figure]);
         delays.push(begin.elapsed());
     }
     pty.press("q");
-    pty.ends();
+    assert!(pty.exit_status().success());
     delays.sort_unstable();
     delays
 }

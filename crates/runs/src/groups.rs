@@ -43,7 +43,7 @@ impl<'a> Plan<'a> {
         let group = file.group.as_ref().filter(|_| file.loaded.is_ok())?;
         let id = group_id(group);
         let mut known: HashMap<&MemberOf, &Run> = HashMap::new();
-        for run in runs.all_of(&file.home()) {
+        for run in runs.all_of(&file.experiment_key()) {
             let Some(member) = run.member().filter(|member| member.group == id) else {
                 continue;
             };

@@ -5,22 +5,25 @@ use std::path::Path;
 use warmstart_schema::text;
 
 use crate::failure::{Failure, Kind};
-use crate::store::{Home, Run, Runs};
+use crate::store::{ExperimentKey, Run, Runs};
 
 /// A run by its id, by a unique prefix of it, or by an experiment's file or stem, which means its newest run.
 pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
-    let mut stems: Vec<String> = runs.homes().map(Home::stem).collect();
+    let mut stems: Vec<String> = runs.experiment_keys().map(ExperimentKey::stem).collect();
     stems.sort_unstable();
     stems.dedup();
     let stems: Vec<&str> = stems.iter().map(String::as_str).collect();
-    let named: Vec<&Home> = match unique(name, &stems) {
-        Ok(stem) => runs.homes().filter(|home| home.stem() == stem).collect(),
+    let named: Vec<&ExperimentKey> = match unique(name, &stems) {
+        Ok(stem) => runs
+            .experiment_keys()
+            .filter(|key| key.stem() == stem)
+            .collect(),
         Err(_) => of_path(runs, name),
     };
     match named[..] {
         [] => {}
-        [home] => {
-            if let Some(run) = runs.latest_of(home) {
+        [key] => {
+            if let Some(run) = runs.latest_of(key) {
                 return Ok(run);
             }
         }
@@ -28,7 +31,7 @@ pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
             return Err(several_files(
                 "experiment",
                 name,
-                several.iter().map(|home| home.shown()),
+                several.iter().map(|key| key.shown()),
             ));
         }
     }
@@ -47,18 +50,20 @@ pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
 }
 
 /// The experiments that a path names: the file itself, or else all whose paths end so.
-fn of_path<'a>(runs: &'a Runs, name: &str) -> Vec<&'a Home> {
+fn of_path<'a>(runs: &'a Runs, name: &str) -> Vec<&'a ExperimentKey> {
     let path = Path::new(name);
     if !name.contains('/') && path.extension().is_none() {
         return Vec::new();
     }
     let place = std::fs::canonicalize(path).ok();
-    let exact: Vec<&Home> = runs
-        .homes()
-        .filter(|home| matches!(home, Home::File(file) if Some(file) == place.as_ref()))
+    let exact: Vec<&ExperimentKey> = runs
+        .experiment_keys()
+        .filter(|key| matches!(key, ExperimentKey::File(file) if Some(file) == place.as_ref()))
         .collect();
     if exact.is_empty() {
-        runs.homes().filter(|home| home.ends_with(path)).collect()
+        runs.experiment_keys()
+            .filter(|key| key.ends_with(path))
+            .collect()
     } else {
         exact
     }

@@ -1,8 +1,8 @@
 //! What is on disk: experiment files, and runs, watched by polling. Only [`Watcher`] does I/O.
 
 mod change;
+mod experiment_index;
 mod experiments;
-mod lineage;
 mod log_tail;
 mod problem;
 mod run;
@@ -12,8 +12,8 @@ mod waiting;
 mod watch;
 
 pub use self::change::Change;
+pub use self::experiment_index::ExperimentKey;
 pub use self::experiments::{ExperimentFile, experiments, source};
-pub use self::lineage::Home;
 pub use self::log_tail::worker_log_tail;
 pub use self::problem::RunProblem;
 pub use self::run::Run;

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use warmstart_schema::state::Status;
 
 use crate::failure::{Failure, Kind};
-use crate::store::{Home, Run, Runs};
+use crate::store::{ExperimentKey, Run, Runs};
 
 /// How long a deleted run can be restored.
 pub const KEPT: Duration = Duration::from_hours(168);
@@ -93,8 +93,8 @@ fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<String> {
             .as_ref()
             .ok()
             .and_then(|info| info.init_file.clone());
-        let is_this = match (file, runs.home(run)) {
-            (Some(file), Some(Home::File(home))) => file == *home,
+        let is_this = match (file, runs.experiment_key(run)) {
+            (Some(file), Some(ExperimentKey::File(key))) => file == *key,
             _ => init.is_some_and(|init| source_stem(&init.from) == stem),
         };
         other.state.checkpoint.is_none() && init.is_some() && is_this

@@ -219,7 +219,7 @@ enum Role {
     Written,
     /// The file has none.
     Absent,
-    /// It stands for a probe's settings.
+    /// It holds the place of a probe's settings.
     OfProbe,
 }
 

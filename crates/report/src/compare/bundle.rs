@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use warmstart_runs::run::RunId;
-use warmstart_runs::store::{Home, Run, Runs};
+use warmstart_runs::store::{ExperimentKey, Run, Runs};
 use warmstart_schema::experiment::Setting;
 use warmstart_schema::metric::Metric;
 
@@ -48,23 +48,22 @@ pub(super) fn bundles<'a>(
 ) -> Vec<Bundle<'a>> {
     let place: HashMap<&RunId, usize> = chosen.iter().map(|run| &run.id).zip(0..).collect();
     // The settings of the shown members: a filter may leave some of a group's cells.
-    let mut wanted: HashMap<(&Home, &str), HashSet<&[Setting]>> = HashMap::new();
+    let mut wanted: HashMap<(&ExperimentKey, &str), HashSet<&[Setting]>> = HashMap::new();
     let (mut placed, mut alone, mut groups) = (Vec::new(), Vec::new(), Vec::new());
     for run in chosen {
-        let group = all.home(run).zip(run.member());
-        let Some((home, member)) = group.filter(|_| !matches!(selection, Selection::Runs(_)))
-        else {
+        let group = all.experiment_key(run).zip(run.member());
+        let Some((key, member)) = group.filter(|_| !matches!(selection, Selection::Runs(_))) else {
             alone.push(run);
             continue;
         };
-        let settings = wanted.entry((home, &member.group)).or_insert_with(|| {
-            groups.push((run, home, member));
+        let settings = wanted.entry((key, &member.group)).or_insert_with(|| {
+            groups.push((run, key, member));
             HashSet::new()
         });
         settings.insert(&member.settings);
     }
-    for (run, home, member) in groups {
-        let settings = &wanted[&(home, member.group.as_str())];
+    for (run, key, member) in groups {
+        let settings = &wanted[&(key, member.group.as_str())];
         let cells = group::cells_of(all, run).into_iter();
         let cells = cells.filter(|cell| settings.contains(cell.settings));
         placed.extend(cells.map(|cell| (place[&run.id], Bundle::Cell(cell))));

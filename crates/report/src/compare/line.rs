@@ -155,7 +155,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Whether it stands for several runs.
+    /// Whether it shows several runs.
     fn is_merged(&self) -> bool {
         let members = self.cell.as_ref().map_or(0, |cell| cell.runs.len());
         self.runs.len() > 1 || members > 1

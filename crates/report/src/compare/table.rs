@@ -15,7 +15,7 @@ use super::{
 };
 use crate::field::{Field, Subject};
 use crate::group::{self, Choice};
-use warmstart_runs::store::{ExperimentFile, Home, Run, Runs};
+use warmstart_runs::store::{ExperimentFile, ExperimentKey, Run, Runs};
 
 const MARKS: [&str; 4] = ["†", "‡", "§", "¶"];
 
@@ -150,7 +150,7 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
         );
         let next = lines.get(index + 1);
         let same_below = next.is_some_and(|next| {
-            runs.home(next.runs[0]) == runs.home(line.runs[0])
+            runs.experiment_key(next.runs[0]) == runs.experiment_key(line.runs[0])
                 && next.reference() == line.reference()
         });
         if let Some(reference) = line.reference().filter(|_| !same_below) {
@@ -268,15 +268,17 @@ fn chosen<'a>(runs: &'a Runs, files: &[ExperimentFile], options: &Options) -> Ve
             .zip(0..)
             .map(|(file, place)| (file.place.as_path(), place))
             .collect();
-        let place = |run: &Run| match runs.home(run) {
-            Some(Home::File(path)) => places.get(path.as_path()).copied().unwrap_or(usize::MAX),
+        let place = |run: &Run| match runs.experiment_key(run) {
+            Some(ExperimentKey::File(path)) => {
+                places.get(path.as_path()).copied().unwrap_or(usize::MAX)
+            }
             _ => usize::MAX,
         };
         chosen.sort_by_cached_key(|run| {
             (
                 place(run),
                 run.stem().unwrap_or_default().to_owned(),
-                runs.home(run).cloned(),
+                runs.experiment_key(run).cloned(),
             )
         });
     }
@@ -299,13 +301,13 @@ fn whole<'a>(runs: &'a Runs, chosen: impl Iterator<Item = &'a Run>) -> Vec<&'a R
 }
 
 fn is_newest(runs: &Runs, run: &Run) -> bool {
-    let Some(home) = runs.home(run) else {
+    let Some(key) = runs.experiment_key(run) else {
         return true;
     };
     let done = runs
-        .all_of(home)
+        .all_of(key)
         .rfind(|run| run.status() == Status::Finished);
-    done.or_else(|| runs.latest_of(home))
+    done.or_else(|| runs.latest_of(key))
         .is_some_and(|newest| newest.id == run.id)
 }
 

@@ -10,14 +10,14 @@ use super::ExperimentFile;
 
 /// The experiment that a run belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Home {
+pub enum ExperimentKey {
     /// The experiment of this file, by its full path.
     File(PathBuf),
     /// An experiment of which only the name is known.
     Stem(String),
 }
 
-impl Home {
+impl ExperimentKey {
     /// The name of the experiment's file without `.yaml`.
     pub fn stem(&self) -> String {
         match self {
@@ -45,14 +45,14 @@ impl Home {
 
 impl ExperimentFile {
     /// The experiments that runs belong to.
-    pub fn home(&self) -> Home {
-        Home::File(self.place.clone())
+    pub fn experiment_key(&self) -> ExperimentKey {
+        ExperimentKey::File(self.place.clone())
     }
 }
 
 /// The experiment files on disk, and those that runs name.
 #[derive(Debug, Default)]
-pub(super) struct Lineage {
+pub(super) struct ExperimentIndex {
     files: Vec<File>,
     by_path: HashMap<PathBuf, usize>,
     by_stem: HashMap<String, Vec<usize>>,
@@ -70,9 +70,9 @@ struct File {
     sha256: Option<String>,
 }
 
-impl Lineage {
+impl ExperimentIndex {
     /// Sets the files on disk; false if they are the same as before.
-    pub(super) fn know(&mut self, files: &[ExperimentFile]) -> bool {
+    pub(super) fn set_files(&mut self, files: &[ExperimentFile]) -> bool {
         let file = |file: &ExperimentFile| File {
             path: file.place.clone(),
             stem: file.stem.clone(),
@@ -151,13 +151,13 @@ impl Lineage {
     }
 
     /// The experiment of a run.
-    pub(super) fn home(&self, info: &RunInfo) -> Home {
+    pub(super) fn experiment_key(&self, info: &RunInfo) -> ExperimentKey {
         match &info.file {
-            Some(file) if self.by_path.contains_key(file) => Home::File(file.clone()),
-            Some(file) => Home::File(self.renamed(info).unwrap_or(file).to_path_buf()),
+            Some(file) if self.by_path.contains_key(file) => ExperimentKey::File(file.clone()),
+            Some(file) => ExperimentKey::File(self.renamed(info).unwrap_or(file).to_path_buf()),
             None => self.by_name(info).map_or_else(
-                || Home::Stem(info.stem.clone()),
-                |path| Home::File(path.to_path_buf()),
+                || ExperimentKey::Stem(info.stem.clone()),
+                |path| ExperimentKey::File(path.to_path_buf()),
             ),
         }
     }

@@ -11,8 +11,8 @@ use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::{Liveness, RunState, Status};
 use warmstart_schema::text;
 
-use super::lineage::Lineage;
-use super::{Change, ExperimentFile, Home, Run};
+use super::experiment_index::ExperimentIndex;
+use super::{Change, ExperimentFile, ExperimentKey, Run};
 
 /// How many runs are in each kind of state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,9 +27,9 @@ pub struct Tally {
 pub struct Runs {
     by_id: BTreeMap<RunId, Run>,
     /// Each experiment's runs in order of creation.
-    by_home: HashMap<Home, BTreeSet<(Timestamp, RunId)>>,
-    homes: HashMap<RunId, Home>,
-    lineage: Lineage,
+    by_experiment: HashMap<ExperimentKey, BTreeSet<(Timestamp, RunId)>>,
+    keys: HashMap<RunId, ExperimentKey>,
+    index: ExperimentIndex,
     /// Updated at each change, so that a frame need not visit ten thousand runs.
     by_state: ByState,
     queue: queue::Content,
@@ -83,13 +83,13 @@ impl Runs {
     pub fn apply(&mut self, change: Change) {
         self.revision += 1;
         let id = change.run().cloned();
-        self.take(change);
+        self.fold(change);
         if let Some(id) = id {
             self.by_state.file(&id, self.by_id.get(&id));
         }
     }
 
-    fn take(&mut self, change: Change) {
+    fn fold(&mut self, change: Change) {
         match change {
             Change::Added {
                 id,
@@ -100,7 +100,7 @@ impl Runs {
                 self.forget(&id);
                 if let Some(run) = self.by_id.get_mut(&id) {
                     run.info = info;
-                    self.index(&id);
+                    self.add_to_index(&id);
                 }
             }
             Change::Events {
@@ -191,7 +191,7 @@ impl Runs {
     /// The newest run of each experiment, and every unreadable run; in no order.
     pub fn latest(&self) -> impl Iterator<Item = &Run> {
         let named = self
-            .by_home
+            .by_experiment
             .values()
             .filter_map(|ids| ids.last())
             .map(|(_, id)| id);
@@ -218,35 +218,35 @@ impl Runs {
     }
 
     /// Sets the experiment files on disk, to which runs belong.
-    pub fn know(&mut self, files: &[ExperimentFile]) {
-        if !self.lineage.know(files) {
+    pub fn set_files(&mut self, files: &[ExperimentFile]) {
+        if !self.index.set_files(files) {
             return;
         }
         self.revision += 1;
         for id in self.by_id.keys().cloned().collect::<Vec<_>>() {
-            self.settle(&id);
+            self.assign(&id);
         }
     }
 
     /// The experiment of a run; none if its `run.json` is unreadable.
-    pub fn home(&self, run: &Run) -> Option<&Home> {
-        self.homes.get(&run.id)
+    pub fn experiment_key(&self, run: &Run) -> Option<&ExperimentKey> {
+        self.keys.get(&run.id)
     }
 
     /// Every experiment that has runs.
-    pub fn homes(&self) -> impl Iterator<Item = &Home> {
-        self.by_home.keys()
+    pub fn experiment_keys(&self) -> impl Iterator<Item = &ExperimentKey> {
+        self.by_experiment.keys()
     }
 
     /// An experiment's newest run.
-    pub fn latest_of(&self, home: &Home) -> Option<&Run> {
-        self.get(&self.by_home.get(home)?.last()?.1)
+    pub fn latest_of(&self, key: &ExperimentKey) -> Option<&Run> {
+        self.get(&self.by_experiment.get(key)?.last()?.1)
     }
 
     /// An experiment's runs, oldest first.
-    pub fn all_of(&self, home: &Home) -> impl DoubleEndedIterator<Item = &Run> {
-        self.by_home
-            .get(home)
+    pub fn all_of(&self, key: &ExperimentKey) -> impl DoubleEndedIterator<Item = &Run> {
+        self.by_experiment
+            .get(key)
             .into_iter()
             .flatten()
             .filter_map(|(_, id)| self.get(id))
@@ -254,18 +254,18 @@ impl Runs {
 
     /// All runs of a run's experiment, including itself, oldest first.
     pub fn all_like(&self, run: &Run) -> impl DoubleEndedIterator<Item = &Run> {
-        self.home(run)
+        self.experiment_key(run)
             .into_iter()
-            .flat_map(|home| self.all_of(home))
+            .flat_map(|key| self.all_of(key))
     }
 
     /// The runs of every experiment that `init: {from: …}` may mean, oldest first within each.
     pub fn all_named(&self, from: &str) -> impl Iterator<Item = &Run> {
         let name = crate::run::source_stem(from);
-        self.by_home
+        self.by_experiment
             .keys()
-            .filter(move |home| home.stem() == name)
-            .flat_map(|home| self.all_of(home))
+            .filter(move |key| key.stem() == name)
+            .flat_map(|key| self.all_of(key))
     }
 
     /// The file of a run, among these.
@@ -274,7 +274,7 @@ impl Runs {
         run: &Run,
         files: &'a [ExperimentFile],
     ) -> Option<&'a ExperimentFile> {
-        let Home::File(path) = self.home(run)? else {
+        let ExperimentKey::File(path) = self.experiment_key(run)? else {
             return None;
         };
         files.iter().find(|file| file.place == *path)
@@ -311,56 +311,60 @@ impl Runs {
             annotation: Annotation::default(),
         };
         self.by_id.insert(id.clone(), run);
-        self.index(id);
+        self.add_to_index(id);
     }
 
     /// Adds a run to its experiment's, in order of creation.
-    fn index(&mut self, id: &RunId) {
+    fn add_to_index(&mut self, id: &RunId) {
         let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else {
             return;
         };
-        let others = self.lineage.add(id, info);
-        self.settle(id);
+        let others = self.index.add(id, info);
+        self.assign(id);
         for other in others {
-            self.settle(&other);
+            self.assign(&other);
         }
     }
 
     /// Moves a run to its experiment.
-    fn settle(&mut self, id: &RunId) {
-        self.unsettle(id);
+    fn assign(&mut self, id: &RunId) {
+        self.unassign(id);
         let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else {
             return;
         };
-        let home = self.lineage.home(info);
+        let key = self.index.experiment_key(info);
         let entry = (info.created, id.clone());
-        match self.by_home.get_mut(&home) {
+        match self.by_experiment.get_mut(&key) {
             Some(ids) => ids.insert(entry),
-            None => self.by_home.entry(home.clone()).or_default().insert(entry),
+            None => self
+                .by_experiment
+                .entry(key.clone())
+                .or_default()
+                .insert(entry),
         };
-        self.homes.insert(id.clone(), home);
+        self.keys.insert(id.clone(), key);
     }
 
-    fn unsettle(&mut self, id: &RunId) {
-        let Some(home) = self.homes.remove(id) else {
+    fn unassign(&mut self, id: &RunId) {
+        let Some(key) = self.keys.remove(id) else {
             return;
         };
         let info = self.by_id.get(id).and_then(|run| run.info.as_ref().ok());
-        if let Some((ids, info)) = self.by_home.get_mut(&home).zip(info) {
+        if let Some((ids, info)) = self.by_experiment.get_mut(&key).zip(info) {
             ids.remove(&(info.created, id.clone()));
             if ids.is_empty() {
-                self.by_home.remove(&home);
+                self.by_experiment.remove(&key);
             }
         }
     }
 
     fn forget(&mut self, id: &RunId) {
-        self.unsettle(id);
+        self.unassign(id);
         let Some(info) = self.by_id.get(id).and_then(|run| run.info.as_ref().ok()) else {
             return;
         };
-        for other in self.lineage.remove(id, info) {
-            self.settle(&other);
+        for other in self.index.remove(id, info) {
+            self.assign(&other);
         }
     }
 }
@@ -392,7 +396,7 @@ mod tests {
         runs.apply(added("a", "2026-01-03T00:00:00Z"));
         runs.apply(added("z", "2026-01-01T00:00:00Z"));
         assert_eq!(
-            runs.latest_of(&Home::Stem("s".to_owned()))
+            runs.latest_of(&ExperimentKey::Stem("s".to_owned()))
                 .unwrap()
                 .id
                 .as_str(),
@@ -402,14 +406,17 @@ mod tests {
             id: "a".parse().unwrap(),
         });
         assert_eq!(
-            runs.latest_of(&Home::Stem("s".to_owned()))
+            runs.latest_of(&ExperimentKey::Stem("s".to_owned()))
                 .unwrap()
                 .id
                 .as_str(),
             "b"
         );
-        assert_eq!(runs.all_of(&Home::Stem("s".to_owned())).count(), 2);
-        assert!(runs.latest_of(&Home::Stem("other".to_owned())).is_none());
+        assert_eq!(runs.all_of(&ExperimentKey::Stem("s".to_owned())).count(), 2);
+        assert!(
+            runs.latest_of(&ExperimentKey::Stem("other".to_owned()))
+                .is_none()
+        );
     }
 
     fn of_file(id: &str, file: Option<&str>, text: &str, source: &str) -> Change {
@@ -436,9 +443,9 @@ mod tests {
         }
     }
 
-    fn homes(runs: &Runs, path: &str) -> String {
+    fn ids_of(runs: &Runs, path: &str) -> String {
         let ids: Vec<&str> = runs
-            .all_of(&Home::File(path.into()))
+            .all_of(&ExperimentKey::File(path.into()))
             .map(|run| run.id.as_str())
             .collect();
         ids.join(" ")
@@ -447,7 +454,7 @@ mod tests {
     #[test]
     fn runs_belong_to_their_file_and_not_to_one_of_the_same_name() {
         let mut runs = Runs::default();
-        runs.know(&[
+        runs.set_files(&[
             file("/p/quick.yaml", "one"),
             file("/p/sub/quick.yaml", "two"),
         ]);
@@ -464,22 +471,23 @@ mod tests {
         runs.apply(of_file("e", None, "", "quick.yaml"));
         assert_eq!(
             (
-                homes(&runs, "/p/quick.yaml"),
-                homes(&runs, "/p/sub/quick.yaml")
+                ids_of(&runs, "/p/quick.yaml"),
+                ids_of(&runs, "/p/sub/quick.yaml")
             ),
             ("a c".into(), "b d".into())
         );
         assert_eq!(
-            runs.all_of(&Home::Stem("quick".to_owned())).count(),
+            runs.all_of(&ExperimentKey::Stem("quick".to_owned()))
+                .count(),
             1,
             "its experiment is unknown"
         );
-        // quick.yaml is removed: c keeps its old home, but e can only belong to the remaining file.
-        runs.know(&[file("/p/sub/quick.yaml", "two")]);
+        // quick.yaml is removed: c stays with its old file, but e can only belong to the remaining file.
+        runs.set_files(&[file("/p/sub/quick.yaml", "two")]);
         assert_eq!(
             (
-                homes(&runs, "/p/quick.yaml"),
-                homes(&runs, "/p/sub/quick.yaml")
+                ids_of(&runs, "/p/quick.yaml"),
+                ids_of(&runs, "/p/sub/quick.yaml")
             ),
             ("a c".into(), "b d e".into())
         );
@@ -488,9 +496,9 @@ mod tests {
     #[test]
     fn runs_follow_a_renamed_file_and_stay_without_it() {
         let mut runs = Runs::default();
-        runs.know(&[file("/p/a.yaml", "text"), file("/p/other.yaml", "else")]);
+        runs.set_files(&[file("/p/a.yaml", "text"), file("/p/other.yaml", "else")]);
         runs.apply(of_file("a", Some("/p/a.yaml"), "text", "a.yaml"));
-        for (files, home) in [
+        for (files, key) in [
             (
                 vec![file("/p/b.yaml", "text"), file("/p/other.yaml", "else")],
                 "/p/b.yaml",
@@ -513,23 +521,27 @@ mod tests {
             ),
             (Vec::new(), "/p/a.yaml"),
         ] {
-            runs.know(&files);
-            assert_eq!(homes(&runs, home), "a", "{files:?}");
-            assert_eq!(runs.homes().count(), 1);
+            runs.set_files(&files);
+            assert_eq!(ids_of(&runs, key), "a", "{files:?}");
+            assert_eq!(runs.experiment_keys().count(), 1);
         }
         runs.apply(Change::Removed {
             id: "a".parse().unwrap(),
         });
-        assert_eq!(runs.homes().count(), 0);
+        assert_eq!(runs.experiment_keys().count(), 0);
     }
 
     #[test]
     fn runs_of_earlier_versions_belong_to_the_only_file_of_their_name() {
         let mut runs = Runs::default();
         runs.apply(of_file("old", None, "", "experiments/quick.yaml"));
-        assert_eq!(runs.all_of(&Home::Stem("quick".to_owned())).count(), 1);
+        assert_eq!(
+            runs.all_of(&ExperimentKey::Stem("quick".to_owned()))
+                .count(),
+            1
+        );
         runs.apply(of_file("new", Some("/p/quick.yaml"), "one", "quick.yaml"));
-        assert_eq!(homes(&runs, "/p/quick.yaml"), "new old");
+        assert_eq!(ids_of(&runs, "/p/quick.yaml"), "new old");
         runs.apply(of_file(
             "other",
             Some("/p/sub/quick.yaml"),
@@ -537,14 +549,14 @@ mod tests {
             "sub/quick.yaml",
         ));
         assert_eq!(
-            homes(&runs, "/p/quick.yaml"),
+            ids_of(&runs, "/p/quick.yaml"),
             "new",
             "it may belong to either"
         );
         runs.apply(Change::Removed {
             id: "other".parse().unwrap(),
         });
-        assert_eq!(homes(&runs, "/p/quick.yaml"), "new old");
+        assert_eq!(ids_of(&runs, "/p/quick.yaml"), "new old");
     }
 
     #[test]

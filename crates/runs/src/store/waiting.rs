@@ -3,7 +3,7 @@
 use crate::queue::Entry;
 use crate::run::RunId;
 
-use super::{Home, Run, Runs};
+use super::{ExperimentKey, Run, Runs};
 
 /// In a word, and in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +30,8 @@ impl Runs {
                 .any(|other| entry.comes_after(other) && other.run != entry.run)
         });
         if let Some(stem) = source {
-            let file = entry.after_file.clone().map(Home::File);
-            let run =
-                file.map_or_else(|| self.all_named(stem).last(), |home| self.latest_of(&home));
+            let file = entry.after_file.clone().map(ExperimentKey::File);
+            let run = file.map_or_else(|| self.all_named(stem).last(), |key| self.latest_of(&key));
             let label = run.map_or(stem.as_str(), Run::label);
             return says(
                 "its base",

@@ -74,7 +74,7 @@ impl Watcher {
     /// Reads all runs to the end of their logs. `files` are the experiments that they may belong to.
     pub fn read_all(root: &Path, files: &[ExperimentFile]) -> (Self, Runs) {
         let (mut watcher, mut runs) = (Self::new(root), Runs::default());
-        runs.know(files);
+        runs.set_files(files);
         loop {
             for change in watcher.poll() {
                 runs.apply(change);

@@ -216,8 +216,8 @@ impl Model {
                 let is_group = |run: &&Run| {
                     let newest = self
                         .runs
-                        .home(run)
-                        .and_then(|home| self.runs.latest_of(home));
+                        .experiment_key(run)
+                        .and_then(|key| self.runs.latest_of(key));
                     run.member().is_some() && newest.is_some_and(|newest| newest.id == run.id)
                 };
                 view.options.selection = if marked.iter().all(is_group) {

@@ -45,7 +45,7 @@ pub(crate) struct Entry<'a> {
     pub file: Option<&'a ExperimentFile>,
     /// The run, or the experiment's newest visible run.
     pub run: Option<&'a Run>,
-    /// The group of that run, where the row stands for all of it.
+    /// The group of that run, where the row shows all of it.
     pub members: Option<&'a Summary>,
 }
 
@@ -129,7 +129,7 @@ impl Model {
         };
         self.groups = files.iter().map(group).collect();
         self.catalogue_revision += 1;
-        self.runs.know(&catalogue.files);
+        self.runs.set_files(&catalogue.files);
         self.catalogue = Some(catalogue);
     }
 

@@ -145,7 +145,7 @@ fn copied_command_quotes_the_folders() {
     // The command in the status line has the folders too.
     let told = Report {
         good: false,
-        text: "saved; `warmstart resume x1` goes on".to_owned(),
+        text: "saved; `warmstart resume x1` continues".to_owned(),
     };
     update(&mut model, Message::Report(told));
     let report = &model.report.as_ref().unwrap().text;

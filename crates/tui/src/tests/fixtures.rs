@@ -421,7 +421,7 @@ fn write_the_runs() {
         900.0,
         Event::Note {
             level: Level::Info,
-            text: "taken up again from step 204".to_owned(),
+            text: "resumed from step 204".to_owned(),
         },
     );
     resumed.attempt(2, Some(204), &["4 threads instead of 2"]);

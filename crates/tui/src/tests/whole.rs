@@ -43,14 +43,14 @@ impl User {
     }
 
     /// Waits until the screen shows all of these texts.
-    async fn sees(&self, wanted: &[&str]) -> String {
-        self.waits(wanted, |screen| {
+    async fn wait_for(&self, wanted: &[&str]) -> String {
+        self.wait_until(wanted, |screen| {
             wanted.iter().all(|text| screen.contains(text))
         })
         .await
     }
 
-    async fn waits(&self, wanted: &[&str], is_there: impl Fn(&str) -> bool) -> String {
+    async fn wait_until(&self, wanted: &[&str], is_there: impl Fn(&str) -> bool) -> String {
         let begin = Instant::now();
         loop {
             let screen = self.screen();
@@ -138,10 +138,10 @@ fn with_dashboard<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
 #[test]
 fn run_opens_and_closes() {
     let farewell = with_dashboard(async |user| {
-        user.sees(&["Lite0, freeze", "20/20", "0.4884", "experiments"])
+        user.wait_for(&["Lite0, freeze", "20/20", "0.4884", "experiments"])
             .await;
         user.press("jjjj<enter>");
-        user.sees(&[
+        user.wait_for(&[
             "test acc 0.4884 with epoch 17",
             "353,634",
             "best at 17",
@@ -150,9 +150,10 @@ fn run_opens_and_closes() {
         ])
         .await;
         user.press("l");
-        user.sees(&["taken up again from step 204"]).await;
+        user.wait_for(&["resumed from step 204"]).await;
         user.press("<esc><esc>");
-        user.sees(&["experiment ", "val acc", "quickstart"]).await;
+        user.wait_for(&["experiment ", "val acc", "quickstart"])
+            .await;
     });
     assert_eq!(farewell, None);
 }
@@ -160,25 +161,25 @@ fn run_opens_and_closes() {
 #[test]
 fn filter_narrows_and_escape_clears_it() {
     with_dashboard(async |user| {
-        user.sees(&["ResNet, original input"]).await;
+        user.wait_for(&["ResNet, original input"]).await;
         user.press("/failed");
         let screen = user
-            .waits(&["only the failed run"], |screen| {
+            .wait_until(&["only the failed run"], |screen| {
                 !screen.contains("ResNet, original")
             })
             .await;
         assert!(screen.contains("Lite0, fine-tune"), "{screen}");
         user.press("<enter><esc>");
-        user.sees(&["ResNet, original input"]).await;
+        user.wait_for(&["ResNet, original input"]).await;
     });
 }
 
 #[test]
 fn run_is_tagged_deleted_and_restored() {
     with_dashboard(async |user| {
-        user.sees(&["quickstart", "5 runs"]).await;
+        user.wait_for(&["quickstart", "5 runs"]).await;
         user.press("jt+keep<enter>");
-        user.sees(&[
+        user.wait_for(&[
             "20261122-100107-7f3a tagged",
             "ResNet, original input #keep",
         ])
@@ -186,16 +187,16 @@ fn run_is_tagged_deleted_and_restored() {
         let run = RunDir::of(&user.folders.checkpoints, &id(DONE));
         assert!(run.annotation().unwrap().tags.contains("keep"));
         user.press("U");
-        user.waits(&["no tag"], |screen| !screen.contains("#keep"))
+        user.wait_until(&["no tag"], |screen| !screen.contains("#keep"))
             .await;
         user.press("D");
-        user.sees(&["Delete ResNet, original input"]).await;
+        user.wait_for(&["Delete ResNet, original input"]).await;
         user.press("y");
-        user.sees(&["20261122-100107-7f3a deleted", "never run"])
+        user.wait_for(&["20261122-100107-7f3a deleted", "never run"])
             .await;
         assert!(!run.path().exists());
         user.press("U");
-        user.sees(&["20261122-100107-7f3a restored", "0.2946"])
+        user.wait_for(&["20261122-100107-7f3a restored", "0.2946"])
             .await;
         assert!(run.events().exists());
     });
@@ -204,18 +205,18 @@ fn run_is_tagged_deleted_and_restored() {
 #[test]
 fn keys_act_on_the_drawn_size() {
     with_dashboard(async |user| {
-        user.sees(&["quickstart", "5 runs"]).await;
+        user.wait_for(&["quickstart", "5 runs"]).await;
         user.press("jj");
         user.glass.resize(20, 5);
         user.press("k");
-        user.sees(&["40×10 characters"]).await;
+        user.wait_for(&["40×10 characters"]).await;
         user.press("Dyr");
         user.keys.send(Event::Resize(100, 30)).unwrap();
         user.glass.resize(100, 30);
         user.press("?");
-        user.sees(&["launch the experiment"]).await;
+        user.wait_for(&["launch the experiment"]).await;
         user.press("q");
-        user.sees(&["ResNet, original input", "5 runs"]).await;
+        user.wait_for(&["ResNet, original input", "5 runs"]).await;
         assert!(
             RunDir::of(&user.folders.checkpoints, &id(DONE))
                 .events()
@@ -227,18 +228,18 @@ fn keys_act_on_the_drawn_size() {
 #[test]
 fn grown_terminal_refuses_keys_before_resize_event() {
     with_dashboard(async |user| {
-        user.sees(&["quickstart", "5 runs"]).await;
+        user.wait_for(&["quickstart", "5 runs"]).await;
         user.press("jj");
         user.glass.resize(20, 5);
         user.press("k");
-        user.sees(&["40×10 characters"]).await;
+        user.wait_for(&["40×10 characters"]).await;
         user.glass.resize(100, 30);
         user.press("Dy");
         user.keys.send(Event::Resize(100, 30)).unwrap();
         user.press("?");
-        user.sees(&["launch the experiment"]).await;
+        user.wait_for(&["launch the experiment"]).await;
         user.press("q");
-        user.sees(&["ResNet, original input", "5 runs"]).await;
+        user.wait_for(&["ResNet, original input", "5 runs"]).await;
         assert!(
             RunDir::of(&user.folders.checkpoints, &id(DONE))
                 .events()
@@ -250,11 +251,12 @@ fn grown_terminal_refuses_keys_before_resize_event() {
 #[test]
 fn help_names_every_key_and_closes() {
     with_dashboard(async |user| {
-        user.sees(&["quickstart"]).await;
+        user.wait_for(&["quickstart"]).await;
         user.press("?");
-        user.sees(&["launch the experiment", "stop the run"]).await;
+        user.wait_for(&["launch the experiment", "stop the run"])
+            .await;
         user.press("q");
-        user.waits(&["no help"], |screen| {
+        user.wait_until(&["no help"], |screen| {
             !screen.contains("launch the experiment")
         })
         .await;
@@ -264,13 +266,13 @@ fn help_names_every_key_and_closes() {
 #[test]
 fn exports_equal_the_screen_and_never_overwrite() {
     with_dashboard(async |user| {
-        user.sees(&["quickstart", "5 runs"]).await;
+        user.wait_for(&["quickstart", "5 runs"]).await;
         user.press("c/lite0<enter>E<enter>");
-        user.sees(&["wrote"]).await;
+        user.wait_for(&["wrote"]).await;
         user.press("Ejj<enter>");
-        user.sees(&[".tex"]).await;
+        user.wait_for(&[".tex"]).await;
         user.press("E<enter>");
-        user.sees(&[".csv"]).await;
+        user.wait_for(&[".csv"]).await;
         let read = |end: &str| -> Vec<String> {
             let paths = fs::read_dir(&user.folders.exports)
                 .unwrap()
@@ -301,11 +303,11 @@ fn exports_equal_the_screen_and_never_overwrite() {
 fn worker_events_appear_and_run_without_worker_is_lost() {
     let farewell = with_dashboard(async |user| {
         let run = RunDir::of(&user.folders.checkpoints, &id(LIVE));
-        user.sees(&["lost"]).await;
+        user.wait_for(&["lost"]).await;
         let lock = run.lock().unwrap().unwrap();
         user.press("jj<enter>");
         // The newest event is old: a worker holds the run but makes no progress.
-        user.sees(&["◒ stalled", "epoch 8/12", "no progress for"])
+        user.wait_for(&["◒ stalled", "epoch 8/12", "no progress for"])
             .await;
         let mut log = fs::OpenOptions::new()
             .append(true)
@@ -313,7 +315,7 @@ fn worker_events_appear_and_run_without_worker_is_lost() {
             .unwrap();
         let epoch = r#","event":"epoch","epoch":8,"step":272,"train_loss":1.0,"train_acc":0.44,"val_loss":2.2,"val_acc":0.4321,"learning_rate":0.0004,"images_per_second":98,"train_time":177,"best":true}"#;
         writeln!(log, "{{\"t\":{}{epoch}", warmstart_schema::event::now()).unwrap();
-        user.sees(&["◐ training", "0.4321", "best at 8"]).await;
+        user.wait_for(&["◐ training", "0.4321", "best at 8"]).await;
         lock
     });
     assert_eq!(
@@ -325,13 +327,13 @@ fn worker_events_appear_and_run_without_worker_is_lost() {
 #[test]
 fn added_or_fixed_experiment_appears() {
     with_dashboard(async |user| {
-        user.sees(&["6-typo.yaml"]).await;
+        user.wait_for(&["6-typo.yaml"]).await;
         let file = user.folders.experiments.join("quickstart/6-typo.yaml");
         let mended = fs::read_to_string(&file)
             .unwrap()
             .replace("dropuot", "dropout");
         fs::write(file, mended).unwrap();
-        user.waits(&["the mended one"], |screen| {
+        user.wait_until(&["the mended one"], |screen| {
             screen.contains("more dropout") && !screen.contains("6-typo")
         })
         .await;

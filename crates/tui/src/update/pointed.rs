@@ -14,7 +14,8 @@ pub(super) fn act(model: &mut Model, pointed: Pointed) -> Vec<Effect> {
         (Gesture::Click, HitBox::Row(row)) => return click_row(model, row),
         (Gesture::Click, HitBox::Title(column)) => match &model.open {
             Screen::Experiments(_) => list::sort_by(model, column),
-            _ => comparison::sort_by(model, column),
+            Screen::Compare(_) => comparison::sort_by(model, column),
+            Screen::Run(_) | Screen::Machine(_) | Screen::Dataset(_) => {}
         },
         (Gesture::Click, HitBox::Chart(axis)) => point_at(model, axis.at(pointed.share)),
         (gesture, HitBox::Chart(axis)) if matches!(model.open, Screen::Run(_)) => {

@@ -30,7 +30,7 @@ fn launch(model: &mut Model) -> Vec<Effect> {
     let (label, obstacles) = (file.label().to_owned(), model.obstacles(file));
     let busy = model
         .runs
-        .latest_of(&file.home())
+        .latest_of(&file.experiment_key())
         .map(Run::status)
         .filter(|status| is_busy(*status));
     let effects = vec![Effect::Launch(file.clone())];

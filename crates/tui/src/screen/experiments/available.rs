@@ -49,7 +49,7 @@ pub(crate) fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
         .as_ref()
         .and_then(|entry| entry.file)
         .ok_or("v shows experiments, each with its runs")?;
-    if model.runs.latest_of(&file.home()).is_none() {
+    if model.runs.latest_of(&file.experiment_key()).is_none() {
         return Err(format!("{} has no run yet", file.label()));
     }
     Ok(file.path.clone())

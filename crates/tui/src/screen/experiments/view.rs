@@ -531,7 +531,7 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
         }
         None if entry
             .file
-            .is_some_and(|file| model.runs.latest_of(&file.home()).is_some()) =>
+            .is_some_and(|file| model.runs.latest_of(&file.experiment_key()).is_some()) =>
         {
             return ("archived".to_owned(), THEME.muted);
         }
