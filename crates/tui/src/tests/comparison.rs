@@ -151,7 +151,7 @@ fn copied_command_quotes_the_folders() {
     let report = &model.report.as_ref().unwrap().text;
     assert_eq!(
         report,
-        "saved; `warmstart resume --checkpoints '/data/my runs' x1` goes on"
+        "saved; `warmstart resume --checkpoints '/data/my runs' x1` continues"
     );
 }
 
