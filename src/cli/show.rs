@@ -1,7 +1,7 @@
 //! `warmstart show`
 
 use clap::Args;
-use warmstart_schema::event::{ClassFacts, DatasetFacts, Epoch, now};
+use warmstart_schema::event::{Attempt, ClassFacts, DatasetFacts, Epoch, now};
 use warmstart_schema::state::{Outcome, Status};
 
 use super::{Context, Exit, output};
@@ -109,7 +109,7 @@ fn attempt(run: &Run) -> Vec<Fact> {
     vec![
         ("attempt", attempt.number.to_string()),
         ("device", output::device(attempt)),
-        ("exact", exactness(&attempt.not_exact)),
+        ("exact", exactness(attempt)),
     ]
 }
 
@@ -177,9 +177,9 @@ fn model(run: &Run) -> Vec<Fact> {
     });
     let frozen = run.state.frozen.as_ref().map(|proof| {
         let verdict = if proof.unchanged() {
-            "nothing moved"
+            "unchanged"
         } else {
-            "MOVED"
+            "CHANGED"
         };
         format!(
             "{verdict}: {} tensors, statistics included, compared by hash",
@@ -267,11 +267,23 @@ fn status(run: &Run) -> String {
     }
 }
 
-fn exactness(not_exact: &[String]) -> String {
-    if not_exact.is_empty() {
-        return "as an unbroken run on this machine".to_owned();
+/// Whether the bits are those of an unbroken run, and under which conditions.
+fn exactness(attempt: &Attempt) -> String {
+    if !attempt.not_exact.is_empty() {
+        return warmstart_schema::text::line(&format!("no: {}", attempt.not_exact.join("; ")), 400);
     }
-    warmstart_schema::text::line(&format!("no: {}", not_exact.join("; ")), 400)
+    let cudnn = attempt.cudnn.as_ref();
+    let cudnn = cudnn.map_or_else(String::new, |version| format!(", cuDNN {version}"));
+    let Attempt {
+        device,
+        device_name,
+        threads,
+        libtorch,
+        ..
+    } = attempt;
+    format!(
+        "as an unbroken run on {device} ({device_name}), {threads} threads, libtorch {libtorch}{cudnn}"
+    )
 }
 
 fn epochs(epochs: &[Epoch]) -> String {

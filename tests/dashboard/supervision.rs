@@ -101,7 +101,8 @@ fn no_worker_and_no_line_is_lost_when_a_dashboard_is_killed() {
                 screen.contents().contains("on purpose")
             }),
         }
-        assert!(pty.exit_status().success());
+        // A killed or panicking dashboard has another status.
+        pty.exit_status();
         let began = Instant::now();
         // Every fourth dashboard panics after a second.
         pty = if kill % 4 == 2 {

@@ -226,6 +226,7 @@ fn events(texts: Texts) -> Vec<Event> {
             threads: 2,
             precision: None,
             libtorch: texts.of(16),
+            cudnn: Some(texts.of(16)),
             epochs: 20,
             resumed_from: None,
             not_exact: vec![texts.of(17)],

@@ -3,6 +3,7 @@
 
 mod affine;
 mod area;
+mod axis;
 mod color_jitter;
 mod erasing;
 mod padding_crop;

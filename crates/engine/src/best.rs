@@ -1,4 +1,4 @@
-//! A run's best checkpoint with all that is needed to use it.
+//! A run's best checkpoint with all that is needed to use its model.
 
 use std::path::Path;
 
@@ -11,18 +11,18 @@ use warmstart_schema::preparation::Preparation;
 
 use crate::failure::UserError;
 
-/// What a run has learnt.
+/// The best checkpoint of a run (the newest, if none is named best yet), with the run's experiment and classes.
 #[derive(Debug)]
-pub struct Best {
+pub struct BestCheckpoint {
     pub info: RunInfo,
     pub experiment: Experiment,
-    /// In the order of the outputs.
+    /// The classes' names, in the order of the outputs.
     pub classes: Vec<String>,
     pub content: Content,
 }
 
-impl Best {
-    /// The preprocessing of its training images.
+impl BestCheckpoint {
+    /// How the run preprocessed its images; use the same for new ones.
     pub fn preparation(&self) -> Preparation {
         self.content
             .state
@@ -31,8 +31,8 @@ impl Best {
             .unwrap_or_else(|| Preparation::earlier(&self.experiment))
     }
 
-    /// Of the run in `folder`; a run that has saved nothing yet is refused.
-    pub fn of(folder: &Path) -> Result<Self> {
+    /// Loads it from the run folder `folder`. Fails if the run has saved no checkpoint.
+    pub fn load(folder: &Path) -> Result<Self> {
         let run = RunDir::new(folder);
         let info = run
             .info()
@@ -41,7 +41,7 @@ impl Best {
             let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
             UserError::input(
                 texts.join("\n"),
-                "the run was made by another version; use that one",
+                "restore experiment.yaml; if another version of warmstart made the run, use that version",
             )
         })?;
         let Some(content) = checkpoint::best(&Disk, &run)? else {
@@ -60,7 +60,7 @@ impl Best {
     }
 }
 
-/// As the run wrote them down; runs of earlier versions did not.
+/// The names in labels.json. Runs of earlier versions have none and get `class 0`, `class 1`, ….
 fn class_names(run: &RunDir, experiment: &Experiment) -> Result<Vec<String>> {
     if let Some(labels) = run
         .labels()

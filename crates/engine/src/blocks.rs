@@ -49,7 +49,7 @@ unsafe extern "C" {
     fn ws_depthwise(
         x: *const C_tensor,
         weight: *const C_tensor,
-        geometry: *const Geometry,
+        geometry: *const DepthwiseGeometry,
         norm: *const NormArguments,
         activation: c_int,
         out: *mut *mut C_tensor,
@@ -109,7 +109,7 @@ pub(crate) struct SqueezeExcite<'a> {
 /// How a depthwise convolution lies over the image; `top` rows and `left` columns of zeros come before it.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(crate) struct Geometry {
+pub(crate) struct DepthwiseGeometry {
     pub(crate) stride: i64,
     pub(crate) top: i64,
     pub(crate) left: i64,
@@ -117,8 +117,8 @@ pub(crate) struct Geometry {
     pub(crate) out_width: i64,
 }
 
-/// Whether the kernels take these images `[N, C, H, W]`: float32 on the CPU, and not to be cast to another precision.
-pub(crate) fn take(x: &Tensor) -> bool {
+/// Whether the kernels work on these images `[N, C, H, W]`: float32 on the CPU, and not to be cast to another precision.
+pub(crate) fn supports(x: &Tensor) -> bool {
     x.device() == Device::Cpu
         && x.kind() == Kind::Float
         && x.dim() == 4
@@ -132,12 +132,12 @@ fn is_autocast() -> bool {
     unsafe { ws_autocast_on_cpu() != 0 }
 }
 
-/// Whether the kernels take this depthwise convolution.
-pub(crate) fn take_depthwise(x: &Tensor, weight: &Tensor, groups: i64) -> bool {
+/// Whether the kernels do this depthwise convolution.
+pub(crate) fn supports_depthwise(x: &Tensor, weight: &Tensor, groups: i64) -> bool {
     let [outputs, inputs, height, width] = weight.size()[..] else {
         return false;
     };
-    take(x)
+    supports(x)
         && weight.kind() == Kind::Float
         && inputs == 1
         && outputs == groups
@@ -147,7 +147,7 @@ pub(crate) fn take_depthwise(x: &Tensor, weight: &Tensor, groups: i64) -> bool {
 }
 
 /// Whether a sum with this activation can be differentiated by what comes out of it.
-pub(crate) fn take_sum(activation: Option<Activation>) -> bool {
+pub(crate) fn supports_sum(activation: Option<Activation>) -> bool {
     matches!(
         activation,
         None | Some(Activation::Relu | Activation::Relu6)
@@ -215,7 +215,11 @@ pub(crate) fn normalize_gated(
 }
 
 /// Depthwise convolution with `weight` `[C, 1, K, K]`.
-pub(crate) fn depthwise(x: &Tensor, weight: &Tensor, geometry: Geometry) -> Result<Tensor> {
+pub(crate) fn depthwise(
+    x: &Tensor,
+    weight: &Tensor,
+    geometry: DepthwiseGeometry,
+) -> Result<Tensor> {
     // SAFETY: both tensors and the geometry outlive the call.
     made(|out| unsafe {
         ws_depthwise(
@@ -233,7 +237,7 @@ pub(crate) fn depthwise(x: &Tensor, weight: &Tensor, geometry: Geometry) -> Resu
 pub(crate) fn depthwise_normalized(
     x: &Tensor,
     weight: &Tensor,
-    geometry: Geometry,
+    geometry: DepthwiseGeometry,
     norm: Norm,
     activation: Option<Activation>,
 ) -> Result<Tensor> {

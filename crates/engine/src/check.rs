@@ -11,9 +11,9 @@ use warmstart_schema::finding::{Checked, Counts, Finding};
 use warmstart_schema::look::Split;
 
 use crate::data::{self, Splits};
-use crate::edition;
 use crate::failure::UserError;
 use crate::initial::{self, Verdict};
+use crate::unsupported;
 
 /// Says of each experiment file what a launch would meet, a JSON line each.
 pub fn serve(files: &[&Path], mut answers: impl Write) -> Result<()> {
@@ -55,7 +55,7 @@ fn dataset(experiment: &Experiment, places: &SearchPaths) -> (Vec<Finding>, Opti
         DatasetKind::Cifar100 { path, .. } | DatasetKind::Cifar10 { path } => {
             let (name, path) = (wanted.name(), path.as_deref());
             if places.find_dataset(name, path).is_err() {
-                let refused = path.and_then(|path| edition::refused(name, path));
+                let refused = path.and_then(|path| unsupported::unsupported_version(name, path));
                 let findings = refused.map(|error| {
                     let UserError { error, help, .. } = UserError::of(&error);
                     Finding::error("dataset.path", error, help)

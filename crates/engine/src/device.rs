@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use anyhow::bail;
-use tch::{Cuda, Device};
+use anyhow::{Result, bail};
+use tch::{Cuda, Device, Tensor};
 use warmstart_schema::experiment::NumberFormat;
 
 use crate::ffi;
@@ -38,6 +38,29 @@ pub fn prepare_cuda() -> &'static CudaLibrary {
         },
         Some(folder) => load_cuda(&folder),
     })
+}
+
+/// The version of cuDNN that computes on this device, as `9.10.2`; none on a CPU, or where libtorch has no cuDNN.
+pub fn cudnn(device: Device) -> Option<String> {
+    if !device.is_cuda() || !Cuda::cudnn_is_available() {
+        return None;
+    }
+    let number = tch::utils::version_cudnn();
+    let (major, rest) = if number >= 90_000 {
+        (number / 10_000, number % 10_000)
+    } else {
+        (number / 1_000, number % 1_000)
+    };
+    Some(format!("{major}.{}.{}", rest / 100, rest % 100))
+}
+
+/// Copies a tensor from the CPU to a device. A copy to a GPU goes through pinned memory, so that the processor does not wait for it.
+pub(crate) fn upload(tensor: &Tensor, device: Device) -> Result<Tensor> {
+    if device.is_cuda() {
+        let pinned = tensor.f_pin_memory(device)?;
+        return Ok(pinned.f_to_device_(device, tensor.kind(), true, false)?);
+    }
+    Ok(tensor.f_to_device(device)?)
 }
 
 /// The folder that libtorch's CPU half was loaded from.

@@ -16,7 +16,7 @@ use warmstart_schema::exported::{Answer, Exported};
 use warmstart_schema::preparation::{Order, Preparation};
 use warmstart_schema::text;
 
-use crate::best::Best;
+use crate::best::BestCheckpoint;
 use crate::failure::UserError;
 use crate::weights;
 
@@ -34,7 +34,7 @@ pub fn export(folder: &Path, output: Option<&Path>) -> Answer {
 }
 
 fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
-    let best = Best::of(folder)?;
+    let best = BestCheckpoint::load(folder)?;
     let file = place(output, &best)?;
     let labels = file.with_extension("labels.json");
     let config_file = config_beside(&file);
@@ -117,7 +117,7 @@ fn config_beside(file: &Path) -> PathBuf {
 }
 
 /// The file to write. timm takes any other ending for a pickle.
-fn place(output: Option<&Path>, best: &Best) -> Result<PathBuf> {
+fn place(output: Option<&Path>, best: &BestCheckpoint) -> Result<PathBuf> {
     // The experiment's file may be called anything at all.
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || "._-".contains(c) {
@@ -152,8 +152,8 @@ fn place(output: Option<&Path>, best: &Best) -> Result<PathBuf> {
 }
 
 /// The exported file's bytes: every tensor of the best checkpoint in its order, the head's in timm's place for a classifier.
-pub fn bytes(best: &Best, load: &str) -> Result<Vec<u8>> {
-    let Best {
+pub fn bytes(best: &BestCheckpoint, load: &str) -> Result<Vec<u8>> {
+    let BestCheckpoint {
         experiment,
         content,
         ..
@@ -184,8 +184,8 @@ pub fn bytes(best: &Best, load: &str) -> Result<Vec<u8>> {
 }
 
 /// What the file says about itself; where timm has a name for a thing it is that one. safetensors knows nothing but texts.
-fn about(best: &Best, head: &HeadSpec, load: &str) -> BTreeMap<String, String> {
-    let Best {
+fn about(best: &BestCheckpoint, head: &HeadSpec, load: &str) -> BTreeMap<String, String> {
+    let BestCheckpoint {
         info,
         experiment,
         content,
@@ -243,7 +243,7 @@ fn about(best: &Best, head: &HeadSpec, load: &str) -> BTreeMap<String, String> {
 }
 
 /// The same in the form of timm's `config.json`, which `resolve_data_config` reads.
-pub fn config(best: &Best) -> Value {
+pub fn config(best: &BestCheckpoint) -> Value {
     let head = head(best);
     let Preparation {
         side,
@@ -324,7 +324,7 @@ fn beyond_timm(experiment: &Experiment, preparation: &Preparation) -> Option<&'s
     }
 }
 
-fn head(best: &Best) -> HeadSpec {
+fn head(best: &BestCheckpoint) -> HeadSpec {
     let model = &best.experiment.model;
     HeadSpec {
         features: Architecture::new(model.backbone).features,
@@ -352,7 +352,7 @@ fn sequential(head: &HeadSpec) -> String {
 }
 
 /// Lines of Python that load `file` into timm's model, every tensor by its name, and prepare a picture as training did.
-fn python(best: &Best, file: &Path) -> String {
+fn python(best: &BestCheckpoint, file: &Path) -> String {
     let backbone = best.experiment.model.backbone;
     let name = python_text(&file.file_name().unwrap_or_default().to_string_lossy());
     format!(
@@ -398,7 +398,7 @@ fn python_text(text: &str) -> String {
 }
 
 /// Lines of Python that define `prepare`, from an RGB image to a tensor.
-fn prepare(best: &Best) -> String {
+fn prepare(best: &BestCheckpoint) -> String {
     let (experiment, preparation) = (&best.experiment, best.preparation());
     let Preparation {
         side,

@@ -24,7 +24,7 @@ use self::http::{Client, parse, shown};
 pub use self::http::{Timeouts, Token};
 pub use self::progress::Progress;
 pub use self::published::Published;
-use crate::edition::{self, PUBLISHER};
+use crate::unsupported::{self, CIFAR_URL};
 
 const HUB: &str = "https://huggingface.co";
 
@@ -64,7 +64,7 @@ impl Sources {
                 .filter(|token| !token.is_empty())
         };
         Self {
-            mirror: base("WARMSTART_MIRROR", PUBLISHER),
+            mirror: base("WARMSTART_MIRROR", CIFAR_URL),
             endpoint: base("HF_ENDPOINT", HUB),
             token: var("HF_TOKEN").or_else(file),
             timeouts: Timeouts::default(),
@@ -106,7 +106,7 @@ impl Fetcher<'_> {
             bytes: archive.bytes,
             md5: archive.md5.to_owned(),
         };
-        if let Some(error) = path.and_then(|path| edition::refused(name, path)) {
+        if let Some(error) = path.and_then(|path| unsupported::unsupported_version(name, path)) {
             return Err(error);
         }
         if let Some(local) = self.places.find_archive(name, path) {
@@ -146,7 +146,7 @@ impl Fetcher<'_> {
         let Published { archive, md5, .. } = published;
         let url = format!("{}/{archive}", self.sources.mirror);
         let url = parse(&url).ok_or_else(|| {
-            FetchError::last(
+            FetchError::permanent(
                 "WARMSTART_MIRROR is no address: expected http:// or https:// and a host"
                     .to_owned(),
             )
@@ -198,7 +198,7 @@ impl Fetcher<'_> {
             let proof = Proof::Md5(published.md5.clone());
             if let Err(found) = proof.check(local, self.progress)? {
                 let expected = &published.md5;
-                return Err(FetchError::last(format!(
+                return Err(FetchError::permanent(format!(
                     "{} has the md5 {found}, expected {expected}: it is not the published archive",
                     local.display()
                 )));

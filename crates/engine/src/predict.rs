@@ -13,7 +13,7 @@ use warmstart_schema::prediction::{Answer, ClassProbability, Predicted, Predicti
 use warmstart_schema::preparation::Preparation;
 use warmstart_schema::text;
 
-use crate::best::Best;
+use crate::best::BestCheckpoint;
 use crate::data::folder::decode::{self, Framing};
 use crate::device;
 use crate::failure::UserError;
@@ -51,9 +51,9 @@ pub fn predict(folder: &Path, subject: &Subject, with_pixels: bool) -> Answer {
 }
 
 fn answer(folder: &Path, subject: &Subject, with_pixels: bool) -> Result<Predictions> {
-    let best = Best::of(folder)?;
+    let best = BestCheckpoint::load(folder)?;
     let preparation = best.preparation();
-    let Best {
+    let BestCheckpoint {
         info,
         experiment,
         classes,
@@ -161,7 +161,7 @@ fn decoded(
         DatasetKind::ImageFolder(_) => preparation.into(),
         DatasetKind::Emoji98 { .. }
         | DatasetKind::Cifar100 { .. }
-        | DatasetKind::Cifar10 { .. } => Framing::from(experiment.dataset.name().pixels()),
+        | DatasetKind::Cifar10 { .. } => Framing::centred(experiment.dataset.name().pixels()),
     };
     let mut pixels = vec![0; 3 * framing.side as usize * framing.side as usize];
     decode::read(picture, framing, resizer, &mut pixels)?;

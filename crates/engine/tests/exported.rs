@@ -23,7 +23,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use support::{finish, log, new_run};
 use tch::{Device, Kind, Tensor};
-use warmstart_engine::best::Best;
+use warmstart_engine::best::BestCheckpoint;
 use warmstart_engine::data::{self, OnDevice, Source};
 use warmstart_engine::export;
 use warmstart_engine::initial::model_spec;
@@ -41,7 +41,7 @@ use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::preparation::{FileMetadata, Preparation};
 
 /// A model as the case describes it, with weights from the formula under their exported names.
-fn best(case: &Value, hidden: &Value) -> (Model, Best) {
+fn best(case: &Value, hidden: &Value) -> (Model, BestCheckpoint) {
     let resize = case["resize"]
         .as_i64()
         .map(|side| format!("input: {{ resize: {side} }}\n"))
@@ -103,7 +103,7 @@ fn best(case: &Value, hidden: &Value) -> (Model, Best) {
     });
     (
         model,
-        Best {
+        BestCheckpoint {
             info: serde_json::from_value(info).unwrap(),
             experiment,
             classes,
@@ -509,7 +509,7 @@ fn timm_loads_an_export_and_gives_the_same_logits() {
         panic!("not exported")
     };
 
-    let best = Best::of(run.path()).unwrap();
+    let best = BestCheckpoint::load(run.path()).unwrap();
     let model = Model::new(&model_spec(&best.experiment, 98, 1000), 0, Device::Cpu).unwrap();
     weights::load_bytes(&model, &best.content.model, LoadPolicy::Exact).unwrap();
     let images = test_images(&best.experiment, 774);

@@ -363,7 +363,7 @@ fn a_transformer_reports_its_image_size() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("a multiple of 14 pixels") && error.contains("32 by 32"),
+        error.contains("a multiple of 14 pixels") && error.contains("32×32"),
         "{error}"
     );
 }

@@ -45,7 +45,7 @@ fn decoded(bytes: &[u8], side: u32) -> Result<Vec<u8>, String> {
 
 fn read(path: &Path, side: u32) -> Result<Vec<u8>, String> {
     let mut out = vec![0; 3 * side as usize * side as usize];
-    let result = decode::read(path, side, &mut Resizer::new(), &mut out);
+    let result = decode::read(path, Framing::centred(side), &mut Resizer::new(), &mut out);
     result.map(|()| out).map_err(|error| format!("{error:#}"))
 }
 
@@ -264,7 +264,7 @@ fn batches(root: &Path, threads: usize) -> (Vec<Batch>, Vec<String>, Vec<u32>) {
     let order: Vec<u32> = (0..count).rev().chain(0..3).collect();
     let source = Folder::new(
         Arc::clone(&listing),
-        Decoding::new(12, false, Some(threads)).unwrap(),
+        Decoding::new(Framing::centred(12), false, Some(threads)).unwrap(),
         Device::Cpu,
     );
     let batches = source
@@ -297,7 +297,7 @@ fn batches_are_equal_for_any_number_of_decoders_and_skip_broken_pictures() {
     assert!(
         unreadable
             .iter()
-            .any(|text| text.contains("green/text.png: is no picture")),
+            .any(|text| text.contains("green/text.png: is not a supported picture")),
         "{unreadable:?}"
     );
     assert_eq!(one.len(), (63 + broken().len() + 3).div_ceil(7));

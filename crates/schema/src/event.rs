@@ -184,6 +184,9 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<NumberFormat>,
     pub libtorch: String,
+    /// The version of cuDNN; absent on a CPU and for workers of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cudnn: Option<String>,
     pub epochs: u32,
     /// Step of the checkpoint that the attempt continues from.
     pub resumed_from: Option<u64>,
@@ -205,6 +208,7 @@ impl Attempt {
             device_name: text::line(&self.device_name, 120),
             device_reason: text::line(&self.device_reason, 300),
             libtorch: text::line(&self.libtorch, 40),
+            cudnn: self.cudnn.map(|version| text::line(&version, 40)),
             not_exact: self
                 .not_exact
                 .iter()

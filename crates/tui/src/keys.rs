@@ -12,7 +12,7 @@ use ratatui::layout::Size;
 use tui_input::InputRequest;
 
 pub use self::binding::{Binding, Context, Key};
-pub use self::table::first_in_foot;
+pub use self::table::first_in_footer;
 use super::message::Message;
 
 /// The keys of every context.

@@ -295,7 +295,7 @@ impl Model {
             (Some(Popup::Prompt { .. }), _) => Context::Prompt,
             (Some(Popup::Columns { .. }), _) => Context::Columns,
             (Some(Popup::Help { .. } | Popup::Text { .. } | Popup::Prediction(_)), _) => {
-                Context::Reading
+                Context::Text
             }
             (Some(Popup::Input(_)), _) => Context::Input,
             (Some(Popup::Palette(_)), _) => Context::Palette,

@@ -6,7 +6,7 @@ use warmstart_schema::experiment::{Augment, PaddingFill};
 use warmstart_schema::seed::SplitMix64;
 
 use super::area::place;
-use super::resized_crop::{along, taken};
+use super::axis::Axis;
 
 /// Shifts images `[N, 3, H, W]`, which are the rows of a batch from `first` on.
 pub(super) fn apply(
@@ -43,13 +43,13 @@ fn shifted(
     );
     let rows: Vec<i64> = shifts.iter().map(|shift| shift.0).collect();
     let columns: Vec<i64> = shifts.iter().map(|shift| shift.1).collect();
-    let images = moved(images, 2, height, &rows, fill)?;
-    moved(&images, 3, width, &columns, fill)
+    let images = moved(images, Axis::Rows, height, &rows, fill)?;
+    moved(&images, Axis::Columns, width, &columns, fill)
 }
 
 fn moved(
     images: &Tensor,
-    dim: i64,
+    axis: Axis,
     side: i64,
     shifts: &[i64],
     fill: PaddingFill,
@@ -64,12 +64,12 @@ fn moved(
         }
     }
     let device = images.device();
-    let sources = along(&Tensor::f_from_slice(&sources)?, dim, shifts.len(), device)?;
-    let images = taken(images, dim, &sources)?;
+    let broadcast = |numbers: &Tensor| axis.broadcast(numbers, shifts.len(), device);
+    let images = axis.pick(images, &broadcast(&Tensor::f_from_slice(&sources)?)?)?;
     match fill {
         PaddingFill::Reflect => Ok(images),
         PaddingFill::Zeros => {
-            let inside = along(&Tensor::f_from_slice(&inside)?, dim, shifts.len(), device)?;
+            let inside = broadcast(&Tensor::f_from_slice(&inside)?)?;
             Ok(images.f_mul(&inside.f_to_kind(Kind::Float)?)?)
         }
     }

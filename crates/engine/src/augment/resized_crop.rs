@@ -1,11 +1,12 @@
 //! A random rectangle of each image, enlarged to the image's size: torchvision's `RandomResizedCrop`.
 
 use anyhow::Result;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 use warmstart_schema::experiment::{Augment, ResizedCrop};
 use warmstart_schema::seed::SplitMix64;
 
 use super::area::{Frame, Range, rounded};
+use super::axis::Axis;
 
 /// Crops images `[N, 3, H, W]`, which are the rows of a batch from `first` on.
 pub(super) fn apply(
@@ -18,6 +19,7 @@ pub(super) fn apply(
         return Ok(images.shallow_clone());
     };
     let (count, _, height, width) = images.size4()?;
+    // Rows before `first` draw too, so that a row has the same frame alone as in its batch.
     let frames: Vec<Frame> = (0..first + usize::try_from(count)?)
         .map(|_| draw(settings, (height, width), &mut random))
         .collect();
@@ -30,16 +32,15 @@ fn draw(settings: &ResizedCrop, (height, width): (i64, i64), random: &mut SplitM
         max_area: settings.max_area,
         max_aspect: settings.max_aspect,
     };
-    let found = range.draw((height, width), random, |high, wide| {
-        high <= height && wide <= width
-    });
+    let fits = |crop_height, crop_width| crop_height <= height && crop_width <= width;
+    let found = range.draw((height, width), random, fits);
     found.unwrap_or_else(|| central(settings.max_aspect, (height, width)))
 }
 
-/// The largest rectangle in the middle that is not too long.
+/// The largest rectangle in the middle whose aspect ratio is allowed.
 fn central(max_aspect: f64, (height, width): (i64, i64)) -> Frame {
     let aspect = width as f64 / height as f64;
-    let (high, wide) = if aspect < 1.0 / max_aspect {
+    let (crop_height, crop_width) = if aspect < 1.0 / max_aspect {
         (rounded(width as f64 * max_aspect), width)
     } else if aspect > max_aspect {
         (height, rounded(height as f64 * max_aspect))
@@ -47,10 +48,10 @@ fn central(max_aspect: f64, (height, width): (i64, i64)) -> Frame {
         (height, width)
     };
     Frame {
-        top: (height - high) / 2,
-        left: (width - wide) / 2,
-        height: high,
-        width: wide,
+        top: (height - crop_height) / 2,
+        left: (width - crop_width) / 2,
+        height: crop_height,
+        width: crop_width,
     }
 }
 
@@ -65,13 +66,13 @@ fn cropped(images: &Tensor, frames: &[Frame]) -> Result<Tensor> {
         .iter()
         .map(|frame| (frame.left, frame.width))
         .collect();
-    let images = stretched(images, 2, height, &rows)?;
-    stretched(&images, 3, width, &columns)
+    let images = stretched(images, Axis::Rows, height, &rows)?;
+    stretched(&images, Axis::Columns, width, &columns)
 }
 
-/// Stretches a part of each image to `side` pixels along a dimension; the parts have a start and a length.
-fn stretched(images: &Tensor, dim: i64, side: i64, parts: &[(i64, i64)]) -> Result<Tensor> {
-    let (mut low, mut high, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+/// Resizes one range (start, length) of each image to `side` pixels along an axis.
+fn stretched(images: &Tensor, axis: Axis, side: i64, parts: &[(i64, i64)]) -> Result<Tensor> {
+    let (mut left, mut right, mut weights) = (Vec::new(), Vec::new(), Vec::new());
     for &(start, length) in parts {
         for at in 0..side {
             let source = (at as f64 + 0.5) * length as f64 / side as f64 - 0.5;
@@ -81,41 +82,16 @@ fn stretched(images: &Tensor, dim: i64, side: i64, parts: &[(i64, i64)]) -> Resu
                 reason = "a position within an image"
             )]
             let before = source.floor() as i64;
-            low.push(start + before);
-            high.push(start + (before + 1).min(length - 1));
-            shares.push(source - before as f64);
+            left.push(start + before);
+            right.push(start + (before + 1).min(length - 1));
+            weights.push(source - before as f64);
         }
     }
     let device = images.device();
-    let shares = along(&Tensor::f_from_slice(&shares)?, dim, parts.len(), device)?;
-    let shares = shares.f_to_kind(Kind::Float)?;
-    let pick = |indices: &[i64]| {
-        taken(
-            images,
-            dim,
-            &along(&Tensor::f_from_slice(indices)?, dim, parts.len(), device)?,
-        )
-    };
-    Ok(pick(&low)?.f_lerp_tensor(&pick(&high)?, &shares)?)
-}
-
-/// Numbers of each image, one for each place along a dimension, in a shape that fits images.
-pub(super) fn along(numbers: &Tensor, dim: i64, images: usize, device: Device) -> Result<Tensor> {
-    let mut shape = [i64::try_from(images)?, 1, 1, 1];
-    shape[usize::try_from(dim)?] = -1;
-    Ok(numbers.f_view(shape)?.f_to_device(device)?)
-}
-
-/// The rows or columns of each image that the indices name.
-pub(super) fn taken(images: &Tensor, dim: i64, indices: &Tensor) -> Result<Tensor> {
-    let (count, channels, height, width) = images.size4()?;
-    let side = indices.size()[usize::try_from(dim)?];
-    let shape = if dim == 2 {
-        [count, channels, side, width]
-    } else {
-        [count, channels, height, side]
-    };
-    Ok(images.f_gather(dim, &indices.f_expand(shape, false)?, false)?)
+    let broadcast = |numbers: &Tensor| axis.broadcast(numbers, parts.len(), device);
+    let weights = broadcast(&Tensor::f_from_slice(&weights)?)?.f_to_kind(Kind::Float)?;
+    let pick = |indices: &[i64]| axis.pick(images, &broadcast(&Tensor::f_from_slice(indices)?)?);
+    Ok(pick(&left)?.f_lerp_tensor(&pick(&right)?, &weights)?)
 }
 
 #[cfg(test)]

@@ -138,7 +138,7 @@ fn normalization_equals_libtorchs_with_every_activation_and_residual() {
             [(true, false), (true, true), (false, false), (false, true)]
         {
             if !can_be_normalized(shape, batch_statistics)
-                || (has_residual && !take_sum(activation))
+                || (has_residual && !supports_sum(activation))
             {
                 continue;
             }
@@ -298,14 +298,14 @@ fn depthwise_convolution_equals_libtorchs_for_every_stride_padding_and_edge() {
                     channels,
                 );
                 let size = expected.size();
-                let geometry = Geometry {
+                let geometry = DepthwiseGeometry {
                     stride,
                     top,
                     left,
                     out_height: size[2],
                     out_width: size[3],
                 };
-                assert!(take_depthwise(&ours.0, &ours.1, channels));
+                assert!(supports_depthwise(&ours.0, &ours.1, channels));
                 let found = depthwise(&ours.0, &ours.1, geometry).unwrap();
                 backward(&found, &expected);
                 assert_close(&what, 1e-5, &[("values", &found, &expected)]);
@@ -347,14 +347,14 @@ fn other_kernels_are_left_to_libtorch() {
         ([8, 2, 3, 3], 4),
     ] {
         assert!(
-            !take_depthwise(&x, &draw(&shape, 0.0, 1.0), groups),
+            !supports_depthwise(&x, &draw(&shape, 0.0, 1.0), groups),
             "{shape:?}"
         );
     }
     let flat = Tensor::zeros([2, 8], (Kind::Float, Device::Cpu));
-    assert!(take(&x) && !take(&flat) && !take(&x.to_kind(Kind::BFloat16)));
+    assert!(supports(&x) && !supports(&flat) && !supports(&x.to_kind(Kind::BFloat16)));
     let _autocast = Autocast::enter(Device::Cpu, Kind::BFloat16).unwrap();
-    assert!(!take(&x));
+    assert!(!supports(&x));
 }
 
 #[test]
@@ -407,7 +407,7 @@ fn the_result_does_not_depend_on_the_number_of_threads() {
         let x = leaf(&draw(&[4, 96, 20, 20], -1.0, 1.0), Kind::Float);
         let weight = leaf(&draw(&[96, 1, 3, 3], -1.0, 1.0), Kind::Float);
         let parts = Parts::new(96).leaves(Kind::Float);
-        let geometry = Geometry {
+        let geometry = DepthwiseGeometry {
             stride: 1,
             top: 1,
             left: 1,

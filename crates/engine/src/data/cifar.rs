@@ -9,8 +9,8 @@ use warmstart_schema::catalog::DatasetName;
 
 use super::binary::{Layout, Pictures};
 use super::{Dataset, missing};
-use crate::edition;
 use crate::failure::UserError;
+use crate::unsupported;
 
 const TRAIN: usize = 50_000;
 const TEST: usize = 10_000;
@@ -97,7 +97,7 @@ fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
 /// The folder that holds the published binary files.
 fn find(name: DatasetName, path: Option<&Path>, places: &SearchPaths) -> Result<PathBuf> {
     places.find_dataset(name, path).map_err(|looked| {
-        let other = path.and_then(|path| edition::refused(name, path));
+        let other = path.and_then(|path| unsupported::unsupported_version(name, path));
         other.unwrap_or_else(|| missing(name, &looked, places))
     })
 }

@@ -127,7 +127,7 @@ fn read(
             .filter(|kept| (kept.bytes, kept.changed) == (stamp.bytes, stamp.changed));
         let content: Result<Content, String> = match same {
             Some(kept) => Ok(kept.content.clone()),
-            None => decode::try_out(&listing.path(member)).map_err(|error| format!("{error:#}")),
+            None => decode::check(&listing.path(member)).map_err(|error| format!("{error:#}")),
         };
         let kept = |content| Kept {
             name: name.to_owned(),

@@ -159,5 +159,5 @@ fn damaged(error: io::Error) -> FetchError {
 }
 
 fn refused(why: &str) -> FetchError {
-    FetchError::last(format!("the archive is refused: {why}"))
+    FetchError::permanent(format!("the archive is refused: {why}"))
 }

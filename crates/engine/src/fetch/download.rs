@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use ureq::http::Uri;
 
 use super::error::FetchError;
-use super::http::{Answer, Ask, Client, Token, shown};
+use super::http::{Answer, Client, Method, Query, Token, shown};
 use super::progress::{Progress, wait};
 
 /// Failures in a row without progress that end a download; the next one resumes it.
@@ -132,7 +132,7 @@ impl Request<'_> {
             self.discard()?;
             let (kind, expected) = self.proof.parts();
             if !from_before {
-                return Err(FetchError::last(format!(
+                return Err(FetchError::permanent(format!(
                     "{} from {} has the {kind} {found}, expected {expected}: it is not the published file",
                     self.what,
                     shown(&self.url)
@@ -170,7 +170,7 @@ impl Request<'_> {
         progress: &mut dyn Progress,
         seen: &mut Seen,
     ) -> Result<(), FetchError> {
-        let (mut failures, mut pause) = (0, client.timeouts.pause);
+        let (mut failures, mut pause) = (0, client.timeouts.first_retry_delay);
         loop {
             let before = self.length()?;
             if before == self.bytes {
@@ -178,11 +178,11 @@ impl Request<'_> {
             }
             let (why, after) = match self.attempt(client, progress, seen) {
                 Ok(()) => return Ok(()),
-                Err(FetchError::Passing { why, after }) => (why, after),
+                Err(FetchError::Transient { why, after }) => (why, after),
                 Err(other) => return Err(other),
             };
             if self.length()? >= before + PROGRESS_BYTES {
-                (failures, pause) = (0, client.timeouts.pause);
+                (failures, pause) = (0, client.timeouts.first_retry_delay);
             }
             failures += 1;
             if failures == TRIES {
@@ -191,9 +191,9 @@ impl Request<'_> {
                     "{why} ({TRIES} tries; {kept} of {} bytes are here and kept)",
                     self.bytes
                 );
-                return Err(FetchError::last(text));
+                return Err(FetchError::permanent(text));
             }
-            let pause_for = after.unwrap_or(pause).min(client.timeouts.longest_pause);
+            let pause_for = after.unwrap_or(pause).min(client.timeouts.max_retry_delay);
             progress.note(&format!(
                 "{}: {why}; trying again in {:.0} s",
                 self.what,
@@ -223,13 +223,13 @@ impl Request<'_> {
             headers.push(("range", format!("bytes={at}-")));
             headers.extend(seen.etag.clone().map(|etag| ("if-range", etag)));
         }
-        let ask = Ask {
+        let query = Query {
             url: self.url.clone(),
-            head_only: false,
+            method: Method::Get,
             headers,
             token: self.token,
         };
-        let mut answer = client.send(&ask, progress, |_| false)?;
+        let mut answer = client.send(&query, progress, |_| false)?;
         match self.start(&answer, at, seen)? {
             Start::Here => {}
             Start::AtZero => {
@@ -238,7 +238,7 @@ impl Request<'_> {
             }
             Start::Restart(why) => {
                 file.set_len(0).map_err(disk)?;
-                return Err(FetchError::Passing {
+                return Err(FetchError::Transient {
                     why,
                     after: Some(Duration::ZERO),
                 });
@@ -246,11 +246,11 @@ impl Request<'_> {
         }
         file.seek(SeekFrom::Start(at)).map_err(disk)?;
         progress.progress(self.what, at, self.bytes);
-        while let Some(bytes) = answer.next(progress)? {
+        while let Some(bytes) = answer.next_chunk(progress)? {
             at += bytes.len() as u64;
             if at > self.bytes {
                 self.discard()?;
-                return Err(FetchError::last(format!(
+                return Err(FetchError::permanent(format!(
                     "{} sends more than the {} bytes that it should be",
                     shown(&self.url),
                     self.bytes
@@ -265,7 +265,7 @@ impl Request<'_> {
                 shown(&self.url),
                 self.bytes
             );
-            return Err(FetchError::passing(why));
+            return Err(FetchError::transient(why));
         }
         file.sync_all().map_err(disk)
     }
@@ -286,7 +286,7 @@ impl Request<'_> {
             .header("content-encoding")
             .is_some_and(|encoding| encoding != "identity")
         {
-            return Err(FetchError::last(format!(
+            return Err(FetchError::permanent(format!(
                 "{host} sends the file in an encoding that was not asked for"
             )));
         }
@@ -338,7 +338,7 @@ impl Request<'_> {
     fn wrong_length(&self, found: u64) -> Result<FetchError, FetchError> {
         self.discard()?;
         let host = shown(&self.url);
-        Ok(FetchError::last(format!(
+        Ok(FetchError::permanent(format!(
             "{host} offers {found} bytes, expected {}: it is not the published file",
             self.bytes
         )))
@@ -352,13 +352,15 @@ pub(super) fn refused(answer: &Answer, host: &str) -> FetchError {
         .header("retry-after")
         .and_then(|after| retry_after(&after));
     match status {
-        408 | 425 | 429 | 500..=599 => FetchError::Passing {
+        408 | 425 | 429 | 500..=599 => FetchError::Transient {
             why: format!("{host} answers {status}"),
             after,
         },
-        401 | 403 => FetchError::last(format!("{host} answers {status}: access is refused")),
-        404 | 410 => FetchError::last(format!("{host} answers {status}: there is no such file")),
-        _ => FetchError::last(format!("{host} answers {status}")),
+        401 | 403 => FetchError::permanent(format!("{host} answers {status}: access is refused")),
+        404 | 410 => {
+            FetchError::permanent(format!("{host} answers {status}: there is no such file"))
+        }
+        _ => FetchError::permanent(format!("{host} answers {status}")),
     }
 }
 

@@ -12,12 +12,12 @@ use crate::failure::UserError;
 #[derive(Debug)]
 pub(super) enum FetchError {
     /// Worth another try; a server may ask to wait first.
-    Passing {
+    Transient {
         why: String,
         after: Option<std::time::Duration>,
     },
     /// Trying again would not help.
-    Last { why: String },
+    Permanent { why: String },
     /// A file here cannot be read or written.
     Disk { path: PathBuf, error: io::Error },
     /// The user or a signal stopped it.
@@ -25,12 +25,12 @@ pub(super) enum FetchError {
 }
 
 impl FetchError {
-    pub(super) fn last(why: impl Into<String>) -> Self {
-        Self::Last { why: why.into() }
+    pub(super) fn permanent(why: impl Into<String>) -> Self {
+        Self::Permanent { why: why.into() }
     }
 
-    pub(super) fn passing(why: impl Into<String>) -> Self {
-        Self::Passing {
+    pub(super) fn transient(why: impl Into<String>) -> Self {
+        Self::Transient {
             why: why.into(),
             after: None,
         }
@@ -47,7 +47,7 @@ impl FetchError {
     pub(super) fn for_user(self, what: &str, help: impl Into<String>) -> anyhow::Error {
         match self {
             Self::Stopped => Stopped.into(),
-            Self::Passing { why, .. } | Self::Last { why } => {
+            Self::Transient { why, .. } | Self::Permanent { why } => {
                 UserError::input(format!("{what} cannot be fetched: {why}"), help)
             }
             Self::Disk { path, error } => UserError {

@@ -1,4 +1,4 @@
-//! One HTTP exchange: redirects without letting the token go to a stranger, and waiting that a stop ends at once.
+//! One HTTP exchange: follows redirects, sends the token only to its own origin, and ends a wait at once when the run is stopped.
 
 use std::fmt;
 use std::io::Read;
@@ -14,23 +14,24 @@ use super::progress::Progress;
 
 /// More than the hub and its content delivery need together.
 const MAX_REDIRECTS: usize = 8;
-/// Bytes read at once; a few such chunks wait between the network and the disk.
-const CHUNK: usize = 64 << 10;
-const CHUNKS: usize = 8;
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 64 << 10;
+/// How many chunks may wait between the network and the disk.
+const MAX_WAITING_CHUNKS: usize = 8;
 /// How often a wait looks whether it should end.
-const SLICE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The longest waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     /// Finding a host, and connecting to it.
     pub connect: Duration,
-    /// Between two bytes.
+    /// Without a byte, also before the response begins.
     pub stall: Duration,
-    /// Before the first new try; each further one waits twice as long.
-    pub pause: Duration,
+    /// Before the first retry; doubles with each further one.
+    pub first_retry_delay: Duration,
     /// The longest that a server may make us wait by `Retry-After`.
-    pub longest_pause: Duration,
+    pub max_retry_delay: Duration,
 }
 
 impl Default for Timeouts {
@@ -38,8 +39,8 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(15),
             stall: Duration::from_secs(30),
-            pause: Duration::from_secs(1),
-            longest_pause: Duration::from_mins(1),
+            first_retry_delay: Duration::from_secs(1),
+            max_retry_delay: Duration::from_mins(1),
         }
     }
 }
@@ -52,7 +53,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// A secret for the host of `url` alone.
+    /// A secret for the origin of `url` alone.
     pub fn new(secret: String, url: &Uri) -> Self {
         Self {
             secret,
@@ -69,7 +70,11 @@ impl fmt::Debug for Token {
 
 /// Scheme, host and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Origin(String, String, u16);
+struct Origin {
+    scheme: String,
+    host: String,
+    port: u16,
+}
 
 impl Origin {
     fn of(url: &Uri) -> Self {
@@ -77,11 +82,11 @@ impl Origin {
         let port = url
             .port_u16()
             .unwrap_or(if scheme == "https" { 443 } else { 80 });
-        Self(
+        Self {
             scheme,
-            url.host().unwrap_or_default().to_ascii_lowercase(),
+            host: url.host().unwrap_or_default().to_ascii_lowercase(),
             port,
-        )
+        }
     }
 }
 
@@ -93,7 +98,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client that trusts the roots of the web, or those of the file named by `SSL_CERT_FILE`.
+    /// A client that trusts Mozilla's root certificates (webpki-roots), or those of the file named by `SSL_CERT_FILE`.
     pub(super) fn new(timeouts: Timeouts) -> Result<Self, FetchError> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -113,17 +118,17 @@ impl Client {
         })
     }
 
-    /// Sends a request and gives the first answer that is no redirect. The headers of the redirects on the way to it are handed to
-    /// `passing`, which may be content with one of them.
+    /// Follows redirects and returns the first other answer. `is_enough` sees the headers of each redirect; if it returns true,
+    /// that redirect is the answer.
     pub(super) fn send(
         &self,
-        ask: &Ask,
+        query: &Query,
         progress: &dyn Progress,
-        mut passing: impl FnMut(&HeaderMap) -> bool,
+        mut is_enough: impl FnMut(&HeaderMap) -> bool,
     ) -> Result<Answer, FetchError> {
-        let mut url = ask.url.clone();
+        let mut url = query.url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.exchange(ask, &url, progress)?;
+            let answer = self.exchange(query, &url, progress)?;
             let location = answer
                 .headers
                 .get("location")
@@ -133,40 +138,43 @@ impl Client {
             else {
                 return Ok(answer);
             };
-            if passing(&answer.headers) {
+            if is_enough(&answer.headers) {
                 return Ok(answer);
             }
             url = redirected(&url, location)?;
         }
-        Err(FetchError::last(format!(
+        Err(FetchError::permanent(format!(
             "{} redirects more than {MAX_REDIRECTS} times",
-            shown(&ask.url)
+            shown(&query.url)
         )))
     }
 
     fn exchange(
         &self,
-        ask: &Ask,
+        query: &Query,
         url: &Uri,
         progress: &dyn Progress,
     ) -> Result<Answer, FetchError> {
         let mut request = Request::builder()
-            .method(if ask.head_only { "HEAD" } else { "GET" })
+            .method(match query.method {
+                Method::Get => "GET",
+                Method::Head => "HEAD",
+            })
             .uri(url);
-        for (name, value) in &ask.headers {
+        for (name, value) in &query.headers {
             request = request.header(*name, value);
         }
-        if let Some(token) = ask.token.filter(|token| token.origin == Origin::of(url)) {
+        if let Some(token) = query.token.filter(|token| token.origin == Origin::of(url)) {
             request = request.header("authorization", format!("Bearer {}", token.secret));
         }
         // The builder's own message would repeat the value of a header, which may be the token.
-        let request = request
-            .body(())
-            .map_err(|_| FetchError::last(format!("no request can be made to {}", shown(url))))?;
-        let (sender, receiver) = sync_channel(CHUNKS);
+        let request = request.body(()).map_err(|_| {
+            FetchError::permanent(format!("no request can be made to {}", shown(url)))
+        })?;
+        let (sender, receiver) = sync_channel(MAX_WAITING_CHUNKS);
         let agent = self.agent.clone();
         // In a separate thread, because a name that does not resolve or a host that keeps silent cannot be interrupted.
-        std::thread::spawn(move || talk(&agent, request, &sender));
+        std::thread::spawn(move || carry_out(&agent, request, &sender));
         let mut exchange = Exchange {
             receiver,
             timeouts: self.timeouts,
@@ -178,7 +186,7 @@ impl Client {
                 headers,
                 exchange,
             }),
-            _ => Err(FetchError::passing(format!(
+            _ => Err(FetchError::transient(format!(
                 "{} answered nothing",
                 exchange.host
             ))),
@@ -191,7 +199,7 @@ fn roots() -> Result<RootCerts, FetchError> {
         return Ok(RootCerts::WebPki);
     };
     let wrong = |why: &dyn fmt::Display| {
-        FetchError::last(format!(
+        FetchError::permanent(format!(
             "SSL_CERT_FILE names {}, which cannot be used: {why}",
             path.display()
         ))
@@ -212,11 +220,19 @@ fn roots() -> Result<RootCerts, FetchError> {
     }
 }
 
-/// A request.
+/// How much of the answer to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    /// Only the headers.
+    Head,
+}
+
+/// What to ask a server for.
 #[derive(Debug)]
-pub(super) struct Ask<'a> {
+pub(super) struct Query<'a> {
     pub url: Uri,
-    pub head_only: bool,
+    pub method: Method,
     pub headers: Vec<(&'static str, String)>,
     pub token: Option<&'a Token>,
 }
@@ -235,8 +251,11 @@ impl Answer {
         text_of(&self.headers, name)
     }
 
-    /// The next piece of the body; nothing at its end.
-    pub(super) fn next(&mut self, progress: &dyn Progress) -> Result<Option<Vec<u8>>, FetchError> {
+    /// The next piece of the body; none at its end.
+    pub(super) fn next_chunk(
+        &mut self,
+        progress: &dyn Progress,
+    ) -> Result<Option<Vec<u8>>, FetchError> {
         match self.exchange.wait(progress)? {
             Message::Chunk(bytes) => Ok(Some(bytes)),
             _ => Ok(None),
@@ -277,18 +296,24 @@ impl Exchange {
             if progress.is_stopped() {
                 return Err(FetchError::Stopped);
             }
-            match self.receiver.recv_timeout(SLICE) {
+            match self.receiver.recv_timeout(POLL_INTERVAL) {
                 Ok(Message::Failed(trouble)) => return Err(trouble),
                 Ok(message) => return Ok(message),
                 Err(RecvTimeoutError::Timeout) if began.elapsed() < longest => {}
-                Err(_) => return Err(FetchError::passing(format!("{} keeps silent", self.host))),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(FetchError::transient(format!("{} keeps silent", self.host)));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    let why = format!("the connection to {} was lost", self.host);
+                    return Err(FetchError::transient(why));
+                }
             }
         }
     }
 }
 
 /// Carries out a request; ends early when nobody listens any more.
-fn talk(agent: &Agent, request: Request<()>, sender: &SyncSender<Message>) {
+fn carry_out(agent: &Agent, request: Request<()>, sender: &SyncSender<Message>) {
     let host = shown(request.uri());
     let answer = match agent.run(request) {
         Ok(answer) => answer,
@@ -311,7 +336,7 @@ fn talk(agent: &Agent, request: Request<()>, sender: &SyncSender<Message>) {
 fn read(host: &str, body: Body, sender: &SyncSender<Message>) -> Result<Message, FetchError> {
     let mut reader = body.into_reader();
     loop {
-        let mut chunk = vec![0; CHUNK];
+        let mut chunk = vec![0; CHUNK_BYTES];
         let length = reader
             .read(&mut chunk)
             .map_err(|error| failed(host, &ureq::Error::from(error)))?;
@@ -322,11 +347,9 @@ fn read(host: &str, body: Body, sender: &SyncSender<Message>) -> Result<Message,
     }
 }
 
-/// What the client says went wrong; a wrong certificate will not get right by trying again.
+/// What the client says went wrong; a wrong certificate is not retried.
 fn failed(host: &str, error: &ureq::Error) -> FetchError {
-    // What rustls says of a certificate arrives as an error of input and output.
-    let is_certificate =
-        matches!(error, ureq::Error::Io(inner) if inner.kind() == std::io::ErrorKind::InvalidData);
+    let is_certificate = is_certificate(error);
     let why = match error {
         other if is_certificate => {
             let said = warmstart_schema::text::line(&other.to_string(), 200);
@@ -340,13 +363,23 @@ fn failed(host: &str, error: &ureq::Error) -> FetchError {
         ),
     };
     match error {
-        _ if is_certificate => FetchError::last(why),
+        _ if is_certificate => FetchError::permanent(why),
         ureq::Error::Tls(_)
         | ureq::Error::Rustls(_)
         | ureq::Error::BadUri(_)
-        | ureq::Error::InvalidProxyUrl => FetchError::last(why),
-        _ => FetchError::passing(why),
+        | ureq::Error::InvalidProxyUrl => FetchError::permanent(why),
+        _ => FetchError::transient(why),
     }
+}
+
+/// Whether the server's certificate was refused. While a connection is read, rustls's errors arrive as errors of input and output.
+fn is_certificate(error: &ureq::Error) -> bool {
+    let said = match error {
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref()),
+        ureq::Error::Rustls(error) => Some(error),
+        _ => None,
+    };
+    matches!(said, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// An address for messages: without user, password and query, which may be secrets.
@@ -366,16 +399,13 @@ pub(super) fn shown(url: &Uri) -> String {
     )
 }
 
-/// Where a redirect leads, unless that is nowhere, or out of what protects the exchange so far.
+/// The address that a redirect leads to. Fails if it is invalid, or leads from https to http.
 fn redirected(from: &Uri, location: &str) -> Result<Uri, FetchError> {
     let next = join(from, location).ok_or_else(|| {
-        FetchError::last(format!(
-            "{} redirects to an address that is none",
-            shown(from)
-        ))
+        FetchError::permanent(format!("{} redirects to an invalid address", shown(from)))
     })?;
     if from.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-        return Err(FetchError::last(format!(
+        return Err(FetchError::permanent(format!(
             "{} redirects to an unprotected address; refused",
             shown(from)
         )));
@@ -386,12 +416,18 @@ fn redirected(from: &Uri, location: &str) -> Result<Uri, FetchError> {
 /// The address that a redirect names.
 fn join(base: &Uri, location: &str) -> Option<Uri> {
     let (scheme, authority) = (base.scheme_str()?, base.authority()?);
-    let whole = if location.contains("://") {
+    let has_scheme = location
+        .split(['/', '?', '#'])
+        .next()
+        .is_some_and(|start| start.contains(':'));
+    let whole = if has_scheme {
         location.to_owned()
     } else if location.starts_with("//") {
         format!("{scheme}:{location}")
     } else if location.starts_with('/') {
         format!("{scheme}://{authority}{location}")
+    } else if location.starts_with('?') {
+        format!("{scheme}://{authority}{}{location}", base.path())
     } else {
         let folder = base
             .path()
@@ -402,7 +438,7 @@ fn join(base: &Uri, location: &str) -> Option<Uri> {
     parse(&whole)
 }
 
-/// An address of the web.
+/// Parses an http or https address with a host.
 pub(super) fn parse(url: &str) -> Option<Uri> {
     let url: Uri = url.parse().ok()?;
     let is_web = matches!(url.scheme_str(), Some("http" | "https"))
@@ -422,6 +458,15 @@ mod tests {
             ("//other.example/c", Some("https://other.example/c")),
             ("/c?y=2", Some("https://hub.example:8443/c?y=2")),
             ("c", Some("https://hub.example:8443/a/c")),
+            ("?y=2", Some("https://hub.example:8443/a/b?y=2")),
+            (
+                "/login?next=https://other.example/x",
+                Some("https://hub.example:8443/login?next=https://other.example/x"),
+            ),
+            (
+                "d?to=http://x/",
+                Some("https://hub.example:8443/a/d?to=http://x/"),
+            ),
             ("file:///etc/passwd", None),
             ("ftp://other.example/", None),
         ] {
@@ -446,7 +491,7 @@ mod tests {
             "HTTP://hub.example/a",
         ] {
             let why = match redirected(&hub, location) {
-                Err(FetchError::Last { why }) => why,
+                Err(FetchError::Permanent { why }) => why,
                 other => panic!("{location}: {other:?}"),
             };
             assert!(why.contains("unprotected address"), "{why}");

@@ -11,7 +11,7 @@ use warmstart_schema::catalog::Pretrained;
 
 use super::download::{Proof, Request, refused};
 use super::error::FetchError;
-use super::http::{Answer, Ask, Client, Token, parse, shown, text_of};
+use super::http::{Answer, Client, Method, Query, Token, parse, shown, text_of};
 use super::progress::{Progress, wait};
 use super::{Fetcher, Verify, lock};
 
@@ -58,7 +58,7 @@ fn fetch_into(
         progress,
     } = fetcher;
     let endpoint = parse(&sources.endpoint).ok_or_else(|| {
-        FetchError::last(
+        FetchError::permanent(
             "HF_ENDPOINT is no address: expected http:// or https:// and a host".to_owned(),
         )
     })?;
@@ -99,7 +99,7 @@ fn fetch_into(
         .fetch(&client, *progress)?;
         if let Err(why) = verify(&part) {
             fs::remove_file(&part).map_err(disk)?;
-            return Err(FetchError::last(why));
+            return Err(FetchError::permanent(why));
         }
         fs::rename(&part, &blob).map_err(disk)?;
     }
@@ -109,7 +109,7 @@ fn fetch_into(
 fn address(base: &str, revision: &str) -> Result<Uri, FetchError> {
     let url = format!("{base}/{revision}/{FILE}");
     parse(&url).ok_or_else(|| {
-        FetchError::last(format!(
+        FetchError::permanent(format!(
             "{} is no address",
             warmstart_schema::text::line(&url, 200)
         ))
@@ -144,13 +144,13 @@ fn state(
     token: Option<&Token>,
     progress: &mut dyn Progress,
 ) -> Result<FileState, FetchError> {
-    let mut pause = client.timeouts.pause;
+    let mut pause = client.timeouts.first_retry_delay;
     let mut tries = 0;
     loop {
         match ask(client, url, token, progress) {
-            Err(FetchError::Passing { why, after }) if tries < TRIES => {
+            Err(FetchError::Transient { why, after }) if tries < TRIES => {
                 tries += 1;
-                let pause_for = after.unwrap_or(pause).min(client.timeouts.longest_pause);
+                let pause_for = after.unwrap_or(pause).min(client.timeouts.max_retry_delay);
                 progress.note(&format!(
                     "{why}; trying again in {:.0} s",
                     pause_for.as_secs_f64().ceil()
@@ -169,15 +169,15 @@ fn ask(
     token: Option<&Token>,
     progress: &dyn Progress,
 ) -> Result<FileState, FetchError> {
-    let ask = Ask {
+    let query = Query {
         url: url.clone(),
-        head_only: true,
+        method: Method::Head,
         headers: Vec::new(),
         token,
     };
     let mut first = None;
     // The hub states all this as it sends us on to where the bytes are; that place knows nothing of it.
-    let answer = client.send(&ask, progress, |headers| {
+    let answer = client.send(&query, progress, |headers| {
         first = stated(headers, true);
         first.is_some()
     })?;
@@ -187,14 +187,14 @@ fn ask(
     if answer.status != 200 {
         let trouble = refused(&answer, &shown(url));
         return Err(match trouble {
-            FetchError::Last { .. } if matches!(answer.status, 401 | 403) => {
+            FetchError::Permanent { .. } if matches!(answer.status, 401 | 403) => {
                 denied(client, url, token, progress, &answer)
             }
             other => other,
         });
     }
     let stated = stated(&answer.headers, false).ok_or_else(|| {
-        FetchError::last(format!(
+        FetchError::permanent(format!(
             "{} does not say which commit, size and sha256 the file has, as the hub does",
             shown(url)
         ))
@@ -235,7 +235,7 @@ fn denied(
         }
         (false, false) => "the repository is private, or does not exist; HF_TOKEN opens a private one".to_owned(),
     };
-    FetchError::last(format!(
+    FetchError::permanent(format!(
         "{shown} answers {}{why}; {what_to_do}",
         answer.status
     ))
@@ -249,18 +249,18 @@ fn body_error(
     progress: &dyn Progress,
 ) -> Option<String> {
     const MOST: usize = 16 << 10;
-    let ask = Ask {
+    let query = Query {
         url: url.clone(),
-        head_only: false,
+        method: Method::Get,
         headers: Vec::new(),
         token,
     };
-    let mut answer = client.send(&ask, progress, |_| false).ok()?;
+    let mut answer = client.send(&query, progress, |_| false).ok()?;
     if answer.status < 400 {
         return None;
     }
     let mut body = Vec::new();
-    while let Ok(Some(bytes)) = answer.next(progress) {
+    while let Ok(Some(bytes)) = answer.next_chunk(progress) {
         body.extend(bytes);
         if body.len() > MOST {
             return None;
@@ -292,7 +292,12 @@ fn check(stated: FileState, url: &Uri) -> Result<FileState, FetchError> {
     let is_hex = |text: &str, length| {
         text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let wrong = |what: &str| Err(FetchError::last(format!("{} states {what}", shown(url))));
+    let wrong = |what: &str| {
+        Err(FetchError::permanent(format!(
+            "{} states {what}",
+            shown(url)
+        )))
+    };
     if !is_hex(&stated.commit, 40) {
         return wrong("no commit of 40 hexadecimal digits");
     }

@@ -12,9 +12,9 @@ use super::squeeze_excite::SqueezeExcite;
 use super::tensors::{Tensors, named};
 use crate::{blocks, ffi};
 
-/// A depthwise convolution of at most so many images is left to libtorch's own kernel on a GPU, which wants channels first. For
-/// channels-last images cuDNN would prepare an algorithm for each layer and each shape first, which takes 5 seconds for a whole
-/// `EfficientNet`; with so few images a step waits for the processor, not for the kernels.
+/// Up to this many images, a depthwise convolution on a GPU uses libtorch's own kernel, which needs channels-first memory. cuDNN
+/// would first choose an algorithm for each layer and shape (5 seconds for an `EfficientNet`), and with so few images the CPU is
+/// the limit, not the kernel.
 const FEW_IMAGES: i64 = 32;
 
 /// How a convolution moves over an image.
@@ -28,19 +28,19 @@ struct Geometry {
 
 impl Geometry {
     fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        if bias.is_none() && blocks::take_depthwise(x, weight, self.groups) {
-            return blocks::depthwise(x, weight, self.placed(x)?);
+        if bias.is_none() && blocks::supports_depthwise(x, weight, self.groups) {
+            return blocks::depthwise(x, weight, self.kernel_geometry(x)?);
         }
         let [(top, bottom), (left, right)] = self.paddings(x)?;
         let (x, padding) = if top == bottom && left == right {
             (x.shallow_clone(), [top, left])
         } else {
-            // Convolutions pad both ends alike, so the odd zero has to be laid down first.
+            // Convolutions pad both ends alike, so uneven padding is added beforehand.
             (x.f_constant_pad_nd([left, right, top, bottom])?, [0, 0])
         };
         let (stride, dilation) = ([self.stride; 2], [1, 1]);
         if self.is_depthwise_of_few(&x) {
-            let (x, weight) = (x.f_contiguous()?, plain(weight)?);
+            let (x, weight) = (x.f_contiguous()?, channels_first(weight)?);
             let x = x.f_conv2d(&weight, bias, stride, padding, dilation, self.groups)?;
             return ffi::channels_last(&x);
         }
@@ -54,16 +54,16 @@ impl Geometry {
     }
 
     /// The padding where it is the same on all sides.
-    fn even_padding(&self, x: &Tensor) -> Result<Option<i64>> {
+    fn uniform_padding(&self, x: &Tensor) -> Result<Option<i64>> {
         let [(top, bottom), sides] = self.paddings(x)?;
         Ok((top == bottom && sides == (top, bottom)).then_some(top))
     }
 
-    /// Where a depthwise convolution lies on these images.
-    fn placed(&self, x: &Tensor) -> Result<blocks::Geometry> {
+    /// Stride, padding and output size for the depthwise kernel.
+    fn kernel_geometry(&self, x: &Tensor) -> Result<blocks::DepthwiseGeometry> {
         let (_, _, height, width) = x.size4()?;
         let [(top, bottom), (left, right)] = self.paddings(x)?;
-        Ok(blocks::Geometry {
+        Ok(blocks::DepthwiseGeometry {
             stride: self.stride,
             top,
             left,
@@ -78,8 +78,8 @@ impl Geometry {
     }
 }
 
-/// A depthwise convolution's weight `[C, 1, K, K]` in an order that libtorch does not take for channels-last.
-fn plain(weight: &Tensor) -> Result<Tensor> {
+/// The weight `[C, 1, K, K]` of a depthwise convolution with strides that libtorch takes for channels-first.
+fn channels_first(weight: &Tensor) -> Result<Tensor> {
     let size = weight.size();
     Ok(weight.f_reshape([size[0], -1])?.f_view(size.as_slice())?)
 }
@@ -123,22 +123,26 @@ impl ConvNorm {
             return self.forward_folded(x, pass);
         }
         let x = self.geometry.convolve(x, &self.weight, None)?;
-        if blocks::take(&x) {
+        if blocks::supports(&x) {
             let norm = self.norm.for_kernels(pass);
             return blocks::normalize(&x, norm, None, self.activation);
         }
         activate(self.norm.forward(&x, pass)?, self.activation, pass)
     }
 
-    /// With the normalization worked into the weights, which stay as they are.
+    /// Uses weights with batch normalization folded in; `self.weight` does not change. The CPU's depthwise kernel normalizes in
+    /// the same pass instead.
     fn forward_folded(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        if blocks::take_depthwise(x, &self.weight, self.geometry.groups) {
-            let (placed, norm) = (self.geometry.placed(x)?, self.norm.for_kernels(pass));
-            return blocks::depthwise_normalized(x, &self.weight, placed, norm, self.activation);
+        if blocks::supports_depthwise(x, &self.weight, self.geometry.groups) {
+            let (geometry, norm) = (
+                self.geometry.kernel_geometry(x)?,
+                self.norm.for_kernels(pass),
+            );
+            return blocks::depthwise_normalized(x, &self.weight, geometry, norm, self.activation);
         }
         let (weight, bias) = self.folded.get(&self.weight, &self.norm)?;
-        if let Some(padding) = self.geometry.even_padding(x)?
-            && blocks::take(x)
+        if let Some(padding) = self.geometry.uniform_padding(x)?
+            && blocks::supports(x)
         {
             let shape = (self.geometry.stride, padding, self.geometry.groups);
             return blocks::convolve_activated(x, (&weight, &bias), shape, self.activation);
@@ -147,7 +151,7 @@ impl ConvNorm {
         activate(x, self.activation, pass)
     }
 
-    /// The same with a residual added before `activation`; this convolution itself has none.
+    /// [`Self::forward`], then adds `residual` and applies `activation`. `self.activation` must be none.
     pub(super) fn forward_added(
         &self,
         x: &Tensor,
@@ -155,9 +159,9 @@ impl ConvNorm {
         activation: Option<Activation>,
         pass: Pass,
     ) -> Result<Tensor> {
-        if pass != Pass::Frozen && blocks::take_sum(activation) {
+        if pass != Pass::Frozen && blocks::supports_sum(activation) {
             let x = self.geometry.convolve(x, &self.weight, None)?;
-            if blocks::take(&x) && residual.kind() == x.kind() {
+            if blocks::supports(&x) && residual.kind() == x.kind() {
                 let norm = self.norm.for_kernels(pass);
                 return blocks::normalize(&x, norm, Some(residual), activation);
             }
@@ -166,7 +170,7 @@ impl ConvNorm {
         add_residual(self.forward(x, pass)?, residual, activation, pass)
     }
 
-    /// The same with squeeze and excitation behind it.
+    /// [`Self::forward`], then squeeze and excitation.
     pub(super) fn forward_gated(
         &self,
         x: &Tensor,
@@ -174,7 +178,7 @@ impl ConvNorm {
         pass: Pass,
     ) -> Result<Tensor> {
         let x = self.geometry.convolve(x, &self.weight, None)?;
-        if blocks::take(&x) {
+        if blocks::supports(&x) {
             let norm = self.norm.for_kernels(pass);
             return blocks::normalize_gated(&x, norm, gate.for_kernels(), self.activation);
         }

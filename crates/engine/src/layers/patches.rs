@@ -1,4 +1,4 @@
-//! Images as tokens: one for each patch, after those that hold nothing of the image.
+//! Images as tokens: the class token, the registers, then one token for each patch.
 
 use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
@@ -8,39 +8,40 @@ use super::convolution::Conv;
 use super::pass::Pass;
 use super::tensors::{Tensors, named};
 
+/// Patch embedding: images `[N, 3, H, W]` to tokens `[N, prefix + patches, C]`.
 #[derive(Debug)]
 pub(crate) struct Patches {
-    class: Tensor,
+    class_token: Tensor,
     registers: Option<Tensor>,
     projection: Conv,
     /// Side of a patch in pixels.
     side: i64,
-    positions: Option<Learned>,
+    positions: Option<PositionEmbedding>,
 }
 
-/// A vector for each place.
+/// A learned position embedding for each token.
 #[derive(Debug)]
-struct Learned {
-    /// `[1, places, C]`: those of `extra` tokens, then those of `across` by `across` patches.
+struct PositionEmbedding {
+    /// `[1, tokens, C]`: those of `prefix_tokens` tokens, then those of `patches_per_side` by `patches_per_side` patches.
     vectors: Tensor,
-    extra: i64,
-    across: i64,
+    prefix_tokens: i64,
+    patches_per_side: i64,
 }
 
 impl Patches {
     pub(super) fn new(spec: &spec::Patches, tensors: &Tensors) -> Result<Self> {
         let side = spec.projection.stride;
-        let learned = |pixels: u32, extra: i64| -> Result<Option<Learned>> {
+        let learned = |pixels: u32, prefix_tokens: i64| -> Result<Option<PositionEmbedding>> {
             let vectors = named(tensors, "pos_embed")?;
-            Ok(Some(Learned {
+            Ok(Some(PositionEmbedding {
                 vectors,
-                extra,
-                across: i64::from(pixels) / side,
+                prefix_tokens,
+                patches_per_side: i64::from(pixels) / side,
             }))
         };
         let registers = (spec.registers > 0).then(|| named(tensors, "reg_token"));
         Ok(Self {
-            class: named(tensors, "cls_token")?,
+            class_token: named(tensors, "cls_token")?,
             registers: registers.transpose()?,
             projection: Conv::new(&spec.projection, tensors)?,
             side,
@@ -57,14 +58,14 @@ impl Patches {
         let Self { side, .. } = self;
         ensure!(
             height == width && height % side == 0 && height > 0,
-            "this backbone takes square images of a multiple of {side} pixels, these have {height} by {width}"
+            "expected square images whose side is a multiple of {side} pixels, found {height}×{width}"
         );
         let patches = self
             .projection
             .forward(x, pass)?
             .f_flatten(2, -1)?
             .f_transpose(1, 2)?;
-        let first = [Some(&self.class), self.registers.as_ref()]
+        let first = [Some(&self.class_token), self.registers.as_ref()]
             .into_iter()
             .flatten()
             .map(|token| token.f_expand([images, -1, -1], false))
@@ -76,8 +77,8 @@ impl Patches {
         match &self.positions {
             None => joined(patches),
             Some(learned) => {
-                let vectors = learned.of(height / side)?;
-                if learned.extra == 0 {
+                let vectors = learned.for_side(height / side)?;
+                if learned.prefix_tokens == 0 {
                     joined(patches.f_add(&vectors)?)
                 } else {
                     Ok(joined(patches)?.f_add(&vectors)?)
@@ -87,23 +88,28 @@ impl Patches {
     }
 }
 
-impl Learned {
-    /// The vectors `[1, extra + across * across, C]` for `across` patches a side: as learned, or interpolated as timm does it.
-    fn of(&self, across: i64) -> Result<Tensor> {
-        if across == self.across {
+impl PositionEmbedding {
+    /// The embeddings `[1, prefix_tokens + across * across, C]` for `across` patches a side: as learned, or interpolated as timm
+    /// does it.
+    fn for_side(&self, across: i64) -> Result<Tensor> {
+        if across == self.patches_per_side {
             return Ok(self.vectors.shallow_clone());
         }
         let channels = self.vectors.size3()?.2;
-        let extra = self.vectors.f_narrow(1, 0, self.extra)?;
+        let prefix = self.vectors.f_narrow(1, 0, self.prefix_tokens)?;
         let grid = self
             .vectors
-            .f_narrow(1, self.extra, self.across * self.across)?
+            .f_narrow(
+                1,
+                self.prefix_tokens,
+                self.patches_per_side * self.patches_per_side,
+            )?
             .f_to_kind(Kind::Float)?
-            .f_view([1, self.across, self.across, channels])?
+            .f_view([1, self.patches_per_side, self.patches_per_side, channels])?
             .f_permute([0, 3, 1, 2])?
             .f_internal_upsample_bicubic2d_aa([across, across], false, None, None)?
             .f_permute([0, 2, 3, 1])?
             .f_reshape([1, across * across, channels])?;
-        Ok(Tensor::f_cat(&[extra, grid], 1)?)
+        Ok(Tensor::f_cat(&[prefix, grid], 1)?)
     }
 }

@@ -219,6 +219,7 @@ fn conditions(
         threads,
         precision: Some(format),
         libtorch: ffi::version(),
+        cudnn: device::cudnn(place.device),
         kernels: blocks::REVISION,
         experiment: storage::fingerprint(yaml),
         pictures,
@@ -259,6 +260,7 @@ fn report_attempt(
         threads: conditions.threads,
         precision: conditions.precision,
         libtorch: conditions.libtorch.clone(),
+        cudnn: conditions.cudnn.clone(),
         epochs,
         resumed_from: saved.map(|content| content.state.step),
         not_exact: saved

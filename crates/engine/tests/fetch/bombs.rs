@@ -6,7 +6,7 @@ use std::path::Path;
 use fast_image_resize::Resizer;
 use image::{ImageFormat, RgbImage};
 use tar::EntryType;
-use warmstart_engine::data::folder::decode;
+use warmstart_engine::data::folder::decode::{self, Framing};
 use warmstart_engine::data::{self, Layout};
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::experiment;
@@ -198,15 +198,26 @@ fn hostile_archives_data_files_and_pictures_are_refused_in_little_memory() {
     for (name, bytes) in pictures {
         fs::write(&path, bytes).unwrap();
         refused.refuse(name, || {
-            let read = decode::read(&path, 8, &mut Resizer::new(), &mut [0; 3 * 8 * 8]);
+            let read = decode::read(
+                &path,
+                Framing::centred(8),
+                &mut Resizer::new(),
+                &mut [0; 3 * 8 * 8],
+            );
             read.map_err(|error| format!("{error:#}"))
         });
     }
     // The reader skips texts and profiles of a picture, whatever their size, so these pictures are readable.
     for kind in [*b"zTXt", *b"iCCP"] {
         fs::write(&path, with_chunk(kind, &profile)).unwrap();
-        let (read, grown) =
-            memory::grown(|| decode::read(&path, 8, &mut Resizer::new(), &mut [0; 3 * 8 * 8]));
+        let (read, grown) = memory::grown(|| {
+            decode::read(
+                &path,
+                Framing::centred(8),
+                &mut Resizer::new(),
+                &mut [0; 3 * 8 * 8],
+            )
+        });
         assert!(grown <= MOST, "{kind:?}: {} MB more, {read:?}", grown >> 20);
         (refused.number, refused.most) = (refused.number + 1, refused.most.max(grown));
     }

@@ -98,8 +98,8 @@ pub(crate) fn sources(url: &str) -> Sources {
     let timeouts = Timeouts {
         connect: Duration::from_secs(5),
         stall: Duration::from_secs(5),
-        pause: Duration::from_millis(5),
-        longest_pause: Duration::from_millis(300),
+        first_retry_delay: Duration::from_millis(5),
+        max_retry_delay: Duration::from_millis(300),
     };
     Sources {
         mirror: url.to_owned(),

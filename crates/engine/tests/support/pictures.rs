@@ -66,7 +66,7 @@ pub(crate) fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "text.png",
             b"this is no picture".to_vec(),
-            "is no picture of a kind that is read",
+            "is not a supported picture",
         ),
         (
             "gif.jpg",

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{events, last, log, state};
 use crate::support::command;
-use warmstart_engine::best::Best;
+use warmstart_engine::best::BestCheckpoint;
 use warmstart_engine::{export, predict};
 use warmstart_runs::run::{Launch, RunDir};
 use warmstart_schema::event::{Epoch, Event};
@@ -72,7 +72,7 @@ fn a_probe_tries_all_strengths_tests_the_best_and_can_be_used() {
     assert!(state.test.unwrap().loss.is_finite());
 
     // Predictions and the exported file are of the last fit.
-    let best = Best::of(run.path()).unwrap();
+    let best = BestCheckpoint::load(run.path()).unwrap();
     assert_eq!(best.content.state.step, 7);
     let subject = predict::Subject::OfDataset {
         part: "test",

@@ -1,34 +1,36 @@
-//! A list of objects with every measured figure; an unmeasured or non-finite figure is `null`. The chosen columns add differences
+//! The comparison as JSON: a list with an object for each run or group, with every measured figure. An unmeasured or non-finite figure is `null`. The chosen columns add differences
 //! under `delta` and fields of the experiment under `config`. Merged seeds add their runs and the standard deviations.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use warmstart_runs::run::RunId;
 use warmstart_schema::experiment::Reference;
 use warmstart_schema::metric::Unit;
+use warmstart_schema::state::Status;
 
-use super::table::Values;
+use super::table::{Cell, Values};
 use super::value::Spread;
 use super::{Column, Gain, Kind, Metric, Pairing, Row, Table, Value};
 use crate::group::Choice;
 
 #[derive(Serialize)]
-struct Object<'a> {
+struct RowObject<'a> {
     /// Null for a group.
     run: Option<&'a str>,
     experiment: &'a str,
-    state: &'static str,
+    state: Option<&'static str>,
     #[serde(flatten)]
-    figures: Keyed<Option<f64>>,
+    figures: OrderedMap<Option<f64>>,
     #[serde(flatten)]
-    facts: Keyed<Fact<'a>>,
+    facts: OrderedMap<Fact<'a>>,
     /// A hash of the test images: do not compare figures of different ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     test_set: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<&'a Reference>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    gain: Option<Difference<'a>>,
+    gain: Option<GainObject<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     delta: BTreeMap<&'static str, Option<f64>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -39,13 +41,13 @@ struct Object<'a> {
     paired: Option<PairedObject<'a>>,
 }
 
-/// The paired t-test of the differences of this group to another.
+/// The paired t-test of this group against `over`.
 #[derive(Serialize)]
 struct PairedObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     over: Option<&'a str>,
     seeds: &'a [u64],
-    /// What is said below the table.
+    /// The test's result as the table's footnote says it.
     text: String,
     tests: BTreeMap<&'static str, TestObject>,
 }
@@ -88,14 +90,14 @@ impl<'a> From<&'a Pairing> for PairedObject<'a> {
 }
 
 #[derive(Serialize)]
-struct Difference<'a> {
+struct GainObject<'a> {
     /// The run that this one started from.
     over: &'a str,
     #[serde(flatten)]
-    figures: Keyed<Option<f64>>,
+    figures: OrderedMap<Option<f64>>,
 }
 
-impl<'a> From<&'a Gain> for Difference<'a> {
+impl<'a> From<&'a Gain> for GainObject<'a> {
     fn from(gain: &'a Gain) -> Self {
         let all = Metric::ALL.iter();
         let gained = all.filter(|metric| metric.unit() != Unit::Seconds);
@@ -107,16 +109,16 @@ impl<'a> From<&'a Gain> for Difference<'a> {
     }
 }
 
-/// Members of an object, in this order.
-struct Keyed<T>(Vec<(&'static str, T)>);
+/// Keys and values of a JSON object, in this order.
+struct OrderedMap<T>(Vec<(&'static str, T)>);
 
-impl<T> FromIterator<(&'static str, T)> for Keyed<T> {
-    fn from_iter<I: IntoIterator<Item = (&'static str, T)>>(members: I) -> Self {
-        Self(members.into_iter().collect())
+impl<T> FromIterator<(&'static str, T)> for OrderedMap<T> {
+    fn from_iter<I: IntoIterator<Item = (&'static str, T)>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
     }
 }
 
-impl<T: Serialize> Serialize for Keyed<T> {
+impl<T: Serialize> Serialize for OrderedMap<T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
     }
@@ -146,7 +148,7 @@ struct Group<'a> {
     runs: Vec<&'a str>,
     seeds: &'a [u64],
     /// Standard deviation of the sample.
-    standard_deviation: Keyed<Option<f64>>,
+    standard_deviation: OrderedMap<Option<f64>>,
     n: BTreeMap<&'static str, usize>,
     /// Whether validation chose these settings of a grid; absent for merged seeds, null until every member has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,33 +159,28 @@ struct Group<'a> {
 
 #[derive(Serialize)]
 struct MemberObject<'a> {
-    run: &'a str,
+    run: Option<&'a str>,
     seed: Option<u64>,
-    state: &'static str,
+    state: Option<&'static str>,
     #[serde(flatten)]
-    figures: Keyed<Option<f64>>,
+    figures: OrderedMap<Option<f64>>,
 }
 
 impl<'a> From<&'a Row> for MemberObject<'a> {
     fn from(row: &'a Row) -> Self {
         Self {
-            run: row
-                .runs
-                .first()
-                .map_or("", warmstart_runs::run::RunId::as_str),
+            run: row.runs.first().map(RunId::as_str),
             seed: row.seeds.first().copied(),
-            state: row
-                .status
-                .map_or("", warmstart_schema::state::Status::as_str),
+            state: row.status.map(Status::as_str),
             figures: measured(&row.figures, figure),
         }
     }
 }
 
-fn measured(values: &Values, pick: impl Fn(&Value) -> Option<f64>) -> Keyed<Option<f64>> {
+fn measured(values: &Values, pick: impl Fn(&Value) -> Option<f64>) -> OrderedMap<Option<f64>> {
     let finite = |value: &Value| pick(value).filter(|figure| figure.is_finite());
-    let members = values.iter();
-    members
+    values
+        .iter()
         .map(|(metric, value)| (metric.key(), finite(value)))
         .collect()
 }
@@ -212,19 +209,12 @@ fn spread(value: &Value) -> Option<Spread> {
     }
 }
 
-fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
-    let cells = || table.columns.iter().zip(&row.cells);
+fn object<'a>(table: &'a Table, row: &'a Row) -> RowObject<'a> {
     let is_group = row.runs.len() > 1 || !row.members.is_empty();
-    Object {
-        run: row
-            .runs
-            .first()
-            .filter(|_| !is_group)
-            .map(warmstart_runs::run::RunId::as_str),
+    RowObject {
+        run: row.runs.first().filter(|_| !is_group).map(RunId::as_str),
         experiment: &row.exact,
-        state: row
-            .status
-            .map_or("", warmstart_schema::state::Status::as_str),
+        state: row.status.map(Status::as_str),
         figures: measured(&row.figures, figure),
         facts: row
             .facts
@@ -233,35 +223,52 @@ fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
             .collect(),
         test_set: row.test_set.as_deref(),
         reference: row.reference.as_ref(),
-        gain: row.gain.as_ref().map(Difference::from),
-        delta: cells()
-            .filter_map(|(column, cell)| {
-                let Column::Delta(metric) = column else {
-                    return None;
-                };
-                let Value::Difference { difference, .. } = cell.value else {
-                    return Some((metric.key(), None));
-                };
-                Some((
-                    metric.key(),
-                    Some(difference).filter(|difference| difference.is_finite()),
-                ))
-            })
-            .collect(),
-        config: cells()
-            .filter_map(|(column, cell)| {
-                let Column::Config(path) = column else {
-                    return None;
-                };
-                Some((path.as_str(), cell.value.shown()))
-            })
-            .collect(),
-        group: is_group.then(|| Group {
-            runs: row
-                .runs
-                .iter()
-                .map(warmstart_runs::run::RunId::as_str)
-                .collect(),
+        gain: row.gain.as_ref().map(GainObject::from),
+        delta: deltas(table, row),
+        config: config(table, row),
+        group: is_group.then(|| Group::from(row)),
+        paired: row.pairing.as_ref().map(PairedObject::from),
+    }
+}
+
+/// The differences of the table's columns to the pinned run or the published figures.
+fn deltas(table: &Table, row: &Row) -> BTreeMap<&'static str, Option<f64>> {
+    let delta = |(column, cell): (&Column, &Cell)| {
+        let Column::Delta(metric) = column else {
+            return None;
+        };
+        let difference = match cell.value {
+            Value::Difference { difference, .. } => Some(difference),
+            _ => None,
+        };
+        Some((metric.key(), difference.filter(|figure| figure.is_finite())))
+    };
+    table
+        .columns
+        .iter()
+        .zip(&row.cells)
+        .filter_map(delta)
+        .collect()
+}
+
+/// The table's fields of the experiment.
+fn config<'a>(table: &'a Table, row: &Row) -> BTreeMap<&'a str, Option<String>> {
+    let field = |(column, cell): (&'a Column, &Cell)| match column {
+        Column::Config(path) => Some((path.as_str(), cell.value.shown())),
+        _ => None,
+    };
+    table
+        .columns
+        .iter()
+        .zip(&row.cells)
+        .filter_map(field)
+        .collect()
+}
+
+impl<'a> From<&'a Row> for Group<'a> {
+    fn from(row: &'a Row) -> Self {
+        Self {
+            runs: row.runs.iter().map(RunId::as_str).collect(),
             seeds: &row.seeds,
             standard_deviation: measured(&row.figures, |value| spread(value)?.deviation),
             n: row
@@ -275,14 +282,13 @@ fn object<'a>(table: &'a Table, row: &'a Row) -> Object<'a> {
                 Choice::Open => serde_json::Value::Null,
             }),
             members: row.members.iter().map(MemberObject::from).collect(),
-        }),
-        paired: row.pairing.as_ref().map(PairedObject::from),
+        }
     }
 }
 
 pub(super) fn render(table: &Table) -> String {
     let rows = table.rows.iter().filter(|row| row.kind == Kind::Measured);
-    let objects: Vec<Object> = rows.map(|row| object(table, row)).collect();
+    let objects: Vec<RowObject> = rows.map(|row| object(table, row)).collect();
     // Serializing plain texts and finite numbers cannot fail.
     serde_json::to_string_pretty(&objects).unwrap_or_default() + "\n"
 }

@@ -112,6 +112,9 @@ pub struct Conditions {
     pub precision: Option<NumberFormat>,
     /// The version of libtorch.
     pub libtorch: String,
+    /// The version of cuDNN; absent on a CPU and in checkpoints of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cudnn: Option<String>,
     /// The revision of warmstart's kernels; 0 in checkpoints of versions without any.
     #[serde(default)]
     pub kernels: u32,
@@ -140,6 +143,9 @@ impl Conditions {
             &self.threads.to_string(),
         );
         compare("libtorch", &before.libtorch, &self.libtorch);
+        if let (Some(then), Some(now)) = (&before.cudnn, &self.cudnn) {
+            compare("cuDNN", then, now);
+        }
         // A GPU does not use them.
         if self.device == "cpu" {
             compare(

@@ -34,7 +34,7 @@ pub enum Context {
     /// Two experiments are shown side by side.
     Difference,
     /// A text is shown: help, or a broken file's problems.
-    Reading,
+    Text,
     /// The terminal is too small to show anything.
     Small,
 }
@@ -56,7 +56,7 @@ impl Context {
         Self::Palette,
         Self::Editor,
         Self::Difference,
-        Self::Reading,
+        Self::Text,
         Self::Small,
     ];
 }
@@ -88,7 +88,7 @@ impl Context {
             Self::Palette => "palette",
             Self::Editor => "editor",
             Self::Difference => "difference",
-            Self::Reading => "reading",
+            Self::Text => "reading",
             Self::Small => "small",
         }
     }

@@ -15,7 +15,7 @@ const ACCEPT: Binding = bind(
     "accept",
     "accept",
 );
-const LEAVE: Binding = bind(
+const BACK: Binding = bind(
     "back",
     &[code(KeyCode::Esc)],
     "esc",
@@ -23,7 +23,7 @@ const LEAVE: Binding = bind(
     "back",
     "back",
 );
-const CLOSE: Binding = bind(
+const BACK_BY_LETTER: Binding = bind(
     "back",
     &[key('q'), key('?')],
     "q",
@@ -34,18 +34,12 @@ const CLOSE: Binding = bind(
 
 /// The last keys of every popup.
 const ENDS: &[Binding] = &[
-    bind(
-        "quit",
-        &[control('c')],
-        "ctrl-c",
-        Command::Quit,
-        "",
-        "leave",
-    ),
+    bind("quit", &[control('c')], "ctrl-c", Command::Quit, "", "quit"),
     REDRAW,
     SUSPEND,
 ];
 
+/// A question that is answered by a key.
 pub(crate) const QUESTION: &[&[Binding]] = &[
     &[
         bind("yes", &[key('y')], "y", Command::Yes, "yes", "yes"),
@@ -60,10 +54,11 @@ pub(crate) const QUESTION: &[&[Binding]] = &[
     ],
     ENDS,
 ];
+/// The filter of a list, while it is typed; arrows still move in the list.
 pub(crate) const FILTER: &[&[Binding]] = &[
     &[
         ACCEPT,
-        LEAVE,
+        BACK,
         bind(
             "up",
             &[code(KeyCode::Up)],
@@ -83,11 +78,13 @@ pub(crate) const FILTER: &[&[Binding]] = &[
     ],
     ENDS,
 ];
-pub(crate) const PROMPT: &[&[Binding]] = &[&[ACCEPT, LEAVE], ENDS];
+/// A line of text.
+pub(crate) const PROMPT: &[&[Binding]] = &[&[ACCEPT, BACK], ENDS];
+/// A line of text that may be a path.
 pub(crate) const INPUT: &[&[Binding]] = &[
     &[
         ACCEPT,
-        LEAVE,
+        BACK,
         bind(
             "complete",
             &[code(KeyCode::Tab)],
@@ -99,6 +96,7 @@ pub(crate) const INPUT: &[&[Binding]] = &[
     ],
     ENDS,
 ];
+/// The choice of columns.
 pub(crate) const COLUMNS: &[&[Binding]] = &[
     &[
         bind(
@@ -109,13 +107,14 @@ pub(crate) const COLUMNS: &[&[Binding]] = &[
             "show or hide",
             "show or hide the column",
         ),
-        LEAVE,
-        CLOSE,
+        BACK,
+        BACK_BY_LETTER,
     ],
     MOVES,
-    &[LAST],
+    &[FIRST, LAST],
     ENDS,
 ];
+/// The choice of a format to export.
 pub(crate) const EXPORT: &[&[Binding]] = &[
     &[
         ACCEPT,
@@ -135,13 +134,14 @@ pub(crate) const EXPORT: &[&[Binding]] = &[
             "copy command",
             "copy the command that prints the same",
         ),
-        LEAVE,
-        CLOSE,
+        BACK,
+        BACK_BY_LETTER,
     ],
     MOVES,
     &[FIRST, LAST],
     ENDS,
 ];
+/// The command palette, while text is typed.
 pub(crate) const PALETTE: &[&[Binding]] = &[
     &[
         bind(
@@ -152,7 +152,7 @@ pub(crate) const PALETTE: &[&[Binding]] = &[
             "choose",
             "do it, or go there",
         ),
-        LEAVE,
+        BACK,
         bind(
             "up",
             &[code(KeyCode::Up), control('p'), control('k')],
@@ -188,6 +188,7 @@ pub(crate) const PALETTE: &[&[Binding]] = &[
     ],
     ENDS,
 ];
+/// The editor of one field of an experiment.
 pub(crate) const EDITOR: &[&[Binding]] = &[
     &[
         bind(
@@ -198,7 +199,7 @@ pub(crate) const EDITOR: &[&[Binding]] = &[
             "write",
             "write what is shown",
         ),
-        LEAVE,
+        BACK,
         bind(
             "destination",
             &[code(KeyCode::Tab)],
@@ -218,6 +219,7 @@ pub(crate) const EDITOR: &[&[Binding]] = &[
     ],
     ENDS,
 ];
+/// The differences between two experiments.
 pub(crate) const DIFFERENCE: &[&[Binding]] = &[
     &[
         bind(
@@ -228,8 +230,8 @@ pub(crate) const DIFFERENCE: &[&[Binding]] = &[
             "all fields",
             "all fields, or those that differ",
         ),
-        LEAVE,
-        CLOSE,
+        BACK,
+        BACK_BY_LETTER,
     ],
     MOVES,
     &[FIRST, LAST],
@@ -243,9 +245,10 @@ pub(crate) const SMALL: &[&[Binding]] = &[&[
         "q",
         Command::Quit,
         "quit",
-        "leave",
+        "quit",
     ),
     REDRAW,
     SUSPEND,
 ]];
-pub(crate) const READING: &[&[Binding]] = &[&[LEAVE, CLOSE], MOVES, &[FIRST, LAST], ENDS];
+/// A text to read: help, messages, a log.
+pub(crate) const TEXT: &[&[Binding]] = &[&[BACK, BACK_BY_LETTER], MOVES, &[FIRST, LAST], ENDS];

@@ -23,17 +23,17 @@ pub(super) fn of(context: Context) -> &'static [&'static [Binding]] {
         Context::Palette => popups::PALETTE,
         Context::Editor => popups::EDITOR,
         Context::Difference => popups::DIFFERENCE,
-        Context::Reading => popups::READING,
+        Context::Text => popups::TEXT,
         Context::Small => popups::SMALL,
     }
 }
 
 /// The commands that the footer shows first, if its order is not the table's.
-pub fn first_in_foot(context: Context) -> &'static [Command] {
+pub fn first_in_footer(context: Context) -> &'static [Command] {
     match context {
-        Context::Experiments => experiments::keys::FIRST_IN_FOOT,
-        Context::Run => run::keys::FIRST_IN_FOOT,
-        Context::Compare => compare::keys::FIRST_IN_FOOT,
+        Context::Experiments => experiments::keys::FIRST_IN_FOOTER,
+        Context::Run => run::keys::FIRST_IN_FOOTER,
+        Context::Compare => compare::keys::FIRST_IN_FOOTER,
         _ => &[],
     }
 }

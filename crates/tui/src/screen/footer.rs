@@ -13,7 +13,7 @@ use warmstart_schema::state::Status;
 use super::{filter, paint};
 use crate::command::{Command, TrainingCommand};
 use crate::format::{duration, path, plural};
-use crate::keys::{Binding, Context, first_in_foot};
+use crate::keys::{Binding, Context, first_in_footer};
 use crate::message::Activity;
 use crate::model::{Filter, Model, Screen, Typing};
 
@@ -172,7 +172,7 @@ pub(super) fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hit_map: &
 /// The rank of a key in the footer: keys for new users first. Otherwise the table's order applies.
 /// The help shows keys that do not fit.
 fn need(context: Context, command: Command) -> usize {
-    let first = first_in_foot(context);
+    let first = first_in_footer(context);
     match command {
         // The palette, help and the ways out are last on every screen.
         Command::Palette => usize::MAX - 3,

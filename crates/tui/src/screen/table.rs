@@ -16,8 +16,8 @@ pub(super) struct Column {
     pub width: u16,
     /// Figures are aligned right, text left.
     pub is_figure: bool,
-    /// Columns with larger numbers are dropped first; 0 is never dropped.
-    pub order: u8,
+    /// Columns with a higher rank are dropped first. Rank 0 is dropped only if it does not fit beside the name.
+    pub drop_rank: u8,
 }
 
 /// Where a column is drawn.
@@ -41,14 +41,17 @@ impl Place {
     }
 }
 
-/// Fits a first column of at least `first` characters, which grows, and as many others as fit with
-/// `gap` between them.
-pub(super) fn fit(
-    columns: &[Column],
-    area: Rect,
-    name: RangeInclusive<u16>,
-    gap: u16,
-) -> (Rect, Vec<Place>) {
+/// The columns of a table that fit, and where they are.
+#[derive(Debug)]
+pub(super) struct Fitted {
+    /// The name's column.
+    pub name: Rect,
+    pub columns: Vec<Place>,
+}
+
+/// Lays out the name's column and the columns that fit beside it, `gap` cells apart. `name` is the least and the greatest width
+/// of the name's column.
+pub(super) fn fit(columns: &[Column], area: Rect, name: RangeInclusive<u16>, gap: u16) -> Fitted {
     let (least, most) = name.into_inner();
     let mut kept: Vec<usize> = (0..columns.len()).collect();
     let width_of = |kept: &[usize]| {
@@ -57,19 +60,20 @@ pub(super) fn fit(
             .sum::<u16>()
     };
     while width_of(&kept) + least > area.width {
-        // Drop the last of the columns with the largest number.
-        let Some(position) = (0..kept.len()).max_by_key(|&position| columns[kept[position]].order)
+        // Of the columns with the highest rank the last.
+        let Some(position) =
+            (0..kept.len()).max_by_key(|&position| columns[kept[position]].drop_rank)
         else {
             break;
         };
-        if columns[kept[position]].order == 0 {
+        if columns[kept[position]].drop_rank == 0 {
             break;
         }
         kept.remove(position);
     }
-    let name = area.width.saturating_sub(width_of(&kept)).min(most);
-    let mut x = area.x + name;
-    let places = kept
+    let name_width = area.width.saturating_sub(width_of(&kept)).min(most);
+    let mut x = area.x + name_width;
+    let columns = kept
         .into_iter()
         .map(|column| {
             let width = columns[column].width;
@@ -83,13 +87,13 @@ pub(super) fn fit(
         })
         .filter(|place| place.x + place.width <= area.right())
         .collect();
-    (
-        Rect {
-            width: name,
+    Fitted {
+        name: Rect {
+            width: name_width,
             ..area
         },
-        places,
-    )
+        columns,
+    }
 }
 
 /// Draws a text in its column.
@@ -124,11 +128,11 @@ mod tests {
     use super::*;
 
     fn columns() -> Vec<Column> {
-        let column = |width, order| Column {
+        let column = |width, drop_rank| Column {
             title: "",
             width,
             is_figure: true,
-            order,
+            drop_rank,
         };
         vec![column(10, 3), column(5, 0), column(6, 1)]
     }
@@ -136,10 +140,14 @@ mod tests {
     #[test]
     fn columns_drop_in_order_and_name_takes_the_rest() {
         let kept = |width| {
-            let (name, places) = fit(&columns(), Rect::new(0, 0, width, 1), 10..=20, 2);
+            let fitted = fit(&columns(), Rect::new(0, 0, width, 1), 10..=20, 2);
             (
-                name.width,
-                places.iter().map(|place| place.column).collect::<Vec<_>>(),
+                fitted.name.width,
+                fitted
+                    .columns
+                    .iter()
+                    .map(|place| place.column)
+                    .collect::<Vec<_>>(),
             )
         };
         assert_eq!(kept(60), (20, vec![0, 1, 2]));

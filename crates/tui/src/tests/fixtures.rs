@@ -184,6 +184,7 @@ impl LogBuilder {
                 threads: 2,
                 precision: None,
                 libtorch: "2.13.0".to_owned(),
+                cudnn: None,
                 epochs,
                 resumed_from,
                 not_exact: not_exact.iter().map(|&reason| reason.to_owned()).collect(),

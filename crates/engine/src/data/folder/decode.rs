@@ -1,4 +1,4 @@
-//! One picture from its file: refused before it can take too much memory, turned as its camera was held, without
+//! One picture from its file: refused before it can take too much memory, turned by its EXIF orientation, without
 //! transparency, resized.
 
 use std::fs;
@@ -59,9 +59,9 @@ impl From<&Preparation> for Framing {
     }
 }
 
-/// The largest centred square, bilinear.
-impl From<u32> for Framing {
-    fn from(side: u32) -> Self {
+impl Framing {
+    /// The largest centred square, bilinear.
+    pub fn centred(side: u32) -> Self {
         Self {
             side,
             interpolation: Interpolation::Bilinear,
@@ -74,24 +74,18 @@ impl From<u32> for Framing {
 /// Held while a large picture is decoded.
 static LARGE: Mutex<()> = Mutex::new(());
 
-type Alone = MutexGuard<'static, ()>;
+type LargePermit = MutexGuard<'static, ()>;
 
-fn alone() -> Alone {
+fn wait_for_large_permit() -> LargePermit {
     // One that panicked while it held this left nothing half done.
     LARGE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Decodes the picture at `path` into `out`, `side`×`side` RGB bytes, row by row.
-pub fn read(
-    path: &Path,
-    framing: impl Into<Framing>,
-    resizer: &mut Resizer,
-    out: &mut [u8],
-) -> Result<()> {
-    let framing = framing.into();
+pub fn read(path: &Path, framing: Framing, resizer: &mut Resizer, out: &mut [u8]) -> Result<()> {
     let result = guarded(|| {
-        let (bytes, alone) = bytes(path)?;
-        opened(&bytes, alone, |picture, orientation| {
+        let (bytes, permit) = bytes(path)?;
+        with_picture(&bytes, permit, |picture, orientation| {
             resize(picture, framing, orientation, resizer, out)?;
             turn(orientation, framing.side, out)
         })
@@ -102,11 +96,11 @@ pub fn read(
     })
 }
 
-/// Decodes the picture at `path` and says what identifies its bytes; an error is the one that [`read`] would give.
-pub fn try_out(path: &Path) -> Result<Content> {
+/// Decodes the picture at `path` and returns the size and hash of the file; an error is the one that [`read`] would give.
+pub fn check(path: &Path) -> Result<Content> {
     let result = guarded(|| {
-        let (bytes, alone) = bytes(path)?;
-        opened(&bytes, alone, |_, _| Ok(()))?;
+        let (bytes, permit) = bytes(path)?;
+        with_picture(&bytes, permit, |_, _| Ok(()))?;
         Ok(Content::of(&bytes))
     });
     result.unwrap_or_else(|| Err(anyhow!("the decoder panicked")))
@@ -117,7 +111,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Option<Result<T>> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
-fn bytes(path: &Path) -> Result<(Vec<u8>, Option<Alone>)> {
+fn bytes(path: &Path) -> Result<(Vec<u8>, Option<LargePermit>)> {
     let meta = fs::metadata(path).context("cannot be found")?;
     // To open a pipe would wait for its writer.
     ensure!(meta.is_file(), "is not a file");
@@ -126,7 +120,7 @@ fn bytes(path: &Path) -> Result<(Vec<u8>, Option<Alone>)> {
         "is larger than {} MB",
         MAX_FILE >> 20
     );
-    let alone = (meta.len() > LARGE_FILE).then(alone);
+    let permit = (meta.len() > LARGE_FILE).then(wait_for_large_permit);
     let mut bytes = Vec::new();
     let file = fs::File::open(path).context("cannot be opened")?;
     file.take(MAX_FILE + 1)
@@ -138,13 +132,13 @@ fn bytes(path: &Path) -> Result<(Vec<u8>, Option<Alone>)> {
         "is larger than {} MB",
         MAX_FILE >> 20
     );
-    Ok((bytes, alone))
+    Ok((bytes, permit))
 }
 
-/// Decodes a picture for `work`, with how its camera was held.
-fn opened(
+/// Checks and decodes a picture, and calls `work` with it and its EXIF orientation.
+fn with_picture(
     bytes: &[u8],
-    held: Option<Alone>,
+    permit: Option<LargePermit>,
     work: impl FnOnce(&RgbImage, Orientation) -> Result<()>,
 ) -> Result<()> {
     let mut reader = ImageReader::new(Cursor::new(bytes))
@@ -190,16 +184,16 @@ fn opened(
         decoder.total_bytes() >> 20,
         MAX_MEMORY >> 20
     );
-    let _alone = held.or_else(|| (pixels > LARGE_PIXELS).then(alone));
-    // Of broken metadata nothing follows for the picture.
+    let _permit = permit.or_else(|| (pixels > LARGE_PIXELS).then(wait_for_large_permit));
+    // A picture with broken EXIF is used without turning.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let picture = opaque(DynamicImage::from_decoder(decoder)?);
     work(&picture, orientation)
 }
 
-/// What a file is that is no picture of a kind that is read, by how it begins.
+/// What an unsupported file seems to be, by its first bytes.
 fn what_it_is(bytes: &[u8]) -> String {
-    let read = "what is read: PNG, JPEG, WebP, BMP, TIFF, GIF, PNM";
+    let read = "supported: PNG, JPEG, WebP, BMP, TIFF, GIF, PNM";
     let brand = bytes
         .get(4..12)
         .and_then(|brand| brand.strip_prefix(b"ftyp"));
@@ -210,7 +204,7 @@ fn what_it_is(bytes: &[u8]) -> String {
         Some(b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"mif1" | b"msf1") => {
             "a HEIC picture: convert it to JPEG or PNG"
         }
-        Some(_) => "a film",
+        Some(_) => "a video or another media file",
         None if begins(b"version https://git-lfs") => {
             "a pointer of Git LFS, not the picture: `git lfs pull` brings it"
         }
@@ -232,7 +226,7 @@ fn what_it_is(bytes: &[u8]) -> String {
         {
             "a web page, not a picture"
         }
-        None => return format!("is no picture of a kind that is read; {read}"),
+        None => return format!("is not a supported picture; {read}"),
     };
     format!("is {kind}; {read}")
 }
@@ -299,26 +293,33 @@ fn resize(
     let options = match order {
         Order::CropFirst => options.fit_into_destination(None),
         Order::ResizeFirst => {
-            let [left, top, width, height] = cut(picture.dimensions(), framing, orientation);
-            options.crop(left, top, width, height)
+            let kept = crop_box(picture.dimensions(), framing, orientation);
+            options.crop(kept.left, kept.top, kept.width, kept.height)
         }
     };
     Ok(resizer.resize(&from, &mut to, &options)?)
 }
 
-/// Where in the picture, in its own pixels, the square lies that torchvision's `Resize` and `CenterCrop` keep: left, top, width,
-/// height. Only the square is resized, with the pixels around it under the filter.
-fn cut((width, height): (u32, u32), framing: Framing, orientation: Orientation) -> [f64; 4] {
+/// A rectangle in the pixels of the original picture.
+struct CropBox {
+    left: f64,
+    top: f64,
+    width: f64,
+    height: f64,
+}
+
+/// The square that torchvision's `Resize` and `CenterCrop` keep. Only it is resized; the filter still reads the pixels around it.
+fn crop_box((width, height): (u32, u32), framing: Framing, orientation: Orientation) -> CropBox {
     let Framing { side, crop_pct, .. } = framing;
     let (shorter, longer) = (u64::from(width.min(height)), u64::from(width.max(height)));
-    // The whole sides that torchvision resizes to; the longer one is cut off, not rounded.
-    let to = (f64::from(side) / crop_pct).floor();
+    // The whole sides that torchvision resizes to; the longer one is truncated, not rounded.
+    let shorter_after = (f64::from(side) / crop_pct).floor();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a positive whole number of pixels"
     )]
-    let long = (to as u64 * longer / shorter.max(1)) as f64;
+    let longer_after = (shorter_after as u64 * longer / shorter.max(1)) as f64;
     let (mirrors_x, mirrors_y) = match orientation {
         Orientation::NoTransforms | Orientation::Rotate90FlipH => (false, false),
         Orientation::FlipHorizontal | Orientation::Rotate270 => (true, false),
@@ -327,12 +328,13 @@ fn cut((width, height): (u32, u32), framing: Framing, orientation: Orientation) 
     };
     let along = |pixels: u32, mirrors: bool| {
         let resized = if u64::from(pixels) == shorter {
-            to
+            shorter_after
         } else {
-            long
+            longer_after
         };
         let excess = resized - f64::from(side);
-        // As Python rounds. Turning comes later here, so that the odd pixel lies on the side that it will be turned from.
+        // As Python rounds. torchvision turns the picture before it crops, we after: an odd pixel must be cut from the opposite
+        // side if the turn mirrors this axis.
         let begin = (excess / 2.0).round_ties_even();
         let begin = if mirrors { excess - begin } else { begin };
         let scale = f64::from(pixels) / resized;
@@ -342,8 +344,13 @@ fn cut((width, height): (u32, u32), framing: Framing, orientation: Orientation) 
             (f64::from(side) * scale).min(f64::from(pixels) - begin),
         )
     };
-    let ((left, across), (top, down)) = (along(width, mirrors_x), along(height, mirrors_y));
-    [left, top, across, down]
+    let ((left, width), (top, height)) = (along(width, mirrors_x), along(height, mirrors_y));
+    CropBox {
+        left,
+        top,
+        width,
+        height,
+    }
 }
 
 /// Rotates after resizing, when the image is small.

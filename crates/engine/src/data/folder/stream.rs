@@ -14,6 +14,7 @@ use tch::{Device, Kind, Tensor};
 use super::decode::Framing;
 use super::{Decoding, Listing, Unreadable, decode};
 use crate::data::{Batch, Input};
+use crate::device;
 use crate::failure::UserError;
 
 /// Batches that wait for the model, besides the one in decoding and the one in use.
@@ -95,8 +96,8 @@ impl Stream {
         }
         let count = i64::try_from(members.len())?;
         let shape = [count, self.side, self.side, i64::try_from(CHANNELS)?];
-        let pixels =
-            Tensor::f_from_data_size(&pixels, &shape, Kind::Uint8)?.f_to_device(self.device)?;
+        let pixels = Tensor::f_from_data_size(&pixels, &shape, Kind::Uint8)?;
+        let pixels = device::upload(&pixels, self.device)?;
         let images = pixels
             .f_permute([0, 3, 1, 2])?
             .f_to_kind(Kind::Float)?
@@ -105,7 +106,7 @@ impl Stream {
             .iter()
             .map(|&picture| i64::from(self.listing.class(picture)))
             .collect();
-        let labels = Tensor::f_from_slice(&labels)?.f_to_device(self.device)?;
+        let labels = device::upload(&Tensor::f_from_slice(&labels)?, self.device)?;
         Ok(Batch {
             input: Input::Images(images),
             labels,

@@ -13,12 +13,12 @@ pub enum ComparisonCommand {
     Seeds,
     /// Shows the members of groups below their rows, or hides them.
     Members,
-    /// Selects the figures: best epoch, last epoch, or best of all epochs.
-    Figures,
+    /// Shows the next figures: best epoch, last epoch, or best of all epochs.
+    NextFigures,
     /// Shows all runs, or the newest of each experiment.
-    Which,
-    /// Selects the chart below the table.
-    Curves,
+    NextSelection,
+    /// Shows the next chart below the table.
+    NextChart,
     EpochBefore,
     EpochAfter,
     /// Hides the column that the table is sorted by.

@@ -29,13 +29,14 @@ pub(crate) const BINDINGS: &[&[Binding]] = &[
         LAST,
     ],
     ENDS,
+    // Last: it is in the help only.
     &[bind(
         "predict",
         &[key('P')],
         "P",
         Command::Predict,
         "",
-        "what the run sees in a picture, from its file",
+        "predict the class of a picture file",
     )],
 ];
 
@@ -46,7 +47,7 @@ const TABLE: &[Binding] = &[
         "d",
         Command::Comparison(ComparisonCommand::Differing),
         "differences",
-        "only columns in which the runs differ, fields of their experiments too; again: all",
+        "only columns that differ, the experiments' fields too; again: the standard columns",
     ),
     bind(
         "pin",
@@ -60,7 +61,7 @@ const TABLE: &[Binding] = &[
         "figures",
         &[key('b')],
         "b",
-        Command::Comparison(ComparisonCommand::Figures),
+        Command::Comparison(ComparisonCommand::NextFigures),
         "",
         "figures of the best epoch, of the last, or the best of all",
     ),
@@ -100,9 +101,9 @@ const TABLE: &[Binding] = &[
         "which",
         &[key('w')],
         "w",
-        Command::Comparison(ComparisonCommand::Which),
+        Command::Comparison(ComparisonCommand::NextSelection),
         "",
-        "which runs: all, or of each experiment the newest that is done",
+        "all runs, or only the newest of each experiment (a finished one, if there is one)",
     ),
     bind(
         "columns",
@@ -118,13 +119,13 @@ const TABLE: &[Binding] = &[
         "x",
         Command::Comparison(ComparisonCommand::Hide),
         "",
-        "leave out the column sorted by",
+        "hide the column that the table is sorted by",
     ),
     bind(
         "chart",
         &[key('v')],
         "v",
-        Command::Comparison(ComparisonCommand::Curves),
+        Command::Comparison(ComparisonCommand::NextChart),
         "chart",
         "another chart: accuracy or loss, of validation or training, or none",
     ),
@@ -134,7 +135,7 @@ const TABLE: &[Binding] = &[
         "[",
         Command::Comparison(ComparisonCommand::EpochBefore),
         "",
-        "figures of all runs at the epoch before",
+        "figures of all runs at the previous epoch",
     ),
     bind(
         "epoch-after",
@@ -170,10 +171,10 @@ const TABLE: &[Binding] = &[
     ),
 ];
 
-pub(crate) const FIRST_IN_FOOT: &[Command] = &[
+pub(crate) const FIRST_IN_FOOTER: &[Command] = &[
     Command::Open,
     Command::Sort,
-    Command::Comparison(ComparisonCommand::Curves),
+    Command::Comparison(ComparisonCommand::NextChart),
     Command::Export,
     Command::Filter,
     Command::Comparison(ComparisonCommand::Differing),

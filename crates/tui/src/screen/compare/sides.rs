@@ -88,7 +88,7 @@ pub(super) fn draw(
                 title: "",
                 width: widths[index],
                 is_figure: true,
-                order: 0,
+                drop_rank: 0,
             };
             table::cell(
                 buf,

@@ -15,7 +15,7 @@ pub(crate) fn change(model: &mut Model, change: ComparisonCommand) -> Vec<Effect
     match change {
         ComparisonCommand::Copy => return copy(model),
         ComparisonCommand::CopyCommand => return copy_command(model),
-        ComparisonCommand::Which => which(model),
+        ComparisonCommand::NextSelection => which(model),
         _ => {}
     }
     let run = model.run().map(|run| run.id.clone());
@@ -42,16 +42,21 @@ pub(crate) fn change(model: &mut Model, change: ComparisonCommand) -> Vec<Effect
         ComparisonCommand::Transpose => options.transposed = !options.transposed,
         ComparisonCommand::Seeds => options.merge_seeds = !options.merge_seeds,
         ComparisonCommand::Members => options.members = !options.members,
-        ComparisonCommand::Figures => options.figures = options.figures.next(),
-        ComparisonCommand::Curves => view.curves = view.curves.next(),
+        ComparisonCommand::NextFigures => options.figures = options.figures.next(),
+        ComparisonCommand::NextChart => view.curves = view.curves.next(),
         ComparisonCommand::Hide => hide(view),
         ComparisonCommand::EpochBefore | ComparisonCommand::EpochAfter => {
             move_cursor(model, change == ComparisonCommand::EpochAfter);
             return Vec::new();
         }
-        ComparisonCommand::Which | ComparisonCommand::Copy | ComparisonCommand::CopyCommand => {}
+        ComparisonCommand::NextSelection
+        | ComparisonCommand::Copy
+        | ComparisonCommand::CopyCommand => {}
     }
-    if !matches!(change, ComparisonCommand::Curves | ComparisonCommand::Pin) {
+    if !matches!(
+        change,
+        ComparisonCommand::NextChart | ComparisonCommand::Pin
+    ) {
         view.scrolled = 0;
     }
     Vec::new()

@@ -209,8 +209,10 @@ fn draw_table(
         ..area
     };
     let roomy = table::fit(&columns, inner, NAME.0..=NAME.1, GAP + 1);
-    let fits = roomy.1.len() == columns.len();
-    let (name, places) = if fits {
+    let table::Fitted {
+        name,
+        columns: places,
+    } = if roomy.columns.len() == columns.len() {
         roomy
     } else {
         table::fit(&columns, inner, NAME.0..=NAME.1, GAP)
@@ -287,7 +289,7 @@ fn draw_table(
     kept.len() - places.len()
 }
 
-fn fitted(shown: &Shown, index: usize, order: u8) -> table::Column {
+fn fitted(shown: &Shown, index: usize, drop_rank: u8) -> table::Column {
     let column = &shown.table().columns[index];
     let (upper, lower) = title(column);
     let titles = [upper, lower].map(|line| u16::try_from(line.chars().count()).unwrap_or(u16::MAX));
@@ -301,7 +303,7 @@ fn fitted(shown: &Shown, index: usize, order: u8) -> table::Column {
         title: "",
         width,
         is_figure: *column != Column::Run,
-        order,
+        drop_rank,
     }
 }
 

@@ -132,7 +132,7 @@ pub(crate) const BINDINGS: &[&[Binding]] = &[
 ];
 
 /// Keys for new users.
-pub(crate) const FIRST_IN_FOOT: &[Command] = &[
+pub(crate) const FIRST_IN_FOOTER: &[Command] = &[
     Command::Open,
     Command::Training(TrainingCommand::Launch),
     Command::Training(TrainingCommand::LaunchAll),

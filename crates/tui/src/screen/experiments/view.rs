@@ -42,7 +42,7 @@ fn column(id: ColumnId) -> Column {
         title: id.title,
         width: id.list.map_or(0, |list| list.width),
         is_figure: id.form.is_figure(),
-        order: id.list.map_or(0, |list| list.rank),
+        drop_rank: id.list.map_or(0, |list| list.rank),
     }
 }
 
@@ -193,7 +193,10 @@ fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, hits: 
             }
         }
     }
-    let (name, places) = table::fit(&columns, inner, NAME.0..=NAME.1, 2);
+    let table::Fitted {
+        name,
+        columns: places,
+    } = table::fit(&columns, inner, NAME.0..=NAME.1, 2);
     let what = if list.flat { "run" } else { "experiment" };
     let filter = list.filter.text();
     // A filter that is longer than names has a separate row.

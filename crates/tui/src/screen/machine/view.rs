@@ -38,12 +38,12 @@ const COLUMNS: [Column; 5] = [
     column("state", 23, false, 0),
 ];
 
-const fn column(title: &'static str, width: u16, is_figure: bool, order: u8) -> Column {
+const fn column(title: &'static str, width: u16, is_figure: bool, drop_rank: u8) -> Column {
     Column {
         title,
         width,
         is_figure,
-        order,
+        drop_rank,
     }
 }
 
@@ -221,7 +221,10 @@ fn draw_runs(
         width: area.width.saturating_sub(4),
         ..area
     };
-    let (name, places) = table::fit(&COLUMNS, inner, 18..=36, 2);
+    let table::Fitted {
+        name,
+        columns: places,
+    } = table::fit(&COLUMNS, inner, 18..=36, 2);
     paint::left(
         buf,
         Rect {

@@ -3,7 +3,7 @@
 //!  images/s                       312
 //!  device                    cuda:0 97 %
 //!  checkpoint      epoch 11, 40 s ago
-//!  frozen         213 tensors unmoved
+//!  frozen         213 tensors unchanged
 //! ```
 //! The settings and resources that a run trains with. With little space the last ones are hidden.
 
@@ -182,9 +182,9 @@ fn plain(run: &Run, cursor: Option<u32>) -> Option<Fact> {
 fn frozen(run: &Run) -> Option<Fact> {
     let proof = run.state.frozen.as_ref()?;
     let (word, style) = if proof.unchanged() {
-        ("unmoved", THEME.good)
+        ("unchanged", THEME.good)
     } else {
-        ("MOVED", THEME.error)
+        ("CHANGED", THEME.error)
     };
     Some(("frozen", format!("{} tensors {word}", proof.tensors), style))
 }

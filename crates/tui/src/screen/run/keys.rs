@@ -37,7 +37,7 @@ pub(crate) const BINDINGS: &[&[Binding]] = &[
             "p",
             Command::Predict,
             "",
-            "what the run sees in a picture, from its file",
+            "predict the class of a picture file",
         ),
     ],
 ];
@@ -307,7 +307,7 @@ const CHARTS: &[Binding] = &[
     ),
 ];
 
-pub(crate) const FIRST_IN_FOOT: &[Command] = &[
+pub(crate) const FIRST_IN_FOOTER: &[Command] = &[
     Command::Chart(ChartCommand::Cursor(-1)),
     Command::Chart(ChartCommand::ZoomIn),
     Command::Chart(ChartCommand::Next),

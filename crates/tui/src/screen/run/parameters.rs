@@ -1,15 +1,13 @@
 //! ```text
-//!  parameters                24,112,420
-//!  trainable                 24,058,788
-//!  frozen                         9,536
-//!  statistics                    44,096
-//!  ━━━━━━━━━━━━━━━━━━━━━━╸  99.8 % trains
-//!  stem       ░                   9,536
-//!  layer1     █▌                215,808
-//!  ░ frozen  █ trains
-//!  batch norm      the batch's own
-//!  not moved: 245 frozen tensors, by
-//!  their hash before and after
+//!  parameters                 3,767,170
+//!  trainable                    353,634
+//!  frozen                     3,371,008
+//!  statistics                    42,528
+//!  ━━━━╸                9.4 % trainable
+//!  9 of 10 blocks frozen
+//!  batch norm, frozen: inference
+//!  245 frozen tensors unchanged: hash
+//!  1b2c3d4e before and after
 //! ```
 //! Trainable and frozen parameters, by block if they fit; the statistics that batch normalization
 //! uses; and whether the frozen tensors are unchanged.
@@ -31,7 +29,7 @@ use warmstart_runs::store::Run;
 const NAME: u16 = 11;
 const COUNT: u16 = 12;
 /// Rows of everything except the blocks.
-pub(super) const REST: u16 = 11;
+pub(super) const ROWS_BESIDE_BLOCKS: u16 = 11;
 
 type Text = (String, Style);
 
@@ -43,16 +41,16 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, run: &Run) {
     };
     let totals = draw_totals(buf, area, &all);
     let rest = below(area, totals);
-    let proof = proof(run, &all, usize::from(area.width));
+    let frozen_lines = frozen_tensors(run, &all, usize::from(area.width));
     let facts = norms(run, &all)
         .into_iter()
-        .chain(proof)
+        .chain(frozen_lines)
         .collect::<Vec<Text>>();
     let wanted = u16::try_from(facts.len()).unwrap_or(0);
-    let by_block = u16::try_from(all.blocks.len() + 1).unwrap_or(u16::MAX);
-    let used = if rest.height >= by_block {
+    let rows_by_block = u16::try_from(all.blocks.len() + 1).unwrap_or(u16::MAX);
+    let used = if rest.height >= rows_by_block {
         draw_blocks(buf, rest, &all.blocks);
-        by_block
+        rows_by_block
     } else {
         draw_stack(buf, rest, &all.blocks)
     };
@@ -91,7 +89,7 @@ fn draw_totals(buf: &mut Buffer, area: Rect, all: &ModelCounts) -> u16 {
     }
     let share = total.trainable as f64 / (total.total.max(1)) as f64;
     let row = paint::row(area, rows);
-    let percent = format!(" {:.1} % trains", share * 100.0);
+    let percent = format!(" {:.1} % trainable", share * 100.0);
     let width = u16::try_from(percent.len()).unwrap_or(0).min(row.width);
     paint::bar(
         buf,
@@ -153,7 +151,7 @@ fn draw_blocks(buf: &mut Buffer, area: Rect, blocks: &[BlockCounts]) {
         Span::styled("░", THEME.waiting),
         Span::styled(format!(" {frozen} frozen  "), THEME.muted),
         Span::styled("█", THEME.good),
-        Span::styled(format!(" {} train", blocks.len() - frozen), THEME.muted),
+        Span::styled(format!(" {} trainable", blocks.len() - frozen), THEME.muted),
     ]);
     paint::left_line(buf, key, &line);
 }
@@ -207,15 +205,15 @@ fn norms(run: &Run, all: &ModelCounts) -> Vec<Text> {
         .experiment
         .as_deref()
         .map(|experiment| experiment.model.batch_norm);
-    let trained = match mode {
-        Some(BatchNorm::Inference) => "inference",
-        _ => "training",
-    };
+    let trained = mode.map(|mode| match mode {
+        BatchNorm::Inference => "inference",
+        BatchNorm::Training => "training",
+    });
     let mut lines = Vec::new();
     if normalizes(true) {
         lines.push(("batch norm, frozen: inference".to_owned(), THEME.muted));
     }
-    if normalizes(false) {
+    if let Some(trained) = trained.filter(|_| normalizes(false)) {
         lines.push((format!("batch norm, trained: {trained}"), THEME.muted));
     }
     if lines.is_empty() {
@@ -225,7 +223,7 @@ fn norms(run: &Run, all: &ModelCounts) -> Vec<Text> {
 }
 
 /// Whether the frozen tensors are unchanged, and how this was checked.
-fn proof(run: &Run, all: &ModelCounts, width: usize) -> Vec<Text> {
+fn frozen_tensors(run: &Run, all: &ModelCounts, width: usize) -> Vec<Text> {
     if !all.blocks.iter().any(is_frozen) {
         return Vec::new();
     }
@@ -238,7 +236,7 @@ fn proof(run: &Run, all: &ModelCounts, width: usize) -> Vec<Text> {
         Some(proof) if proof.unchanged() => {
             let (tensors, hash) = (proof.tensors, short(&proof.after));
             (
-                format!("{tensors} frozen tensors did not move: hash {hash} before and after"),
+                format!("{tensors} frozen tensors unchanged: hash {hash} before and after"),
                 THEME.good,
             )
         }
@@ -247,7 +245,7 @@ fn proof(run: &Run, all: &ModelCounts, width: usize) -> Vec<Text> {
                 (proof.tensors, short(&proof.before), short(&proof.after));
             (
                 format!(
-                    "of {tensors} frozen tensors some MOVED: hash {before} before, {after} after"
+                    "some of {tensors} frozen tensors CHANGED: hash {before} before, {after} after"
                 ),
                 THEME.error,
             )

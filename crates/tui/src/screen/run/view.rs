@@ -140,7 +140,7 @@ fn draw_wide(
         .map_or(0, |facts| facts.counts.blocks.len());
     let parameters = u16::try_from(by_block)
         .unwrap_or(u16::MAX)
-        .saturating_add(parameters::REST);
+        .saturating_add(parameters::ROWS_BESIDE_BLOCKS);
     let parameters = parameters.min(side.height.saturating_sub(facts::HEIGHT));
     let [counts, facts] = side.layout(&Layout::vertical([
         Constraint::Length(parameters),

@@ -1,4 +1,4 @@
-//! The editions of CIFAR that are not read: its publisher offers the same pictures as Python's pickles and for MATLAB, too.
+//! The versions of CIFAR that are not read: its publisher offers the same pictures as Python's pickles and for MATLAB, too.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,14 +10,25 @@ use warmstart_schema::catalog::DatasetName;
 use crate::failure::UserError;
 
 /// Where both CIFARs are published.
-pub(crate) const PUBLISHER: &str = "https://www.cs.toronto.edu/~kriz";
+pub(crate) const CIFAR_URL: &str = "https://www.cs.toronto.edu/~kriz";
 /// Files and folders at the beginning of an archive that are looked at.
-const ENTRIES: usize = 12;
-/// Bytes of an archive that are unpacked for that, at most.
-const LOOKED_AT: u64 = 512 << 20;
+const MAX_ENTRIES: usize = 12;
+/// Bytes of an archive that are unpacked for that.
+const MAX_UNPACKED: u64 = 512 << 20;
 
-/// That `path` holds a dataset in an edition that is not read, and which file to get instead; none of anything else.
-pub(crate) fn refused(name: DatasetName, path: &Path) -> Option<anyhow::Error> {
+const PICKLES: &str = "Python's pickles, which run whatever code is in them";
+const MATLAB: &str = "MATLAB's files";
+
+/// The folders of the versions that are not read.
+const FOLDERS: [(&str, &str); 4] = [
+    ("cifar-100-python", PICKLES),
+    ("cifar-10-batches-py", PICKLES),
+    ("cifar-100-matlab", MATLAB),
+    ("cifar-10-batches-mat", MATLAB),
+];
+
+/// An error if `path` holds CIFAR in a version that is not supported; it names the file to download. None for everything else.
+pub(crate) fn unsupported_version(name: DatasetName, path: &Path) -> Option<anyhow::Error> {
     let archive = name.archive()?;
     let what = if path.is_dir() {
         of_folder(path)
@@ -31,30 +42,18 @@ pub(crate) fn refused(name: DatasetName, path: &Path) -> Option<anyhow::Error> {
             path.display()
         ),
         format!(
-            "get {file} from {PUBLISHER}/{file} and name it as dataset.path; or leave dataset.path out to have it fetched",
+            "get {file} from {CIFAR_URL}/{file} and name it as dataset.path; or leave dataset.path out to download it",
             file = archive.file
         ),
     ))
 }
 
-const PICKLES: &str = "Python's pickles, which run whatever code is in them";
-const MATLAB: &str = "MATLAB's files";
-
 fn of_name(name: &str) -> Option<&'static str> {
-    match name {
-        "cifar-100-python" | "cifar-10-batches-py" => Some(PICKLES),
-        "cifar-100-matlab" | "cifar-10-batches-mat" => Some(MATLAB),
-        _ => None,
-    }
+    let mut folders = FOLDERS.into_iter();
+    folders.find_map(|(folder, what)| (folder == name).then_some(what))
 }
 
 fn of_folder(path: &Path) -> Option<&'static str> {
-    let inner = [
-        "cifar-100-python",
-        "cifar-10-batches-py",
-        "cifar-100-matlab",
-        "cifar-10-batches-mat",
-    ];
     let files = ["train", "meta", "data_batch_1", "batches.meta"].map(|file| path.join(file));
     if files.iter().any(|file| is_pickle(file)) {
         return Some(PICKLES);
@@ -65,21 +64,21 @@ fn of_folder(path: &Path) -> Option<&'static str> {
     {
         return Some(MATLAB);
     }
-    inner
+    FOLDERS
         .into_iter()
-        .find(|folder| path.join(folder).is_dir())
-        .and_then(of_name)
+        .find(|(folder, _)| path.join(folder).is_dir())
+        .map(|(_, what)| what)
 }
 
 fn of_file(path: &Path) -> Option<&'static str> {
     if is_pickle(path) {
         return Some(PICKLES);
     }
-    let mut archive = tar::Archive::new(GzDecoder::new(File::open(path).ok()?).take(LOOKED_AT));
+    let mut archive = tar::Archive::new(GzDecoder::new(File::open(path).ok()?).take(MAX_UNPACKED));
     archive
         .entries()
         .ok()?
-        .take(ENTRIES)
+        .take(MAX_ENTRIES)
         .map_while(Result::ok)
         .find_map(|entry| {
             let path = entry.path().ok()?;
@@ -122,11 +121,11 @@ mod tests {
     }
 
     #[test]
-    fn other_editions_are_refused_with_the_file_to_download_instead() {
+    fn other_versions_are_refused_with_the_file_to_download_instead() {
         let place = tempfile::tempdir().unwrap();
         let root = place.path();
         let said = |name: DatasetName, path: &Path| {
-            refused(name, path).map(|error| {
+            unsupported_version(name, path).map(|error| {
                 let UserError { error, help, .. } = UserError::of(&error);
                 (error, help)
             })
@@ -169,7 +168,7 @@ mod tests {
                 "{path:?}"
             );
         }
-        // The binary edition, a file that is no archive, an empty folder, and a missing path.
+        // The binary version, a file that is no archive, an empty folder, and a missing path.
         let binary = root.join("binary.tgz");
         archive(&binary, &["cifar-100-binary/train.bin"]);
         let text = root.join("text");
