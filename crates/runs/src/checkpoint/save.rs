@@ -49,7 +49,7 @@ pub fn save(
 }
 
 /// Writes the folder of a checkpoint and reads it back. A resumed run repeats steps, so it may replace a checkpoint: one that is
-/// damaged, or that was saved before the epoch's end. On an error that one is back in its place, or aside for [`super::recover`].
+/// damaged, or that was saved before the epoch's end. On an error that one is back in its place, or aside for [`super::recover()`].
 fn commit_folder(
     storage: &impl Storage,
     run: &RunDir,
