@@ -27,7 +27,7 @@ pub struct ModelSpec {
     pub dropout: f64,
     /// Probability of skipping the last residual path while training.
     pub drop_path: f64,
-    /// How many of the backbone's first blocks never move; all of them freeze the backbone.
+    /// How many of the backbone's first blocks do not move; all of them freeze the backbone.
     pub frozen_blocks: usize,
     /// Keeps batch normalization of the blocks that do train on its stored statistics.
     pub norm_inference: bool,
@@ -149,7 +149,22 @@ impl Model {
         })
     }
 
-    /// What the model was built from.
+    /// Lets the blocks train that are behind the first `frozen`. Blocks that train already continue to.
+    pub fn unfreeze(&mut self, frozen: usize) -> Result<()> {
+        let frozen = frozen.min(self.spec.frozen_blocks);
+        let blocks = self.architecture.blocks.iter();
+        let still = blocks.take(frozen).map(|block| block.tensors.len()).sum();
+        for named in self.tensors.iter_mut().skip(still) {
+            named.frozen = false;
+            named.trainable = !named.kind.is_statistic();
+            named.tensor = named.tensor.f_set_requires_grad(named.trainable)?;
+        }
+        self.backbone.unfreeze(frozen);
+        self.spec.frozen_blocks = frozen;
+        Ok(())
+    }
+
+    /// What the model was built from, and what of it is frozen now.
     pub fn spec(&self) -> &ModelSpec {
         &self.spec
     }

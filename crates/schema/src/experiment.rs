@@ -18,6 +18,7 @@ mod probe;
 mod progressive;
 mod sampler;
 mod schedule;
+mod unfreeze;
 mod validate;
 
 use std::path::Path;
@@ -46,6 +47,7 @@ pub use self::probe::{Probe, RunKind};
 pub use self::progressive::SizeUntil;
 pub use self::sampler::Sampler;
 pub use self::schedule::{Every, Length, Schedule, Shape};
+pub use self::unfreeze::FreezeFrom;
 use crate::architecture::Backbone;
 pub use crate::dataset_name::Labels;
 use crate::metric::Metric;
@@ -162,6 +164,10 @@ pub struct Model {
     pub weights: Weights,
     #[serde(default)]
     pub freeze: Freeze,
+    /// More blocks train from some epochs on, such as `[{ from_epoch: 3, freeze: 4 }, { from_epoch: 6, freeze: none }]`. Until
+    /// the first of them, `freeze` holds. The optimizer keeps what it knows of the blocks that train already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfreeze: Vec<FreezeFrom>,
     /// `inference` makes the backbone's batch normalization use its stored statistics even in blocks that train.
     #[serde(default)]
     pub batch_norm: BatchNorm,

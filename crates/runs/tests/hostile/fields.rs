@@ -50,6 +50,7 @@ model:
   backbone: resnet18
   weights: random
   freeze: 2
+  unfreeze: [{ from_epoch: 4, freeze: none }]
   batch_norm: inference
   drop_path: 0.1
   head:

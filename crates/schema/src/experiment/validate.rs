@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Every, Experiment, Freeze, Length, Optimizer, RunKind, Shape, probe};
+use super::{Every, Experiment, Freeze, Length, Optimizer, RunKind, Shape, probe, unfreeze};
 use crate::architecture::{Architecture, InputSize};
 
 /// A field with a forbidden value.
@@ -13,7 +13,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    fn new(field: &'static str, expected: &str, found: impl std::fmt::Display) -> Self {
+    pub(super) fn new(field: &'static str, expected: &str, found: impl std::fmt::Display) -> Self {
         Self {
             field,
             message: format!("expected {expected}, found {found}"),
@@ -21,7 +21,7 @@ impl Finding {
         }
     }
 
-    fn help(mut self, help: &str) -> Self {
+    pub(super) fn help(mut self, help: &str) -> Self {
         self.help = Some(help.to_owned());
         self
     }
@@ -61,8 +61,9 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_freeze,
         validate_head,
     ];
-    let training: [fn(&Experiment, &mut Vec<Finding>); 12] = [
+    let training: [fn(&Experiment, &mut Vec<Finding>); 13] = [
         validate_length,
+        unfreeze::validate,
         validate_optimizer,
         validate_groups,
         validate_schedule,
