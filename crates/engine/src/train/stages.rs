@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::optimizer::Optimizer;
 
 /// Makes the blocks of a stage train, counted from 1. The optimizer begins fresh for them and keeps what it knows of the others.
-pub fn begin(
+pub(crate) fn begin(
     experiment: &Experiment,
     model: &mut Model,
     optimizer: &mut Optimizer,

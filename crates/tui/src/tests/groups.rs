@@ -15,7 +15,7 @@ use crate::effect::Effect;
 use crate::message::{Catalogue, Message};
 use crate::model::{Kind, Model, Popup};
 use crate::update::update;
-use warmstart_runs::groups;
+use warmstart_runs::member::group_id;
 
 const FILE: &str = "name: Sweep\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
     train: { epochs: 3, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n\
@@ -46,7 +46,7 @@ fn sweep(done: &[(usize, f64, f64)]) -> Model {
             "format": 1, "id": name, "experiment": member.experiment.name, "group": "g", "stem": "sweep",
             "source": "experiments/sweep.yaml", "file": place, "created": format!("2026-01-01T00:00:0{index}Z"),
             "device": "cpu",
-            "member": { "group": member::group_id(&group), "settings": member.settings, "seed": member.experiment.seed },
+            "member": { "group": group_id(&group), "settings": member.settings, "seed": member.experiment.seed },
         });
         changes.push(Change::Added {
             id: name.clone(),
