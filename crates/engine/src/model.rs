@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 use warmstart_schema::architecture::{
-    self as spec, Architecture, HeadSpec, TensorKind, TensorSpec,
+    self as spec, Architecture, HeadSpec, Stem, TensorKind, TensorSpec,
 };
 use warmstart_schema::experiment::Interpolation;
 
@@ -20,6 +20,7 @@ use head::Head;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelSpec {
     pub backbone: spec::Backbone,
+    pub stem: Stem,
     pub classes: usize,
     /// Width of the head's dense layer.
     pub hidden: usize,
@@ -87,7 +88,7 @@ pub struct Model {
 impl Model {
     /// Builds with initial weights that depend on `seed` and the tensors' names alone.
     pub fn new(spec: &ModelSpec, seed: u64, device: Device) -> Result<Self> {
-        let architecture = Architecture::new(spec.backbone);
+        let architecture = Architecture::with_stem(spec.backbone, spec.stem);
         let head = HeadSpec {
             features: architecture.features,
             hidden: spec.hidden,

@@ -22,7 +22,7 @@ use warmstart_runs::checkpoint::{self, Conditions, Skipped, State, Sums};
 use warmstart_runs::event_log::EventReader;
 use warmstart_runs::run::{Launch, RunDir};
 use warmstart_runs::storage::Disk;
-use warmstart_schema::architecture::{Backbone, HeadSpec, TensorSpec};
+use warmstart_schema::architecture::{Backbone, HeadSpec, Stem, TensorSpec};
 use warmstart_schema::experiment::{self, Experiment, Interpolation, NumberFormat};
 use warmstart_schema::look;
 use warmstart_schema::policy::{Plateau, Progress};
@@ -85,6 +85,7 @@ fn model(table: &Value, frozen_blocks: usize) -> Model {
     let (hidden, classes) = (number(table, "hidden"), number(table, "classes"));
     let spec = ModelSpec {
         backbone: Backbone::Resnet18,
+        stem: Stem::Original,
         classes: classes as usize,
         hidden: hidden as usize,
         dropout: 0.0,

@@ -48,7 +48,7 @@ pub use self::progressive::SizeUntil;
 pub use self::sampler::Sampler;
 pub use self::schedule::{Every, Length, Schedule, Shape};
 pub use self::unfreeze::FreezeFrom;
-use crate::architecture::Backbone;
+use crate::architecture::{Architecture, Backbone, Stem};
 pub use crate::dataset_name::Labels;
 use crate::metric::Metric;
 
@@ -162,6 +162,10 @@ pub struct Model {
     pub backbone: Backbone,
     #[serde(default)]
     pub weights: Weights,
+    /// `small` suits images of about 32 pixels: a 3×3 convolution that keeps their size takes the place of a `ResNet`'s first
+    /// convolution and pooling. The new convolution begins with random weights.
+    #[serde(default, skip_serializing_if = "Stem::is_original")]
+    pub stem: Stem,
     #[serde(default)]
     pub freeze: Freeze,
     /// More blocks train from some epochs on, such as `[{ from_epoch: 3, freeze: 4 }, { from_epoch: 6, freeze: none }]`. Until
@@ -177,6 +181,13 @@ pub struct Model {
     pub drop_path: f64,
     #[serde(default)]
     pub head: Head,
+}
+
+impl Model {
+    /// The structure of the backbone, with its stem.
+    pub fn architecture(&self) -> Architecture {
+        Architecture::with_stem(self.backbone, self.stem)
+    }
 }
 
 /// How the backbone's batch normalization runs during training; frozen blocks always use inference mode.

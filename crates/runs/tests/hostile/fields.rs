@@ -108,6 +108,7 @@ init:
   from: steps
 model:
   backbone: resnet18
+  stem: small
 train:
   epochs: 10
   batch_size: 32

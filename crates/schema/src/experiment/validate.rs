@@ -2,8 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Every, Experiment, Freeze, Length, Optimizer, RunKind, Shape, probe, unfreeze};
-use crate::architecture::{Architecture, InputSize};
+use super::{
+    Every, Experiment, Freeze, Length, Optimizer, RunKind, Shape, Weights, probe, unfreeze,
+};
+use crate::architecture::{Architecture, Backbone, InputSize, Stem};
 
 /// A field with a forbidden value.
 pub(super) struct Finding {
@@ -50,7 +52,7 @@ const RANGES: [(&str, RangeInclusive<u32>); 16] = [
 ];
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
-    let rules: [fn(&Experiment, &mut Vec<Finding>); 9] = [
+    let rules: [fn(&Experiment, &mut Vec<Finding>); 10] = [
         validate_texts,
         validate_dataset,
         validate_input,
@@ -58,6 +60,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_augment,
         validate_crops,
         validate_colors,
+        validate_stem,
         validate_freeze,
         validate_head,
     ];
@@ -316,6 +319,31 @@ fn validate_colors(experiment: &Experiment, findings: &mut Vec<Finding>) {
         |x| (0.0..=0.5).contains(&x),
         "a share of a turn from 0 to 0.5",
     );
+}
+
+fn validate_stem(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    const FIELD: &str = "model.stem";
+    let model = &experiment.model;
+    if model.stem == Stem::Original {
+        return;
+    }
+    if !model.backbone.takes_small_stem() {
+        let can = Backbone::ALL
+            .into_iter()
+            .filter(|one| one.takes_small_stem());
+        let can: Vec<&str> = can.map(Backbone::as_str).collect();
+        let help = format!("backbones that can have it: {}", can.join(", "));
+        let expected = format!("`original` for {}", model.backbone);
+        findings.push(Finding::new(FIELD, &expected, model.stem).help(&help));
+    }
+    // A file may hold such a convolution.
+    let is_new = experiment.init.is_none() && !matches!(model.weights, Weights::File(_));
+    if is_new && model.freeze != Freeze::None {
+        let help = "its new convolution has random weights, which must train; write `freeze: none`";
+        let expected = "`small` only where nothing is frozen";
+        let found = format!("`freeze: {}`", model.freeze);
+        findings.push(Finding::new(FIELD, expected, found).help(help));
+    }
 }
 
 fn validate_freeze(experiment: &Experiment, findings: &mut Vec<Finding>) {
