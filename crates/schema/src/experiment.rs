@@ -28,7 +28,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::augment::{
-    Augment, ColorJitter, Erasing, ErasingFill, PaddingCrop, PaddingFill, ResizedCrop,
+    Augment, ColorJitter, Erasing, ErasingFill, PaddingCrop, PaddingFill, RandAugment, ResizedCrop,
 };
 pub use self::dataset::{Dataset, DatasetKind, ImageFolder, SplitRule};
 pub use self::ema::Ema;

@@ -35,6 +35,11 @@ augment:
   padding_crop:
     pixels: 4
     fill: reflect
+  rand_augment:
+    magnitude: 7
+    deviation: 1
+    operations: 3
+    probability: 0.4
   color_jitter:
     brightness: 0.4
     contrast: 0.3

@@ -30,11 +30,12 @@ impl Finding {
 }
 
 /// The fields that take whole numbers.
-const RANGES: [(&str, RangeInclusive<u32>); 16] = [
+const RANGES: [(&str, RangeInclusive<u32>); 17] = [
     ("dataset.limit", 10..=1_000_000),
     ("input.resize", 32..=1024),
     // No image is smaller than 32 pixels, and a mirrored border must fit into it.
     ("augment.padding_crop.pixels", 1..=31),
+    ("augment.rand_augment.operations", 1..=15),
     ("model.head.hidden", 1..=65_536),
     ("train.epochs", 1..=100_000),
     // Batch normalization needs two examples to have a variance.
@@ -52,13 +53,14 @@ const RANGES: [(&str, RangeInclusive<u32>); 16] = [
 ];
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
-    let rules: [fn(&Experiment, &mut Vec<Finding>); 10] = [
+    let rules: [fn(&Experiment, &mut Vec<Finding>); 11] = [
         validate_texts,
         validate_dataset,
         validate_input,
         validate_progressive,
         validate_augment,
         validate_crops,
+        validate_rand_augment,
         validate_colors,
         validate_stem,
         validate_freeze,
@@ -293,6 +295,38 @@ fn validate_crops(experiment: &Experiment, findings: &mut Vec<Finding>) {
             findings,
         );
     }
+}
+
+fn validate_rand_augment(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let Some(settings) = &experiment.augment.rand_augment else {
+        return;
+    };
+    number(
+        findings,
+        "augment.rand_augment.magnitude",
+        settings.magnitude,
+        |x| (0.0..=10.0).contains(&x),
+        "0 to 10",
+    );
+    number(
+        findings,
+        "augment.rand_augment.deviation",
+        settings.deviation,
+        |x| (0.0..=10.0).contains(&x),
+        "0 to 10",
+    );
+    number(
+        findings,
+        "augment.rand_augment.probability",
+        settings.probability,
+        |x| (0.0..=1.0).contains(&x),
+        "a share from 0 to 1",
+    );
+    whole(
+        findings,
+        "augment.rand_augment.operations",
+        settings.operations,
+    );
 }
 
 fn validate_colors(experiment: &Experiment, findings: &mut Vec<Finding>) {
