@@ -325,15 +325,12 @@ fn continued_run_is_drawn_after_its_parent() {
 
 #[test]
 fn steps_of_unfreezing_are_marked_where_they_begin() {
-    let mut model = typical();
-    press(&mut model, "jjjjj<enter>");
-    let Screen::Run(view) = &model.open else {
-        panic!("no run is open")
-    };
-    let run = model.runs.get(&view.id).unwrap();
+    let mut model = after("1");
+    let run = model.runs.get(&id(RESUMED)).unwrap();
     let mut counts = run.state.model.as_ref().unwrap().counts.clone();
     let mut records = Vec::new();
-    for (epoch, step, frozen) in [(4, 72, 2), (9, 192, 0)] {
+    // Twenty epochs of 34 steps.
+    for (epoch, step, frozen) in [(4, 102, 2), (11, 340, 0)] {
         for (index, block) in counts.blocks.iter_mut().enumerate() {
             block.counts.trainable = u64::from(index >= frozen);
         }
@@ -348,7 +345,7 @@ fn steps_of_unfreezing_are_marked_where_they_begin() {
         });
     }
     let changes = vec![Change::Events {
-        id: view.id.clone(),
+        id: id(RESUMED),
         records,
         damaged: 0,
         restarted: false,
