@@ -6,8 +6,6 @@ mod geometry;
 mod lookup;
 mod picture;
 
-use std::num::NonZero;
-
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 use warmstart_schema::experiment::{Augment, RandAugment};
@@ -209,8 +207,7 @@ fn changed(images: &Tensor, changes: &[Vec<Change>]) -> Result<Tensor> {
 /// Changes pictures that lie one behind the other. Each is changed alone, so the number of threads does not matter.
 fn change_all(pixels: &mut [u8], size: (usize, usize), changes: &[&Vec<Change>]) {
     let each = 3 * size.0 * size.1;
-    let threads = usize::try_from(tch::get_num_threads()).ok();
-    let threads = threads.and_then(NonZero::new).map_or(1, NonZero::get);
+    let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
     let share = changes.len().div_ceil(threads).max(1);
     let change = |pixels: &mut [u8], changes: &[&Vec<Change>]| {
         for (bytes, changes) in pixels.chunks_exact_mut(each).zip(changes) {

@@ -9,7 +9,7 @@ const FILL: [u8; 3] = [124, 116, 104];
 /// An affine map from each output position to the input position that it shows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Affine {
-    /// In pixels: x is `a·x + b·y + c`, and y `d·x + e·y + f`.
+    /// In pixels: x becomes `m0·x + m1·y + m2`, and y `m3·x + m4·y + m5`.
     pub matrix: [f64; 6],
     pub is_cubic: bool,
 }
@@ -39,10 +39,13 @@ impl Affine {
         let (height, width) = (picture.height(), picture.width());
         let size = height * width;
         let before = picture.bytes().to_vec();
-        let [a, b, c, d, e, f] = self.matrix;
+        let map = self.matrix;
         for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
             let (across, down) = (x as f64 + 0.5, y as f64 + 0.5);
-            let (from_x, from_y) = (a * across + b * down + c, d * across + e * down + f);
+            let (from_x, from_y) = (
+                map[0] * across + map[1] * down + map[2],
+                map[3] * across + map[4] * down + map[5],
+            );
             let is_inside =
                 (0.0..width as f64).contains(&from_x) && (0.0..height as f64).contains(&from_y);
             let at = y * width + x;
@@ -91,12 +94,12 @@ impl Plane<'_> {
         }
         let row = |y| cubic([-1, 0, 1, 2].map(|step| self.pixel(left + step, y)), dx);
         let first = row(top - 1);
-        let mut rows = [first; 4];
-        for step in 1..4 {
-            let y = top - 1 + i64::try_from(step).unwrap_or(0);
-            rows[step] = self.row(y).map_or(rows[step - 1], row);
-        }
-        truncated(cubic(rows, dy))
+        let mut last = first;
+        let [second, third, fourth] = [0, 1, 2].map(|step| {
+            last = self.row(top + step).map_or(last, row);
+            last
+        });
+        truncated(cubic([first, second, third, fourth], dy))
     }
 
     /// A row if the image has it.

@@ -12,7 +12,8 @@ pub(super) fn each(picture: &mut Picture, of: impl Fn(u8) -> u8) {
 
 /// Keeps so many of a byte's highest bits.
 pub(super) fn posterize(picture: &mut Picture, bits: u16) {
-    let mask = u8::try_from(0x00ff_u16 << (8 - bits.min(8)) & 0x00ff).unwrap_or(0);
+    let dropped = 8 - u32::from(bits.min(8));
+    let mask = u8::MAX.checked_shl(dropped).unwrap_or(0);
     each(picture, |value| value & mask);
 }
 
