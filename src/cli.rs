@@ -16,6 +16,7 @@ mod home;
 mod list;
 mod look;
 mod models;
+mod new;
 mod output;
 mod params;
 mod plot;
@@ -72,6 +73,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    New(new::Arguments),
     List(list::Arguments),
     Models(models::Arguments),
     Check(check::Arguments),
@@ -158,6 +160,7 @@ fn notify() -> Option<String> {
 fn dispatch(context: &Context, verb: Option<Verb>, drawing: home::Drawing) -> anyhow::Result<Exit> {
     match verb {
         None => home::open(context, drawing),
+        Some(Verb::New(arguments)) => new::new(context, &arguments),
         Some(Verb::List(arguments)) => list::list(context, &arguments),
         Some(Verb::Models(arguments)) => models::models(context, &arguments),
         Some(Verb::Check(arguments)) => check::check(context, &arguments),

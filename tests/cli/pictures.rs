@@ -45,6 +45,72 @@ fn the_number_of_classes_comes_from_the_folder() {
     assert_eq!(trainable(&place) - three, 257);
 }
 
+/// A file that begins as a PNG of this size does.
+fn write_png(place: &Place, name: &str, width: u32, height: u32) {
+    let path = place.write(name, "");
+    let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    bytes.extend(width.to_be_bytes());
+    bytes.extend(height.to_be_bytes());
+    bytes.extend([8, 2, 0, 0, 0]);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn new_writes_an_experiment_that_check_accepts() {
+    let place = Place::new();
+    for (class, count) in [("ape", 12), ("bee: \"x\" #1", 50)] {
+        for index in 0..count {
+            write_png(
+                &place,
+                &format!("my pictures/{class}/{index}.png"),
+                640,
+                150,
+            );
+        }
+    }
+    let said = place.say(&["new", "--data", "my pictures", "mine/first.yaml"]);
+    assert_eq!(
+        (said.code, said.out.as_str()),
+        (0, "mine/first.yaml\n"),
+        "{}",
+        said.err
+    );
+    let file = place.folder.path().join("mine/first.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    for words in [
+        "# Found 62 pictures in 2 classes, from 12 (ape) to 50 (bee",
+        "path: \"my pictures\"",
+        "150 pixels",
+        "resize: 160",
+        "class_weights: balanced",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let checked = place.say(&["check", "mine/first.yaml"]);
+    assert_eq!(checked.code, 0, "{}", checked.err);
+    let again = place.say(&["new", "--data", "my pictures", "mine/first.yaml"]);
+    assert_eq!(again.code, 2);
+    assert!(
+        again.err.contains("nothing is overwritten"),
+        "{}",
+        again.err
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    // Without a name, the file is called after the folder.
+    let named = place.say(&["new", "--data", "my pictures", "--json"]);
+    assert_eq!(named.json()["file"], "experiments/my_pictures.yaml");
+    assert_eq!(named.json()["shorter_side"], 150);
+    for (folder, code, words) in [
+        ("nowhere", 3, "cannot be read"),
+        ("my pictures/ape", 3, "ape"),
+        ("mine", 3, "mine"),
+    ] {
+        let said = place.say(&["new", "--data", folder]);
+        assert_eq!(said.code, code, "{}", said.err);
+        assert!(said.err.contains(words), "{}", said.err);
+    }
+}
+
 /// The answer of `check` with these findings of the fake worker.
 fn check_with(place: &Place, answer: &str, arguments: &[&str]) -> crate::place::Said {
     crate::place::said(

@@ -7,7 +7,7 @@
 use anyhow::Result;
 use warmstart_engine::device::{self, DeviceRequest};
 use warmstart_engine::selftest::rates::{Case, Rate, measure};
-use warmstart_schema::architecture::Backbone;
+use warmstart_schema::architecture::{Backbone, Stem};
 use warmstart_schema::experiment::NumberFormat;
 
 const STEPS: usize = 8;
@@ -17,48 +17,56 @@ const STEPS_ON_A_GPU: usize = 30;
 const CASES: [Case; 8] = [
     Case {
         backbone: Backbone::Resnet18,
+        stem: Stem::Original,
         pixels: 32,
         batch: 8,
         frozen_blocks: 0,
     },
     Case {
         backbone: Backbone::Resnet18,
+        stem: Stem::Original,
         pixels: 64,
         batch: 32,
         frozen_blocks: 0,
     },
     Case {
         backbone: Backbone::TfEfficientnetLite0,
+        stem: Stem::Original,
         pixels: 64,
         batch: 32,
         frozen_blocks: 0,
     },
     Case {
         backbone: Backbone::TfEfficientnetLite0,
+        stem: Stem::Original,
         pixels: 96,
         batch: 32,
         frozen_blocks: usize::MAX,
     },
     Case {
         backbone: Backbone::Resnet50,
+        stem: Stem::Original,
         pixels: 32,
         batch: 128,
         frozen_blocks: 0,
     },
     Case {
         backbone: Backbone::Resnet50,
+        stem: Stem::Original,
         pixels: 224,
         batch: 16,
         frozen_blocks: 0,
     },
     Case {
         backbone: Backbone::EfficientnetB0,
+        stem: Stem::Original,
         pixels: 224,
         batch: 16,
         frozen_blocks: 0,
     },
     Case {
         backbone: Backbone::EfficientnetB0,
+        stem: Stem::Original,
         pixels: 224,
         batch: 32,
         frozen_blocks: usize::MAX,
@@ -73,6 +81,7 @@ fn main() -> Result<()> {
         [backbone, pixels, batch, frozen, precision @ ..] if precision.len() < 2 => (
             vec![Case {
                 backbone: backbone.parse()?,
+                stem: Stem::Original,
                 pixels: pixels.parse()?,
                 batch: batch.parse()?,
                 frozen_blocks: frozen.parse()?,
@@ -104,6 +113,7 @@ fn main() -> Result<()> {
             pixels,
             batch,
             frozen_blocks,
+            ..
         } = case;
         let frozen = if frozen_blocks == 0 { "" } else { "frozen" };
         println!(

@@ -7,6 +7,7 @@ mod axis;
 mod color_jitter;
 mod erasing;
 mod padding_crop;
+mod rand_augment;
 #[cfg(test)]
 mod reference;
 mod resized_crop;
@@ -24,7 +25,7 @@ struct Operation {
 }
 
 /// In the order in which they are applied. A new operation is a file and a row here.
-const OPERATIONS: [Operation; 5] = [
+const OPERATIONS: [Operation; 6] = [
     Operation {
         stream: "augment.resized_crop",
         apply: resized_crop::apply,
@@ -36,6 +37,10 @@ const OPERATIONS: [Operation; 5] = [
     Operation {
         stream: "augment",
         apply: affine::apply,
+    },
+    Operation {
+        stream: "augment.rand_augment",
+        apply: rand_augment::apply,
     },
     Operation {
         stream: "augment.color_jitter",
@@ -89,6 +94,8 @@ fn rows(
 
 #[cfg(test)]
 mod tests {
+    use warmstart_schema::experiment::RandAugment;
+
     use super::*;
 
     #[test]
@@ -138,6 +145,7 @@ mod tests {
         let jittered = Augment {
             horizontal_flip: true,
             resized_crop: all_crops().resized_crop,
+            rand_augment: Some(RandAugment::default()),
             ..erasing
         };
         assert_eq!(erased(&jittered), alone);
@@ -149,6 +157,10 @@ mod tests {
         for settings in [
             Augment::EVERY,
             all_crops(),
+            Augment {
+                rand_augment: Some(RandAugment::default()),
+                ..all_crops()
+            },
             Augment {
                 horizontal_flip: true,
                 ..Augment::default()

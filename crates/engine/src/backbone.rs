@@ -49,6 +49,12 @@ impl Backbone {
         })
     }
 
+    /// Lets the blocks train that are behind the first `frozen`.
+    pub(crate) fn unfreeze(&mut self, frozen: usize) {
+        let freed = self.frozen.split_off(frozen.min(self.frozen.len()));
+        self.moving.splice(0..0, freed);
+    }
+
     /// Normalized images `[N, 3, H, W]` to pooled features `[N, F]`, in float32. Frozen blocks run in
     /// inference mode and leave no trace for autograd, whatever `pass` says of the others.
     pub(crate) fn forward(&self, images: &Tensor, pass: Pass) -> Result<Tensor> {

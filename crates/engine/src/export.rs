@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use warmstart_runs::storage;
-use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, InputSize, TensorSpec};
+use warmstart_schema::architecture::{Backbone, HeadSpec, InputSize, Stem, TensorSpec};
 use warmstart_schema::event::Failure;
 use warmstart_schema::experiment::{DatasetKind, Experiment, Interpolation};
 use warmstart_schema::exported::{Answer, Exported};
@@ -159,7 +159,7 @@ pub fn bytes(best: &BestCheckpoint, load: &str) -> Result<Vec<u8>> {
         ..
     } = best;
     let backbone = experiment.model.backbone;
-    let architecture = Architecture::new(backbone);
+    let architecture = experiment.model.architecture();
     let head = head(best);
     let head_tensors = head.tensors();
     let described: Vec<&TensorSpec> = architecture.tensors().chain(&head_tensors).collect();
@@ -236,6 +236,9 @@ fn about(best: &BestCheckpoint, head: &HeadSpec, load: &str) -> BTreeMap<String,
     ]
     .map(|(key, text)| (key.to_owned(), text))
     .into();
+    if experiment.model.stem != Stem::Original {
+        facts.insert("stem".to_owned(), experiment.model.stem.to_string());
+    }
     if let Some(note) = beyond_timm(experiment, &preparation) {
         facts.insert("preparation".to_owned(), note.to_owned());
     }
@@ -327,7 +330,7 @@ fn beyond_timm(experiment: &Experiment, preparation: &Preparation) -> Option<&'s
 fn head(best: &BestCheckpoint) -> HeadSpec {
     let model = &best.experiment.model;
     HeadSpec {
-        features: Architecture::new(model.backbone).features,
+        features: model.architecture().features,
         hidden: best.experiment.head_width() as usize,
         classes: best.classes.len(),
         dropout: model.head.dropout,
@@ -359,7 +362,7 @@ fn python(best: &BestCheckpoint, file: &Path) -> String {
         "import timm, torch; from torch import nn; from safetensors.torch import load_file\n\
          from PIL import Image, ImageOps; from torchvision.transforms import functional as F\n\
          model = timm.create_model(\"{backbone}\", num_classes=0{})\n\
-         model.{} = {}\n\
+         {}model.{} = {}\n\
          model.load_state_dict(load_file({name})); model.eval()\n\
          {}\
          def picture(path):\n\
@@ -370,10 +373,21 @@ fn python(best: &BestCheckpoint, file: &Path) -> String {
          \x20   return prepare(image.convert(\"RGB\"))\n\
          # model(picture(\"any.jpg\").unsqueeze(0)).softmax(-1)\n",
         size_option(backbone, best.preparation().side),
+        new_stem(best.experiment.model.stem),
         backbone.classifier(),
         sequential(&head(best)),
         prepare(best),
     )
+}
+
+/// A line of Python that gives timm's `ResNet` another stem.
+fn new_stem(stem: Stem) -> &'static str {
+    match stem {
+        Stem::Original => "",
+        Stem::Small => {
+            "model.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False); model.maxpool = nn.Identity()\n"
+        }
+    }
 }
 
 /// What timm needs to be told where a transformer takes other images than those whose places it learned.

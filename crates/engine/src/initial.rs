@@ -40,6 +40,7 @@ pub fn prepared_spec(
     let size = |side: u32| i64::from(side);
     ModelSpec {
         backbone: experiment.model.backbone,
+        stem: experiment.model.stem,
         classes,
         hidden: experiment.head_width() as usize,
         dropout: experiment.model.head.dropout,
@@ -126,14 +127,13 @@ pub fn verdict(experiment: &Experiment, places: &SearchPaths) -> Verdict {
     match (&experiment.init, &experiment.model.weights) {
         (Some(_), _) | (None, Weights::Random) => Verdict::NoFile,
         (None, Weights::File(path)) => {
-            check_file(path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes })
+            check_file(path, &experiment.model).map_or_else(failed, |notes| Verdict::Fit { notes })
         }
         (None, Weights::Imagenet) => {
             let pretrained = Pretrained::of(backbone);
             match places.find_weights(&pretrained) {
-                Ok(path) => {
-                    check_file(&path, backbone).map_or_else(failed, |notes| Verdict::Fit { notes })
-                }
+                Ok(path) => check_file(&path, &experiment.model)
+                    .map_or_else(failed, |notes| Verdict::Fit { notes }),
                 Err(looked) if places.offline => failed(missing(&pretrained, &looked, places)),
                 Err(_) => Verdict::Fetched(format!("{} are fetched at launch", pretrained.hub)),
             }
@@ -142,11 +142,12 @@ pub fn verdict(experiment: &Experiment, places: &SearchPaths) -> Verdict {
 }
 
 /// Whether a file's tensors fit a backbone, with notes.
-fn check_file(path: &Path, backbone: Backbone) -> Result<Vec<String>> {
+fn check_file(path: &Path, model: &experiment::Model) -> Result<Vec<String>> {
+    let backbone = model.backbone;
     let judged = || {
         let bytes = weights::read(path)?;
         let doubt = doubt(path, &bytes, backbone)?;
-        let fitted = weights::fitted(&bytes, backbone)
+        let fitted = weights::fitted(&bytes, backbone, model.stem)
             .with_context(|| format!("cannot load {}", path.display()))?;
         Ok(fitted.notes.into_iter().chain(doubt).collect())
     };
@@ -257,11 +258,21 @@ fn load_pretrained(model: &Model, path: &Path) -> Result<(Option<String>, Vec<St
     let load = || {
         let bytes = weights::read(path)?;
         let doubt = doubt(path, &bytes, model.spec().backbone)?;
-        let notes = weights::load_fitted(model, &bytes)
+        let spec = model.spec();
+        let fitted = weights::fitted(&bytes, spec.backbone, spec.stem)
             .with_context(|| format!("cannot load {}", path.display()))?;
-        Ok((doubt, notes))
+        weights::put(model, &fitted)?;
+        let doubt = doubt.or_else(|| frozen_at_random(model, &fitted.left));
+        Ok((doubt, fitted.notes))
     };
     load().map_err(unusable)
+}
+
+/// That a new stem would stay as it was drawn, where that is so.
+fn frozen_at_random(model: &Model, left: &[String]) -> Option<String> {
+    (!left.is_empty() && model.spec().frozen_blocks > 0).then(|| {
+        "the first convolution is random and frozen, so the blocks behind it get poor input; write `freeze: none`".to_owned()
+    })
 }
 
 /// That pretrained weights are nowhere, and what to do where they cannot be fetched.

@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use sha2::{Digest, Sha256};
 use tch::{Device, Kind, Tensor};
 use warmstart_schema::architecture::{
-    self as spec, Architecture, HeadSpec, TensorKind, TensorSpec,
+    self as spec, Architecture, HeadSpec, Stem, TensorKind, TensorSpec,
 };
 use warmstart_schema::experiment::Interpolation;
 
@@ -20,6 +20,7 @@ use head::Head;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelSpec {
     pub backbone: spec::Backbone,
+    pub stem: Stem,
     pub classes: usize,
     /// Width of the head's dense layer.
     pub hidden: usize,
@@ -27,7 +28,7 @@ pub struct ModelSpec {
     pub dropout: f64,
     /// Probability of skipping the last residual path while training.
     pub drop_path: f64,
-    /// How many of the backbone's first blocks never move; all of them freeze the backbone.
+    /// How many of the backbone's first blocks do not move; all of them freeze the backbone.
     pub frozen_blocks: usize,
     /// Keeps batch normalization of the blocks that do train on its stored statistics.
     pub norm_inference: bool,
@@ -87,7 +88,7 @@ pub struct Model {
 impl Model {
     /// Builds with initial weights that depend on `seed` and the tensors' names alone.
     pub fn new(spec: &ModelSpec, seed: u64, device: Device) -> Result<Self> {
-        let architecture = Architecture::new(spec.backbone);
+        let architecture = Architecture::with_stem(spec.backbone, spec.stem);
         let head = HeadSpec {
             features: architecture.features,
             hidden: spec.hidden,
@@ -149,7 +150,22 @@ impl Model {
         })
     }
 
-    /// What the model was built from.
+    /// Lets the blocks train that are behind the first `frozen`. Blocks that train already continue to.
+    pub fn unfreeze(&mut self, frozen: usize) -> Result<()> {
+        let frozen = frozen.min(self.spec.frozen_blocks);
+        let blocks = self.architecture.blocks.iter();
+        let still = blocks.take(frozen).map(|block| block.tensors.len()).sum();
+        for named in self.tensors.iter_mut().skip(still) {
+            named.frozen = false;
+            named.trainable = !named.kind.is_statistic();
+            named.tensor = named.tensor.f_set_requires_grad(named.trainable)?;
+        }
+        self.backbone.unfreeze(frozen);
+        self.spec.frozen_blocks = frozen;
+        Ok(())
+    }
+
+    /// What the model was built from, and what of it is frozen now.
     pub fn spec(&self) -> &ModelSpec {
         &self.spec
     }

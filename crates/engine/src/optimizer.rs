@@ -7,7 +7,7 @@ mod rmsprop;
 mod rule;
 mod sgd;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use tch::Tensor;
@@ -20,10 +20,12 @@ pub use self::rmsprop::RmsProp;
 pub use self::rule::Rule;
 use self::sgd::Sgd;
 use crate::ffi;
-use crate::model::Model;
+use crate::model::{Model, NamedTensor};
 
 /// Name of the step count among the state's tensors.
 const STEP: &str = "step";
+/// Prefix of the steps that were taken before each later stage, `begun.1` for the first.
+const BEGUN: &str = "begun.";
 
 /// The rule that an experiment asks for, with `PyTorch`'s constants. A new optimizer is a file and a line here.
 pub fn rule(settings: &Settings, params: &[Tensor]) -> Result<Box<dyn Rule>> {
@@ -38,13 +40,15 @@ pub fn rule(settings: &Settings, params: &[Tensor]) -> Result<Box<dyn Rule>> {
     })
 }
 
-/// An optimizer of a fixed list of named parameters.
+/// An optimizer of a list of named parameters, which can grow.
 #[derive(Debug)]
 pub struct Optimizer {
     params: Vec<Tensor>,
     groups: Vec<Group>,
     /// Steps taken.
     steps: i64,
+    /// Steps taken when the parameters of each stage joined: 0 for those of the start, which are the first stage.
+    begun: Vec<i64>,
 }
 
 /// Parameters that train alike.
@@ -55,6 +59,42 @@ struct Group {
     rule: Box<dyn Rule>,
     /// Factor of the learning rate.
     factor: f64,
+    /// The stage in which they joined; their own steps count from there.
+    stage: usize,
+}
+
+/// Groups of parameters that train alike.
+fn groups<'a>(
+    settings: &Settings,
+    params: impl IntoIterator<Item = (&'a str, &'a Tensor, Treatment)>,
+    stage: usize,
+) -> Result<(Vec<Tensor>, Vec<Group>)> {
+    let (mut all, mut kinds) = (
+        Vec::new(),
+        Vec::<(Treatment, Vec<String>, Vec<Tensor>)>::new(),
+    );
+    for (name, param, treatment) in params {
+        all.push(param.shallow_clone());
+        let at = kinds.iter().position(|(other, ..)| *other == treatment);
+        let at = at.unwrap_or_else(|| {
+            kinds.push((treatment, Vec::new(), Vec::new()));
+            kinds.len() - 1
+        });
+        kinds[at].1.push(name.to_owned());
+        kinds[at].2.push(param.shallow_clone());
+    }
+    let plain = settings.clone().without_weight_decay();
+    let groups = kinds.into_iter().map(|(treatment, names, params)| {
+        let settings = if treatment.decays { settings } else { &plain };
+        Ok(Group {
+            rule: rule(settings, &params)?,
+            names,
+            params,
+            factor: treatment.factor,
+            stage,
+        })
+    });
+    Ok((all, groups.collect::<Result<_>>()?))
 }
 
 impl Optimizer {
@@ -80,11 +120,13 @@ impl Optimizer {
             names,
             params: params.iter().map(Tensor::shallow_clone).collect(),
             factor: 1.0,
+            stage: 0,
         };
         Ok(Self {
             params,
             groups: vec![group],
             steps: 0,
+            begun: vec![0],
         })
     }
 
@@ -107,35 +149,44 @@ impl Optimizer {
         settings: &Settings,
         params: impl IntoIterator<Item = (&'a str, &'a Tensor, Treatment)>,
     ) -> Result<Self> {
-        let (mut all, mut kinds) = (
-            Vec::new(),
-            Vec::<(Treatment, Vec<String>, Vec<Tensor>)>::new(),
-        );
-        for (name, param, treatment) in params {
-            all.push(param.shallow_clone());
-            let at = kinds.iter().position(|(other, ..)| *other == treatment);
-            let at = at.unwrap_or_else(|| {
-                kinds.push((treatment, Vec::new(), Vec::new()));
-                kinds.len() - 1
-            });
-            kinds[at].1.push(name.to_owned());
-            kinds[at].2.push(param.shallow_clone());
-        }
-        let plain = settings.clone().without_weight_decay();
-        let groups = kinds.into_iter().map(|(treatment, names, params)| {
-            let settings = if treatment.decays { settings } else { &plain };
-            Ok(Group {
-                rule: rule(settings, &params)?,
-                names,
-                params,
-                factor: treatment.factor,
-            })
-        });
+        let (params, groups) = groups(settings, params, 0)?;
         Ok(Self {
-            groups: groups.collect::<Result<_>>()?,
-            params: all,
+            params,
+            groups,
             steps: 0,
+            begun: vec![0],
         })
+    }
+
+    /// Begins a stage: parameters of the model that train now and did not before join with no step of their own taken, as those
+    /// of `PyTorch`'s `add_param_group`.
+    pub fn take_in(&mut self, experiment: &Experiment, model: &Model) -> Result<()> {
+        let treatments = Treatments::new(&experiment.train.groups, model.architecture());
+        let known: BTreeSet<&str> = self
+            .groups
+            .iter()
+            .flat_map(|group| group.names.iter().map(String::as_str))
+            .collect();
+        let is_new = |named: &&NamedTensor| named.trainable && !known.contains(&*named.name);
+        let new = model.tensors().iter().filter(is_new).map(|named| {
+            let treatment = treatments.of(&named.name, named.kind);
+            (named.name.as_str(), &named.tensor, treatment)
+        });
+        let (params, groups) = groups(&experiment.train.optimizer, new, self.begun.len())?;
+        self.params.extend(params);
+        self.groups.extend(groups);
+        self.begun.push(self.steps);
+        Ok(())
+    }
+
+    /// How many stages began after the start.
+    pub fn stages(&self) -> usize {
+        self.begun.len() - 1
+    }
+
+    /// How many stages a saved state has behind it.
+    pub fn stages_of(saved: &BTreeMap<String, Tensor>) -> usize {
+        saved.keys().filter(|name| name.starts_with(BEGUN)).count()
     }
 
     /// Steps taken since the start, over all attempts.
@@ -148,7 +199,8 @@ impl Optimizer {
         let next = self.steps + 1;
         for group in &mut self.groups {
             let rate = learning_rate * group.factor;
-            group.rule.step(&group.params, next, rate)?;
+            let own = next - self.begun[group.stage];
+            group.rule.step(&group.params, own, rate)?;
         }
         self.steps = next;
         Ok(())
@@ -176,9 +228,11 @@ impl Optimizer {
     }
 
     /// All that a later process needs to resume: `<parameter>.exp_avg`, `.exp_avg_sq`, `.square_avg` or `.momentum_buffer` in float32,
-    /// and the count `step` as an integer scalar. The moments are shared, not copied.
+    /// and the counts `step` and `begun.<stage>` as integer scalars. The moments are shared, not copied.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let mut state = vec![(STEP.to_owned(), Tensor::from(self.steps))];
+        let later = self.begun.iter().enumerate().skip(1);
+        state.extend(later.map(|(stage, &steps)| (format!("{BEGUN}{stage}"), Tensor::from(steps))));
         for group in &self.groups {
             for (suffix, tensors) in group.rule.moments() {
                 state.extend(
@@ -214,13 +268,23 @@ impl Optimizer {
         }
         let steps = i64::try_from(&saved[STEP])?;
         ensure!(steps >= 0, "saved optimizer: {steps} steps taken");
+        let mut begun = vec![0];
+        for stage in 1..self.begun.len() {
+            let at = i64::try_from(&saved[&format!("{BEGUN}{stage}")])?;
+            ensure!(
+                (0..=steps).contains(&at),
+                "saved optimizer: stage {stage} began after {at} of {steps} steps"
+            );
+            begun.push(at);
+        }
         tch::no_grad(|| -> Result<()> {
-            for (name, mut tensor) in own.into_iter().filter(|(name, _)| name != STEP) {
+            let is_count = |name: &str| name == STEP || name.starts_with(BEGUN);
+            for (name, mut tensor) in own.into_iter().filter(|(name, _)| !is_count(name)) {
                 tensor.f_copy_(&saved[&name])?;
             }
             Ok(())
         })?;
-        self.steps = steps;
+        (self.steps, self.begun) = (steps, begun);
         Ok(())
     }
 }

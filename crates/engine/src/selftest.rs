@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use tch::Device;
-use warmstart_schema::architecture::{Architecture, Backbone, TensorSpec};
+use warmstart_schema::architecture::{Architecture, Backbone, Stem, TensorSpec};
 use warmstart_schema::experiment::NumberFormat;
 use warmstart_schema::selftest::{Check, Verdict};
 
@@ -63,6 +63,7 @@ fn speeds(device: Device) -> Vec<(Case, &'static [Named])> {
     const BFLOAT16: Named = (NumberFormat::Bfloat16, "bfloat16");
     let case = |backbone, pixels, batch, frozen_blocks| Case {
         backbone,
+        stem: Stem::Original,
         pixels,
         batch,
         frozen_blocks,
@@ -160,6 +161,7 @@ impl<W: Write> Session<'_, W> {
                 pixels,
                 batch,
                 frozen_blocks,
+                ..
             } = case;
             let frozen = if frozen_blocks == 0 { "" } else { ", frozen" };
             for &(format, name) in precisions {

@@ -12,6 +12,7 @@ mod mix;
 mod notes;
 mod saving;
 mod setup;
+pub(crate) mod stages;
 mod step;
 
 use std::time::Instant;
@@ -47,6 +48,8 @@ struct Trainer<'a> {
     guard: Guard,
     last_save: Instant,
     failed_saves: u32,
+    /// The fingerprint of the frozen blocks, since training or its stage began; `None` where there are none.
+    frozen: Option<String>,
     /// The best checkpoint, while it waits for a disk that takes it.
     unsaved_best: Option<Content>,
 }
@@ -61,6 +64,7 @@ pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
         guard: Guard::default(),
         last_save: Instant::now(),
         failed_saves: 0,
+        frozen: None,
         unsaved_best: None,
     };
     let ended = trainer.run()?;
@@ -73,8 +77,10 @@ pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
 
 impl Trainer<'_> {
     fn run(&mut self) -> Result<Ended> {
-        let frozen = self.frozen()?;
+        self.frozen = self.fingerprint()?;
         self.explain_recipe();
+        // A resume between two stages needs no features of the first.
+        self.unfreeze()?;
         if self.keep_features()? == Flow::Interrupted {
             return self.stop();
         }
@@ -83,7 +89,7 @@ impl Trainer<'_> {
                 return self.stop();
             }
         }
-        self.prove_frozen(frozen)?;
+        self.prove_frozen()?;
         if self.test()? == Flow::Interrupted {
             return Ok(Ended::Stopped);
         }
@@ -143,6 +149,7 @@ impl Trainer<'_> {
 
     /// Trains the rest of an epoch, validates, saves.
     fn epoch(&mut self) -> Result<Flow> {
+        self.unfreeze()?;
         let epoch = self.setup.state.epoch + 1;
         let count = self.batches_per_epoch();
         let order = self.setup.train.order(self.setup.experiment.seed, epoch);
@@ -320,7 +327,7 @@ impl Trainer<'_> {
         self.save(verdict.is_best)
     }
 
-    fn frozen(&self) -> Result<Option<String>> {
+    fn fingerprint(&self) -> Result<Option<String>> {
         let has_frozen = self.setup.model.spec().frozen_blocks > 0;
         has_frozen
             .then(|| self.setup.model.frozen_fingerprint())
@@ -328,8 +335,8 @@ impl Trainer<'_> {
     }
 
     /// Logs whether any frozen tensor moved.
-    fn prove_frozen(&mut self, before: Option<String>) -> Result<()> {
-        let (Some(before), Some(after)) = (before, self.frozen()?) else {
+    fn prove_frozen(&mut self) -> Result<()> {
+        let (Some(before), Some(after)) = (self.frozen.take(), self.fingerprint()?) else {
             return Ok(());
         };
         let tensors = count(

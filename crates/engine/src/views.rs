@@ -81,7 +81,7 @@ fn half(pixels: i64) -> i64 {
 mod tests {
     use serde_json::Value;
     use tch::{Device, Kind};
-    use warmstart_schema::architecture::Backbone;
+    use warmstart_schema::architecture::{Backbone, Stem};
     use warmstart_schema::experiment::Interpolation;
 
     use super::*;
@@ -123,6 +123,7 @@ mod tests {
         for input_size in [None, Some(32)] {
             let spec = ModelSpec {
                 backbone: Backbone::Resnet18,
+                stem: Stem::Original,
                 classes: 3,
                 hidden: 4,
                 dropout: 0.5,

@@ -5,6 +5,7 @@
 mod format;
 mod kind;
 mod stated;
+mod stem;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -13,7 +14,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use tch::{Kind, Tensor};
-use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, TensorSpec};
+use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, Stem, TensorSpec};
 use warmstart_schema::text;
 
 pub use format::{Dtype, Entries, Entry, metadata, parse, write, write_entries};
@@ -79,6 +80,8 @@ pub struct Fitted<'a> {
     pub entries: Entries<'a>,
     /// The changes that make them fit.
     pub notes: Vec<String>,
+    /// Tensors of a stem that another one replaces: the model keeps its own.
+    pub left: Vec<String>,
 }
 
 /// What training wraps around a model leaves before the names of its tensors, a dot after each, in any order.
@@ -95,8 +98,9 @@ const WRAPPERS: [&str; 8] = [
 
 /// The tensors of a whole backbone in the bytes of a safetensors file: checked for name, shape and kind, and every number finite.
 /// Prefixes that wrappers leave are taken off.
-pub fn fitted(bytes: &[u8], backbone: Backbone) -> Result<Fitted<'_>> {
-    let architecture = Architecture::new(backbone);
+pub fn fitted(bytes: &[u8], backbone: Backbone, stem: Stem) -> Result<Fitted<'_>> {
+    let architecture = Architecture::with_stem(backbone, stem);
+    let replaced = stem::replaced(backbone, stem);
     let described: Vec<&TensorSpec> = architecture.tensors().collect();
     let names: Vec<&str> = described
         .iter()
@@ -104,9 +108,19 @@ pub fn fitted(bytes: &[u8], backbone: Backbone) -> Result<Fitted<'_>> {
         .collect();
     let (entries, mut notes) = unwrapped(parse(bytes)?, &names)?;
     check_names(backbone, &entries, &names, LoadPolicy::Pretrained)?;
-    let mut kinds = BTreeSet::new();
+    let (mut kinds, mut left) = (BTreeSet::new(), Vec::new());
     for tensor in described {
         let entry = &entries[tensor.name.as_str()];
+        if stem::is_replaced(&replaced, &tensor.name, entry) {
+            notes.push(format!(
+                "model.stem: {stem}: `{}` begins with random weights, because those of {backbone} are {}, not {}",
+                tensor.name,
+                format::sides(&entry.shape),
+                format::sides(&tensor.shape)
+            ));
+            left.push(tensor.name.clone());
+            continue;
+        }
         check_shape(&tensor.name, &tensor.shape, entry)?;
         drop(float32(&tensor.name, entry)?);
         if let Some(words) = float_words(entry.dtype).filter(|_| entry.dtype != Dtype::F32) {
@@ -120,7 +134,11 @@ pub fn fitted(bytes: &[u8], backbone: Backbone) -> Result<Fitted<'_>> {
             kinds.join(" and ")
         ));
     }
-    Ok(Fitted { entries, notes })
+    Ok(Fitted {
+        entries,
+        notes,
+        left,
+    })
 }
 
 /// Takes off what wrappers leave before the names of the tensors that are wanted. What lies outside of it is left aside.
@@ -217,17 +235,23 @@ fn float32(name: &str, entry: &Entry<'_>) -> Result<Tensor> {
 /// Loads a backbone from the bytes of a safetensors file into `model`, whose head stays; on error the model is as it was. Says
 /// what was done to make it fit.
 pub fn load_fitted(model: &Model, bytes: &[u8]) -> Result<Vec<String>> {
-    let Fitted { entries, notes } = fitted(bytes, model.spec().backbone)?;
-    let wanted = model
-        .tensors()
-        .iter()
-        .filter(|tensor| LoadPolicy::Pretrained.wants(&tensor.name));
+    let spec = model.spec();
+    let fitted = fitted(bytes, spec.backbone, spec.stem)?;
+    put(model, &fitted)?;
+    Ok(fitted.notes)
+}
+
+/// Loads a backbone that fits into `model`, whose head stays.
+pub fn put(model: &Model, Fitted { entries, left, .. }: &Fitted) -> Result<()> {
+    let wanted = model.tensors().iter().filter(|tensor| {
+        LoadPolicy::Pretrained.wants(&tensor.name) && !left.contains(&tensor.name)
+    });
     tch::no_grad(|| {
         for target in wanted {
             let fresh = float32(&target.name, &entries[target.name.as_str()])?;
             target.tensor.shallow_clone().f_copy_(&fresh)?;
         }
-        Ok(notes)
+        Ok(())
     })
 }
 
@@ -257,7 +281,7 @@ pub fn load_bytes(model: &Model, bytes: &[u8], policy: LoadPolicy) -> Result<()>
 
 /// Whether `path` is a safetensors file that holds a whole backbone, and nothing of it that is not a finite number.
 pub fn check_pretrained(path: &Path, backbone: Backbone) -> Result<()> {
-    fitted(&read(path)?, backbone).map(drop)
+    fitted(&read(path)?, backbone, Stem::Original).map(drop)
 }
 
 /// The tensors of a checkpoint, which must be exactly the described ones.

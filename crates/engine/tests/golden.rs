@@ -163,3 +163,12 @@ fn dropped_paths_have_timms_rates_gradients_and_statistics_with_the_same_draws(#
     let agreement = backbones::dropped_paths(name, Device::Cpu).unwrap();
     assert!(agreement.holds(), "{name}: {agreement}");
 }
+
+#[rstest]
+fn a_stem_for_small_images_is_timms_with_the_same_change(
+    #[values(Name::Resnet18, Name::Resnet50, Name::Seresnet50)] name: Name,
+) {
+    for agreement in backbones::small_stem(name, Device::Cpu).unwrap() {
+        assert!(agreement.holds(), "{name}: {agreement}");
+    }
+}

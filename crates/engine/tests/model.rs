@@ -9,13 +9,14 @@ use warmstart_engine::model::{self, Mode, Model, ModelSpec, TrainingPass};
 use warmstart_engine::optimizer::Optimizer;
 use warmstart_engine::selftest::formula;
 use warmstart_engine::weights::{self, LoadPolicy};
-use warmstart_schema::architecture::{Backbone, HeadSpec, InputSize, count};
+use warmstart_schema::architecture::{Backbone, HeadSpec, InputSize, Stem, count};
 use warmstart_schema::experiment::{self, Interpolation};
 use warmstart_schema::seed::SplitMix64;
 
 fn spec(backbone: Backbone) -> ModelSpec {
     ModelSpec {
         backbone,
+        stem: Stem::Original,
         classes: 5,
         hidden: 16,
         // Tests run in parallel, and dropout draws from the one random generator of the process.

@@ -24,7 +24,7 @@ use warmstart_runs::checkpoint::{self, Conditions, Content, Skipped, State, Sums
 use warmstart_runs::event_log::EventReader;
 use warmstart_runs::run::{Launch, RunDir};
 use warmstart_runs::storage::Disk;
-use warmstart_schema::architecture::{Backbone, HeadSpec};
+use warmstart_schema::architecture::{Backbone, HeadSpec, Stem};
 use warmstart_schema::event::Epoch;
 use warmstart_schema::experiment::{self, Experiment, Interpolation, NumberFormat};
 use warmstart_schema::look;
@@ -140,6 +140,7 @@ fn trained(
     );
     let spec = ModelSpec {
         backbone: Backbone::Resnet18,
+        stem: Stem::Original,
         classes,
         hidden,
         dropout: 0.0,

@@ -227,6 +227,95 @@ fn training_changes_every_tensor_except_frozen_ones() {
 }
 
 #[test]
+fn blocks_begin_to_train_in_their_epoch_and_the_log_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let run = new_run(
+        root.path(),
+        &[
+            "train.epochs=3",
+            "augment={}",
+            "model.freeze=backbone",
+            "model.unfreeze=[{ from_epoch: 2, freeze: 2 }, { from_epoch: 3, freeze: none }]",
+            "train.checkpoint.keep=9",
+        ],
+    )
+    .0;
+    assert!(finish(&run), "{}", log(&run));
+    let all: Vec<Event> = events(&run)
+        .into_iter()
+        .map(|record| record.event)
+        .collect();
+    let trains: Vec<_> = all
+        .iter()
+        .filter_map(|event| match event {
+            Event::Model(facts) => Some((0, facts.counts.total.trainable, facts.cached_features)),
+            Event::Unfrozen(stage) => Some((stage.epoch, stage.counts.total.trainable, false)),
+            _ => None,
+        })
+        .collect();
+    // The head; with resnet18 behind its first stage; with all of it.
+    let head = 512 * 16 + 16 + 32 + 16 * 9 + 9;
+    let stem_and_first = 9408 + 128 + 4 * (36_864 + 128);
+    assert_eq!(
+        trains,
+        [
+            (0, head, true),
+            (2, head + 11_176_512 - stem_and_first, false),
+            (3, head + 11_176_512, false)
+        ]
+    );
+    let frozen: Vec<_> = all
+        .iter()
+        .filter_map(|event| match event {
+            Event::Frozen {
+                tensors,
+                before,
+                after,
+            } => Some((*tensors, before == after)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(frozen, [(100, true), (25, true)]);
+    let state = state(&run);
+    assert_eq!(
+        state.model.unwrap().counts.total.trainable,
+        head + 11_176_512
+    );
+    assert!(
+        state.notes.iter().any(|note| note
+            .text
+            .contains("from epoch 2 on 2 of 5 blocks are frozen")),
+        "{:?}",
+        state.notes
+    );
+    // What moved in each epoch: the head's first layer always, the others from their epoch on.
+    let saved: Vec<_> = checkpoint::steps(&Disk, &run)
+        .unwrap()
+        .iter()
+        .map(|&step| {
+            checkpoint::read(&Disk, &run.checkpoint(step))
+                .unwrap()
+                .model
+        })
+        .collect();
+    let saved: Vec<_> = saved
+        .iter()
+        .map(|model| weights::parse(model).unwrap())
+        .collect();
+    assert_eq!(saved.len(), 3);
+    for (name, moves) in [
+        ("head.fc1.weight", [true, true]),
+        ("layer4.1.conv2.weight", [true, true]),
+        ("layer2.0.bn1.running_mean", [true, true]),
+        ("conv1.weight", [false, true]),
+        ("layer1.1.bn2.running_var", [false, true]),
+    ] {
+        let moved = [0, 1].map(|at| saved[at][name].data != saved[at + 1][name].data);
+        assert_eq!(moved, moves, "{name}");
+    }
+}
+
+#[test]
 fn fine_tuning_starts_from_the_best_checkpoint_and_keeps_its_statistics() {
     let root = tempfile::tempdir().unwrap();
     let first = new_run(root.path(), &["model.freeze=backbone"]).0;

@@ -12,13 +12,18 @@ use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 use warmstart_engine::model::{Model, ModelSpec};
 use warmstart_engine::weights::{self, LoadPolicy};
-use warmstart_schema::architecture::Backbone;
+use warmstart_schema::architecture::{Backbone, Stem};
 use warmstart_schema::experiment::Interpolation;
 use warmstart_schema::seed::SplitMix64;
 
 fn build(backbone: Backbone, seed: u64) -> Model {
+    with_stem(backbone, Stem::Original, seed)
+}
+
+fn with_stem(backbone: Backbone, stem: Stem, seed: u64) -> Model {
     let spec = ModelSpec {
         backbone,
+        stem,
         classes: 3,
         hidden: 4,
         dropout: 0.0,
@@ -672,6 +677,37 @@ fn same_backbone(found: &Model, expected: impl Fn(&Tensor) -> Tensor, from: &Mod
             found.name
         );
     }
+}
+
+#[test]
+fn a_small_stem_keeps_its_new_convolution_and_takes_all_others() {
+    let from = build(Backbone::Resnet18, 1);
+    let small = |seed| with_stem(Backbone::Resnet18, Stem::Small, seed);
+    let tensor = |model: &Model, name: &str| {
+        let named = model.tensors().iter().find(|named| named.name == name);
+        named.unwrap().tensor.copy()
+    };
+    let to = small(2);
+    let new = tensor(&to, "conv1.weight");
+    assert_eq!(new.size(), [64, 3, 3, 3]);
+    let notes = weights::load_fitted(&to, &weights::write(&tensors(&from)).unwrap()).unwrap();
+    assert!(
+        notes.len() == 1 && notes[0].contains("`conv1.weight` begins with random weights"),
+        "{notes:?}"
+    );
+    assert_eq!(tensor(&to, "conv1.weight"), new);
+    for name in [
+        "bn1.running_mean",
+        "layer1.0.conv1.weight",
+        "layer4.1.bn2.bias",
+    ] {
+        assert_eq!(tensor(&to, name), tensor(&from, name), "{name}");
+    }
+    // A file that holds such a convolution is loaded whole.
+    let again = small(3);
+    let notes = weights::load_fitted(&again, &weights::write(&tensors(&to)).unwrap()).unwrap();
+    assert_eq!(notes, [""; 0]);
+    assert_eq!(tensor(&again, "conv1.weight"), new);
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub mod monitor;
 pub mod names;
 pub mod params;
 pub mod pictures;
+pub mod proposal;
 pub mod queue;
 pub mod run;
 pub mod run_json;

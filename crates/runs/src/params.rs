@@ -1,6 +1,6 @@
 //! Parameter counts of an experiment's model, from its structure alone.
 
-use warmstart_schema::architecture::{Architecture, HeadSpec, ModelCounts, ParamCounts, count};
+use warmstart_schema::architecture::{HeadSpec, ModelCounts, ParamCounts, count};
 use warmstart_schema::experiment::Experiment;
 
 use crate::store::Run;
@@ -25,7 +25,7 @@ pub fn counts(experiment: &Experiment) -> Option<ModelCounts> {
 
 /// The same for this many classes.
 pub fn counts_with(experiment: &Experiment, classes: u32) -> ModelCounts {
-    let architecture = Architecture::new(experiment.model.backbone);
+    let architecture = experiment.model.architecture();
     let width = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let head = HeadSpec {
         features: architecture.features,

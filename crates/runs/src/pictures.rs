@@ -1,6 +1,7 @@
 //! The user's image folders: where their splits lie and which classes they have, without opening an image.
 
 mod by_order;
+mod facts;
 mod folder;
 mod layout;
 mod names;
@@ -10,6 +11,7 @@ mod walk;
 
 use std::path::Path;
 
+pub use self::facts::Facts;
 pub use self::folder::{Class, Listed, PartFolder, PictureFolder, Unusable};
 pub use self::names::{ENDINGS, READ, is_picture, listed};
 pub use self::sets::{Content, Kept, Leak, Moves, Sets};

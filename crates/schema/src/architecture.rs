@@ -18,6 +18,7 @@ mod mobilenet_v4;
 mod pretrained;
 mod regnet;
 mod resnet;
+mod stem;
 mod vit;
 
 use backbone::Structure;
@@ -32,8 +33,17 @@ pub use layer::{
     TensorSpec,
 };
 pub use pretrained::Pretrained;
+pub use stem::Stem;
 
 impl Architecture {
+    /// The structure of `backbone` with this stem; with its own where it cannot have another.
+    pub fn with_stem(backbone: Backbone, stem: Stem) -> Self {
+        match (backbone.structure(), stem) {
+            (Structure::ResNet(shape), Stem::Small) => resnet::architecture(shape.small()),
+            _ => Self::new(backbone),
+        }
+    }
+
     /// The structure of `backbone`.
     pub fn new(backbone: Backbone) -> Self {
         match backbone.structure() {

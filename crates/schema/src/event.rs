@@ -86,6 +86,8 @@ pub enum Event {
     Fetch(Fetch),
     Dataset(DatasetFacts),
     Model(ModelFacts),
+    /// More blocks train from here on.
+    Unfrozen(Unfrozen),
     /// The file of the first weights.
     Weights(WeightsFacts),
     /// Progress of training within an epoch, at most a few times a second. Earlier versions also wrote it for the phases of
@@ -378,6 +380,17 @@ impl ModelFacts {
             ..self
         }
     }
+}
+
+/// A stage of a run begins, in which fewer blocks are frozen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfrozen {
+    /// The first epoch of the stage.
+    pub epoch: u32,
+    /// Optimizer steps done before it.
+    pub step: u64,
+    /// The model's parameters in this stage.
+    pub counts: ModelCounts,
 }
 
 /// A file of weights, identified by its content.

@@ -18,6 +18,7 @@ mod probe;
 mod progressive;
 mod sampler;
 mod schedule;
+mod unfreeze;
 mod validate;
 
 use std::path::Path;
@@ -27,7 +28,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::augment::{
-    Augment, ColorJitter, Erasing, ErasingFill, PaddingCrop, PaddingFill, ResizedCrop,
+    Augment, ColorJitter, Erasing, ErasingFill, PaddingCrop, PaddingFill, RandAugment, ResizedCrop,
 };
 pub use self::dataset::{Dataset, DatasetKind, ImageFolder, SplitRule};
 pub use self::ema::Ema;
@@ -46,7 +47,8 @@ pub use self::probe::{Probe, RunKind};
 pub use self::progressive::SizeUntil;
 pub use self::sampler::Sampler;
 pub use self::schedule::{Every, Length, Schedule, Shape};
-use crate::architecture::Backbone;
+pub use self::unfreeze::FreezeFrom;
+use crate::architecture::{Architecture, Backbone, Stem};
 pub use crate::dataset_name::Labels;
 use crate::metric::Metric;
 
@@ -160,8 +162,16 @@ pub struct Model {
     pub backbone: Backbone,
     #[serde(default)]
     pub weights: Weights,
+    /// `small` suits images of about 32 pixels: a 3×3 convolution that keeps their size takes the place of a `ResNet`'s first
+    /// convolution and pooling. The new convolution begins with random weights.
+    #[serde(default, skip_serializing_if = "Stem::is_original")]
+    pub stem: Stem,
     #[serde(default)]
     pub freeze: Freeze,
+    /// More blocks train from some epochs on, such as `[{ from_epoch: 3, freeze: 4 }, { from_epoch: 6, freeze: none }]`. Until
+    /// the first of them, `freeze` holds. The optimizer keeps what it knows of the blocks that train already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfreeze: Vec<FreezeFrom>,
     /// `inference` makes the backbone's batch normalization use its stored statistics even in blocks that train.
     #[serde(default)]
     pub batch_norm: BatchNorm,
@@ -171,6 +181,13 @@ pub struct Model {
     pub drop_path: f64,
     #[serde(default)]
     pub head: Head,
+}
+
+impl Model {
+    /// The structure of the backbone, with its stem.
+    pub fn architecture(&self) -> Architecture {
+        Architecture::with_stem(self.backbone, self.stem)
+    }
 }
 
 /// How the backbone's batch normalization runs during training; frozen blocks always use inference mode.

@@ -1,5 +1,6 @@
 //! The state of a run, as a pure fold over its events.
 
+mod stage;
 mod status;
 mod timeline;
 
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::stage::Stage;
 pub use self::status::{Liveness, Status};
 pub use self::timeline::{Downsampled, Moment, Progress, Sample};
 use crate::event::{
@@ -80,6 +82,9 @@ pub struct RunState {
     pub stopping: bool,
     /// First steps of resumed attempts (each after its checkpoint's step), for marks on charts.
     pub resumes: Vec<u64>,
+    /// Where more blocks began to train, in order, for marks on charts.
+    #[serde(default)]
+    pub stages: Vec<Stage>,
     /// Seconds since the Unix epoch of the first and the newest event.
     pub first_event: Option<f64>,
     pub last_event: Option<f64>,
@@ -143,6 +148,7 @@ impl RunState {
                 self.started_from = facts.started_from.clone().or(self.started_from.take());
                 self.model = Some(Arc::new(facts));
             }
+            Event::Unfrozen(unfrozen) => self.unfreeze(unfrozen),
             Event::Weights(facts) => self.weights = Some(facts.sanitized()),
             Event::Batch(batch) => self.progress(t, batch),
             Event::Progress(progress) => self.batch = Some(as_batch(&progress)),
@@ -349,6 +355,7 @@ impl RunState {
         self.samples.retain(|sample| sample.step <= step);
         self.skipped.retain(|skipped| *skipped <= step);
         self.resumes.retain(|mark| *mark <= step);
+        self.stages.retain(|stage| stage.step <= step);
         if self
             .attempt
             .as_ref()

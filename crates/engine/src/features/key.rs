@@ -68,7 +68,7 @@ impl Keys {
             format!("device {} {}", conditions.device, conditions.device_name),
             format!("processor {}", processor()),
             format!("threads {}", tch::get_num_threads()),
-            format!("backbone {}", spec.backbone),
+            format!("backbone {}, stem {}", spec.backbone, spec.stem),
             format!("weights {}", model.frozen_fingerprint()?),
             format!("input {:?} {:?}", spec.input_size, spec.interpolation),
             // Bits, not digits.

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
-use warmstart_schema::architecture::{Architecture, Backbone as Name, Layer, TensorSpec};
+use warmstart_schema::architecture::{Architecture, Backbone as Name, Layer, Stem, TensorSpec};
 
 use super::agreement::Agreement;
 use super::formula;
@@ -55,15 +55,34 @@ pub fn overflows(name: Name) -> bool {
 
 /// Features in inference mode, with that many frozen blocks, against timm's.
 pub fn features(name: Name, frozen: usize, device: Device) -> Result<Agreement> {
-    let architecture = Architecture::new(name);
+    inferred(&Architecture::new(name), frozen, &table(name)?, device)
+}
+
+/// Features and gradients with a stem for small images, against timm's with the same change. `tests/reference/stem.py` writes the
+/// table.
+pub fn small_stem(name: Name, device: Device) -> Result<[Agreement; 2]> {
+    let all: Value = serde_json::from_str(include_str!("../../tests/reference/stem.json"))?;
+    let expected = &all["models"][name.as_str()];
+    let architecture = Architecture::with_stem(name, Stem::Small);
+    Ok([
+        inferred(&architecture, 0, expected, device)?,
+        trained(&architecture, (0.0, None), &expected["train"], device)?,
+    ])
+}
+
+fn inferred(
+    architecture: &Architecture,
+    frozen: usize,
+    table: &Value,
+    device: Device,
+) -> Result<Agreement> {
     let backbone = Backbone::new(
-        &architecture,
-        &weights(&architecture, false, device)?,
+        architecture,
+        &weights(architecture, false, device)?,
         frozen,
         0.0,
     )?;
     let mut agreement = Agreement::default();
-    let table = table(name)?;
     for (side, expected) in table["eval"].as_object().context("no features")? {
         let features = backbone.forward(&input(2, side.parse()?, device)?, Pass::Inference)?;
         for row in 0..2_i64 {
@@ -135,7 +154,8 @@ pub fn large_batches(name: Name, device: Device) -> Result<Agreement> {
 
 /// Gradients of all parameters and moved statistics after one training pass, against timm's.
 pub fn gradients(name: Name, device: Device) -> Result<Agreement> {
-    trained(name, (0.0, None), &table(name)?["train"], device)
+    let expected = &table(name)?["train"];
+    trained(&Architecture::new(name), (0.0, None), expected, device)
 }
 
 /// The same with residual paths that are skipped for some images, against timm's with the same draws. Its rates are compared too.
@@ -144,8 +164,13 @@ pub fn dropped_paths(name: Name, device: Device) -> Result<Agreement> {
     let all: Value = serde_json::from_str(include_str!("../../tests/reference/drop_path.json"))?;
     let (rate, expected) = (number(&all["rate"])?, &all["models"][name.as_str()]);
     let seed = all["seed"].as_u64().context("no seed")?;
-    let mut agreement = trained(name, (rate, Some(seed)), &expected["train"], device)?;
     let architecture = Architecture::new(name);
+    let mut agreement = trained(
+        &architecture,
+        (rate, Some(seed)),
+        &expected["train"],
+        device,
+    )?;
     let layers = architecture.blocks.iter().flat_map(|block| &block.layers);
     let shares = layers.filter_map(|layer| match layer {
         Layer::Residual(residual) => Some(residual.drop_share),
@@ -169,14 +194,13 @@ pub fn dropped_paths(name: Name, device: Device) -> Result<Agreement> {
 
 /// One training pass at a rate of dropped paths and the seed of their draws, against timm's.
 fn trained(
-    name: Name,
+    architecture: &Architecture,
     (rate, seed): (f64, Option<u64>),
     expected: &Value,
     device: Device,
 ) -> Result<Agreement> {
-    let architecture = Architecture::new(name);
-    let tensors = weights(&architecture, true, device)?;
-    let backbone = Backbone::new(&architecture, &tensors, 0, rate)?;
+    let tensors = weights(architecture, true, device)?;
+    let backbone = Backbone::new(architecture, &tensors, 0, rate)?;
     let pass = Pass::Train {
         statistics: Statistics::Batch,
         path_seed: seed,

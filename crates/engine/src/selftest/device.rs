@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
-use warmstart_schema::architecture::Backbone;
+use warmstart_schema::architecture::{Backbone, Stem};
 use warmstart_schema::event::Failure;
 use warmstart_schema::experiment::{Augment, Interpolation, NumberFormat};
 use warmstart_schema::selftest::Verdict;
@@ -70,6 +70,7 @@ pub(super) fn augmentation(device: Device) -> Result<Outcome> {
 fn spec(backbone: Backbone, frozen_blocks: usize) -> ModelSpec {
     ModelSpec {
         backbone,
+        stem: Stem::Original,
         classes: 10,
         hidden: 32,
         dropout: 0.2,

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tch::Device;
 use warmstart_runs::search_paths::SearchPaths;
-use warmstart_schema::architecture::{HeadSpec, TensorSpec};
+use warmstart_schema::architecture::{HeadSpec, Stem, TensorSpec};
 use warmstart_schema::catalog::Pretrained;
 use warmstart_schema::experiment::{self, Interpolation, Labels};
 
@@ -48,6 +48,7 @@ fn model(table: &Value, case: &Value, device: Device) -> Result<Model> {
     let is_frozen = case["frozen"] == true;
     let spec = ModelSpec {
         backbone,
+        stem: Stem::Original,
         classes: 98,
         hidden,
         dropout: 0.0,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use tch::{Device, Kind, Tensor};
-use warmstart_schema::architecture::Backbone;
+use warmstart_schema::architecture::{Backbone, Stem};
 use warmstart_schema::experiment::{Interpolation, NumberFormat};
 
 use super::training::Training;
@@ -17,6 +17,7 @@ const WARM_UP: usize = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
     pub backbone: Backbone,
+    pub stem: Stem,
     /// Side of the images, after resizing within the model.
     pub pixels: i64,
     pub batch: i64,
@@ -82,6 +83,7 @@ impl Steps {
     fn new(case: Case, device: Device, format: NumberFormat) -> Result<Self> {
         let spec = ModelSpec {
             backbone: case.backbone,
+            stem: case.stem,
             classes: 100,
             hidden: 256,
             dropout: 0.2,

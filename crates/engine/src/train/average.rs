@@ -29,18 +29,33 @@ struct Averaged {
 impl Average {
     /// Starts with the model as it is.
     pub fn new(settings: Ema, model: &Model) -> Result<Self> {
+        let mut average = Self {
+            settings,
+            tensors: Vec::new(),
+        };
+        average.take_in(model)?;
+        Ok(average)
+    }
+
+    /// Starts the average of tensors that were frozen until now. They did not move, so it is as if it had begun with the others.
+    pub fn take_in(&mut self, model: &Model) -> Result<()> {
+        let mut known: BTreeMap<String, Averaged> = std::mem::take(&mut self.tensors)
+            .into_iter()
+            .map(|one| (one.name.clone(), one))
+            .collect();
         let moving = model.tensors().iter().filter(|named| !named.frozen);
         let tensors = moving.map(|named| {
+            if let Some(one) = known.remove(&named.name) {
+                return Ok(one);
+            }
             Ok(Averaged {
                 name: named.name.clone(),
                 plain: named.tensor.shallow_clone(),
                 average: named.tensor.f_detach_copy()?,
             })
         });
-        Ok(Self {
-            settings,
-            tensors: tensors.collect::<Result<_>>()?,
-        })
+        self.tensors = tensors.collect::<Result<_>>()?;
+        Ok(())
     }
 
     /// Takes in the weights after optimizer step `step`, counted from 1.

@@ -52,13 +52,22 @@ pub fn place_in_epoch(
 pub struct Examples {
     part: Split,
     pictures: Rc<dyn Source>,
-    /// In the pictures' place, once [`Self::keep_features`] computed them.
-    features: Option<Features>,
+    /// In the pictures' place, once [`Self::keep_features`] computed them, and until [`Self::use_pictures`].
+    features: Option<Stand>,
     /// Which pictures, or which of the features.
     members: Vec<u32>,
     sampling: Option<Sampling>,
     /// SHA-256 over the pictures in their order, where each is known by its content.
     identity: Option<String>,
+}
+
+/// Features in the place of pictures.
+#[derive(Debug)]
+struct Stand {
+    features: Features,
+    /// Which pictures there were, and their classes where epochs draw by them.
+    members: Vec<u32>,
+    classes: Option<Vec<u32>>,
 }
 
 /// How epochs draw from the examples, where they do not visit each once.
@@ -111,7 +120,7 @@ impl Examples {
         }
     }
 
-    /// The same examples, known by a hash of their content ([`crate::data::Parts::identity`]).
+    /// The same examples, known by a hash of their content ([`crate::data::Splits::identity`]).
     #[must_use]
     pub fn identified(self, identity: Option<String>) -> Self {
         Self { identity, ..self }
@@ -127,18 +136,40 @@ impl Examples {
 
     /// The features that took the pictures' place.
     pub fn features(&self) -> Option<&Features> {
-        self.features.as_ref()
+        self.features.as_ref().map(|stand| &stand.features)
     }
 
     /// Puts features of all examples, in their order, in the pictures' place.
     pub fn use_features(&mut self, features: Features) -> Result<()> {
-        self.members = (0..u32::try_from(features.len())?).collect();
-        if let Some(sampling) = &mut self.sampling {
+        let all = (0..u32::try_from(features.len())?).collect();
+        let classes = match &mut self.sampling {
             // Pictures that could not be read have no features.
-            sampling.classes = features.classes()?;
-        }
-        self.features = Some(features);
+            Some(sampling) => Some(std::mem::replace(
+                &mut sampling.classes,
+                features.classes()?,
+            )),
+            None => None,
+        };
+        self.features = Some(Stand {
+            features,
+            members: std::mem::replace(&mut self.members, all),
+            classes,
+        });
         Ok(())
+    }
+
+    /// Puts the pictures back into the place of their features, if these took it.
+    pub fn use_pictures(&mut self) {
+        let Some(Stand {
+            members, classes, ..
+        }) = self.features.take()
+        else {
+            return;
+        };
+        self.members = members;
+        if let (Some(sampling), Some(classes)) = (&mut self.sampling, classes) {
+            sampling.classes = classes;
+        }
     }
 
     /// A question for later, when features have taken the pictures' place: did nobody write to the pictures since they were
@@ -151,7 +182,7 @@ impl Examples {
     fn source(&self) -> &dyn Source {
         self.features
             .as_ref()
-            .map_or(&*self.pictures, |features| features)
+            .map_or(&*self.pictures, |stand| &stand.features)
     }
 
     pub fn len(&self) -> usize {

@@ -25,6 +25,15 @@ impl Trainer<'_> {
                 sampler.as_str()
             ));
         }
+        if !experiment.model.unfreeze.is_empty() {
+            let model = &experiment.model;
+            let steps: Vec<String> = model.unfreeze.iter().map(ToString::to_string).collect();
+            notes.push(format!(
+                "model.unfreeze: freeze {} first, {}; the schedule of the learning rate goes on across these stages",
+                model.freeze,
+                steps.join(", ")
+            ));
+        }
         let stages = &experiment.input.progressive;
         if !stages.is_empty() {
             let stages: Vec<String> = stages.iter().map(ToString::to_string).collect();

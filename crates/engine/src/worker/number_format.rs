@@ -80,11 +80,12 @@ pub(crate) fn of_checkpoint(experiment: &Experiment, content: &Content) -> Numbe
 fn faster(context: &Context, experiment: &Experiment, preparation: &Preparation) -> Choice {
     let case = case(experiment, preparation);
     let key = format!(
-        "{}, {} threads, libtorch {}: {} at {} pixels, {} images, {} blocks frozen",
+        "{}, {} threads, libtorch {}: {}, stem {}, at {} pixels, {} images, {} blocks frozen",
         context.place.name,
         tch::get_num_threads(),
         ffi::version(),
         case.backbone,
+        case.stem,
         case.pixels,
         case.batch,
         case.frozen_blocks
@@ -134,9 +135,11 @@ fn case(experiment: &Experiment, preparation: &Preparation) -> Case {
         .clamp(LEAST_BATCH, experiment.train.batch_size.max(LEAST_BATCH));
     Case {
         backbone: experiment.model.backbone,
+        stem: experiment.model.stem,
         pixels: side.into(),
         batch: batch.into(),
-        frozen_blocks: experiment.model.freeze.frozen_blocks(blocks),
+        // The last stage takes the longest for each image.
+        frozen_blocks: experiment.model.frozen_at_last().frozen_blocks(blocks),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::interrupt::Flow;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
 use crate::reporter::Reporter;
-use crate::train::{Average, Examples, Setup};
+use crate::train::{Average, Examples, Setup, stages};
 use crate::weights::{self, LoadPolicy};
 use crate::{blocks, ffi, prefetch};
 
@@ -285,7 +285,7 @@ fn model(
 ) -> Result<(Model, Optimizer, Option<Average>, State)> {
     let blocks = Architecture::new(experiment.model.backbone).blocks.len();
     let spec = initial::prepared_spec(experiment, preparation, splits.labels.names.len(), blocks);
-    let model = Model::new(&spec, experiment.seed, context.place.device)?;
+    let mut model = Model::new(&spec, experiment.seed, context.place.device)?;
     let mut optimizer = Optimizer::of(experiment, &model)?;
     let start = |model: &Model| {
         let ema = experiment.train.ema;
@@ -298,15 +298,18 @@ fn model(
         optimizer: optimizer_bytes,
     }) = saved
     {
-        weights::load_bytes(&model, &bytes, LoadPolicy::Exact)
-            .context("loading the checkpoint's model")?;
-        average = start(&model)?;
         let tensors =
             weights::parse(&optimizer_bytes).context("loading the checkpoint's optimizer")?;
         let mut tensors = tensors
             .iter()
             .map(|(name, entry)| Ok((name.clone(), entry.tensor()?)))
             .collect::<Result<_>>()?;
+        for stage in 1..=Optimizer::stages_of(&tensors) {
+            stages::begin(experiment, &mut model, &mut optimizer, stage)?;
+        }
+        weights::load_bytes(&model, &bytes, LoadPolicy::Exact)
+            .context("loading the checkpoint's model")?;
+        average = start(&model)?;
         if let Some(average) = &mut average {
             average.restore(&mut tensors)?;
         }
@@ -365,8 +368,8 @@ fn model(
         pixels: preparation.side,
         weights: origin.words,
         started_from: origin.run,
-        counts: count(architecture, &head, spec.frozen_blocks),
-        cached_features: spec.frozen_blocks == blocks && experiment.keeps_training_images(),
+        counts: count(architecture, &head, model.spec().frozen_blocks),
+        cached_features: model.spec().frozen_blocks == blocks && experiment.keeps_training_images(),
         preparation: Some(preparation.clone()),
     }));
     Ok((model, optimizer, average, state))

@@ -338,10 +338,7 @@ fn redirects_are_followed_but_not_in_circles() {
     let (error, _) = refused(|seen| Reply::redirect(302, &seen.path));
     assert!(error.contains("redirects more than"), "{error}");
     let (error, _) = refused(|_| Reply::redirect(302, "file:///etc/passwd"));
-    assert!(
-        error.contains("redirects to an invalid address"),
-        "{error}"
-    );
+    assert!(error.contains("redirects to an invalid address"), "{error}");
 }
 
 #[test]

@@ -73,3 +73,18 @@ def derive(seed, purpose, epoch, step):
         rotated = ((hash << 23) | (hash >> 41)) & MASK
         hash = mix(rotated ^ mix((part + hash) & MASK))
     return hash
+
+
+def order(seed, epoch, count):
+    """The order of an epoch's images (crates/schema/src/seed.rs)."""
+    state, items = derive(seed, "shuffle", epoch, 0), list(range(count))
+    for i in range(count - 1, 0, -1):
+        bound = i + 1
+        while True:
+            state = (state + 0x9E3779B97F4A7C15) & MASK
+            product = mix(state) * bound
+            if (product & MASK) >= ((1 << 64) - bound) % bound:
+                break
+        j = product >> 64
+        items[i], items[j] = items[j], items[i]
+    return items

@@ -3,7 +3,7 @@ weights and missing pictures.
 
 pip install torch==2.13.0 timm==1.0.31 numpy        python steps.py
 
-Features and weights come from the formula. The order of an epoch is warmstart's (crates/schema/src/seed.rs), repeated here. The
+Features and weights come from the formula. The order of an epoch is warmstart's (formula.py). The
 loss of a step is CrossEntropyLoss(weight, reduction="mean") over all of its images. The head processes the batches of a step one
 by one, because each normalizes with its own statistics.
 """
@@ -14,24 +14,10 @@ import torch
 from timm.utils import ModelEmaV3
 from torch import nn
 
-from formula import MASK, derive, mix, stream, value
+from formula import order, stream, value
 
 FEATURES, HIDDEN, CLASSES = 512, 8, 3
 SEED = 11
-
-
-def order(epoch, count):
-    state, items = derive(SEED, "shuffle", epoch, 0), list(range(count))
-    for i in range(count - 1, 0, -1):
-        bound = i + 1
-        while True:
-            state = (state + 0x9E3779B97F4A7C15) & MASK
-            product = mix(state) * bound
-            if (product & MASK) >= ((1 << 64) - bound) % bound:
-                break
-        j = product >> 64
-        items[i], items[j] = items[j], items[i]
-    return items
 
 
 def label(image):
@@ -65,7 +51,7 @@ def case(images, batch_size, accumulate, epochs, weighted, missing, label_smooth
     average = ModelEmaV3(model, decay=ema["decay"], use_warmup=ema["warmup"]) if ema else None
     told, steps = [], 0
     for epoch in range(1, epochs + 1):
-        visited = order(epoch, images)
+        visited = order(SEED, epoch, images)
         batches = [visited[at:at + batch_size] for at in range(0, images, batch_size)]
         batches = [batch for batch in batches if len(batch) > 1]
         rate, loss_sum, seen = optimizer.param_groups[0]["lr"], 0.0, 0

@@ -278,6 +278,97 @@ fn averaged_weights_resume_bit_for_bit_and_are_evaluated() {
     }
 }
 
+/// Every optimizer state joins the run in a later stage than the head's, and the first stage reads features.
+const UNFREEZING: [&str; 6] = [
+    "model.freeze=backbone",
+    "model.unfreeze=[{ from_epoch: 2, freeze: 7 }, { from_epoch: 3, freeze: 5 }]",
+    "model.drop_path=0.3",
+    "augment={}",
+    "train.sampler=sqrt",
+    "train.groups.layer_decay=0.8",
+];
+
+#[test]
+fn a_run_that_unfreezes_resumes_bit_for_bit_in_every_stage() {
+    let _alone = alone();
+    let root = root();
+    for more in [
+        &["train.ema={ decay: 0.8, warmup: true }"][..],
+        &[
+            "train.optimizer={ name: sgd, learning_rate: 0.02 }",
+            "augment.zoom=0.1",
+        ],
+    ] {
+        let changes = [&UNFREEZING[..], more].concat();
+        let interrupt = Interrupt::default();
+        let whole = new_run(root.path(), &changes);
+        assert!(train(&whole, &interrupt).unwrap(), "{}", log(&whole));
+        let stages = state(&whole).stages;
+        let stages: Vec<_> = stages
+            .iter()
+            .map(|stage| (stage.epoch, stage.step))
+            .collect();
+        assert_eq!(stages, [(2, 3), (3, 6)]);
+        let whole = result(&whole).unwrap();
+        for step in 1..9 {
+            let run = new_run(root.path(), &changes);
+            let options = Options {
+                stop_after: Some(step),
+                progress_every: Duration::ZERO,
+            };
+            assert!(worker::run(run.path(), options, &interrupt).unwrap());
+            assert_eq!(state(&run).outcome, Some(Outcome::Stopped));
+            assert!(train(&run, &interrupt).unwrap(), "{}", log(&run));
+            let broken = result(&run).unwrap();
+            assert!(
+                broken == whole,
+                "stopped after step {step}: {}",
+                difference(&whole, &broken)
+            );
+            let again = state(&run).stages;
+            let again: Vec<_> = again
+                .iter()
+                .map(|stage| (stage.epoch, stage.step))
+                .collect();
+            assert_eq!(again, stages, "stopped after step {step}");
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_from_before_a_stage_begins_it() {
+    let _alone = alone();
+    let root = root();
+    let interrupt = Interrupt::default();
+    let whole = new_run(root.path(), &UNFREEZING);
+    assert!(train(&whole, &interrupt).unwrap());
+    let whole = result(&whole).unwrap();
+    let run = new_run(root.path(), &UNFREEZING);
+    let options = Options {
+        stop_after: Some(3),
+        progress_every: Duration::ZERO,
+    };
+    assert!(worker::run(run.path(), options, &interrupt).unwrap());
+    // The end of the first epoch, as a kill right after it leaves it: only the head has trained.
+    let content = checkpoint::newest(&Disk, &run).unwrap().0.unwrap();
+    let tensors: Vec<(String, Tensor)> = weights::parse(&content.optimizer)
+        .unwrap()
+        .into_iter()
+        .filter(|(name, _)| name == "step" || name.starts_with("head."))
+        .map(|(name, entry)| (name, entry.tensor().unwrap()))
+        .collect();
+    let before = Content {
+        optimizer: weights::write(&tensors).unwrap(),
+        ..content.clone()
+    };
+    assert_ne!(before.optimizer, content.optimizer);
+    fs::remove_dir_all(run.checkpoint(3)).unwrap();
+    checkpoint::save(&Disk, &run, &before, 100).unwrap();
+    assert!(train(&run, &interrupt).unwrap(), "{}", log(&run));
+    let broken = result(&run).unwrap();
+    assert!(broken == whole, "{}", difference(&whole, &broken));
+}
+
 /// A safetensors file with some of its tensors set to zero.
 fn zeroed(bytes: &[u8], is_it: impl Fn(&str) -> bool) -> Vec<u8> {
     let mut hit = false;

@@ -35,6 +35,11 @@ augment:
   padding_crop:
     pixels: 4
     fill: reflect
+  rand_augment:
+    magnitude: 7
+    deviation: 1
+    operations: 3
+    probability: 0.4
   color_jitter:
     brightness: 0.4
     contrast: 0.3
@@ -50,6 +55,7 @@ model:
   backbone: resnet18
   weights: random
   freeze: 2
+  unfreeze: [{ from_epoch: 4, freeze: none }]
   batch_norm: inference
   drop_path: 0.1
   head:
@@ -107,6 +113,7 @@ init:
   from: steps
 model:
   backbone: resnet18
+  stem: small
 train:
   epochs: 10
   batch_size: 32

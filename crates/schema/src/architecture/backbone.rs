@@ -300,6 +300,11 @@ impl Backbone {
         }
     }
 
+    /// Whether it begins with one convolution and pooling, so that [`super::Stem::Small`] can take their place.
+    pub fn takes_small_stem(self) -> bool {
+        matches!(self.structure(), Structure::ResNet(shape) if shape.takes_small_stem())
+    }
+
     pub(super) fn structure(self) -> Structure {
         self.row().structure
     }

@@ -43,6 +43,8 @@ enum Edges {
     Original,
     /// Three 3×3 convolutions at the start, and means before the 1×1 convolutions ("D" of He et al. 2018).
     Deep,
+    /// A 3×3 convolution at the start without pooling, and the original shortcuts (He et al. 2015, for CIFAR).
+    Small,
 }
 
 /// Two 3×3 convolutions a block.
@@ -81,6 +83,21 @@ impl Shape {
             edges: Edges::Deep,
             ..self
         }
+    }
+
+    /// With a stem for small images, where there is one convolution to replace.
+    pub(super) fn small(self) -> Self {
+        match self.edges {
+            Edges::Original | Edges::Small => Self {
+                edges: Edges::Small,
+                ..self
+            },
+            Edges::Deep => self,
+        }
+    }
+
+    pub(super) fn takes_small_stem(self) -> bool {
+        self.edges == Edges::Original
     }
 
     /// With squeeze-and-excitation.
@@ -146,6 +163,7 @@ fn stem(edges: Edges) -> Vec<Layer> {
     };
     let convolutions = match edges {
         Edges::Original => vec![conv_norm("conv1", "bn1", (3, 64), 7, 2)],
+        Edges::Small => vec![conv_norm("conv1", "bn1", (3, 64), 3, 1)],
         Edges::Deep => vec![
             conv_norm("conv1.0", "conv1.1", (3, 32), 3, 2),
             conv_norm("conv1.3", "conv1.4", (32, 32), 3, 1),
@@ -158,7 +176,8 @@ fn stem(edges: Edges) -> Vec<Layer> {
         stride: 2,
         padding: 1,
     };
-    convolutions.chain([pool]).collect()
+    let pool = (edges != Edges::Small).then_some(pool);
+    convolutions.chain(pool).collect()
 }
 
 fn residual(shape: Shape, prefix: &str, input: i64, width: i64, stride: i64) -> Residual {
@@ -209,7 +228,7 @@ impl Edges {
     fn shortcut(self, prefix: &str, widths: (i64, i64), stride: i64) -> Vec<Layer> {
         let part = |index: usize| format!("{prefix}.downsample.{index}");
         match self {
-            Self::Original => {
+            Self::Original | Self::Small => {
                 let conv = conv_norm(&part(0), &part(1), widths, 1, stride);
                 vec![Layer::ConvNorm(conv)]
             }

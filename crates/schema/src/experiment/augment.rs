@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Random changes of training images, different in each epoch. They happen in the order crops, rotation with mirroring and zoom,
-/// colours, erasing.
+/// `RandAugment`, colours, erasing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
@@ -24,6 +24,8 @@ pub struct Augment {
     pub resized_crop: Option<ResizedCrop>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub padding_crop: Option<PaddingCrop>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rand_augment: Option<RandAugment>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color_jitter: Option<ColorJitter>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,6 +66,36 @@ pub enum PaddingFill {
     Zeros,
     /// The image mirrored at its border.
     Reflect,
+}
+
+/// A few random changes of each image out of fifteen, as timm's `rand-m9-mstd0.5-inc1` makes them: rotation, shear, translation,
+/// colours, contrast, brightness, sharpness and more. `{}` takes its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RandAugment {
+    /// How strong the changes are on average, up to 10: timm's `m`.
+    #[serde(default = "rand_magnitude")]
+    pub magnitude: f64,
+    /// Standard deviation of the magnitude from one change to another: timm's `mstd`.
+    #[serde(default = "half")]
+    pub deviation: f64,
+    /// How many changes are drawn for an image: timm's `n`.
+    #[serde(default = "rand_operations")]
+    pub operations: u32,
+    /// Share of the drawn changes that happen: timm's `p`.
+    #[serde(default = "half")]
+    pub probability: f64,
+}
+
+impl Default for RandAugment {
+    fn default() -> Self {
+        Self {
+            magnitude: rand_magnitude(),
+            deviation: half(),
+            operations: rand_operations(),
+            probability: half(),
+        }
+    }
 }
 
 /// Change brightness, contrast, saturation and hue, in random order, as torchvision's `ColorJitter` does.
@@ -122,11 +154,12 @@ impl Augment {
         zoom: 0.0,
         resized_crop: None,
         padding_crop: None,
+        rand_augment: None,
         color_jitter: None,
         erasing: None,
     };
 
-    /// Every operation at once, for tests of a device.
+    /// Every operation that runs on the device at once, for tests of it.
     pub const EVERY: Self = Self {
         rotation: 15.0,
         horizontal_flip: true,
@@ -140,6 +173,7 @@ impl Augment {
             pixels: 2,
             fill: PaddingFill::Reflect,
         }),
+        rand_augment: None,
         color_jitter: Some(ColorJitter {
             brightness: 0.2,
             contrast: 0.2,
@@ -179,6 +213,7 @@ impl fmt::Display for Augment {
             (self.rotation > 0.0).then(|| format!("±{}°", self.rotation)),
             named(self.horizontal_flip, "flip"),
             (self.zoom > 0.0).then(|| format!("zoom ±{:.0} %", self.zoom * 100.0)),
+            named(self.rand_augment.is_some(), "RandAugment"),
             named(self.color_jitter.is_some(), "colour jitter"),
             named(self.erasing.is_some(), "erasing"),
         ];
@@ -203,6 +238,18 @@ fn crop_max_area() -> f64 {
 
 fn crop_max_aspect() -> f64 {
     4.0 / 3.0
+}
+
+fn rand_magnitude() -> f64 {
+    9.0
+}
+
+fn rand_operations() -> u32 {
+    2
+}
+
+fn half() -> f64 {
+    0.5
 }
 
 fn erasing_probability() -> f64 {

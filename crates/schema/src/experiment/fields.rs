@@ -27,6 +27,17 @@ impl Freeze {
     }
 }
 
+impl fmt::Display for Freeze {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Backbone => f.write_str("backbone"),
+            Self::Blocks(1) => f.write_str("1 block"),
+            Self::Blocks(n) => write!(f, "{n} blocks"),
+        }
+    }
+}
+
 impl Serialize for Freeze {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

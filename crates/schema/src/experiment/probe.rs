@@ -153,6 +153,12 @@ pub(super) fn misfits(experiment: &Experiment) -> Vec<Finding> {
             "a probe reads the features of a backbone that is frozen whole",
         ),
         (
+            !model.unfreeze.is_empty(),
+            "model.unfreeze",
+            "expected no `unfreeze` for a probe",
+            "nothing of the backbone trains; remove the field",
+        ),
+        (
             model.head != Head::default(),
             "model.head",
             "expected no `head` for a probe",

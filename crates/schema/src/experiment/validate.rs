@@ -2,8 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Every, Experiment, Freeze, Length, Optimizer, RunKind, Shape, probe};
-use crate::architecture::{Architecture, InputSize};
+use super::{
+    Every, Experiment, Freeze, Length, Optimizer, RunKind, Shape, Weights, probe, unfreeze,
+};
+use crate::architecture::{Architecture, Backbone, InputSize, Stem};
 
 /// A field with a forbidden value.
 pub(super) struct Finding {
@@ -13,7 +15,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    fn new(field: &'static str, expected: &str, found: impl std::fmt::Display) -> Self {
+    pub(super) fn new(field: &'static str, expected: &str, found: impl std::fmt::Display) -> Self {
         Self {
             field,
             message: format!("expected {expected}, found {found}"),
@@ -21,18 +23,19 @@ impl Finding {
         }
     }
 
-    fn help(mut self, help: &str) -> Self {
+    pub(super) fn help(mut self, help: &str) -> Self {
         self.help = Some(help.to_owned());
         self
     }
 }
 
 /// The fields that take whole numbers.
-const RANGES: [(&str, RangeInclusive<u32>); 16] = [
+const RANGES: [(&str, RangeInclusive<u32>); 17] = [
     ("dataset.limit", 10..=1_000_000),
     ("input.resize", 32..=1024),
     // No image is smaller than 32 pixels, and a mirrored border must fit into it.
     ("augment.padding_crop.pixels", 1..=31),
+    ("augment.rand_augment.operations", 1..=15),
     ("model.head.hidden", 1..=65_536),
     ("train.epochs", 1..=100_000),
     // Batch normalization needs two examples to have a variance.
@@ -50,19 +53,22 @@ const RANGES: [(&str, RangeInclusive<u32>); 16] = [
 ];
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
-    let rules: [fn(&Experiment, &mut Vec<Finding>); 9] = [
+    let rules: [fn(&Experiment, &mut Vec<Finding>); 11] = [
         validate_texts,
         validate_dataset,
         validate_input,
         validate_progressive,
         validate_augment,
         validate_crops,
+        validate_rand_augment,
         validate_colors,
+        validate_stem,
         validate_freeze,
         validate_head,
     ];
-    let training: [fn(&Experiment, &mut Vec<Finding>); 12] = [
+    let training: [fn(&Experiment, &mut Vec<Finding>); 13] = [
         validate_length,
+        unfreeze::validate,
         validate_optimizer,
         validate_groups,
         validate_schedule,
@@ -291,6 +297,38 @@ fn validate_crops(experiment: &Experiment, findings: &mut Vec<Finding>) {
     }
 }
 
+fn validate_rand_augment(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let Some(settings) = &experiment.augment.rand_augment else {
+        return;
+    };
+    number(
+        findings,
+        "augment.rand_augment.magnitude",
+        settings.magnitude,
+        |x| (0.0..=10.0).contains(&x),
+        "0 to 10",
+    );
+    number(
+        findings,
+        "augment.rand_augment.deviation",
+        settings.deviation,
+        |x| (0.0..=10.0).contains(&x),
+        "0 to 10",
+    );
+    number(
+        findings,
+        "augment.rand_augment.probability",
+        settings.probability,
+        |x| (0.0..=1.0).contains(&x),
+        "a share from 0 to 1",
+    );
+    whole(
+        findings,
+        "augment.rand_augment.operations",
+        settings.operations,
+    );
+}
+
 fn validate_colors(experiment: &Experiment, findings: &mut Vec<Finding>) {
     let Some(jitter) = &experiment.augment.color_jitter else {
         return;
@@ -315,6 +353,31 @@ fn validate_colors(experiment: &Experiment, findings: &mut Vec<Finding>) {
         |x| (0.0..=0.5).contains(&x),
         "a share of a turn from 0 to 0.5",
     );
+}
+
+fn validate_stem(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    const FIELD: &str = "model.stem";
+    let model = &experiment.model;
+    if model.stem == Stem::Original {
+        return;
+    }
+    if !model.backbone.takes_small_stem() {
+        let can = Backbone::ALL
+            .into_iter()
+            .filter(|one| one.takes_small_stem());
+        let can: Vec<&str> = can.map(Backbone::as_str).collect();
+        let help = format!("backbones that can have it: {}", can.join(", "));
+        let expected = format!("`original` for {}", model.backbone);
+        findings.push(Finding::new(FIELD, &expected, model.stem).help(&help));
+    }
+    // A file may hold such a convolution.
+    let is_new = experiment.init.is_none() && !matches!(model.weights, Weights::File(_));
+    if is_new && model.freeze != Freeze::None {
+        let help = "its new convolution has random weights, which must train; write `freeze: none`";
+        let expected = "`small` only where nothing is frozen";
+        let found = format!("`freeze: {}`", model.freeze);
+        findings.push(Finding::new(FIELD, expected, found).help(help));
+    }
 }
 
 fn validate_freeze(experiment: &Experiment, findings: &mut Vec<Finding>) {

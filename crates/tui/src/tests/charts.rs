@@ -10,6 +10,7 @@ use crate::model::{ChartView, Model, Screen};
 use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::store::{Change, Watcher};
+use warmstart_schema::event::{Event, Record, Unfrozen};
 
 /// The run with twenty epochs of 34 steps; it was resumed after the sixth epoch.
 fn after(keys: &str) -> Model {
@@ -318,6 +319,46 @@ fn continued_run_is_drawn_after_its_parent() {
     // The previous stage is left of 0, with its checkpoint at 0.
     assert!(
         picture.contains(" -15 ") || picture.contains(" -10 "),
+        "{picture}"
+    );
+}
+
+#[test]
+fn steps_of_unfreezing_are_marked_where_they_begin() {
+    let mut model = after("1");
+    let run = model.runs.get(&id(RESUMED)).unwrap();
+    let mut counts = run.state.model.as_ref().unwrap().counts.clone();
+    let mut records = Vec::new();
+    // Twenty epochs of 34 steps.
+    for (epoch, step, frozen) in [(4, 102, 2), (11, 340, 0)] {
+        for (index, block) in counts.blocks.iter_mut().enumerate() {
+            block.counts.trainable = u64::from(index >= frozen);
+        }
+        let counts = counts.clone();
+        records.push(Record {
+            t: model.now,
+            event: Event::Unfrozen(Unfrozen {
+                epoch,
+                step,
+                counts,
+            }),
+        });
+    }
+    let changes = vec![Change::Events {
+        id: id(RESUMED),
+        records,
+        damaged: 0,
+        restarted: false,
+    }];
+    let now = model.now;
+    let _ = update(&mut model, Message::Changes { now, changes });
+    let picture = text(&drawn(&model, 120, 40));
+    let line = picture
+        .lines()
+        .find(|line| line.contains("2 frozen"))
+        .unwrap();
+    assert!(
+        line.contains("all trains") && (line.contains('┊') || line.contains('│')),
         "{picture}"
     );
 }

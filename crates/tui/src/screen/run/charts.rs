@@ -8,6 +8,7 @@
 //! or stacked, else accuracy; or the chart that the user chose.
 
 mod legend;
+mod stages;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -151,7 +152,10 @@ fn draw_one(
     hit_map.add(chart.plot(plot), HitBox::Chart(scene.x));
     chart.render(plot, buf);
     if scene.view.others == Others::Stage {
-        legend::draw_stages(buf, plot, scene);
+        stages::draw_stages(buf, plot, scene);
+    }
+    if scene.quantity == ChartKind::Accuracy {
+        stages::draw_unfreezing(buf, plot, scene);
     }
 }
 
@@ -245,7 +249,7 @@ fn best(scene: &Scene) -> Option<(f64, f64)> {
     (scene.x.low..=scene.x.high).contains(&x).then_some((x, y))
 }
 
-/// The positions of resumes, and of the end of the previous stage.
+/// The positions of resumes, of the steps of unfreezing, and of the end of the previous stage.
 fn events(scene: &Scene) -> Vec<f64> {
     let times = Times::of(&scene.run.state, scene.view.x_axis);
     let resumes = scene
@@ -254,7 +258,9 @@ fn events(scene: &Scene) -> Vec<f64> {
         .resumes
         .iter()
         .map(|step| times.at(*step as f64));
+    let stages = scene.run.state.stages.iter();
     resumes
+        .chain(stages.map(|stage| times.at(stage.step as f64)))
         .chain((scene.view.others == Others::Stage).then_some(0.0))
         .collect()
 }

@@ -9,7 +9,6 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line as Text, Span};
 use unicode_width::UnicodeWidthStr;
-use warmstart_schema::architecture::BlockCounts;
 
 use super::super::super::paint;
 use super::{Scene, leading, pen, place, under_cursor};
@@ -17,7 +16,6 @@ use crate::format::{NOT_YET, bytes, figure, metric, norm, rate};
 use crate::model::{ChartKind, Drawn, Line, Others, Role, Smoothing, XAxis};
 use crate::theme::THEME;
 use warmstart_report::plot::gpu_readings;
-use warmstart_runs::store::Run;
 
 /// Formats a figure of a chart.
 fn value(quantity: ChartKind, value: Option<f64>) -> String {
@@ -306,68 +304,5 @@ pub(super) fn draw_others(buf: &mut Buffer, area: Rect, others: &Entries) {
             (text, *style)
         };
         paint::left(buf, cell, text, style);
-    }
-}
-
-/// The part of a run's backbone that trains.
-fn stage_name(run: &Run) -> &'static str {
-    let Some(facts) = &run.state.model else {
-        return "before";
-    };
-    let (head, backbone): (Vec<&BlockCounts>, Vec<&BlockCounts>) = facts
-        .counts
-        .blocks
-        .iter()
-        .partition(|block| block.name == "head");
-    let frozen = backbone
-        .iter()
-        .filter(|block| block.counts.trainable == 0)
-        .count();
-    match frozen {
-        0 => "fine-tuned",
-        _ if frozen == backbone.len() && !head.is_empty() => "frozen",
-        _ => "partly frozen",
-    }
-}
-
-/// Draws the names of two stages on both sides of the line between them.
-pub(super) fn draw_stages(buf: &mut Buffer, plot: Rect, scene: &Scene) {
-    let Some(stage) = scene.others.first() else {
-        return;
-    };
-    let (row, share) = (paint::row(plot, 0), scene.x.share(0.0));
-    if !(0.0..=1.0).contains(&share) {
-        return;
-    }
-    let before = format!("{} ", stage_name(stage.run));
-    let after = format!(" {}", stage_name(scene.run));
-    // The y scale takes at least six columns; the names need not be exact to the cell.
-    let plot_width = row.width.saturating_sub(6);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a share of a row's width"
-    )]
-    let column = row.x + 6 + (share * f64::from(plot_width.saturating_sub(1))).round() as u16;
-    let width = u16::try_from(before.width()).unwrap_or(0);
-    if column >= row.x + 6 + width {
-        paint::left(
-            buf,
-            Rect {
-                x: column - width,
-                width,
-                ..row
-            },
-            &before,
-            THEME.muted,
-        );
-    }
-    let rest = Rect {
-        x: column + 1,
-        width: row.right().saturating_sub(column + 1),
-        ..row
-    };
-    if usize::from(rest.width) >= after.width() {
-        paint::left(buf, rest, &after, THEME.muted);
     }
 }

@@ -1,0 +1,97 @@
+use warmstart_schema::experiment::{self, Experiment, Freeze};
+
+use super::*;
+
+fn facts(counts: &[usize], shorter_side: Option<u32>) -> Facts {
+    let classes = counts.iter().enumerate();
+    Facts {
+        classes: classes
+            .map(|(index, &count)| (format!("class {index}"), count))
+            .collect(),
+        own_validation: false,
+        own_test: false,
+        shorter_side,
+    }
+}
+
+fn proposed(facts: &Facts) -> (Experiment, String) {
+    let yaml = yaml("Mine", "pictures", facts);
+    let experiment = experiment::parse(&yaml, "mine.yaml");
+    (
+        experiment.unwrap_or_else(|problems| panic!("{problems:?}\n{yaml}")),
+        yaml,
+    )
+}
+
+#[test]
+fn every_proposal_is_valid() {
+    let sides = [None, Some(1), Some(32), Some(150), Some(u32::MAX)];
+    for images in [1, 40, 900, 3000, 50_000] {
+        for classes in [2, 7, 300, 2000] {
+            for (side, ratio) in sides
+                .into_iter()
+                .flat_map(|side| [(side, 1), (side, 4), (side, 100)])
+            {
+                let mut counts = vec![images; classes];
+                counts[0] = images * ratio;
+                let (experiment, yaml) = proposed(&facts(&counts, side));
+                assert!(experiment.pixels().is_multiple_of(32), "{yaml}");
+                let widest = yaml.lines().map(|line| line.chars().count()).max();
+                assert!(widest <= Some(130), "{yaml}");
+            }
+        }
+    }
+}
+
+#[test]
+fn few_pictures_train_the_head_and_many_all_of_a_better_backbone() {
+    let freeze = |images| {
+        let (experiment, _) = proposed(&facts(&[images, images], Some(300)));
+        let model = experiment.model;
+        (
+            model.freeze,
+            model.frozen_at_last(),
+            model.backbone.as_str(),
+        )
+    };
+    let lite = "tf_efficientnet_lite0";
+    assert_eq!(freeze(50), (Freeze::Backbone, Freeze::Backbone, lite));
+    assert_eq!(freeze(2000), (Freeze::Backbone, Freeze::None, lite));
+    assert_eq!(
+        freeze(20_000),
+        (Freeze::None, Freeze::None, "efficientnet_b0")
+    );
+    // Where the folder has its own splits, all of its training pictures train.
+    let own = Facts {
+        own_validation: true,
+        own_test: true,
+        ..facts(&[600, 600], Some(300))
+    };
+    assert_eq!(proposed(&own).0.model.frozen_at_last(), Freeze::None);
+}
+
+#[test]
+fn uneven_classes_are_weighted_or_drawn_more_often() {
+    let of = |counts: &[usize]| {
+        let train = proposed(&facts(counts, None)).0.train;
+        (train.class_weights.is_some(), train.sampler.is_some())
+    };
+    assert_eq!(of(&[50, 60]), (false, false));
+    assert_eq!(of(&[50, 200]), (true, false));
+    assert_eq!(of(&[5, 200]), (false, true));
+}
+
+#[test]
+fn the_file_says_what_was_found_and_why() {
+    let (_, yaml) = proposed(&facts(&[4, 90], Some(60)));
+    for words in [
+        "# Found 94 pictures in 2 classes, from 4 (class 0) to 90 (class 1).",
+        "About 52 remain to train on.",
+        "fewer than 10 pictures, whose figures say little: class 0 (4).",
+        "has 60 pixels",
+        "resize: 96",
+        "22 times as many",
+    ] {
+        assert!(yaml.contains(words), "{words}:\n{yaml}");
+    }
+}
