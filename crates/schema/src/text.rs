@@ -226,11 +226,11 @@ pub fn is_cell(name: &str) -> bool {
             .any(|c| is_hidden(c) || (c.is_whitespace() && c != ' '))
 }
 
-/// The word closest to `found`, at most two single-character changes away.
+/// The word closest to `found`, at most two single-character changes away; two letters swapped are one change.
 pub fn closest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = words
         .into_iter()
-        .map(|word| (strsim::levenshtein(word, found), word))
+        .map(|word| (strsim::osa_distance(word, found), word))
         .filter(|(distance, _)| *distance <= 2);
     // The first of several equally close words.
     near.min_by_key(|(distance, _)| *distance)
