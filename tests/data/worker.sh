@@ -97,6 +97,7 @@ flock 9
 read -r stat </proc/self/stat # of the shell itself: `read` is a builtin
 set -- ${stat##*) }
 identity="{\"boot_id\":\"$(cat /proc/sys/kernel/random/boot_id)\",\"pid\":$$,\"start_ticks\":${20}}"
+[ "${WARMSTART_LAUNCHER:-}" = slurm ] && identity="{\"slurm_job\":$SLURM_JOB_ID,\"restart\":${SLURM_RESTART_COUNT:-0}}"
 
 # As the worker does when it takes a run: it writes itself into run.json.
 info=$(sed '/^  "worker"/,/^  }/d' "$run/run.json")

@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::run::RunDir;
@@ -131,8 +131,14 @@ impl Launcher for Local {
         }
     }
 
-    fn log(&self, run: &RunDir) -> PathBuf {
-        run.worker_log()
+    fn slot(&self, device: &str) -> String {
+        let has_gpu = || Path::new("/dev/nvidia0").exists();
+        match device {
+            "auto" if has_gpu() => "cuda:0".to_owned(),
+            "auto" => "cpu".to_owned(),
+            "cuda" => "cuda:0".to_owned(),
+            other => other.to_owned(),
+        }
     }
 }
 

@@ -1,0 +1,285 @@
+//! Workers as jobs of Slurm. The run folder on the shared file system stays the only contract: what a run says of itself, by its
+//! log and its heartbeat, is true without any call of Slurm. Slurm explains why a worker is absent.
+//!
+//! `run.json` names the job that has the run, from before `sbatch` until it is known that Slurm starts no worker of it again. While
+//! it names one, nothing is sent a second time.
+
+mod answers;
+mod claim;
+mod programs;
+mod script;
+mod standing;
+mod survey;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use warmstart_schema::identity::{Handle, Job};
+use warmstart_schema::slurm::Slurm as Wanted;
+
+use super::{Host, Launcher, Origin, Programs, Request, Standing, Started, WorkerState};
+use crate::failure::{Failure, Kind};
+use crate::run::{RunDir, RunId, RunInfo};
+use crate::storage::{Disk, replace};
+
+pub use self::claim::{Claim, refusal};
+use self::programs::{Trouble, call, finds};
+pub use self::script::script;
+
+/// What such runs take a place on, in the queue.
+pub const SLOT: &str = "slurm";
+
+/// Marks a worker that Slurm has started, because a job may also hold a shell in which people work.
+const MARK: &str = "WARMSTART_LAUNCHER";
+
+/// In the run folder: what a job of the run asks for; a run without it starts on this machine.
+const WANTED: &str = "slurm.json";
+/// The script that `sbatch` got last.
+const SCRIPT: &str = "slurm.sh";
+/// Its user wants the run to end. A worker without it that is asked to save waits to be killed, so that Slurm starts it again.
+const STOP: &str = "slurm.stop";
+
+/// How long to wait for the run's lock, which others take for a moment only.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Starts workers as jobs of Slurm.
+#[derive(Debug, Clone, Copy)]
+pub struct Slurm;
+
+/// The job that this process is the worker of.
+pub fn own() -> Option<Job> {
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    let is_marked = std::env::var(MARK).is_ok_and(|launcher| launcher == SLOT);
+    let job = number("SLURM_JOB_ID").filter(|_| is_marked)?;
+    let restart = number("SLURM_RESTART_COUNT").and_then(|count| u32::try_from(count).ok());
+    Some(Job {
+        slurm_job: Some(job),
+        restart: restart.unwrap_or(0),
+    })
+}
+
+/// Whether the next worker of a run is to be a job.
+pub(super) fn is_asked_for(run: &RunDir) -> bool {
+    run.path().join(WANTED).is_file()
+}
+
+/// Makes the next worker of a run a job that asks for this.
+pub(super) fn ask_for(run: &RunDir, wanted: &Wanted) -> io::Result<()> {
+    let mut json = serde_json::to_vec_pretty(wanted)?;
+    json.push(b'\n');
+    replace(&Disk, &run.path().join(WANTED), &json)
+}
+
+/// Makes the next worker of a run a process of this machine.
+pub(super) fn give_back(run: &RunDir) -> io::Result<()> {
+    absent(fs::remove_file(run.path().join(WANTED)))
+}
+
+/// What the jobs of a run ask for.
+fn wanted(run: &RunDir) -> io::Result<Wanted> {
+    let path = run.path().join(WANTED);
+    let text = fs::read_to_string(&path)?;
+    let mut wanted: Wanted = serde_json::from_str(&text).map_err(|error| {
+        io::Error::other(format!("slurm.json is damaged: {error}: {}", path.display()))
+    })?;
+    // Any program may have written it.
+    match wanted.take_mistakes().into_iter().next() {
+        None => Ok(wanted),
+        Some(mistake) => Err(io::Error::other(format!(
+            "slurm.json: {}: {}: {}",
+            mistake.field,
+            mistake.message,
+            path.display()
+        ))),
+    }
+}
+
+/// Whether its user wants the run to end.
+pub fn is_stopped(run: &RunDir) -> bool {
+    run.path().join(STOP).exists()
+}
+
+/// Whether this machine can send jobs.
+pub fn can_submit() -> bool {
+    finds("sbatch")
+}
+
+/// Gives the run back: Slurm starts no worker of it again. The caller holds the run's lock.
+pub fn release(run: &RunDir) -> io::Result<()> {
+    let info = run.info()?;
+    if info.worker.as_ref().and_then(Handle::job).is_none() {
+        return Ok(());
+    }
+    run.write_info(&RunInfo {
+        worker: None,
+        ..info
+    })
+}
+
+fn absent(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// The name of a run's jobs, by which Slurm finds one whose id is not known.
+fn job_name(run: &RunDir) -> String {
+    let id = run.path().file_name().unwrap_or_default().to_string_lossy();
+    format!("warmstart-{id}")
+}
+
+/// Writes a job into `run.json`. A worker that has started in the meantime wrote more than that, and stays.
+fn record(run: &RunDir, job: Job) -> io::Result<()> {
+    let lock = run.lock_within(PATIENCE)?;
+    let info = run.info()?;
+    let now = info.worker.as_ref().and_then(Handle::job);
+    if lock.is_none() || now.is_some_and(|now| now.is_start_of(job)) {
+        return Ok(());
+    }
+    run.write_info(&RunInfo {
+        worker: Some(Handle::Slurm(job)),
+        ..info
+    })
+}
+
+/// The id in the answer of `sbatch --parsable`: `12` or `12;cluster`. A site may print lines of its own before it.
+fn submitted(answer: &str) -> Option<u64> {
+    let last = answer.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    last.split(';').next()?.parse().ok().filter(|id| *id > 0)
+}
+
+impl Launcher for Slurm {
+    /// Sends a job. If `sbatch` does not answer, Slurm may or may not have the job: the run waits without an id until Slurm says.
+    fn start(&self, programs: &Programs, run: &RunDir) -> io::Result<Started> {
+        let run = RunDir::new(std::path::absolute(run.path())?);
+        let text = script(&run, programs, &wanted(&run)?)?;
+        let path = run.path().join(SCRIPT);
+        replace(&Disk, &path, text.as_bytes())?;
+        absent(fs::remove_file(run.path().join(STOP)))?;
+        let unknown = Job {
+            slurm_job: None,
+            restart: 0,
+        };
+        record(&run, unknown)?;
+        let job = match call("sbatch", &["--parsable".as_ref(), path.as_os_str()]) {
+            Ok(answer) => Job {
+                slurm_job: submitted(&answer),
+                restart: 0,
+            },
+            Err(Trouble::Silent(_)) => unknown,
+            Err(trouble) => {
+                if let Some(_lock) = run.lock_within(PATIENCE)? {
+                    release(&run)?;
+                }
+                let what = format!("Slurm did not take the job: {trouble}");
+                return Err(io::Error::other(
+                    Failure::new(Kind::Worker, what).help(trouble.help()),
+                ));
+            }
+        };
+        if job.slurm_job.is_some() {
+            record(&run, job)?;
+        }
+        Ok(Started {
+            worker: Handle::Slurm(job),
+            child: None,
+        })
+    }
+
+    /// A stop is SIGTERM to the worker; it takes a job that has not started out of Slurm. A stop at once ends the job.
+    fn ask(&self, worker: &Handle, request: Request) -> io::Result<bool> {
+        let Some(job) = worker.job() else {
+            return Ok(false);
+        };
+        let Some(id) = job.slurm_job else {
+            return Err(io::Error::other(
+                "sbatch has not answered yet, so its job has no id here; try again in a minute",
+            ));
+        };
+        let id = id.to_string();
+        let calls: &[&[&str]] = match request {
+            // Without a state, Slurm tries for a minute to signal a job that has not started.
+            Request::Stop => &[
+                &["--state=PENDING", &id],
+                &["--state=SUSPENDED", &id],
+                &["--signal=TERM", "--state=RUNNING", &id],
+            ],
+            Request::StopNow => &[&[&id]],
+        };
+        for arguments in calls {
+            let arguments: Vec<_> = arguments.iter().map(AsRef::as_ref).collect();
+            match call("scancel", &arguments) {
+                Ok(_) => {}
+                Err(Trouble::NoSuchJob(_)) => return Ok(false),
+                Err(trouble) => return Err(io::Error::other(trouble.to_string())),
+            }
+        }
+        Ok(true)
+    }
+
+    fn announce(&self, run: &RunDir) -> io::Result<()> {
+        fs::write(run.path().join(STOP), "")
+    }
+
+    /// Its job is never known to be gone from its name alone.
+    fn state(&self, _: &Handle) -> WorkerState {
+        WorkerState::Running
+    }
+
+    /// Checks the lock, which many shared file systems pass between machines.
+    fn is_held(&self, run: &RunDir) -> bool {
+        super::local::Local.is_held(run)
+    }
+
+    /// `run.json` names the job until Slurm starts no worker of it again.
+    fn occupies(&self, run: &RunDir, worker: &Handle) -> bool {
+        let now = run.info().ok().and_then(|info| info.worker);
+        let is_its = |now: Job| {
+            let worker = worker.job();
+            worker.is_some_and(|it| now.is_start_of(it) || it.slurm_job.is_none())
+        };
+        now.as_ref().and_then(Handle::job).is_some_and(is_its) || self.is_held(run)
+    }
+
+    fn origin(&self, _: &Handle, _: &str, _: &Host) -> Origin {
+        Origin::Elsewhere
+    }
+
+    fn slot(&self, _: &str) -> String {
+        SLOT.to_owned()
+    }
+
+    fn survey(&self, root: &Path, workers: &[(RunId, Handle)]) -> BTreeMap<RunId, Standing> {
+        survey::survey(root, workers)
+    }
+}
+
+/// The path as one argument in quotes, for a line that `sbatch` reads; it cannot hold every character.
+fn quoted(path: &Path) -> io::Result<String> {
+    let text = path.to_str().filter(|text| {
+        !text
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '"' | '\\' | '%'))
+    });
+    text.map(|text| format!("\"{text}\"")).ok_or_else(|| {
+        let what = format!(
+            "Slurm cannot be told of a folder with quotes, backslashes, percent signs or control characters in its path: {}",
+            path.display()
+        );
+        io::Error::other(Failure::new(Kind::Input, what).help("use another folder with --checkpoints"))
+    })
+}
+
+/// The path as a word of the shell.
+fn word(path: &Path) -> io::Result<String> {
+    quoted(path)?;
+    Ok(shell_words::quote(&path.to_string_lossy()).into_owned())
+}
+
+#[cfg(test)]
+mod tests;
