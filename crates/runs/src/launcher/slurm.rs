@@ -15,7 +15,7 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use warmstart_schema::identity::{Handle, Job};
@@ -282,4 +282,44 @@ fn word(path: &Path) -> io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_from_what_sbatch_prints() {
+        for (answer, id) in [
+            ("12\n", Some(12)),
+            ("12;cluster\n", Some(12)),
+            ("Welcome to the cluster\n\n 345 \n\n", Some(345)),
+            ("", None),
+            ("0\n", None),
+            ("Submitted batch job\n", None),
+            ("-3\n", None),
+        ] {
+            assert_eq!(submitted(answer), id, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn paths_that_sbatch_cannot_read_are_refused() {
+        assert_eq!(quoted(Path::new("/a b/ä$(x)")).unwrap(), "\"/a b/ä$(x)\"");
+        assert_eq!(word(Path::new("/a b/$(x)")).unwrap(), "'/a b/$(x)'");
+        for path in ["/a\"b", "/a\\b", "/a%j", "/a\nb"] {
+            let error = quoted(Path::new(path)).unwrap_err().to_string();
+            assert!(error.contains("--checkpoints"), "{error}");
+        }
+    }
+
+    #[test]
+    fn run_json_stores_a_job_by_its_id_and_start() {
+        let json = "{\"slurm_job\":12,\"restart\":1}";
+        let worker: Handle = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&worker).unwrap(), json);
+        assert_eq!((worker.pid(), worker.local()), (None, None));
+        assert!(serde_json::from_str::<Handle>("{\"slurm_job\":12}").is_err());
+        let job = worker.job().unwrap();
+        assert!(job.is_start_of(Job { restart: 0, ..job }));
+        let unknown = Job { slurm_job: None, ..job };
+        assert!(!unknown.is_start_of(unknown));
+    }
+}

@@ -34,11 +34,13 @@ impl Standings {
         self.known.get(run)
     }
 
-    /// Takes in an answer that has come, and asks about these workers if it is time. True if something has changed.
-    pub(super) fn poll(&mut self, root: &Path, workers: &[(RunId, Handle)]) -> bool {
-        let changed = self.receive();
+    /// Takes in an answer that has come, and asks about these workers if it is time.
+    pub(super) fn poll(&mut self, root: &Path, workers: &[(RunId, Handle)]) {
+        self.receive();
+        // What was known of a worker before it showed a sign of life is no longer true.
+        self.known.retain(|id, _| workers.iter().any(|(other, _)| other == id));
         if self.open.is_some() || workers.is_empty() || !self.is_time(workers) {
-            return changed;
+            return;
         }
         self.asked = Some(Instant::now());
         self.about = workers.to_vec();
@@ -47,7 +49,6 @@ impl Standings {
         // The receiver is gone only when the watcher is.
         thread::spawn(move || drop(sender.send(launcher::survey(&root, &workers))));
         self.open = Some(receiver);
-        changed
     }
 
     /// Asks about these workers and waits for the answer.
@@ -59,32 +60,25 @@ impl Standings {
         }
     }
 
-    fn receive(&mut self) -> bool {
-        let Some(open) = &self.open else { return false };
-        match open.try_recv() {
-            Ok(answer) => {
-                self.open = None;
-                self.take(answer)
-            }
-            Err(TryRecvError::Empty) => false,
-            Err(TryRecvError::Disconnected) => {
-                self.open = None;
-                self.silent += 1;
-                false
-            }
-        }
+    fn receive(&mut self) {
+        let answer = match self.open.as_ref().map(Receiver::try_recv) {
+            None | Some(Err(TryRecvError::Empty)) => return,
+            Some(Ok(answer)) => answer,
+            // The question ended without an answer.
+            Some(Err(TryRecvError::Disconnected)) => Answer::new(),
+        };
+        self.open = None;
+        self.take(answer);
     }
 
-    fn take(&mut self, answer: Answer) -> bool {
-        let is_silent = |standing: &Standing| standing.stage == Stage::Unknown;
-        if answer.is_empty() || !answer.values().all(is_silent) {
+    fn take(&mut self, answer: Answer) {
+        let is_answered = |standing: &Standing| standing.stage != Stage::Unknown;
+        if answer.values().any(is_answered) {
             self.silent = 0;
         } else {
             self.silent += 1;
         }
-        let changed = self.known != answer;
         self.known = answer;
-        changed
     }
 
     fn is_time(&self, workers: &[(RunId, Handle)]) -> bool {

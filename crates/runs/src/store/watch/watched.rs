@@ -157,9 +157,6 @@ impl Watched {
                 id: id.clone(),
                 info,
             });
-            if self.elsewhere.is_none() && self.standing.take().is_some() {
-                self.send_standing(id, changes);
-            }
         }
         self.poll_annotation(id, changes);
         if matches!(self.stage, Stage::Summarized) && (log_changed || wanted) {
@@ -222,6 +219,10 @@ impl Watched {
                 id: id.clone(),
                 liveness,
             });
+        }
+        // What others knew is older than a sign of life.
+        if self.absent().is_none() && self.standing.take().is_some() {
+            self.send_standing(id, changes);
         }
         self.awake = changed || more || !self.liveness.is_free();
         if !self.awake && !wanted && matches!(self.stage, Stage::Followed) {
