@@ -149,7 +149,9 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
     }
     let running = runs.live().map(|run| {
         let state = run.status().as_str().to_owned();
-        let state = run.whereabouts().map_or(state.clone(), |text| format!("{state}: {text}"));
+        let state = run
+            .whereabouts()
+            .map_or(state.clone(), |text| format!("{state}: {text}"));
         [
             "–".to_owned(),
             run.id.to_string(),

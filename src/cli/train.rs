@@ -141,7 +141,8 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
 /// Prints the scripts that Slurm would get.
 fn dry_run(context: &Context, files: &[(ExperimentFile, Experiment)]) -> anyhow::Result<Exit> {
     let Choice::Slurm(wanted) = launcher::chosen() else {
-        let what = "--dry-run prints what Slurm would get, and these runs would start on this machine";
+        let what =
+            "--dry-run prints what Slurm would get, and these runs would start on this machine";
         return Err(Failure::new(Kind::Input, what)
             .help("add --launcher slurm")
             .into());
@@ -152,9 +153,17 @@ fn dry_run(context: &Context, files: &[(ExperimentFile, Experiment)]) -> anyhow:
         let runs = file.group.as_ref().map_or(1, |group| group.members.len());
         for number in 1..=runs {
             // The run has no id yet.
-            let name = if runs == 1 { "RUN".to_owned() } else { format!("RUN-{number}") };
+            let name = if runs == 1 {
+                "RUN".to_owned()
+            } else {
+                format!("RUN-{number}")
+            };
             let run = RunDir::new(std::path::absolute(context.checkpoints.join(name))?);
-            text.push_str(&format!("# {}\n{}", file.label(), slurm::script(&run, &programs, wanted)?));
+            text.push_str(&format!(
+                "# {}\n{}",
+                file.label(),
+                slurm::script(&run, &programs, wanted)?
+            ));
         }
     }
     output::answer(&text)?;

@@ -116,7 +116,9 @@ fn attempt(run: &Path, more: &str) {
     let attempt = r#"{"t":1.0,"event":"attempt","number":1,"worker":{"slurm_job":41,"restart":0},"host":"n3","device":"cpu","device_name":"","device_reason":"","threads":1,"libtorch":"","epochs":3,"resumed_from":null,"heartbeat":10}"#;
     std::fs::write(
         run.join("events.jsonl"),
-        format!("{{\"t\":0.5,\"event\":\"header\",\"format\":1,\"software\":\"x\"}}\n{attempt}\n{more}"),
+        format!(
+            "{{\"t\":0.5,\"event\":\"header\",\"format\":1,\"software\":\"x\"}}\n{attempt}\n{more}"
+        ),
     )
     .unwrap();
     // The heartbeat is old.
@@ -131,8 +133,21 @@ const STOPPED: &str = "{\"t\":2.0,\"event\":\"stopped\",\"step\":5,\"train_time\
 fn a_dry_run_prints_the_script_and_sends_nothing() {
     let cluster = Cluster::new();
     let said = cluster.say(&[
-        "train", "lite0-freeze", "--launcher", "slurm", "--slurm", "partition=gpu", "--slurm", "cpus=4", "--slurm", "time=2:00:00",
-        "--slurm", "options=--exclusive", "--slurm", "before=module load cuda", "--dry-run",
+        "train",
+        "lite0-freeze",
+        "--launcher",
+        "slurm",
+        "--slurm",
+        "partition=gpu",
+        "--slurm",
+        "cpus=4",
+        "--slurm",
+        "time=2:00:00",
+        "--slurm",
+        "options=--exclusive",
+        "--slurm",
+        "before=module load cuda",
+        "--dry-run",
     ]);
     assert_eq!(said.code, 0, "{}", said.err);
     let run = cluster.place.checkpoints().join("RUN");
@@ -142,7 +157,10 @@ fn a_dry_run_prints_the_script_and_sends_nothing() {
         "#SBATCH --job-name=warmstart-RUN",
         &format!("#SBATCH --output=\"{}/worker.log\"", run.display()),
         "#SBATCH --open-mode=append",
-        &format!("#SBATCH --chdir=\"{}\"", cluster.place.folder.path().display()),
+        &format!(
+            "#SBATCH --chdir=\"{}\"",
+            cluster.place.folder.path().display()
+        ),
         "#SBATCH --requeue",
         "#SBATCH --signal=TERM@120",
         "#SBATCH --nodes=1",
@@ -159,11 +177,19 @@ fn a_dry_run_prints_the_script_and_sends_nothing() {
             run.display()
         ),
     ] {
-        assert!(said.out.lines().any(|it| it == line), "{line}\n{}", said.out);
+        assert!(
+            said.out.lines().any(|it| it == line),
+            "{line}\n{}",
+            said.out
+        );
     }
     assert!(cluster.calls().is_empty() && !cluster.place.checkpoints().exists());
     let local = cluster.say(&["train", "lite0-freeze", "--dry-run"]);
-    assert!(local.code == 2 && local.err.contains("add --launcher slurm"), "{}", local.err);
+    assert!(
+        local.code == 2 && local.err.contains("add --launcher slurm"),
+        "{}",
+        local.err
+    );
 }
 
 #[test]
@@ -171,7 +197,17 @@ fn a_short_time_limit_gets_a_short_notice() {
     let cluster = Cluster::new();
     let script = |time: &str| {
         let time = format!("time={time}");
-        cluster.say(&["train", "lite0-freeze", "--launcher", "slurm", "--slurm", &time, "--dry-run"]).out
+        cluster
+            .say(&[
+                "train",
+                "lite0-freeze",
+                "--launcher",
+                "slurm",
+                "--slurm",
+                &time,
+                "--dry-run",
+            ])
+            .out
     };
     assert!(script("3").contains("--signal=TERM@36\n"));
     assert!(script("10:00").contains("--signal=TERM@120\n"));
@@ -182,7 +218,13 @@ fn without_the_launcher_no_program_of_slurm_is_run() {
     let cluster = Cluster::new();
     let run = cluster.say(&["train", "lite0-freeze", "--detach"]);
     assert_eq!(run.code, 0, "{}", run.err);
-    for command in [&["runs"][..], &["queue"], &["show", "lite0-freeze"], &["stop", "lite0-freeze"], &["train", "lite0-freeze"]] {
+    for command in [
+        &["runs"][..],
+        &["queue"],
+        &["show", "lite0-freeze"],
+        &["stop", "lite0-freeze"],
+        &["train", "lite0-freeze"],
+    ] {
         cluster.say(command);
     }
     assert_eq!(cluster.calls(), Vec::<String>::new());
@@ -195,11 +237,30 @@ fn a_run_is_sent_once_and_its_job_is_stored_and_shown() {
         "squeue.out",
         "123_[0-3%2]|PENDING|N/A|1:00:00||Priority\n41|PENDING|2027-01-01T10:00:00|1:00:00||Resources\na name\nof two lines|x\n",
     );
-    let said = cluster.say(&["train", "lite0-freeze", "--detach", "--launcher", "slurm", "--slurm", "partition=gpu"]);
-    assert!(said.err.contains("jobs of Slurm, which ask for --partition=gpu"), "{}", said.err);
+    let said = cluster.say(&[
+        "train",
+        "lite0-freeze",
+        "--detach",
+        "--launcher",
+        "slurm",
+        "--slurm",
+        "partition=gpu",
+    ]);
+    assert!(
+        said.err
+            .contains("jobs of Slurm, which ask for --partition=gpu"),
+        "{}",
+        said.err
+    );
     let run = cluster.place.checkpoints().join(said.out.trim());
-    assert_eq!(info(&run)["worker"], serde_json::json!({ "slurm_job": 41, "restart": 0 }));
-    assert_eq!(cluster.calls(), [format!("sbatch --parsable {}/slurm.sh", run.display())]);
+    assert_eq!(
+        info(&run)["worker"],
+        serde_json::json!({ "slurm_job": 41, "restart": 0 })
+    );
+    assert_eq!(
+        cluster.calls(),
+        [format!("sbatch --parsable {}/slurm.sh", run.display())]
+    );
     let shown = cluster.say(&["show", "lite0-freeze"]).out;
     assert!(
         shown.contains("waiting: waits in Slurm as job 41: Resources (nothing that it asks for is free), expected to start 2027-01-01 10:00:00"),
@@ -209,10 +270,25 @@ fn a_run_is_sent_once_and_its_job_is_stored_and_shown() {
     assert_eq!(cluster.calls(), [question]);
     // The answer is used for some seconds.
     let queue = cluster.say(&["queue", "--json"]).json();
-    assert_eq!((queue["running"][0]["slot"].as_str(), queue["running"][0]["state"].as_str()), (Some("slurm"), Some("waiting")));
-    assert!(queue["running"][0]["waits_for"].as_str().unwrap().contains("Resources"));
+    assert_eq!(
+        (
+            queue["running"][0]["slot"].as_str(),
+            queue["running"][0]["state"].as_str()
+        ),
+        (Some("slurm"), Some("waiting"))
+    );
+    assert!(
+        queue["running"][0]["waits_for"]
+            .as_str()
+            .unwrap()
+            .contains("Resources")
+    );
     let resumed = cluster.say(&["resume", "lite0-freeze", "--detach"]);
-    assert!(resumed.code == 2 && resumed.err.contains("is waiting"), "{}", resumed.err);
+    assert!(
+        resumed.code == 2 && resumed.err.contains("is waiting"),
+        "{}",
+        resumed.err
+    );
     assert_eq!(cluster.calls(), Vec::<String>::new());
     // A second run does not wait for the first: Slurm has a queue.
     cluster.answer("sbatch.out", "a line of the site\n42;cluster\n");
@@ -223,20 +299,45 @@ fn a_run_is_sent_once_and_its_job_is_stored_and_shown() {
 #[test]
 fn settings_choose_the_launcher_and_the_command_line_wins() {
     let cluster = Cluster::new();
-    cluster.place.write("config/warmstart/config.yaml", "launcher: slurm\nslurm: { partition: gpu, cpus: 2 }\n");
-    let script = cluster.say(&["train", "lite0-freeze", "--slurm", "cpus=8", "--dry-run"]).out;
-    assert!(script.contains("--partition=gpu\n") && script.contains("--cpus-per-task=8\n"), "{script}");
+    cluster.place.write(
+        "config/warmstart/config.yaml",
+        "launcher: slurm\nslurm: { partition: gpu, cpus: 2 }\n",
+    );
+    let script = cluster
+        .say(&["train", "lite0-freeze", "--slurm", "cpus=8", "--dry-run"])
+        .out;
+    assert!(
+        script.contains("--partition=gpu\n") && script.contains("--cpus-per-task=8\n"),
+        "{script}"
+    );
     cluster.say(&["train", "lite0-freeze", "--launcher", "local"]);
     assert_eq!(cluster.calls(), Vec::<String>::new());
-    let said = cluster.say(&["train", "lite0-freeze", "--launcher", "slurm", "--slurm", "cpus=1025"]);
-    assert!(said.code == 2 && said.err.contains("1025 is no number of CPUs; expected 1 to 1024"), "{}", said.err);
+    let said = cluster.say(&[
+        "train",
+        "lite0-freeze",
+        "--launcher",
+        "slurm",
+        "--slurm",
+        "cpus=1025",
+    ]);
+    assert!(
+        said.code == 2
+            && said
+                .err
+                .contains("1025 is no number of CPUs; expected 1 to 1024"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
 fn a_job_that_runs_is_followed_by_its_run_alone() {
     let cluster = Cluster::new();
     cluster.answer("runs", "");
-    cluster.answer("squeue.out", "41|COMPLETED|2027-01-01T10:00:00|1:00:00|n3|None\n");
+    cluster.answer(
+        "squeue.out",
+        "41|COMPLETED|2027-01-01T10:00:00|1:00:00|n3|None\n",
+    );
     let said = cluster.say(&["train", "lite0-freeze", "--launcher", "slurm"]);
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(said.out.contains("0.4321"), "{}", said.out);
@@ -252,7 +353,11 @@ fn stops_signal_a_job_that_runs_and_cancel_one_that_waits() {
     let calls = cluster.calls();
     assert_eq!(
         calls[calls.len() - 3..],
-        ["scancel --state=PENDING 41", "scancel --state=SUSPENDED 41", "scancel --signal=TERM --state=RUNNING 41"]
+        [
+            "scancel --state=PENDING 41",
+            "scancel --state=SUSPENDED 41",
+            "scancel --signal=TERM --state=RUNNING 41"
+        ]
     );
     assert!(run.join("slurm.stop").exists());
     assert_eq!(cluster.say(&["stop", "lite0-freeze", "--now"]).code, 0);
@@ -261,7 +366,10 @@ fn stops_signal_a_job_that_runs_and_cancel_one_that_waits() {
     assert_eq!(cluster.state(&run), "stopped");
     assert!(info(&run)["worker"].is_null());
     let notes = cluster.show(&run)["notes"].to_string();
-    assert!(notes.contains("job 41 was cancelled before it started"), "{notes}");
+    assert!(
+        notes.contains("job 41 was cancelled before it started"),
+        "{notes}"
+    );
     // A resume sends the run again, by the launcher that it had.
     cluster.calls();
     cluster.answer("sbatch.out", "43\n");
@@ -276,19 +384,39 @@ fn a_cluster_that_does_not_answer_makes_no_run_lost_and_nothing_is_sent_again() 
     let run = cluster.launch(&[]);
     attempt(&run, "");
     for (said, name) in [
-        ("slurm_load_jobs error: Socket timed out on send/recv operation", "squeue.err"),
-        ("slurm_load_jobs error: Unable to contact slurm controller (connect failure)", "squeue.err"),
+        (
+            "slurm_load_jobs error: Socket timed out on send/recv operation",
+            "squeue.err",
+        ),
+        (
+            "slurm_load_jobs error: Unable to contact slurm controller (connect failure)",
+            "squeue.err",
+        ),
         ("connect: Connection refused", "scontrol.err"),
     ] {
         cluster.answer(name, said);
         let shown = cluster.show(&run);
         assert_eq!(shown["state"], "unknown", "{said}");
         let trouble = &shown["trouble"];
-        assert!(trouble["what"].as_str().unwrap().contains(said), "{trouble}");
-        assert!(trouble["help"].as_str().unwrap().contains("nothing is sent again"), "{trouble}");
+        assert!(
+            trouble["what"].as_str().unwrap().contains(said),
+            "{trouble}"
+        );
+        assert!(
+            trouble["help"]
+                .as_str()
+                .unwrap()
+                .contains("nothing is sent again"),
+            "{trouble}"
+        );
         cluster.calls();
         assert_eq!(cluster.say(&["resume", "lite0-freeze", "--detach"]).code, 2);
-        assert!(!cluster.calls().iter().any(|call| call.starts_with("sbatch")));
+        assert!(
+            !cluster
+                .calls()
+                .iter()
+                .any(|call| call.starts_with("sbatch"))
+        );
         cluster.no_longer(name);
     }
     // Not understood is not over either.
@@ -298,31 +426,62 @@ fn a_cluster_that_does_not_answer_makes_no_run_lost_and_nothing_is_sent_again() 
     cluster.no_longer("job.41");
     let shown = cluster.show(&run);
     assert_eq!(shown["state"], "failed");
-    assert!(shown["failure"]["error"].as_str().unwrap().contains("job 41 ended without a word"), "{shown}");
+    assert!(
+        shown["failure"]["error"]
+            .as_str()
+            .unwrap()
+            .contains("job 41 ended without a word"),
+        "{shown}"
+    );
     assert!(info(&run)["worker"].is_null());
 }
 
 #[test]
 fn an_unanswered_sbatch_is_looked_up_by_the_name_of_the_job() {
     let cluster = Cluster::new();
-    cluster.answer("sbatch.err", "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n");
+    cluster.answer(
+        "sbatch.err",
+        "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n",
+    );
     let run = cluster.launch(&[]);
-    assert_eq!(info(&run)["worker"], serde_json::json!({ "slurm_job": null, "restart": 0 }));
+    assert_eq!(
+        info(&run)["worker"],
+        serde_json::json!({ "slurm_job": null, "restart": 0 })
+    );
     cluster.calls();
     let shown = cluster.show(&run);
     assert_eq!(shown["state"], "unknown");
-    assert!(shown["trouble"]["what"].as_str().unwrap().contains("does not list the job yet"), "{shown}");
+    assert!(
+        shown["trouble"]["what"]
+            .as_str()
+            .unwrap()
+            .contains("does not list the job yet"),
+        "{shown}"
+    );
     let name = run.file_name().unwrap().to_str().unwrap();
-    let by_name = format!("squeue --me --noheader --states=all --format %A --name=warmstart-{name}");
+    let by_name =
+        format!("squeue --me --noheader --states=all --format %A --name=warmstart-{name}");
     assert!(cluster.calls().contains(&by_name));
     assert_eq!(cluster.say(&["resume", name, "--detach"]).code, 2);
-    assert!(!cluster.calls().iter().any(|call| call.starts_with("sbatch")));
+    assert!(
+        !cluster
+            .calls()
+            .iter()
+            .any(|call| call.starts_with("sbatch"))
+    );
     let stop = cluster.say(&["stop", name]);
-    assert!(stop.code != 0 && stop.err.contains("has no id here"), "{}", stop.err);
+    assert!(
+        stop.code != 0 && stop.err.contains("has no id here"),
+        "{}",
+        stop.err
+    );
     cluster.answer("squeue.out", "7\n58\n");
     cluster.show(&run);
     assert_eq!(info(&run)["worker"]["slurm_job"], 58);
-    cluster.answer("squeue.out", "58|RUNNING|2027-01-01T10:00:00|1:00:00|n3|None\n");
+    cluster.answer(
+        "squeue.out",
+        "58|RUNNING|2027-01-01T10:00:00|1:00:00|n3|None\n",
+    );
     assert_eq!(cluster.state(&run), "starting");
 }
 
@@ -342,7 +501,9 @@ fn a_job_that_slurm_refuses_leaves_no_run() {
     let said = cluster.say(&["train", "lite0-freeze", "--detach", "--launcher", "slurm"]);
     assert_eq!(said.code, 4, "{}", said.err);
     assert!(
-        said.err.contains("Slurm did not take the job: sbatch: error: invalid partition specified: gpuu") && said.err.contains("`sinfo`"),
+        said.err.contains(
+            "Slurm did not take the job: sbatch: error: invalid partition specified: gpuu"
+        ) && said.err.contains("`sinfo`"),
         "{}",
         said.err
     );
@@ -355,14 +516,27 @@ fn ends_that_only_slurm_knows_are_named_with_what_to_do() {
         ("OUT_OF_MEMORY", "", "failed", "raise slurm.memory"),
         ("TIMEOUT", "", "failed", "raise slurm.time"),
         ("NODE_FAIL", "", "failed", "the node n3 of job 41 failed"),
-        ("CANCELLED", "", "stopped", "was cancelled before it could save"),
-        ("TIMEOUT", STOPPED, "stopped", "reached its time limit of 1:00:00 after it had saved"),
+        (
+            "CANCELLED",
+            "",
+            "stopped",
+            "was cancelled before it could save",
+        ),
+        (
+            "TIMEOUT",
+            STOPPED,
+            "stopped",
+            "reached its time limit of 1:00:00 after it had saved",
+        ),
         ("COMPLETED", STOPPED, "stopped", ""),
     ] {
         let cluster = Cluster::new();
         let run = cluster.launch(&[]);
         attempt(&run, more);
-        cluster.answer("squeue.out", &format!("41|{state}|2027-01-01T10:00:00|1:00:00|n3|None\n"));
+        cluster.answer(
+            "squeue.out",
+            &format!("41|{state}|2027-01-01T10:00:00|1:00:00|n3|None\n"),
+        );
         let shown = cluster.show(&run);
         assert_eq!(shown["state"], shown_as, "{state}: {shown}");
         let text = format!("{} {}", shown["failure"], shown["notes"]);
@@ -381,20 +555,47 @@ fn a_preempted_run_waits_and_a_held_one_says_who_releases_it() {
     let run = cluster.launch(&[]);
     attempt(&run, STOPPED);
     for (line, state, said) in [
-        ("41|RUNNING|2027-01-01T10:00:00|1:00:00|n3|None", "stopping", ""),
-        ("41|COMPLETING|2027-01-01T10:00:00|1:00:00|n3|None", "stopping", ""),
-        ("41|PENDING|2027-01-01T10:00:00|1:00:00||BeginTime", "waiting", ""),
-        ("41|PENDING|N/A|1:00:00||JobHeldUser", "waiting", "`scontrol release 41`"),
-        ("41|REQUEUE_HOLD|N/A|1:00:00||None", "waiting", "`scontrol release 41`"),
+        (
+            "41|RUNNING|2027-01-01T10:00:00|1:00:00|n3|None",
+            "stopping",
+            "",
+        ),
+        (
+            "41|COMPLETING|2027-01-01T10:00:00|1:00:00|n3|None",
+            "stopping",
+            "",
+        ),
+        (
+            "41|PENDING|2027-01-01T10:00:00|1:00:00||BeginTime",
+            "waiting",
+            "",
+        ),
+        (
+            "41|PENDING|N/A|1:00:00||JobHeldUser",
+            "waiting",
+            "`scontrol release 41`",
+        ),
+        (
+            "41|REQUEUE_HOLD|N/A|1:00:00||None",
+            "waiting",
+            "`scontrol release 41`",
+        ),
     ] {
         cluster.answer("squeue.out", &format!("{line}\n"));
         let shown = cluster.show(&run);
         assert_eq!(shown["state"], state, "{line}");
         let help = shown["trouble"]["help"].as_str().unwrap_or_default();
-        assert!(help.contains(said) && help.is_empty() == said.is_empty(), "{line}: {shown}");
+        assert!(
+            help.contains(said) && help.is_empty() == said.is_empty(),
+            "{line}: {shown}"
+        );
         assert!(!info(&run)["worker"].is_null());
     }
-    let deleted = cluster.say(&["trash", "delete", run.file_name().unwrap().to_str().unwrap()]);
+    let deleted = cluster.say(&[
+        "trash",
+        "delete",
+        run.file_name().unwrap().to_str().unwrap(),
+    ]);
     assert!(deleted.code != 0 && run.exists(), "{}", deleted.out);
 }
 
@@ -406,6 +607,18 @@ fn a_stop_before_the_worker_starts_ends_it_at_once() {
     cluster.wait_for(&run, "done");
     assert!(run.join("slurm.json").exists() && run.join("slurm.sh").exists());
     // Resumed on this machine, it is no job any more.
-    let resumed = cluster.say(&["resume", "lite0-freeze", "--set", "train.epochs=4", "--launcher", "local", "--detach"]);
-    assert!(resumed.code == 0 && !run.join("slurm.json").exists(), "{}", resumed.err);
+    let resumed = cluster.say(&[
+        "resume",
+        "lite0-freeze",
+        "--set",
+        "train.epochs=4",
+        "--launcher",
+        "local",
+        "--detach",
+    ]);
+    assert!(
+        resumed.code == 0 && !run.join("slurm.json").exists(),
+        "{}",
+        resumed.err
+    );
 }

@@ -54,7 +54,12 @@ impl Reporter {
     /// Writes an event. A log that cannot be written keeps the line for later and never stops training.
     pub fn emit(&mut self, event: &Event) {
         // A save follows, so an older look is not enough.
-        let is_saving = matches!(event, Event::Phase { phase: Phase::Saving });
+        let is_saving = matches!(
+            event,
+            Event::Phase {
+                phase: Phase::Saving
+            }
+        );
         heartbeat::keep(self.claim.as_mut(), is_saving);
         let failed = self.writer.write(event).err();
         if let (Some(error), false) = (&failed, self.failing) {

@@ -88,9 +88,8 @@ fn leave_job(run: &RunDir, info: &RunInfo, lock: RunLock) -> Result<()> {
         .state()
         .with_context(doing("reading", run, "events.jsonl"))?
         .outcome;
-    let is_over = |run: &RunDir| {
-        !matches!(outcome, Some(Outcome::Stopped)) || slurm::is_stopped(run)
-    };
+    let is_over =
+        |run: &RunDir| !matches!(outcome, Some(Outcome::Stopped)) || slurm::is_stopped(run);
     if !is_over(run) {
         worker_log::line("saved; waiting for Slurm to end this job and to start it again");
         drop(lock);

@@ -13,10 +13,8 @@ use jiff::Timestamp;
 use warmstart_runs::params;
 use warmstart_runs::store::{ExperimentFile, Run};
 use warmstart_schema::architecture::ParamCounts;
-use warmstart_schema::event::Epoch;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::metric::{Metric, Unit};
-use warmstart_schema::state::RunState;
 
 /// The source of a field: a run, or an experiment with its newest run.
 #[derive(Debug, Clone, Copy)]

@@ -131,8 +131,7 @@ impl Content {
                     .chain(&startable)
             };
             let taken = running().filter(|other| other.slot == entry.slot).count();
-            let is_full =
-                launcher::is_limited(&entry.slot) && taken >= self.slots.max(1) as usize;
+            let is_full = launcher::is_limited(&entry.slot) && taken >= self.slots.max(1) as usize;
             let blocked = is_full
                 || !may_start(entry)
                 || running().any(|other| entry.comes_after(other))

@@ -148,7 +148,8 @@ pub fn delete(root: &Path, id: &RunId) -> anyhow::Result<Trashed> {
     }
     let moving = || format!("cannot move run {id} to {}", folder(root).display());
     let worker = run.info().ok().and_then(|info| info.worker);
-    if worker.is_some_and(|it| launcher::is_elsewhere(&it) && launcher::of(&it).occupies(&run, &it)) {
+    if worker.is_some_and(|it| launcher::is_elsewhere(&it) && launcher::of(&it).occupies(&run, &it))
+    {
         return Err(refuse(format!("run {id} has a worker and cannot be deleted")).into());
     }
     // Held while the folder moves, so that no worker can take the run meanwhile.

@@ -95,17 +95,19 @@ impl Slurm {
                 });
             }
         }
-        if let Some(cpus) = self
-            .cpus
-            .take_if(|cpus| !(1..=MOST_CPUS).contains(&*cpus))
-        {
+        if let Some(cpus) = self.cpus.take_if(|cpus| !(1..=MOST_CPUS).contains(&*cpus)) {
             mistakes.push(Mistake {
                 field: "cpus",
                 message: format!("{cpus} is no number of CPUs; expected 1 to {MOST_CPUS}"),
-                help: "a job has one worker on one node, which uses a thread for each CPU".to_owned(),
+                help: "a job has one worker on one node, which uses a thread for each CPU"
+                    .to_owned(),
             });
         }
-        let lists: [(&'static str, &mut Vec<String>, fn(&str) -> Option<(String, String)>); 2] = [
+        let lists: [(
+            &'static str,
+            &mut Vec<String>,
+            fn(&str) -> Option<(String, String)>,
+        ); 2] = [
             ("options", &mut self.options, wrong_option),
             ("before", &mut self.before, wrong_line),
         ];
@@ -131,11 +133,13 @@ impl Slurm {
 
     /// Sets one field by its name, as the command line does: `time=2:00:00`. Lists get one more entry.
     pub fn set(&mut self, setting: &str) -> Result<(), Mistake> {
-        let mistake = |message: String| Mistake {
+        let mistake = |message: String| {
+            Mistake {
             field: "",
             message,
             help: "fields are partition, account, qos, gres, cpus, memory, time, constraint, options and before"
                 .to_owned(),
+        }
         };
         let Some((name, value)) = setting.split_once('=') else {
             return Err(mistake(format!("`{setting}`: expected FIELD=VALUE")));
@@ -222,12 +226,16 @@ fn wrong_memory(value: &str) -> Wrong {
 }
 
 fn wrong_time(value: &str) -> Wrong {
-    minutes(value).filter(|minutes| *minutes > 0).is_none().then(|| {
-        (
-            format!("`{value}` is no time limit of a minute or more"),
-            "write it as Slurm does: minutes, HH:MM:SS or D-HH:MM:SS, for example 12:00:00".to_owned(),
-        )
-    })
+    minutes(value)
+        .filter(|minutes| *minutes > 0)
+        .is_none()
+        .then(|| {
+            (
+                format!("`{value}` is no time limit of a minute or more"),
+                "write it as Slurm does: minutes, HH:MM:SS or D-HH:MM:SS, for example 12:00:00"
+                    .to_owned(),
+            )
+        })
 }
 
 /// Minutes of a time limit: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M` or `D-H:M:S`.
@@ -256,8 +264,26 @@ fn minutes(value: &str) -> Option<u64> {
 
 /// What the launcher says itself: another value would break how it finds, stops or resumes a job.
 const OURS: [&str; 20] = [
-    "job-name", "output", "error", "open-mode", "chdir", "requeue", "no-requeue", "signal", "nodes", "ntasks", "array",
-    "parsable", "wrap", "wait", "clusters", "cluster-constraint", "test-only", "hold", "input", "ntasks-per-node",
+    "job-name",
+    "output",
+    "error",
+    "open-mode",
+    "chdir",
+    "requeue",
+    "no-requeue",
+    "signal",
+    "nodes",
+    "ntasks",
+    "array",
+    "parsable",
+    "wrap",
+    "wait",
+    "clusters",
+    "cluster-constraint",
+    "test-only",
+    "hold",
+    "input",
+    "ntasks-per-node",
 ];
 
 fn wrong_option(line: &str) -> Wrong {
@@ -329,8 +355,17 @@ mod tests {
     fn fields_become_options_of_sbatch() {
         let mut slurm = Slurm::default();
         for setting in [
-            "partition=gpu", "account=lab-7", "qos=long", "gres=gpu:a100:1", "cpus=8", "memory=16G", "time=1-12:00:00",
-            "constraint=[rack1|rack2]&ib", "options=--exclusive", "options=--mail-type=END", "before=module load cuda",
+            "partition=gpu",
+            "account=lab-7",
+            "qos=long",
+            "gres=gpu:a100:1",
+            "cpus=8",
+            "memory=16G",
+            "time=1-12:00:00",
+            "constraint=[rack1|rack2]&ib",
+            "options=--exclusive",
+            "options=--mail-type=END",
+            "before=module load cuda",
         ] {
             slurm.set(setting).unwrap();
         }
@@ -385,7 +420,12 @@ mod tests {
     #[test]
     fn time_limits_are_read_as_slurm_does() {
         for (text, expected) in [
-            ("90", 90), ("90:30", 90), ("1:30:00", 90), ("2-0", 2880), ("2-1:30", 2970), ("0-0:5:59", 5),
+            ("90", 90),
+            ("90:30", 90),
+            ("1:30:00", 90),
+            ("2-0", 2880),
+            ("2-1:30", 2970),
+            ("0-0:5:59", 5),
         ] {
             assert_eq!(minutes(text), Some(expected), "{text}");
         }

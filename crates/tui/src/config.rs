@@ -260,7 +260,11 @@ pub fn parse(source: &str, file: &str) -> (Config, Vec<Problem>) {
         .sort
         .filter(|name| is_known("sort", name.strip_prefix('-').unwrap_or(name)));
     for mistake in config.slurm.take_mistakes() {
-        say(&["slurm", mistake.field], mistake.message, Some(mistake.help));
+        say(
+            &["slurm", mistake.field],
+            mistake.message,
+            Some(mistake.help),
+        );
     }
     loop {
         let mistakes = Keymap::rebound(&config.keys).err().unwrap_or_default();

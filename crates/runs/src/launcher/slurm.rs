@@ -84,7 +84,10 @@ fn wanted(run: &RunDir) -> io::Result<Wanted> {
     let path = run.path().join(WANTED);
     let text = fs::read_to_string(&path)?;
     let mut wanted: Wanted = serde_json::from_str(&text).map_err(|error| {
-        io::Error::other(format!("slurm.json is damaged: {error}: {}", path.display()))
+        io::Error::other(format!(
+            "slurm.json is damaged: {error}: {}",
+            path.display()
+        ))
     })?;
     // Any program may have written it.
     match wanted.take_mistakes().into_iter().next() {
@@ -149,7 +152,10 @@ fn record(run: &RunDir, job: Job) -> io::Result<()> {
 
 /// The id in the answer of `sbatch --parsable`: `12` or `12;cluster`. A site may print lines of its own before it.
 fn submitted(answer: &str) -> Option<u64> {
-    let last = answer.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    let last = answer
+        .lines()
+        .map(str::trim)
+        .rfind(|line| !line.is_empty())?;
     last.split(';').next()?.parse().ok().filter(|id| *id > 0)
 }
 
@@ -319,7 +325,10 @@ mod tests {
         assert!(serde_json::from_str::<Handle>("{\"slurm_job\":12}").is_err());
         let job = worker.job().unwrap();
         assert!(job.is_start_of(Job { restart: 0, ..job }));
-        let unknown = Job { slurm_job: None, ..job };
+        let unknown = Job {
+            slurm_job: None,
+            ..job
+        };
         assert!(!unknown.is_start_of(unknown));
     }
 }

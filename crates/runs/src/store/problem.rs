@@ -74,7 +74,12 @@ impl Run {
     fn unclear(&self) -> (String, String) {
         let standing = self.standing.as_ref();
         standing.map_or_else(
-            || ("unknown: its worker shows no sign of life".to_owned(), String::new()),
+            || {
+                (
+                    "unknown: its worker shows no sign of life".to_owned(),
+                    String::new(),
+                )
+            },
             |standing| (standing.text.clone(), standing.help.clone()),
         )
     }

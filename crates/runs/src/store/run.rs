@@ -38,9 +38,9 @@ impl Run {
         let standing = self.standing.as_ref()?;
         let text = &standing.text;
         match self.status() {
-            Status::Waiting if self.state.checkpoint.is_some() => {
-                Some(format!("{text}; it continues from its last checkpoint by itself"))
-            }
+            Status::Waiting if self.state.checkpoint.is_some() => Some(format!(
+                "{text}; it continues from its last checkpoint by itself"
+            )),
             Status::Waiting | Status::Starting | Status::Stopping => Some(text.clone()),
             _ => None,
         }

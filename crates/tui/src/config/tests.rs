@@ -84,12 +84,17 @@ fn what_jobs_ask_for_is_read_and_wrong_values_are_left_out() {
     let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert!(
         said.len() == 2
-            && said[0].contains("config.yaml:4:") && said[0].contains("0 is no number of CPUs; expected 1 to 1024")
-            && said[1].contains("config.yaml:6:") && said[1].contains("--array is not free to choose"),
+            && said[0].contains("config.yaml:4:")
+            && said[0].contains("0 is no number of CPUs; expected 1 to 1024")
+            && said[1].contains("config.yaml:6:")
+            && said[1].contains("--array is not free to choose"),
         "{said:?}"
     );
     let typo = mistake("slurm: { partitoin: gpu }\n");
-    assert!(typo.contains("slurm.partitoin") && typo.contains("did you mean `partition`?"), "{typo}");
+    assert!(
+        typo.contains("slurm.partitoin") && typo.contains("did you mean `partition`?"),
+        "{typo}"
+    );
     assert!(mistake("slurm: { cpus: many }\n").contains("slurm.cpus"));
     assert!(mistake("launcher: pbs\n").contains("launcher"));
 }

@@ -15,7 +15,7 @@ use crate::effect::Effect;
 use crate::message::{Catalogue, Message};
 use crate::model::{Kind, Model, Popup};
 use crate::update::update;
-use warmstart_runs::groups;
+use warmstart_runs::member;
 
 const FILE: &str = "name: Sweep\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
     train: { epochs: 3, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n\

@@ -49,7 +49,9 @@ pub(super) fn shown(answer: &str) -> Option<Job> {
     let field = |name: &str| {
         // The name of a job may hold spaces; those of runs do not.
         let mut fields = line.split(' ').filter_map(|field| field.split_once('='));
-        fields.find(|(other, _)| *other == name).map(|(_, value)| value)
+        fields
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value)
     };
     let exit = field("ExitCode").and_then(|exit| {
         let (code, signal) = exit.split_once(':')?;
@@ -59,7 +61,9 @@ pub(super) fn shown(answer: &str) -> Option<Job> {
         id: field("JobId")?.parse().ok()?,
         state: state_of(field("JobState")?)?,
         start: field("StartTime").and_then(said),
-        limit: field("TimeLimit").and_then(said).filter(|limit| limit != "UNLIMITED"),
+        limit: field("TimeLimit")
+            .and_then(said)
+            .filter(|limit| limit != "UNLIMITED"),
         nodes: field("NodeList").and_then(said),
         reason: field("Reason").and_then(said),
         exit,
@@ -68,7 +72,10 @@ pub(super) fn shown(answer: &str) -> Option<Job> {
 
 /// The ids in an answer of `squeue` that has nothing else, newest first.
 pub(super) fn ids(answer: &str) -> Vec<u64> {
-    let mut ids: Vec<u64> = answer.lines().filter_map(|line| line.trim().parse().ok()).collect();
+    let mut ids: Vec<u64> = answer
+        .lines()
+        .filter_map(|line| line.trim().parse().ok())
+        .collect();
     ids.sort_unstable_by(|one, other| other.cmp(one));
     ids
 }
@@ -80,7 +87,10 @@ fn state_of(text: &str) -> Option<String> {
 
 /// A value, unless Slurm says that it has none.
 fn said(value: &str) -> Option<String> {
-    let is_none = matches!(value, "" | "N/A" | "NONE" | "None" | "Unknown" | "(null)" | "NOT_SET");
+    let is_none = matches!(
+        value,
+        "" | "N/A" | "NONE" | "None" | "Unknown" | "(null)" | "NOT_SET"
+    );
     (!is_none).then(|| text::line(value, 200))
 }
 
@@ -107,19 +117,32 @@ lines|RUNNING
     #[test]
     fn lines_of_squeue_are_read_and_others_are_left_out() {
         let jobs = listed(LISTED);
-        let short: Vec<(u64, &str)> = jobs.iter().map(|job| (job.id, job.state.as_str())).collect();
+        let short: Vec<(u64, &str)> = jobs
+            .iter()
+            .map(|job| (job.id, job.state.as_str()))
+            .collect();
         assert_eq!(
             short,
-            [(1, "RUNNING"), (2, "PENDING"), (3, "COMPLETING"), (5, "PENDING")]
+            [
+                (1, "RUNNING"),
+                (2, "PENDING"),
+                (3, "COMPLETING"),
+                (5, "PENDING")
+            ]
         );
         assert_eq!(jobs[0].nodes.as_deref(), Some("vm"));
         assert_eq!(jobs[0].reason, None);
-        assert_eq!((jobs[1].start.as_deref(), &jobs[1].limit), (Some("2027-11-29T09:04:14"), &None));
+        assert_eq!(
+            (jobs[1].start.as_deref(), &jobs[1].limit),
+            (Some("2027-11-29T09:04:14"), &None)
+        );
         assert_eq!(
             (jobs[3].start.as_deref(), jobs[3].reason.as_deref()),
             (None, Some("(ReqNodeNotAvail, UnavailableNodes:n1|n2)"))
         );
-        assert!(listed("").is_empty() && listed("slurm_load_jobs error: Socket timed out").is_empty());
+        assert!(
+            listed("").is_empty() && listed("slurm_load_jobs error: Socket timed out").is_empty()
+        );
     }
 
     /// Of Slurm 22.05.

@@ -27,17 +27,28 @@ pub fn refusal(run: &RunDir, info: &RunInfo, state: &RunState, me: Job) -> Optio
     let attempt = state.attempt.as_ref().map(|attempt| &attempt.worker);
     let is_open = state.outcome.is_none() && attempt.is_some();
     match has {
-        Handle::Slurm(job) if job.slurm_job.is_some() && !job.is_start_of(me) => {
-            Some(format!("run {} belongs to another job now, {}", info.id, named(*job)))
-        }
-        Handle::Slurm(job) if job.restart > me.restart => {
-            Some(format!("run {} belongs to a later start of this job", info.id))
-        }
-        Handle::Slurm(job) if *job == me && is_open && attempt == Some(has) => {
-            Some(format!("run {} has a worker of this start already", info.id))
-        }
-        _ if is_open && attempt != Some(&Handle::Slurm(me)) && !falls_silent(run, SILENCE, PATIENCE) => {
-            Some(format!("run {} has a worker that is still alive: {}", info.id, alive(state)))
+        Handle::Slurm(job) if job.slurm_job.is_some() && !job.is_start_of(me) => Some(format!(
+            "run {} belongs to another job now, {}",
+            info.id,
+            named(*job)
+        )),
+        Handle::Slurm(job) if job.restart > me.restart => Some(format!(
+            "run {} belongs to a later start of this job",
+            info.id
+        )),
+        Handle::Slurm(job) if *job == me && is_open && attempt == Some(has) => Some(format!(
+            "run {} has a worker of this start already",
+            info.id
+        )),
+        _ if is_open
+            && attempt != Some(&Handle::Slurm(me))
+            && !falls_silent(run, SILENCE, PATIENCE) =>
+        {
+            Some(format!(
+                "run {} has a worker that is still alive: {}",
+                info.id,
+                alive(state)
+            ))
         }
         _ => None,
     }
@@ -49,7 +60,9 @@ fn named(job: Job) -> String {
 
 fn alive(state: &RunState) -> String {
     let attempt = state.attempt.as_ref();
-    attempt.map_or_else(String::new, |attempt| format!("attempt {} on {}", attempt.number, attempt.host))
+    attempt.map_or_else(String::new, |attempt| {
+        format!("attempt {} on {}", attempt.number, attempt.host)
+    })
 }
 
 /// Waits until no heartbeat has come for `silence`; false if they still come after `patience`.
@@ -118,7 +131,8 @@ mod tests {
             "created": "2026-01-01T00:00:00Z", "device": "cpu",
             "worker": worker.map(|worker| serde_json::from_str::<serde_json::Value>(worker).unwrap()),
         });
-        run.write_info(&serde_json::from_value(info).unwrap()).unwrap();
+        run.write_info(&serde_json::from_value(info).unwrap())
+            .unwrap();
         let info = run.info().unwrap();
         drop(run.lock().unwrap());
         (root, run, info)
@@ -145,8 +159,14 @@ mod tests {
             (Some("{\"slurm_job\":null,\"restart\":0}"), None),
             (Some(EARLIER), None),
             (Some(MINE), None),
-            (Some("{\"slurm_job\":13,\"restart\":0}"), Some("belongs to another job now, 13")),
-            (Some("{\"slurm_job\":12,\"restart\":2}"), Some("belongs to a later start")),
+            (
+                Some("{\"slurm_job\":13,\"restart\":0}"),
+                Some("belongs to another job now, 13"),
+            ),
+            (
+                Some("{\"slurm_job\":12,\"restart\":2}"),
+                Some("belongs to a later start"),
+            ),
         ] {
             let (_root, run, info) = run(worker);
             let refused = refusal(&run, &info, &RunState::default(), ME);
@@ -154,7 +174,11 @@ mod tests {
             assert!(refused.unwrap_or_default().contains(said.unwrap_or("")));
         }
         let (_root, run, info) = run(Some(MINE));
-        assert!(refusal(&run, &info, &attempt(MINE), ME).unwrap().contains("of this start already"));
+        assert!(
+            refusal(&run, &info, &attempt(MINE), ME)
+                .unwrap()
+                .contains("of this start already")
+        );
     }
 
     #[test]

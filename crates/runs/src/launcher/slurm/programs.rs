@@ -43,7 +43,10 @@ pub(super) enum Trouble {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (Self::Missing(said) | Self::Silent(said) | Self::NoSuchJob(said) | Self::Refused(said)) = self;
+        let (Self::Missing(said)
+        | Self::Silent(said)
+        | Self::NoSuchJob(said)
+        | Self::Refused(said)) = self;
         f.write_str(said)
     }
 }
@@ -52,7 +55,9 @@ impl Trouble {
     /// What to do about it.
     pub(super) fn help(&self) -> &'static str {
         match self {
-            Self::Missing(_) => "log in to a machine that has Slurm, or train here with --launcher local",
+            Self::Missing(_) => {
+                "log in to a machine that has Slurm, or train here with --launcher local"
+            }
             Self::Silent(_) => "`scontrol ping` says whether the controller is up",
             Self::NoSuchJob(_) | Self::Refused(_) => {
                 "correct `slurm:` in the settings or --slurm; `sinfo` lists partitions and their limits"
@@ -147,16 +152,43 @@ mod tests {
     #[test]
     fn messages_of_slurm_are_told_apart() {
         let kinds: [(&str, fn(String) -> Trouble); 11] = [
-            ("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n", Trouble::Silent),
-            ("squeue: error: Unable to contact slurm controller (connect failure)\n", Trouble::Silent),
-            ("slurm_load_jobs error: Unable to contact slurm controller (connect failure)", Trouble::Silent),
+            (
+                "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n",
+                Trouble::Silent,
+            ),
+            (
+                "squeue: error: Unable to contact slurm controller (connect failure)\n",
+                Trouble::Silent,
+            ),
+            (
+                "slurm_load_jobs error: Unable to contact slurm controller (connect failure)",
+                Trouble::Silent,
+            ),
             ("connect: Connection refused", Trouble::Silent),
-            ("slurm_load_jobs error: Zero Bytes were transmitted or received", Trouble::Silent),
-            ("scancel: error: Kill job error on job id 2: Job can not be altered now, try again later", Trouble::Silent),
-            ("slurm_load_jobs error: Invalid job id specified", Trouble::NoSuchJob),
-            ("scancel: error: Kill job error on job id 99: Invalid job id specified", Trouble::NoSuchJob),
-            ("scancel: error: Kill job error on job id 1: Job/step already completing or completed", Trouble::NoSuchJob),
-            ("sbatch: error: Batch job submission failed: Invalid partition name specified", Trouble::Refused),
+            (
+                "slurm_load_jobs error: Zero Bytes were transmitted or received",
+                Trouble::Silent,
+            ),
+            (
+                "scancel: error: Kill job error on job id 2: Job can not be altered now, try again later",
+                Trouble::Silent,
+            ),
+            (
+                "slurm_load_jobs error: Invalid job id specified",
+                Trouble::NoSuchJob,
+            ),
+            (
+                "scancel: error: Kill job error on job id 99: Invalid job id specified",
+                Trouble::NoSuchJob,
+            ),
+            (
+                "scancel: error: Kill job error on job id 1: Job/step already completing or completed",
+                Trouble::NoSuchJob,
+            ),
+            (
+                "sbatch: error: Batch job submission failed: Invalid partition name specified",
+                Trouble::Refused,
+            ),
             ("", Trouble::Refused),
         ];
         for (said, kind) in kinds {
@@ -169,7 +201,10 @@ mod tests {
     fn programs_that_are_missing_are_named() {
         assert!(!finds("no-such-program-of-slurm"));
         let trouble = call("no-such-program-of-slurm", &[]).unwrap_err();
-        assert_eq!(trouble.to_string(), "this machine has no `no-such-program-of-slurm`");
+        assert_eq!(
+            trouble.to_string(),
+            "this machine has no `no-such-program-of-slurm`"
+        );
         assert!(trouble.help().contains("--launcher local"));
     }
 }

@@ -7,12 +7,12 @@ impl Job {
     /// What happens next to the worker.
     pub(super) fn stage(&self) -> Stage {
         match self.state.as_str() {
-            "PENDING" | "CONFIGURING" | "REQUEUED" | "REQUEUE_FED" | "REQUEUE_HOLD" | "SPECIAL_EXIT" | "RESV_DEL_HOLD"
-            | "POWER_UP_NODE" => Stage::Waiting,
+            "PENDING" | "CONFIGURING" | "REQUEUED" | "REQUEUE_FED" | "REQUEUE_HOLD"
+            | "SPECIAL_EXIT" | "RESV_DEL_HOLD" | "POWER_UP_NODE" => Stage::Waiting,
             "RUNNING" | "RESIZING" | "SIGNALING" | "STOPPED" => Stage::Running,
             "SUSPENDED" => Stage::Suspended,
-            "COMPLETED" | "CANCELLED" | "FAILED" | "TIMEOUT" | "DEADLINE" | "OUT_OF_MEMORY" | "NODE_FAIL" | "BOOT_FAIL"
-            | "PREEMPTED" | "LAUNCH_FAILED" | "REVOKED" => Stage::Over,
+            "COMPLETED" | "CANCELLED" | "FAILED" | "TIMEOUT" | "DEADLINE" | "OUT_OF_MEMORY"
+            | "NODE_FAIL" | "BOOT_FAIL" | "PREEMPTED" | "LAUNCH_FAILED" | "REVOKED" => Stage::Over,
             // `COMPLETING`, `STAGE_OUT`, and what later versions may say: nothing is known to be over.
             _ => Stage::Ending,
         }
@@ -21,7 +21,10 @@ impl Job {
     /// Where the worker is, in words.
     pub(super) fn standing(&self) -> Standing {
         let id = self.id;
-        let on = self.nodes.as_ref().map_or_else(String::new, |nodes| format!(" on {nodes}"));
+        let on = self
+            .nodes
+            .as_ref()
+            .map_or_else(String::new, |nodes| format!(" on {nodes}"));
         let stage = self.stage();
         let (text, help) = match stage {
             Stage::Waiting => self.waits(),
@@ -30,8 +33,14 @@ impl Job {
                 format!("Slurm has suspended job {id}{on}, for another job"),
                 "it continues by itself when that one ends".to_owned(),
             ),
-            Stage::Ending | Stage::Unknown => (format!("job {id} is ending{on} ({})", self.state), String::new()),
-            Stage::Over => (format!("job {id} has ended ({})", self.state), String::new()),
+            Stage::Ending | Stage::Unknown => (
+                format!("job {id} is ending{on} ({})", self.state),
+                String::new(),
+            ),
+            Stage::Over => (
+                format!("job {id} has ended ({})", self.state),
+                String::new(),
+            ),
         };
         Standing { stage, text, help }
     }
@@ -54,11 +63,18 @@ impl Job {
             return (format!("held in Slurm as job {id}: {reason}"), help);
         }
         let (why, help) = explained(reason);
-        let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+        let why = if why.is_empty() {
+            String::new()
+        } else {
+            format!(" ({why})")
+        };
         let start = self.start.as_ref().map_or_else(String::new, |start| {
             format!(", expected to start {}", start.replace('T', " "))
         });
-        (format!("waits in Slurm as job {id}: {reason}{why}{start}"), help.to_owned())
+        (
+            format!("waits in Slurm as job {id}: {reason}{why}{start}"),
+            help.to_owned(),
+        )
     }
 }
 
@@ -73,7 +89,9 @@ fn explained(reason: &str) -> (&'static str, &'static str) {
         "DependencyNeverSatisfied" => ("that job failed", "stop it and resume it"),
         "Licenses" => ("all licences are in use", ""),
         "Reservation" => ("its reservation has not begun", ""),
-        "PartitionDown" | "PartitionInactive" => ("its partition is closed", "ask your administrators"),
+        "PartitionDown" | "PartitionInactive" => {
+            ("its partition is closed", "ask your administrators")
+        }
         "PartitionTimeLimit" => ("its partition allows less time", RAISE),
         "PartitionNodeLimit" | "BadConstraints" => ("no node has what it asks for", RAISE),
         "InvalidAccount" | "InvalidQOS" | "AccountNotAllowed" | "QOSNotAllowed" => {
@@ -82,7 +100,9 @@ fn explained(reason: &str) -> (&'static str, &'static str) {
         _ if reason.starts_with("QOS") || reason.starts_with("Assoc") => {
             ("a limit of your account or quality of service", "")
         }
-        _ if reason.contains("ReqNodeNotAvail") || reason == "NodeDown" => ("nodes are down or reserved", ""),
+        _ if reason.contains("ReqNodeNotAvail") || reason == "NodeDown" => {
+            ("nodes are down or reserved", "")
+        }
         _ => ("", ""),
     }
 }
@@ -105,11 +125,20 @@ mod tests {
     #[test]
     fn every_state_of_slurm_has_a_stage() {
         for (states, stage) in [
-            ("PENDING CONFIGURING REQUEUED REQUEUE_FED REQUEUE_HOLD SPECIAL_EXIT RESV_DEL_HOLD POWER_UP_NODE", Stage::Waiting),
+            (
+                "PENDING CONFIGURING REQUEUED REQUEUE_FED REQUEUE_HOLD SPECIAL_EXIT RESV_DEL_HOLD POWER_UP_NODE",
+                Stage::Waiting,
+            ),
             ("RUNNING RESIZING SIGNALING STOPPED", Stage::Running),
             ("SUSPENDED", Stage::Suspended),
-            ("COMPLETED CANCELLED FAILED TIMEOUT DEADLINE OUT_OF_MEMORY NODE_FAIL BOOT_FAIL PREEMPTED LAUNCH_FAILED REVOKED", Stage::Over),
-            ("COMPLETING STAGE_OUT SOMETHING_OF_A_LATER_VERSION", Stage::Ending),
+            (
+                "COMPLETED CANCELLED FAILED TIMEOUT DEADLINE OUT_OF_MEMORY NODE_FAIL BOOT_FAIL PREEMPTED LAUNCH_FAILED REVOKED",
+                Stage::Over,
+            ),
+            (
+                "COMPLETING STAGE_OUT SOMETHING_OF_A_LATER_VERSION",
+                Stage::Ending,
+            ),
         ] {
             for state in states.split(' ') {
                 assert_eq!(job(state, None).standing().stage, stage, "{state}");
@@ -120,21 +149,68 @@ mod tests {
     #[test]
     fn words_say_why_it_waits_and_what_to_do() {
         for (state, reason, text, help) in [
-            ("PENDING", Some("Resources"), "waits in Slurm as job 12: Resources (nothing that it asks for is free), expected to start 2026-11-29 10:06:33", ""),
+            (
+                "PENDING",
+                Some("Resources"),
+                "waits in Slurm as job 12: Resources (nothing that it asks for is free), expected to start 2026-11-29 10:06:33",
+                "",
+            ),
             ("PENDING", Some("Priority"), "other jobs come first", ""),
-            ("PENDING", Some("QOSMaxGRESPerUser"), "QOSMaxGRESPerUser (a limit of your account", ""),
-            ("PENDING", Some("PartitionTimeLimit"), "allows less time", "ask for less"),
-            ("PENDING", Some("JobHeldUser"), "held in Slurm as job 12: JobHeldUser", "`scontrol release 12`"),
-            ("PENDING", Some("JobHeldAdmin"), "JobHeldAdmin", "an administrator holds it"),
-            ("PENDING", Some("launch failed requeued held"), "launch failed", "`scontrol release 12`"),
-            ("REQUEUE_HOLD", None, "held in Slurm as job 12", "`scontrol release 12`"),
-            ("PENDING", Some("SomethingNew"), "as job 12: SomethingNew, expected", ""),
+            (
+                "PENDING",
+                Some("QOSMaxGRESPerUser"),
+                "QOSMaxGRESPerUser (a limit of your account",
+                "",
+            ),
+            (
+                "PENDING",
+                Some("PartitionTimeLimit"),
+                "allows less time",
+                "ask for less",
+            ),
+            (
+                "PENDING",
+                Some("JobHeldUser"),
+                "held in Slurm as job 12: JobHeldUser",
+                "`scontrol release 12`",
+            ),
+            (
+                "PENDING",
+                Some("JobHeldAdmin"),
+                "JobHeldAdmin",
+                "an administrator holds it",
+            ),
+            (
+                "PENDING",
+                Some("launch failed requeued held"),
+                "launch failed",
+                "`scontrol release 12`",
+            ),
+            (
+                "REQUEUE_HOLD",
+                None,
+                "held in Slurm as job 12",
+                "`scontrol release 12`",
+            ),
+            (
+                "PENDING",
+                Some("SomethingNew"),
+                "as job 12: SomethingNew, expected",
+                "",
+            ),
             ("RUNNING", None, "job 12 runs on n3", ""),
-            ("SUSPENDED", None, "has suspended job 12", "continues by itself"),
+            (
+                "SUSPENDED",
+                None,
+                "has suspended job 12",
+                "continues by itself",
+            ),
         ] {
             let standing = job(state, reason).standing();
             assert!(
-                standing.text.contains(text) && standing.help.contains(help) && standing.help.is_empty() == help.is_empty(),
+                standing.text.contains(text)
+                    && standing.help.contains(help)
+                    && standing.help.is_empty() == help.is_empty(),
                 "{state} {reason:?}: {standing:?}"
             );
         }

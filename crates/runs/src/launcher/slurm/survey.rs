@@ -28,11 +28,17 @@ const APPEARS: Duration = Duration::from_secs(120);
 
 /// Where the jobs are. Logs the ends of those that are over.
 pub(super) fn survey(root: &Path, workers: &[(RunId, Handle)]) -> BTreeMap<RunId, Standing> {
-    let jobs = || workers.iter().filter_map(|(id, worker)| Some((id, worker.job()?)));
+    let jobs = || {
+        workers
+            .iter()
+            .filter_map(|(id, worker)| Some((id, worker.job()?)))
+    };
     let listed = match squeue(root) {
         Ok(listed) => listed,
         Err(trouble) => {
-            return jobs().map(|(id, job)| (id.clone(), unknown(job, &trouble))).collect();
+            return jobs()
+                .map(|(id, job)| (id.clone(), unknown(job, &trouble)))
+                .collect();
         }
     };
     let mut left = ONE_BY_ONE;
@@ -61,7 +67,14 @@ fn squeue(root: &Path) -> Result<Vec<Job>, Trouble> {
     if let Some(answer) = fresh(&kept) {
         return Ok(answers::listed(&answer));
     }
-    let arguments = ["--me", "--noheader", "--states=all", "--array", "--format", FORMAT];
+    let arguments = [
+        "--me",
+        "--noheader",
+        "--states=all",
+        "--array",
+        "--format",
+        FORMAT,
+    ];
     let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
     let answer = call("squeue", &arguments)?;
     // Without the file, the next question is asked sooner.
@@ -70,8 +83,14 @@ fn squeue(root: &Path) -> Result<Vec<Job>, Trouble> {
 }
 
 fn fresh(kept: &PathBuf) -> Option<String> {
-    let age = fs::metadata(kept).and_then(|meta| meta.modified()).ok()?.elapsed().ok()?;
-    (age < FRESH).then(|| fs::read_to_string(kept).ok()).flatten()
+    let age = fs::metadata(kept)
+        .and_then(|meta| meta.modified())
+        .ok()?
+        .elapsed()
+        .ok()?;
+    (age < FRESH)
+        .then(|| fs::read_to_string(kept).ok())
+        .flatten()
 }
 
 /// What Slurm says of a job; logs its end.
@@ -124,7 +143,14 @@ fn unlisted(run: &RunDir, start: Start, id: u64) -> Standing {
 /// A run for which `sbatch` gave no id: Slurm may have its job, by its name.
 fn unanswered(run: &RunDir, start: Start) -> Option<Standing> {
     let name = format!("--name={}", job_name(run));
-    let arguments = ["--me", "--noheader", "--states=all", "--format", "%A", &name];
+    let arguments = [
+        "--me",
+        "--noheader",
+        "--states=all",
+        "--format",
+        "%A",
+        &name,
+    ];
     let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
     let answer = match call("squeue", &arguments) {
         Ok(answer) => answer,
@@ -144,7 +170,9 @@ fn unanswered(run: &RunDir, start: Start) -> Option<Standing> {
         };
     }
     let sent = fs::metadata(run.path().join(SCRIPT)).and_then(|meta| meta.modified());
-    let waited = sent.ok().and_then(|sent| SystemTime::now().duration_since(sent).ok());
+    let waited = sent
+        .ok()
+        .and_then(|sent| SystemTime::now().duration_since(sent).ok());
     if waited.is_some_and(|waited| waited < APPEARS) {
         return Some(Standing {
             stage: Stage::Unknown,
@@ -168,7 +196,9 @@ fn is_earlier(run: &RunDir, id: u64) -> bool {
 }
 
 fn unknown(job: Start, trouble: &Trouble) -> Standing {
-    let id = job.slurm_job.map_or_else(|| "its job".to_owned(), |id| format!("job {id}"));
+    let id = job
+        .slurm_job
+        .map_or_else(|| "its job".to_owned(), |id| format!("job {id}"));
     Standing {
         stage: Stage::Unknown,
         text: format!("nobody knows where {id} is: {trouble}"),

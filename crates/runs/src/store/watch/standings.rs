@@ -38,7 +38,8 @@ impl Standings {
     pub(super) fn poll(&mut self, root: &Path, workers: &[(RunId, Handle)]) {
         self.receive();
         // What was known of a worker before it showed a sign of life is no longer true.
-        self.known.retain(|id, _| workers.iter().any(|(other, _)| other == id));
+        self.known
+            .retain(|id, _| workers.iter().any(|(other, _)| other == id));
         if self.open.is_some() || workers.is_empty() || !self.is_time(workers) {
             return;
         }

@@ -104,7 +104,12 @@ impl Watched {
     }
 
     /// Takes in what others know of its worker.
-    pub(super) fn hear(&mut self, id: &RunId, standing: Option<&Standing>, changes: &mut Vec<Change>) {
+    pub(super) fn hear(
+        &mut self,
+        id: &RunId,
+        standing: Option<&Standing>,
+        changes: &mut Vec<Change>,
+    ) {
         if self.elsewhere.is_some() && self.standing.as_ref() != standing && self.is_announced() {
             self.standing = standing.cloned();
             self.send_standing(id, changes);
