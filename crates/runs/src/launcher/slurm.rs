@@ -163,6 +163,13 @@ impl Launcher for Slurm {
     /// Sends a job. If `sbatch` does not answer, Slurm may or may not have the job: the run waits without an id until Slurm says.
     fn start(&self, programs: &Programs, run: &RunDir) -> io::Result<Started> {
         let run = RunDir::new(std::path::absolute(run.path())?);
+        if let Some(worker @ Handle::Slurm(_)) = run.info()?.worker {
+            // Who sent it did not live to note that in the queue.
+            return Ok(Started {
+                worker,
+                child: None,
+            });
+        }
         let text = script(&run, programs, &wanted(&run)?)?;
         let path = run.path().join(SCRIPT);
         replace(&Disk, &path, text.as_bytes())?;
