@@ -117,7 +117,7 @@ fn launcher_choice(globals: &Globals) -> Choice {
                 // The command line has checked it.
                 let _ = wanted.set(field);
             }
-            Choice::Slurm(wanted)
+            Choice::Slurm(Box::new(wanted))
         }
     }
 }

@@ -85,7 +85,7 @@ pub enum Choice {
     #[default]
     Unsaid,
     Local,
-    Slurm(Wanted),
+    Slurm(Box<Wanted>),
 }
 
 static CHOSEN: OnceLock<Choice> = OnceLock::new();

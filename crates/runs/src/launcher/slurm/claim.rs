@@ -14,9 +14,9 @@ use crate::run::{RunDir, RunInfo};
 /// How long an earlier start must be silent before the next one takes the run: three heartbeats, and a little.
 const SILENCE: Duration = Duration::from_secs(INTERVAL as u64 * 3 + 5);
 /// A heartbeat that is this old needs no watching; clocks of a cluster differ by less.
-const OLD: Duration = Duration::from_secs(300);
+const OLD: Duration = Duration::from_mins(5);
 /// How long an earlier start may show signs of life before the next one gives up.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 const PAUSE: Duration = Duration::from_millis(500);
 /// How old a look at `run.json` may be when the worker writes.
 const LOOK: Duration = Duration::from_secs(5);

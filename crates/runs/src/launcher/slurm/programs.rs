@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn messages_of_slurm_are_told_apart() {
-        let kinds: [(&str, fn(String) -> Trouble); 11] = [
+        type Kind = fn(String) -> Trouble;
+        let kinds: [(&str, Kind); 11] = [
             (
                 "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n",
                 Trouble::Silent,

@@ -24,7 +24,7 @@ const FRESH: Duration = Duration::from_secs(10);
 /// How many jobs that `squeue` no longer lists are asked for one by one; the others come with the next question.
 const ONE_BY_ONE: usize = 20;
 /// How long a job of an unanswered `sbatch` may take to appear.
-const APPEARS: Duration = Duration::from_secs(120);
+const APPEARS: Duration = Duration::from_mins(2);
 
 /// Where the jobs are. Logs the ends of those that are over.
 pub(super) fn survey(root: &Path, workers: &[(RunId, Handle)]) -> BTreeMap<RunId, Standing> {

@@ -254,7 +254,7 @@ mod tests {
             state.apply(Record {
                 t: 300.0 + at as f64,
                 event,
-            })
+            });
         });
         let notes: Vec<&str> = state.notes.iter().map(|note| note.text.as_str()).collect();
         match &state.outcome {

@@ -13,7 +13,7 @@ use crate::run::RunId;
 const SOON: Duration = Duration::from_secs(10);
 const LATER: Duration = Duration::from_secs(30);
 /// The most that questions without an answer are apart.
-const RARELY: Duration = Duration::from_secs(300);
+const RARELY: Duration = Duration::from_mins(5);
 
 type Answer = BTreeMap<RunId, Standing>;
 
