@@ -6,9 +6,9 @@ use std::io;
 
 use warmstart_schema::slurm::Slurm as Wanted;
 
-use super::super::torch::{self, Torch};
-use super::{MARK, SLOT, job_name, quoted, word};
-use crate::launcher::Programs;
+use super::folder::{MARK, SLOT, job_name, quoted, word};
+use crate::launcher::programs::Programs;
+use crate::launcher::torch::{self, Torch};
 use crate::run::RunDir;
 
 /// Seconds before its time limit at which a worker is asked to save.

@@ -1,7 +1,7 @@
 //! What a state of Slurm means for a run, in words.
 
 use super::answers::Job;
-use crate::launcher::{Stage, Standing};
+use crate::launcher::contract::{Stage, Standing};
 
 impl Job {
     /// What happens next to the worker.

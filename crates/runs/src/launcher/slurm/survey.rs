@@ -10,10 +10,10 @@ use std::time::{Duration, SystemTime};
 use warmstart_schema::identity::{Handle, Job as Start};
 
 use super::answers::{self, FORMAT, Job};
+use super::folder::{SCRIPT, job_name, record};
 use super::programs::{Trouble, call};
 use super::verdict::{End, settle};
-use super::{SCRIPT, job_name, record};
-use crate::launcher::{Stage, Standing};
+use crate::launcher::contract::{Stage, Standing};
 use crate::run::{RunDir, RunId};
 use crate::storage::{Disk, replace};
 

@@ -7,7 +7,7 @@ use warmstart_schema::event::{Event, Failure, Level};
 use warmstart_schema::state::{Outcome, RunState};
 
 use super::answers::Job;
-use super::{PATIENCE, release};
+use super::folder::{PATIENCE, SCRIPT, release};
 use crate::event_log::EventWriter;
 use crate::run::RunDir;
 use warmstart_schema::identity::{Handle, Job as Start};
@@ -45,7 +45,7 @@ pub(super) fn settle(run: &RunDir, start: Start, end: &End) -> io::Result<()> {
 
 /// When the job was sent, in seconds since the Unix epoch: `slurm.sh` was written then.
 fn sent(run: &RunDir) -> Option<f64> {
-    let written = std::fs::metadata(run.path().join(super::SCRIPT))
+    let written = std::fs::metadata(run.path().join(SCRIPT))
         .and_then(|meta| meta.modified())
         .ok()?;
     written
