@@ -50,6 +50,9 @@ mod queue;
 #[path = "cli/settings.rs"]
 mod settings;
 #[cfg(test)]
+#[path = "cli/slurm.rs"]
+mod slurm;
+#[cfg(test)]
 #[path = "support/hostile.rs"]
 mod texts;
 #[cfg(test)]

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::output;
-use warmstart_runs::launcher::torch;
+use warmstart_runs::launcher::{self, Choice, torch};
 use warmstart_runs::shell::FolderOptions;
 use warmstart_runs::store::{Runs, Watcher, experiments};
+use warmstart_schema::slurm::Slurm;
+use warmstart_tui::config::{self, LauncherName};
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Globals {
@@ -38,6 +40,12 @@ pub(super) struct Globals {
         hide_env_values = true
     )]
     pub torch: Option<PathBuf>,
+    /// Where workers run: on this machine, or as jobs of Slurm [default: the setting `launcher`]
+    #[arg(long, global = true, value_name = "WHERE")]
+    pub launcher: Option<LauncherName>,
+    /// What jobs of Slurm ask for, besides the settings: for example time=2:00:00, gres=gpu:1
+    #[arg(long, global = true, value_name = "FIELD=VALUE", value_parser = slurm_field)]
+    pub slurm: Vec<String>,
     /// Append a debug log to this file; `WARMSTART_LOG` also covers the monitors of runs
     #[arg(
         long,
@@ -88,11 +96,38 @@ pub(super) struct Context {
     pub color: bool,
 }
 
+/// Checks one `--slurm`.
+fn slurm_field(text: &str) -> Result<String, String> {
+    match Slurm::default().set(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(mistake) => Err(format!("{}; {}", mistake.message, mistake.help)),
+    }
+}
+
+/// Where the command line and the settings want workers to run.
+fn launcher_choice(globals: &Globals) -> Choice {
+    let settings = config::load().config;
+    let named = globals.launcher.or(settings.launcher);
+    match named {
+        None => Choice::Unsaid,
+        Some(LauncherName::Local) => Choice::Local,
+        Some(LauncherName::Slurm) => {
+            let mut wanted = settings.slurm;
+            for field in &globals.slurm {
+                // The command line has checked it.
+                let _ = wanted.set(field);
+            }
+            Choice::Slurm(Box::new(wanted))
+        }
+    }
+}
+
 impl Context {
     pub(super) fn new(globals: Globals) -> Self {
         if let Some(folder) = &globals.torch {
             torch::choose(folder);
         }
+        launcher::choose(launcher_choice(&globals));
         Self {
             folders: FolderOptions::new(
                 globals.experiments.as_deref(),

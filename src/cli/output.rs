@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use warmstart_report::fit::{self, Column};
 use warmstart_runs::failure::{Failure, Kind};
-use warmstart_runs::launcher::Login;
+use warmstart_runs::launcher::{self, Choice, Login};
 use warmstart_runs::queue::Queue;
 use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::event::Attempt;
@@ -131,8 +131,17 @@ pub(super) fn warn(context: &Context, text: &str) {
 
 /// Warns if the end of the login session would end its runs.
 pub(super) fn warn_of_session(context: &Context) {
-    if let Some(hazard) = Login::find().hazard() {
+    // Jobs of a cluster belong to no login.
+    let is_job = matches!(launcher::chosen(), Choice::Slurm(_));
+    if let Some(hazard) = Login::find().hazard().filter(|_| !is_job) {
         warn(context, &hazard);
+    }
+}
+
+/// Says what jobs ask for, before they are sent.
+pub(super) fn note_jobs(context: &Context) {
+    if let Choice::Slurm(wanted) = launcher::chosen() {
+        note(context, &format!("jobs of Slurm, which ask for {wanted}"));
     }
 }
 

@@ -139,6 +139,10 @@ fn message(run: &Run) -> String {
         Status::Queued(place) => format!("queued {place}"),
         _ => status.as_str().to_owned(),
     }];
+    if let Some(text) = run.whereabouts() {
+        parts.push(text);
+        return parts.join("  ");
+    }
     if let Some(fetch) = &state.fetch {
         parts.push(warmstart_schema::text::line(&fetch.what, 60));
         parts.push(sizes(fetch));

@@ -128,7 +128,12 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
     let queue = runs.queue();
     if context.json {
         let running = runs.live().map(|run| {
-            json!({ "run": run.id, "experiment": run.label(), "slot": slot(runs, run), "state": run.status().as_str() })
+            let mut row = json!({ "run": run.id, "experiment": run.label(), "slot": slot(runs, run), "state": run.status().as_str() });
+            // Only a worker of a cluster has them.
+            if let (Some(text), Some(object)) = (run.whereabouts(), row.as_object_mut()) {
+                object.insert("waits_for".to_owned(), Value::from(text));
+            }
+            row
         });
         let waiting = queue.waiting.iter().zip(1..).map(|(entry, place)| {
             let waits_for = runs.waits_for(entry).sentence;
@@ -144,6 +149,9 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
     }
     let running = runs.live().map(|run| {
         let state = run.status().as_str().to_owned();
+        let state = run
+            .whereabouts()
+            .map_or(state.clone(), |text| format!("{state}: {text}"));
         [
             "–".to_owned(),
             run.id.to_string(),

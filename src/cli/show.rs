@@ -262,7 +262,10 @@ fn status(run: &Run) -> String {
         ) if run.state.setback.is_none() => "done, stopped early".to_owned(),
         _ => match run.trouble(now()) {
             Some(RunProblem { what, help }) => format!("{what}\nhelp: {help}"),
-            None => status.as_str().to_owned(),
+            None => match run.whereabouts() {
+                Some(text) => format!("{}: {text}", status.as_str()),
+                None => status.as_str().to_owned(),
+            },
         },
     }
 }

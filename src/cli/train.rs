@@ -4,7 +4,8 @@ use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
-use warmstart_runs::run::RunId;
+use warmstart_runs::launcher::{self, Choice, slurm};
+use warmstart_runs::run::{RunDir, RunId};
 use warmstart_schema::experiment::{Experiment, Problem};
 use warmstart_schema::state::Status;
 
@@ -14,7 +15,7 @@ use warmstart_runs::actions::{self, Room};
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::groups::Plan;
 use warmstart_runs::store::{ExperimentFile, ExperimentKey, Runs};
-use warmstart_runs::worker::Worker;
+use warmstart_runs::worker::{Worker, programs};
 
 /// Train experiments, one after the other on each device, and follow them
 ///
@@ -38,6 +39,9 @@ pub(super) struct Arguments {
     /// Only start the runs; print their ids
     #[arg(long)]
     detach: bool,
+    /// With Slurm: print the script of each job, and send and create nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Serialize)]
@@ -65,6 +69,10 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
         ensure_room(context, file, experiment)?;
     }
     Worker::find()?;
+    if arguments.dry_run {
+        return dry_run(context, &files);
+    }
+    output::note_jobs(context);
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
     if let Some(slots) = arguments.slots {
         actions::waiting::set_slots(&context.checkpoints, slots)?;
@@ -128,6 +136,35 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
         output::answer(&lines)?;
     }
     Ok(stuck.unwrap_or(Exit::Done))
+}
+
+/// Prints the scripts that Slurm would get.
+fn dry_run(context: &Context, files: &[(ExperimentFile, Experiment)]) -> anyhow::Result<Exit> {
+    let Choice::Slurm(wanted) = launcher::chosen() else {
+        let what =
+            "--dry-run prints what Slurm would get, and these runs would start on this machine";
+        return Err(Failure::new(Kind::Input, what)
+            .help("add --launcher slurm")
+            .into());
+    };
+    let programs = programs()?;
+    let mut text = String::new();
+    for (file, _) in files {
+        let runs = file.group.as_ref().map_or(1, |group| group.members.len());
+        for number in 1..=runs {
+            // The run has no id yet.
+            let name = if runs == 1 {
+                "RUN".to_owned()
+            } else {
+                format!("RUN-{number}")
+            };
+            let run = RunDir::new(std::path::absolute(context.checkpoints.join(name))?);
+            let script = slurm::script(&run, &programs, wanted)?;
+            text += &format!("# {}\n{script}", file.label());
+        }
+    }
+    output::answer(&text)?;
+    Ok(Exit::Done)
 }
 
 /// Launches an experiment, or what its plan says of its members. Adds the runs with the experiment's name.

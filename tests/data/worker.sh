@@ -97,6 +97,7 @@ flock 9
 read -r stat </proc/self/stat # of the shell itself: `read` is a builtin
 set -- ${stat##*) }
 identity="{\"boot_id\":\"$(cat /proc/sys/kernel/random/boot_id)\",\"pid\":$$,\"start_ticks\":${20}}"
+[ "${WARMSTART_LAUNCHER:-}" = slurm ] && identity="{\"slurm_job\":$SLURM_JOB_ID,\"restart\":${SLURM_RESTART_COUNT:-0}}"
 
 # As the worker does when it takes a run: it writes itself into run.json.
 info=$(sed '/^  "worker"/,/^  }/d' "$run/run.json")
@@ -104,7 +105,12 @@ info=${info%\}}; info=${info%$'\n'}; info=${info%,}
 printf '%s,\n  "worker": {\n    %s\n  }\n}\n' "$info" "${identity:1:-1}" >"$run/run.json.new" && mv "$run/run.json.new" "$run/run.json"
 
 say() { echo "{\"t\":$EPOCHREALTIME,\"event\":$1}" >>"$run/events.jsonl"; }
-leave() { say "\"stopped\",\"step\":$step,\"train_time\":1.5"; exit 0; }
+# As the worker of a job does at its end: it gives the run back.
+release() {
+  [ "${WARMSTART_LAUNCHER:-}" = slurm ] || return 0
+  printf '%s\n}\n' "$info" >"$run/run.json.new" && mv "$run/run.json.new" "$run/run.json"
+}
+leave() { say "\"stopped\",\"step\":$step,\"train_time\":1.5"; release; exit 0; }
 stopping=
 trap 'stopping=1' TERM
 trap 'exit 131' QUIT
@@ -161,3 +167,4 @@ done
 say '"phase","phase":"testing"'
 say '"test","epoch":3,"loss":1.2,"accuracy":0.4321'
 say '"finished","train_time":3.5,"stopped_early":false'
+release

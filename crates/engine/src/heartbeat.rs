@@ -5,7 +5,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use warmstart_runs::heartbeat;
+use warmstart_runs::launcher::slurm::Claim;
 use warmstart_runs::run::RunDir;
+use warmstart_schema::identity::Job;
+
+use crate::worker_log;
+
+/// The exit code of a worker that another one has replaced.
+const LOST_CLAIM: i32 = 75;
 
 /// Touches `run.lock` until it is dropped.
 #[derive(Debug)]
@@ -15,11 +22,14 @@ pub(crate) struct Heartbeat {
 }
 
 impl Heartbeat {
-    pub(crate) fn start(run: &RunDir) -> Self {
+    /// `job` is the start of a job that this worker is; it ends when the run belongs to another one.
+    pub(crate) fn start(run: &RunDir, job: Option<Job>) -> Self {
         let (end, ended) = channel();
         let run = run.clone();
+        let mut claim = job.map(|job| Claim::new(&run, job));
         let thread = std::thread::spawn(move || {
             loop {
+                keep(claim.as_mut(), true);
                 // A disk that does not take it now may take the next one.
                 let _ = run.touch();
                 match ended.recv_timeout(Duration::from_secs(u64::from(heartbeat::INTERVAL))) {
@@ -32,6 +42,14 @@ impl Heartbeat {
             end: Some(end),
             thread: Some(thread),
         }
+    }
+}
+
+/// Ends this process if the run belongs to another start of its job, or to another job: two workers never write one run.
+pub(crate) fn keep(claim: Option<&mut Claim>, now: bool) {
+    if claim.is_some_and(|claim| !claim.holds(now)) {
+        worker_log::line("another start of the job has this run; this one ends without saving");
+        std::process::exit(LOST_CLAIM);
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
+use warmstart_runs::launcher;
 
 /// Whether work came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,12 @@ impl Interrupt {
     /// ignored, because a run outlives the terminal that it was started from.
     pub fn listen() -> io::Result<Self> {
         let this = Self::default();
+        if launcher::current().job().is_some() {
+            // Slurm sends SIGTERM twice within a moment, and again before it kills the worker.
+            flag::register(SIGTERM, Arc::clone(&this.requested))?;
+            flag::register(SIGINT, Arc::clone(&this.interrupted))?;
+            return this.or_at_once();
+        }
         for (signal, own, other) in [
             (SIGTERM, &this.requested, &this.interrupted),
             (SIGINT, &this.interrupted, &this.requested),
@@ -41,6 +48,11 @@ impl Interrupt {
             flag::register(signal, Arc::clone(own))?;
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(other))?;
         }
+        this.or_at_once()
+    }
+
+    /// Listens to the other signals.
+    fn or_at_once(self) -> io::Result<Self> {
         flag::register_conditional_shutdown(
             SIGQUIT,
             128 + SIGQUIT,
@@ -49,7 +61,7 @@ impl Interrupt {
         flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
         // A limit on the size of files then is an error of the write, which is reported.
         flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
-        Ok(this)
+        Ok(self)
     }
 
     /// Asks from the `look`-th look on (counted from 1), so that a stop comes at the same place each time.

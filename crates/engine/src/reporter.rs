@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use warmstart_runs::event_log::EventWriter;
+use warmstart_runs::launcher::slurm::Claim;
 use warmstart_schema::event::{Event, Level, Phase};
 
+use crate::heartbeat;
 use crate::usage::Usage;
 use crate::worker_log;
 
@@ -23,6 +25,8 @@ pub struct Reporter {
     progress_every: Duration,
     last_progress: Option<Instant>,
     last_usage: Option<Instant>,
+    /// The worker's right to write, if another worker could take it.
+    claim: Option<Claim>,
     /// Whether the last write failed. Only the first failure in a row is logged.
     failing: bool,
 }
@@ -37,12 +41,26 @@ impl Reporter {
             progress_every,
             last_progress: None,
             last_usage: None,
+            claim: None,
             failing: false,
         })
     }
 
+    /// Writes from now on only while this worker has the run; ends the process otherwise.
+    pub(crate) fn guard(&mut self, claim: Option<Claim>) {
+        self.claim = claim;
+    }
+
     /// Writes an event. A log that cannot be written keeps the line for later and never stops training.
     pub fn emit(&mut self, event: &Event) {
+        // A save follows, so an older look is not enough.
+        let is_saving = matches!(
+            event,
+            Event::Phase {
+                phase: Phase::Saving
+            }
+        );
+        heartbeat::keep(self.claim.as_mut(), is_saving);
         let failed = self.writer.write(event).err();
         if let (Some(error), false) = (&failed, self.failing) {
             worker_log::line(&format!(

@@ -9,12 +9,12 @@ mod setup;
 mod weights_file;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use warmstart_runs::launcher::{self, Programs};
+use warmstart_runs::launcher::{self, Programs, slurm};
 use warmstart_runs::queue::Queue;
-use warmstart_runs::run::{RunDir, RunInfo};
+use warmstart_runs::run::{RunDir, RunInfo, RunLock};
 use warmstart_schema::state::Outcome;
 
 use self::attempt::attempt;
@@ -26,6 +26,9 @@ use crate::worker_log;
 
 /// Dashboards look at the lock by taking it for a moment; an owner holds it for longer than this.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// The longest that a cluster may take from its notice to the end of a job, and how often a worker that waits for that looks.
+const LONGEST_NOTICE: Duration = Duration::from_hours(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Carries out the run in `folder` until it ends or is interrupted. False when it failed.
 pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<bool> {
@@ -47,20 +50,61 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
         worker_log::line("this run is finished; there is nothing to resume");
         return Ok(true);
     }
+    let me = launcher::current();
+    if let Some(job) = me.job() {
+        if slurm::is_stopped(&run) {
+            worker_log::line("this run was stopped; resume it to continue");
+            slurm::release(&run).with_context(doing("writing", &run, "run.json"))?;
+            return Ok(true);
+        }
+        if let Some(why) = slurm::refusal(&run, &info, &before, job) {
+            return Err(anyhow!(why));
+        }
+    }
     let info = RunInfo {
-        worker: Some(launcher::current()),
+        worker: Some(me.clone()),
         ..info
     };
     run.write_info(&info)
         .with_context(doing("writing", &run, "run.json"))?;
-    let heartbeat = Heartbeat::start(&run);
+    let heartbeat = Heartbeat::start(&run, me.job());
     let succeeded = attempt(&run, &info, &before, options, interrupt)?;
     drop(heartbeat);
+    if me.job().is_some() {
+        leave_job(&run, &info, lock)?;
+        return Ok(succeeded);
+    }
     drop(lock);
     if !has_monitor() {
         start_next(&run, &info);
     }
     Ok(succeeded)
+}
+
+/// The end of a worker that Slurm has started. If nobody wanted the run to end, Slurm did: for another job, or because its time is
+/// up. Then this process waits to be killed, because Slurm does not start a job again that ends by itself.
+fn leave_job(run: &RunDir, info: &RunInfo, lock: RunLock) -> Result<()> {
+    let outcome = run
+        .state()
+        .with_context(doing("reading", run, "events.jsonl"))?
+        .outcome;
+    let is_over =
+        |run: &RunDir| !matches!(outcome, Some(Outcome::Stopped)) || slurm::is_stopped(run);
+    if !is_over(run) {
+        worker_log::line("saved; waiting for Slurm to end this job and to start it again");
+        drop(lock);
+        let began = Instant::now();
+        while began.elapsed() < LONGEST_NOTICE && !slurm::is_stopped(run) {
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        return Ok(());
+    }
+    slurm::release(run).with_context(doing("writing", run, "run.json"))?;
+    drop(lock);
+    if slurm::can_submit() {
+        start_next(run, info);
+    }
+    Ok(())
 }
 
 /// Whether a monitor waits for this process to end, and then starts the next run.

@@ -81,7 +81,8 @@ fn unreadable(run: &Run, _: f64) -> Option<Alert> {
 
 fn trouble(run: &Run, now: f64) -> Option<Alert> {
     let RunProblem { what, help } = run.trouble(now)?;
-    let level = if run.status().is_stuck() {
+    let is_in_doubt = matches!(run.status(), Status::Waiting | Status::Unclear);
+    let level = if run.status().is_stuck() || is_in_doubt {
         Level::Warning
     } else {
         Level::Error

@@ -377,6 +377,8 @@ mod tests {
         let others = [
             Status::Queued(1),
             Status::Starting,
+            Status::Waiting,
+            Status::Unclear,
             Status::Stalled,
             Status::Hung,
             Status::Suspended,

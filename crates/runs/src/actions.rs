@@ -9,7 +9,7 @@ use std::{fs, io, thread};
 use crate::change;
 use crate::checkpoint;
 use crate::launcher::{self, Programs, Request};
-use crate::queue::{self, Entry, Push, Queue};
+use crate::queue::{Entry, Push, Queue};
 use crate::run::{Launch, RunDir, RunId, source_stem};
 use crate::storage::{Disk, Storage as _};
 use anyhow::Context;
@@ -96,7 +96,11 @@ fn launch_as(
         .init
         .as_ref()
         .map(|init| source_name(init, init_file));
-    let slot = queue::slot(device);
+    if let Err(error) = launcher::assign(&run, launcher::chosen()) {
+        discard_if_never_started(&run);
+        return Err(unwritable(root, &error).into());
+    }
+    let slot = launcher::of_run(&run).slot(device);
     let after_file = info.init_file.clone();
     let entry = Entry {
         run: info.id.clone(),
@@ -197,7 +201,8 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
     let after = init
         .filter(|_| begins)
         .map(|init| source_name(init, info.init_file.as_deref()));
-    let slot = queue::slot(&info.device);
+    let dir = RunDir::of(root, id);
+    let slot = launcher::after(&dir, launcher::chosen()).slot(&info.device);
     let after_file = info.init_file.clone().filter(|_| after.is_some());
     let entry = Entry {
         run: id.clone(),
@@ -208,7 +213,6 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
         after_file,
     };
     let programs = programs()?;
-    let dir = RunDir::of(root, id);
     let is_done = run.status() == Status::Finished && !run.state.awaits_change;
     // The queue is locked, so no other process resumes or changes the run meanwhile.
     let ready = || {
@@ -222,7 +226,7 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
         if from == From::Start && !run.state.starts_over {
             change::start_over(&dir).map_err(|error| not_changed(id, error))?;
         }
-        Ok(())
+        Ok(launcher::assign(&dir, launcher::chosen())?)
     };
     queue_again(
         root,
@@ -441,6 +445,9 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
         .and_then(|info| info.worker);
     let request = if now { Request::StopNow } else { Request::Stop };
     for worker in active.into_iter().chain(written) {
+        launcher::of(&worker)
+            .announce(&RunDir::of(root, id))
+            .map_err(|error| unwritable(root, &error))?;
         if launcher::ask(&worker, request)
             .with_context(|| format!("cannot ask the worker of run {id} to stop"))?
         {
@@ -482,7 +489,10 @@ pub fn advance(root: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
 fn begin(root: &Path, id: &RunId, programs: &Programs) -> anyhow::Result<()> {
     let failed = start(root, programs)?;
     match failed.into_iter().find(|(run, _)| run == id) {
-        Some((_, error)) => Err(does_not_start(&programs.worker, &error).into()),
+        Some((_, error)) => Err(match error.downcast::<Failure>() {
+            Ok(failure) => failure.into(),
+            Err(error) => does_not_start(&programs.worker, &error).into(),
+        }),
         None => Ok(()),
     }
 }

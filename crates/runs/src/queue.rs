@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -114,8 +114,9 @@ impl Content {
             .map(|index| index + 1)
     }
 
-    /// Takes out the runs that can start now, in order: the device has room, and the run before has ended.
-    fn take_startable(&mut self) -> Vec<Entry> {
+    /// Takes out the runs that can start now, in order: this process may start it, the device has room, and the run before has
+    /// ended.
+    fn take_startable(&mut self, may_start: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         let mut startable: Vec<Entry> = Vec::new();
         if self.paused.is_some() {
             return startable;
@@ -130,7 +131,9 @@ impl Content {
                     .chain(&startable)
             };
             let taken = running().filter(|other| other.slot == entry.slot).count();
-            let blocked = taken >= self.slots.max(1) as usize
+            let is_full = launcher::is_limited(&entry.slot) && taken >= self.slots.max(1) as usize;
+            let blocked = is_full
+                || !may_start(entry)
                 || running().any(|other| entry.comes_after(other))
                 // Two runs that wait for each other would never start.
                 || all.iter().any(|other| entry.comes_after(other) && !other.comes_after(entry));
@@ -259,14 +262,18 @@ impl Queue {
 
     /// Starts every run that can start now. `leaving` is the run whose worker ends, and does not count.
     pub fn advance(&self, programs: &Programs, leaving: Option<&RunId>) -> io::Result<Advance> {
+        // A worker on a node of a cluster knows nothing of the machine where the other runs are.
+        let is_here = launcher::current().local().is_some();
+        let is_ours = |entry: &Entry| is_here || !launcher::is_limited(&entry.slot);
         self.change(|content| {
             let mut advance = Advance::default();
-            content
-                .active
-                .retain(|active| leaving != Some(&active.entry.run) && self.is_running(active));
-            for entry in content.take_startable() {
+            content.active.retain(|active| {
+                !is_ours(&active.entry)
+                    || (leaving != Some(&active.entry.run) && self.is_running(active))
+            });
+            for entry in content.take_startable(is_ours) {
                 let run = RunDir::of(&self.root, &entry.run);
-                match launcher::default().start(programs, &run) {
+                match launcher::of_run(&run).start(programs, &run) {
                     Ok(started) => {
                         let worker = started.worker.clone();
                         advance.started.push((entry.run.clone(), started));
@@ -296,11 +303,8 @@ impl Queue {
 
     /// Whether a started run still occupies its device: a worker may outlive its monitor.
     fn is_running(&self, active: &Active) -> bool {
-        launcher::is_alive(&active.worker)
-            || launcher::is_held(
-                &RunDir::of(&self.root, &active.entry.run),
-                Some(&active.worker),
-            )
+        let run = RunDir::of(&self.root, &active.entry.run);
+        launcher::of(&active.worker).occupies(&run, &active.worker)
     }
 
     fn file(&self) -> PathBuf {
@@ -332,17 +336,6 @@ fn milliseconds() -> u64 {
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The device that a run occupies.
-pub fn slot(device: &str) -> String {
-    let has_gpu = || Path::new("/dev/nvidia0").exists();
-    match device {
-        "auto" if has_gpu() => "cuda:0".to_owned(),
-        "auto" => "cpu".to_owned(),
-        "cuda" => "cuda:0".to_owned(),
-        other => other.to_owned(),
-    }
 }
 
 #[cfg(test)]

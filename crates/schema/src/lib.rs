@@ -23,5 +23,6 @@ mod real;
 pub mod run_id;
 pub mod seed;
 pub mod selftest;
+pub mod slurm;
 pub mod state;
 pub mod text;

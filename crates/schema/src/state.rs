@@ -236,6 +236,9 @@ impl RunState {
     pub fn status(&self, liveness: Liveness) -> Status {
         match (liveness, &self.outcome) {
             (Liveness::Queued(position), _) => Status::Queued(position),
+            (Liveness::Waiting, _) => Status::Waiting,
+            (Liveness::Leaving, _) => Status::Stopping,
+            (Liveness::Unclear, _) => Status::Unclear,
             (Liveness::Started | Liveness::Held | Liveness::HeartbeatLost, Some(_))
                 if self.awaits_change =>
             {

@@ -12,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use warmstart_schema::experiment::{Problem, read_strict, read_text};
+use warmstart_schema::slurm::Slurm;
 use warmstart_schema::text;
 
 pub use self::keys::Keys;
@@ -36,6 +37,12 @@ pub struct Config {
     /// A shell command that is run when a run ends, with the run as JSON on its standard input; `WARMSTART_NOTIFY` wins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notify: Option<String>,
+    /// Where workers run: `local` on this machine, `slurm` as jobs of a cluster; `--launcher` wins. Without it, new runs start here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launcher: Option<LauncherName>,
+    /// What jobs of Slurm ask for; `--slurm` adds to it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub slurm: Slurm,
     /// The columns of the list of experiments, until others are chosen on screen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
@@ -54,11 +61,29 @@ impl Default for Config {
             mouse: true,
             bell: true,
             notify: None,
+            launcher: None,
+            slurm: Slurm::default(),
             columns: None,
             sort: None,
             keys: BTreeMap::new(),
         }
     }
+}
+
+fn is_default(slurm: &Slurm) -> bool {
+    *slurm == Slurm::default()
+}
+
+/// Where workers run.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum LauncherName {
+    /// On this machine.
+    Local,
+    /// As jobs of Slurm.
+    Slurm,
 }
 
 /// Which colours are drawn with.
@@ -234,6 +259,13 @@ pub fn parse(source: &str, file: &str) -> (Config, Vec<Problem>) {
     config.sort = config
         .sort
         .filter(|name| is_known("sort", name.strip_prefix('-').unwrap_or(name)));
+    for mistake in config.slurm.take_mistakes() {
+        say(
+            &["slurm", mistake.field],
+            mistake.message,
+            Some(mistake.help),
+        );
+    }
     loop {
         let mistakes = Keymap::rebound(&config.keys).err().unwrap_or_default();
         let before = config.keys.len();
@@ -283,6 +315,17 @@ pub fn sample() -> String {
 
 # A shell command that is run when a run ends; it gets the run as JSON on its standard input. WARMSTART_NOTIFY wins.
 # notify: jq -r .event | mail -s warmstart me
+
+# Where workers run: local (on this machine) or slurm (as jobs of a cluster). --launcher wins.
+# launcher: local
+
+# What jobs of Slurm ask for, as sbatch takes it. --slurm adds to it.
+# slurm:
+#   partition: gpu
+#   gres: gpu:1
+#   cpus: 8
+#   memory: 32G
+#   time: 12:00:00
 
 # The list of experiments, until something else is chosen on screen. A dash sorts the other way round.
 # columns: [{columns}]

@@ -4,6 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anyhow::{Context as _, Result, anyhow};
 use tch::Device;
+use warmstart_runs::launcher::Handle;
+use warmstart_runs::launcher::slurm::Claim;
 use warmstart_runs::run::{RunDir, RunInfo};
 use warmstart_schema::event::Event;
 use warmstart_schema::experiment::RunKind;
@@ -39,6 +41,8 @@ pub(super) fn attempt(
     let gpu_name = usage.gpu_name();
     let reporter = Reporter::open(&run.events(), usage, options.progress_every);
     let mut reporter = reporter.with_context(doing("opening", run, "events.jsonl"))?;
+    let job = info.worker.as_ref().and_then(Handle::job);
+    reporter.guard(job.map(|job| Claim::new(run, job)));
     let place = Place {
         device,
         reason,

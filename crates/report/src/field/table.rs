@@ -179,10 +179,11 @@ pub(super) static FIELDS: &[Field] = &[
 const RUNNING: &str = "running";
 const NEVER: &str = "never";
 const BROKEN: &str = "broken";
-pub(super) const STATES: [&str; 21] = [
+pub(super) const STATES: [&str; 23] = [
     RUNNING,
     "queued",
     "starting",
+    "waiting",
     "fetching",
     "loading",
     "training",
@@ -192,6 +193,7 @@ pub(super) const STATES: [&str; 21] = [
     "stalled",
     "hung",
     "suspended",
+    "unknown",
     "stopping",
     "stopped",
     "done",

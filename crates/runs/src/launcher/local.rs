@@ -4,28 +4,23 @@
     reason = "`pre_exec` is unsafe; what runs in it is one system call that is safe after a fork"
 )]
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::run::RunDir;
 use warmstart_schema::identity::{Handle, Identity};
 
-use super::{Launcher, MONITOR, Origin, Programs, Request, Started, WorkerState, torch, training};
+use super::{
+    Host, Launcher, MONITOR, Origin, Programs, Request, Started, WorkerState, torch, training,
+};
 
 /// Starts workers as processes of this machine, and reaches them through their pid.
 #[derive(Debug, Clone, Copy)]
 pub struct Local;
-
-/// This machine since its last boot.
-#[derive(Debug)]
-pub struct Host {
-    boot_id: String,
-    name: String,
-}
 
 impl Host {
     pub fn find() -> Self {
@@ -114,12 +109,6 @@ impl Launcher for Local {
         worker.local().map_or(WorkerState::Gone, state)
     }
 
-    /// Checks the lock, which the system releases however the worker ends.
-    fn is_held(&self, run: &RunDir) -> bool {
-        File::open(run.lock_file())
-            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
-    }
-
     fn origin(&self, worker: &Handle, host: &str, here: &Host) -> Origin {
         let boot_id = worker.local().map(|identity| &identity.boot_id);
         if boot_id == Some(&here.boot_id) {
@@ -131,8 +120,14 @@ impl Launcher for Local {
         }
     }
 
-    fn log(&self, run: &RunDir) -> PathBuf {
-        run.worker_log()
+    fn slot(&self, device: &str) -> String {
+        let has_gpu = || Path::new("/dev/nvidia0").exists();
+        match device {
+            "auto" if has_gpu() => "cuda:0".to_owned(),
+            "auto" => "cpu".to_owned(),
+            "cuda" => "cuda:0".to_owned(),
+            other => other.to_owned(),
+        }
     }
 }
 

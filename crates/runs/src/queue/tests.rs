@@ -29,7 +29,7 @@ fn each_slot_runs_one_run_in_order() {
         waiting,
         ..Content::default()
     };
-    assert_eq!(names(&content.take_startable()), ["a", "c"]);
+    assert_eq!(names(&content.take_startable(|_| true)), ["a", "c"]);
     assert_eq!(names(&content.waiting), ["b"]);
 }
 
@@ -44,21 +44,21 @@ fn runs_wait_for_their_initial_run_on_any_slot() {
         waiting,
         ..Content::default()
     };
-    assert_eq!(names(&content.take_startable()), ["a", "c"]);
+    assert_eq!(names(&content.take_startable(|_| true)), ["a", "c"]);
     let worker = launcher::current();
     content.active = vec![Active {
         entry: entry("a", "cuda:0", None),
         worker,
         since: 0,
     }];
-    assert!(content.take_startable().is_empty());
+    assert!(content.take_startable(|_| true).is_empty());
     content.active.clear();
-    assert_eq!(names(&content.take_startable()), ["b"]);
+    assert_eq!(names(&content.take_startable(|_| true)), ["b"]);
     // Also if the run was queued before the initial run. Two runs that wait for each other do not wait forever.
     content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", None)];
-    assert_eq!(names(&content.take_startable()), ["a"]);
+    assert_eq!(names(&content.take_startable(|_| true)), ["a"]);
     content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", Some("b"))];
-    assert_eq!(names(&content.take_startable()), ["b"]);
+    assert_eq!(names(&content.take_startable(|_| true)), ["b"]);
 }
 
 #[test]
@@ -129,11 +129,11 @@ fn devices_take_as_many_runs_as_they_have_slots() {
         slots: 2,
         ..Content::default()
     };
-    assert_eq!(names(&content.take_startable()), ["a", "b"]);
+    assert_eq!(names(&content.take_startable(|_| true)), ["a", "b"]);
     content.paused = Some("by hand".to_owned());
-    assert!(content.take_startable().is_empty());
+    assert!(content.take_startable(|_| true).is_empty());
     content.paused = None;
-    assert_eq!(names(&content.take_startable()), ["c"]);
+    assert_eq!(names(&content.take_startable(|_| true)), ["c"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use warmstart_schema::event::Record;
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::{Liveness, RunState};
 
+use crate::launcher::Standing;
 use crate::queue;
 use crate::run::{RunId, RunInfo};
 
@@ -50,6 +51,11 @@ pub enum Change {
         id: RunId,
         liveness: Liveness,
     },
+    /// What others than its worker know of where that is; none if nobody needs to be asked.
+    Standing {
+        id: RunId,
+        standing: Option<Standing>,
+    },
     /// Tags, note and archived flag of a run.
     Annotation {
         id: RunId,
@@ -80,6 +86,7 @@ impl Change {
             | Self::Summarized { id }
             | Self::Experiment { id, .. }
             | Self::Liveness { id, .. }
+            | Self::Standing { id, .. }
             | Self::Annotation { id, .. }
             | Self::Removed { id } => Some(id),
             Self::Queue(_) | Self::Problem { .. } | Self::PassedOver { .. } => None,

@@ -46,6 +46,13 @@ impl Run {
                     format!("the machine may be out of memory, or a disk does not answer; {STOP}"),
                 )
             }
+            Status::Unclear => self.unclear(),
+            // Only if somebody must do something.
+            Status::Waiting => {
+                let standing = self.standing.as_ref().filter(|it| !it.help.is_empty())?;
+                (standing.text.clone(), standing.help.clone())
+            }
+            Status::Suspended if self.standing.is_some() => self.unclear(),
             Status::Suspended => {
                 let pid = self
                     .state
@@ -61,6 +68,20 @@ impl Run {
             _ => return None,
         };
         Some(RunProblem { what, help })
+    }
+
+    /// What others know of its worker, and what to do.
+    fn unclear(&self) -> (String, String) {
+        let standing = self.standing.as_ref();
+        standing.map_or_else(
+            || {
+                (
+                    "unknown: its worker shows no sign of life".to_owned(),
+                    String::new(),
+                )
+            },
+            |standing| (standing.text.clone(), standing.help.clone()),
+        )
     }
 
     fn unreadable(&self) -> (String, String) {

@@ -7,6 +7,7 @@ use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::{Liveness, RunState, Status};
 
 use super::ExperimentFile;
+use crate::launcher::Standing;
 use crate::member::{MemberOf, group_id};
 use crate::run::{RunId, RunInfo};
 
@@ -22,12 +23,27 @@ pub struct Run {
     /// Whether the state lacks the progress within epochs; the log of an opened run is read whole.
     pub is_summary: bool,
     pub liveness: Liveness,
+    /// What others than its worker know of where that is.
+    pub standing: Option<Standing>,
     pub annotation: Annotation,
 }
 
 impl Run {
     pub fn status(&self) -> Status {
         self.state.status(self.liveness)
+    }
+
+    /// Where its worker is, in a sentence, if it shows no sign of life itself.
+    pub fn whereabouts(&self) -> Option<String> {
+        let standing = self.standing.as_ref()?;
+        let text = &standing.text;
+        match self.status() {
+            Status::Waiting if self.state.checkpoint.is_some() => Some(format!(
+                "{text}; it continues from its last checkpoint by itself"
+            )),
+            Status::Waiting | Status::Starting | Status::Stopping => Some(text.clone()),
+            _ => None,
+        }
     }
 
     /// The experiment's name, or the run's id if the name is unreadable.

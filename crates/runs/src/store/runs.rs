@@ -145,6 +145,11 @@ impl Runs {
                     run.liveness = liveness;
                 }
             }
+            Change::Standing { id, standing } => {
+                if let Some(run) = self.by_id.get_mut(&id) {
+                    run.standing = standing;
+                }
+            }
             Change::Annotation { id, annotation } => {
                 if let Some(run) = self.by_id.get_mut(&id) {
                     run.annotation = annotation;
@@ -308,6 +313,7 @@ impl Runs {
             state: Box::default(),
             is_summary: false,
             liveness: Liveness::Free,
+            standing: None,
             annotation: Annotation::default(),
         };
         self.by_id.insert(id.clone(), run);

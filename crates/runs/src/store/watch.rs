@@ -1,9 +1,10 @@
 //! Watches the run folders by polling, because inotify misses changes on network file systems.
 
 mod liveness;
+mod standings;
 mod watched;
 
-use crate::launcher::{self, Host};
+use crate::launcher::{self, Handle, Host};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use crate::survey;
 use warmstart_schema::event;
 
 use self::liveness::QueueState;
+use self::standings::Standings;
 use self::watched::{Experiments, Watched};
 use super::summaries::{Stamp, Summaries, stamp};
 use super::{Change, ExperimentFile, Runs};
@@ -49,6 +51,7 @@ pub struct Watcher {
     resting: Option<RunId>,
     experiments: Experiments,
     here: Host,
+    standings: Standings,
 }
 
 impl Watcher {
@@ -68,6 +71,7 @@ impl Watcher {
             resting: None,
             experiments: Experiments::default(),
             here: Host::find(),
+            standings: Standings::default(),
         }
     }
 
@@ -80,7 +84,36 @@ impl Watcher {
                 runs.apply(change);
             }
             if watcher.unread() == 0 {
-                return (watcher, runs);
+                break;
+            }
+        }
+        let absent = watcher.absent();
+        if !absent.is_empty() {
+            watcher.standings.ask(root, &absent);
+            for change in watcher.poll() {
+                runs.apply(change);
+            }
+        }
+        (watcher, runs)
+    }
+
+    /// The workers that somebody else must be asked about.
+    fn absent(&self) -> Vec<(RunId, Handle)> {
+        // Such a run is looked at in every poll.
+        let runs = self.awake.iter().filter_map(|id| {
+            let worker = self.runs.get(id)?.absent()?;
+            Some((id.clone(), worker.clone()))
+        });
+        runs.collect()
+    }
+
+    /// Hears what others know of such workers, and asks again when it is time.
+    fn poll_standings(&mut self, changes: &mut Vec<Change>) {
+        let absent = self.absent();
+        self.standings.poll(&self.root, &absent);
+        for (id, _) in absent {
+            if let Some(watched) = self.runs.get_mut(&id) {
+                watched.hear(&id, self.standings.of(&id), changes);
             }
         }
     }
@@ -105,6 +138,7 @@ impl Watcher {
         let before = self.queue_states();
         self.poll_queue(&mut changes);
         self.poll_folder(&mut changes);
+        self.poll_standings(&mut changes);
         let queue_states = self.queue_states();
         for id in self.due(&before, &queue_states) {
             if let Some(watched) = self.runs.get_mut(&id) {
@@ -221,7 +255,9 @@ impl Watcher {
             .iter()
             .zip(1..)
             .map(|(entry, place)| (entry.run.clone(), QueueState::Waiting(place)));
-        let started = self.queue.active.iter().map(|active| {
+        // `run.json` says more of workers elsewhere than the queue.
+        let here = |active: &&queue::Active| !launcher::is_elsewhere(&active.worker);
+        let started = self.queue.active.iter().filter(here).map(|active| {
             let state = if launcher::is_alive(&active.worker) {
                 QueueState::Started(active.since)
             } else {

@@ -27,6 +27,12 @@ pub enum Liveness {
     Elsewhere,
     /// Its folder is not readable, so it is unknown whether a worker has it.
     Unknown,
+    /// A cluster is to start its worker, for the first time or again.
+    Waiting,
+    /// Its worker has left; whether its cluster starts another is not known yet.
+    Leaving,
+    /// Nobody knows: its worker shows no sign of life, and its cluster does not answer.
+    Unclear,
 }
 
 impl Liveness {
@@ -52,6 +58,8 @@ impl Liveness {
 pub enum Status {
     Queued(usize),
     Starting,
+    /// A cluster is to start its worker.
+    Waiting,
     Active(Phase),
     /// A heartbeat without progress.
     Stalled,
@@ -67,12 +75,17 @@ pub enum Status {
     Lost,
     /// Its folder is unreadable, so its state is unknown.
     Unreadable,
+    /// Its worker shows no sign of life, and its cluster does not answer. It may still run.
+    Unclear,
 }
 
 impl Status {
     /// Whether a worker has the run or is about to take it.
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Starting | Self::Active(_) | Self::Stopping) || self.is_stuck()
+        matches!(
+            self,
+            Self::Starting | Self::Waiting | Self::Active(_) | Self::Stopping | Self::Unclear
+        ) || self.is_stuck()
     }
 
     /// Whether a worker has the run and makes no progress.
@@ -89,6 +102,7 @@ impl Status {
         match self {
             Self::Queued(_) => "queued",
             Self::Starting => "starting",
+            Self::Waiting => "waiting",
             Self::Active(phase) => phase.as_str(),
             Self::Stalled => "stalled",
             Self::Hung => "hung",
@@ -99,6 +113,7 @@ impl Status {
             Self::Failed => "failed",
             Self::Lost => "lost",
             Self::Unreadable => "unreadable",
+            Self::Unclear => "unknown",
         }
     }
 }

@@ -33,11 +33,15 @@ fn sample_changes_nothing_and_every_line_is_valid() {
     assert!(
         config.notify.is_some()
             && config.sort.as_deref() == Some("-val acc")
-            && config.keys.len() == 2,
+            && config.keys.len() == 2
+            && config.launcher == Some(LauncherName::Local)
+            && config.slurm.cpus == Some(8),
         "{used}"
     );
     let changed = Config {
         notify: None,
+        launcher: None,
+        slurm: Slurm::default(),
         sort: None,
         columns: None,
         keys: BTreeMap::new(),
@@ -68,6 +72,31 @@ fn every_setting_is_parsed() {
     ] {
         assert_eq!(parse(&format!("theme: {name}"), "it").0.theme, theme);
     }
+}
+
+#[test]
+fn what_jobs_ask_for_is_read_and_wrong_values_are_left_out() {
+    let source = "launcher: slurm\nslurm:\n  partition: gpu\n  cpus: 0\n  time: 90\n  options: [--array=0-9]\n  before: [module load cuda]\n";
+    let (config, problems) = parse(source, "config.yaml");
+    assert_eq!(config.launcher, Some(LauncherName::Slurm));
+    assert_eq!(config.slurm.options(), ["--partition=gpu", "--time=90"]);
+    assert_eq!(config.slurm.before, ["module load cuda"]);
+    let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert!(
+        said.len() == 2
+            && said[0].contains("config.yaml:4:")
+            && said[0].contains("0 is no number of CPUs; expected 1 to 1024")
+            && said[1].contains("config.yaml:6:")
+            && said[1].contains("--array is not free to choose"),
+        "{said:?}"
+    );
+    let typo = mistake("slurm: { partitoin: gpu }\n");
+    assert!(
+        typo.contains("slurm.partitoin") && typo.contains("did you mean `partition`?"),
+        "{typo}"
+    );
+    assert!(mistake("slurm: { cpus: many }\n").contains("slurm.cpus"));
+    assert!(mistake("launcher: pbs\n").contains("launcher"));
 }
 
 #[rstest]

@@ -131,7 +131,7 @@ impl Roles {
     pub(crate) fn status(&self, status: Option<Status>) -> (&'static str, Style) {
         match status {
             None => ("○", self.muted),
-            Some(Status::Queued(_)) => ("◌", self.waiting),
+            Some(Status::Queued(_) | Status::Waiting) => ("◌", self.waiting),
             Some(Status::Starting) => ("◔", self.busy),
             Some(Status::Active(_)) => ("◐", self.busy),
             Some(Status::Stalled | Status::Hung | Status::Suspended) => ("◒", self.warning),
@@ -140,7 +140,7 @@ impl Roles {
             Some(Status::Finished) => ("●", self.good),
             Some(Status::Failed) => ("✗", self.error),
             Some(Status::Lost) => ("!", self.error),
-            Some(Status::Unreadable) => ("◇", self.warning),
+            Some(Status::Unreadable | Status::Unclear) => ("◇", self.warning),
         }
     }
 

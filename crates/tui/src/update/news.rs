@@ -172,6 +172,10 @@ fn sentence(run: &Run, now: f64) -> Option<Report> {
         Status::Stopped => (true, format!("{label} stopped; u resumes it")),
         Status::Stopping => (true, format!("{label} is stopping")),
         Status::Starting => (true, format!("{label} is starting")),
+        Status::Waiting | Status::Unclear => (
+            run.status() == Status::Waiting,
+            format!("{label}: {}", run.standing.as_ref()?.text),
+        ),
         Status::Queued(_) | Status::Active(_) | Status::Unreadable => return None,
     };
     Some(Report { good, text })

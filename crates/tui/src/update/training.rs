@@ -275,6 +275,7 @@ fn without_points(run: &Run) -> Run {
         state: Box::new(state),
         is_summary: run.is_summary,
         liveness: run.liveness,
+        standing: run.standing.clone(),
         annotation: run.annotation.clone(),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::heartbeat::LivenessTracker;
-use crate::launcher::{self, Handle, Host, Origin, WorkerState};
+use crate::launcher::{self, Handle, Host, Origin, Stage, Standing, WorkerState};
 use crate::run::RunDir;
 use warmstart_schema::event::{self, Attempt, Event, Record};
 use warmstart_schema::state::{Liveness, RunState};
@@ -30,6 +30,8 @@ pub(super) struct LivenessCheck {
     origin: Origin,
     /// The worker of an attempt that has not ended.
     worker: Option<Handle>,
+    /// The worker of the newest attempt.
+    newest: Option<Handle>,
     /// When this process last read a new event: clocks of machines differ and jump.
     read: Option<Instant>,
     /// Time of the newest heartbeat, and when this process first saw it.
@@ -59,6 +61,7 @@ impl LivenessCheck {
     fn began(&mut self, attempt: &Attempt, here: &Host) {
         let worker = attempt.worker.clone();
         self.origin = launcher::of(&worker).origin(&worker, &attempt.host, here);
+        self.newest = Some(worker.clone());
         self.worker = Some(worker);
     }
 
@@ -90,10 +93,20 @@ impl LivenessCheck {
         }
     }
 
-    /// Liveness of the worker of the run in `dir`.
-    pub(super) fn look(&mut self, dir: &RunDir, queued: Option<QueueState>) -> Liveness {
+    /// Liveness of the worker of the run in `dir`. `elsewhere` is the worker that `run.json` names, if it is no process of a known
+    /// machine, and what is known of it.
+    pub(super) fn look(
+        &mut self,
+        dir: &RunDir,
+        queued: Option<QueueState>,
+        elsewhere: Option<(&Handle, Option<&Standing>)>,
+    ) -> Liveness {
+        match (queued, elsewhere) {
+            (Some(QueueState::Waiting(place)), _) => return Liveness::Queued(place),
+            (_, Some((worker, standing))) => return self.look_elsewhere(dir, worker, standing),
+            _ => {}
+        }
         match queued {
-            Some(QueueState::Waiting(place)) => Liveness::Queued(place),
             // A worker that still holds the lock is exiting.
             Some(QueueState::Started(_)) if self.has_ended_since(queued) => Liveness::Free,
             _ if launcher::is_held(dir, self.worker.as_ref()) => self.held(dir),
@@ -105,6 +118,34 @@ impl LivenessCheck {
                 Origin::BeforeReboot => Liveness::Rebooted,
                 Origin::Elsewhere => Liveness::Elsewhere,
             },
+        }
+    }
+
+    /// Its log and its heartbeat come first; only their absence needs an explanation.
+    fn look_elsewhere(
+        &mut self,
+        dir: &RunDir,
+        worker: &Handle,
+        standing: Option<&Standing>,
+    ) -> Liveness {
+        if launcher::is_held(dir, Some(worker)) || self.beats(dir) {
+            return self.held(dir);
+        }
+        let job = |worker: &Handle| worker.job();
+        let newest = self.newest.as_ref().and_then(job);
+        let has_begun = newest
+            .zip(job(worker))
+            .is_some_and(|(newest, now)| newest.is_start_of(now));
+        let has_left = has_begun && self.tracker.ended().is_some();
+        match standing.map(|standing| standing.stage) {
+            Some(Stage::Waiting) => Liveness::Waiting,
+            Some(Stage::Unknown) => Liveness::Unclear,
+            Some(Stage::Over) => Liveness::Free,
+            Some(Stage::Ending) => Liveness::Leaving,
+            _ if has_left => Liveness::Leaving,
+            Some(Stage::Suspended) => Liveness::Suspended,
+            Some(Stage::Running) if has_begun => Liveness::Hung,
+            Some(Stage::Running) | None => Liveness::Started,
         }
     }
 

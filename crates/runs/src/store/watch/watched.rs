@@ -14,7 +14,7 @@ use warmstart_schema::state::{Liveness, Outcome, RunState};
 
 use super::READING;
 use super::liveness::{LivenessCheck, QueueState};
-use crate::launcher::Host;
+use crate::launcher::{self, Handle, Host, Standing};
 use crate::store::Change;
 use crate::store::summaries::{Stamp, Summaries, Summary, stamp};
 
@@ -54,6 +54,10 @@ pub(super) struct Watched {
     log: Stamp,
     check: LivenessCheck,
     liveness: Liveness,
+    /// The worker that `run.json` names, if it is no process of a known machine.
+    elsewhere: Option<Handle>,
+    /// What others know of it.
+    standing: Option<Standing>,
     stage: Stage,
     /// Every poll looks at it: a worker has it or may take it, or it just changed.
     awake: bool,
@@ -71,6 +75,8 @@ impl Watched {
             log: None,
             check: LivenessCheck::default(),
             liveness: Liveness::Free,
+            elsewhere: None,
+            standing: None,
             stage: Stage::New,
             awake: false,
             access: Access::Granted,
@@ -86,6 +92,48 @@ impl Watched {
 
     pub(super) fn is_awake(&self) -> bool {
         self.awake
+    }
+
+    /// The worker that somebody else must be asked about, because it shows no sign of life.
+    pub(super) fn absent(&self) -> Option<&Handle> {
+        let shows_life = matches!(
+            self.liveness,
+            Liveness::Held | Liveness::HeartbeatLost | Liveness::Stalled | Liveness::Queued(_)
+        );
+        self.elsewhere.as_ref().filter(|_| !shows_life)
+    }
+
+    /// Takes in what others know of its worker.
+    pub(super) fn hear(
+        &mut self,
+        id: &RunId,
+        standing: Option<&Standing>,
+        changes: &mut Vec<Change>,
+    ) {
+        if self.elsewhere.is_some() && self.standing.as_ref() != standing && self.is_announced() {
+            self.standing = standing.cloned();
+            self.send_standing(id, changes);
+            self.awake = true;
+        }
+    }
+
+    fn send_standing(&self, id: &RunId, changes: &mut Vec<Change>) {
+        changes.push(Change::Standing {
+            id: id.clone(),
+            standing: self.standing.clone(),
+        });
+    }
+
+    /// Remembers a worker that is no process of a known machine.
+    fn know_worker(&mut self, info: &Result<RunInfo, String>) {
+        let worker = info.as_ref().ok().and_then(|info| info.worker.as_ref());
+        self.elsewhere = worker.filter(|it| launcher::is_elsewhere(it)).cloned();
+    }
+
+    fn look(&mut self, queued: Option<QueueState>) -> Liveness {
+        let elsewhere = self.elsewhere.as_ref();
+        let elsewhere = elsewhere.map(|worker| (worker, self.standing.as_ref()));
+        self.check.look(&self.dir, queued, elsewhere)
     }
 
     pub(super) fn is_reading(&self) -> bool {
@@ -105,12 +153,14 @@ impl Watched {
         let (info_changed, log_changed) = (info != self.info, log != self.log);
         let changed = info_changed || log_changed;
         // Check before reading the log: a worker that is gone by now has written its last event.
-        let mut liveness = self.check.look(&self.dir, queued);
+        let mut liveness = self.look(queued);
         (self.info, self.log) = (info, log);
         if info_changed {
+            let info = read_info(&self.dir);
+            self.know_worker(&info);
             changes.push(Change::Info {
                 id: id.clone(),
-                info: read_info(&self.dir),
+                info,
             });
         }
         self.poll_annotation(id, changes);
@@ -163,7 +213,7 @@ impl Watched {
                 });
             }
         }
-        if self.check.has_ended_since(queued) {
+        if self.elsewhere.is_none() && self.check.has_ended_since(queued) {
             // The log says that the run ended; a worker that still holds the lock is exiting.
             liveness = Liveness::Free;
         }
@@ -174,6 +224,10 @@ impl Watched {
                 id: id.clone(),
                 liveness,
             });
+        }
+        // What others knew is older than a sign of life.
+        if self.absent().is_none() && self.standing.take().is_some() {
+            self.send_standing(id, changes);
         }
         self.awake = changed || more || !self.liveness.is_free();
         if !self.awake && !wanted && matches!(self.stage, Stage::Followed) {
@@ -201,6 +255,7 @@ impl Watched {
     ) -> bool {
         if matches!(self.stage, Stage::New) {
             (self.info, self.log) = self.stamps();
+            self.know_worker(&read_info(&self.dir));
             let kept = kept.and_then(|kept| kept.take(id, self.info, self.log));
             if let Some(kept) = kept.filter(|_| queued.is_none()) {
                 self.check = LivenessCheck::of_summary(&kept.state, here);
@@ -210,7 +265,7 @@ impl Watched {
                 self.liveness = if is_finished {
                     Liveness::Free
                 } else {
-                    self.check.look(&self.dir, None)
+                    self.look(None)
                 };
                 if self.liveness.is_free() {
                     self.stage = Stage::Found(Box::new(kept));
@@ -226,7 +281,7 @@ impl Watched {
         let mut reading = std::mem::take(reading);
         let is_read = self.read(&mut reading, here);
         self.stage = Stage::Reading(reading);
-        let liveness = self.check.look(&self.dir, queued);
+        let liveness = self.look(queued);
         self.liveness = self.known(liveness);
         is_read
     }

@@ -279,8 +279,10 @@ fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
                 THEME.muted,
             );
         }
-        (Status::Starting, _) => {
-            paint::left(buf, row, "its worker is starting", THEME.muted);
+        (Status::Starting, _) | (Status::Waiting, None) => {
+            let text = run.whereabouts();
+            let text = text.as_deref().unwrap_or("its worker is starting");
+            paint::left(buf, row, text, THEME.muted);
         }
         (Status::Stopped, _) => {
             paint::left(
@@ -290,7 +292,11 @@ fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
                 THEME.muted,
             );
         }
-        (status, Some(alert)) if alert.level == Level::Warning || status.is_stuck() => {
+        (status, Some(alert))
+            if alert.level == Level::Warning
+                || status.is_stuck()
+                || matches!(status, Status::Waiting | Status::Unclear) =>
+        {
             paint::message(buf, row, &alert.text, THEME.level(alert.level));
         }
         _ => {

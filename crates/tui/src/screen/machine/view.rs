@@ -261,7 +261,8 @@ fn draw_runs(
         selected.and_then(|index| queue.waiting.iter().find(|entry| entry.run == ids[index]));
     let said = chosen
         .filter(|_| queue.paused.is_none())
-        .map(|entry| model.runs.waits_for(entry).sentence);
+        .map(|entry| model.runs.waits_for(entry).sentence)
+        .or_else(|| model.runs.get(&ids[selected?])?.whereabouts());
     paint::left(
         buf,
         paint::inset(note),

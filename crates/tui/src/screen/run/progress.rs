@@ -24,6 +24,10 @@ pub(crate) fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
         (_, Status::Active(Phase::Fetching)) if run.state.fetch.is_some() => {
             draw_fetch(buf, row, run);
         }
+        (_, Status::Waiting) => {
+            let text = run.whereabouts().unwrap_or_default();
+            paint::left(buf, row, &text, THEME.muted);
+        }
         (Some(batch), status) if status.is_live() && status != Status::Starting => {
             draw_batch(buf, row, run, batch);
         }
@@ -97,7 +101,9 @@ fn result(run: &Run, with_best: bool) -> String {
     match run.status() {
         _ if !parts.is_empty() => parts.join(" · "),
         Status::Queued(place) => format!("waits in the queue, place {place}"),
-        Status::Starting => "its worker is starting".to_owned(),
+        Status::Starting => run
+            .whereabouts()
+            .unwrap_or_else(|| "its worker is starting".to_owned()),
         status if status.is_live() => format!("no {} has ended yet", run.unit()),
         _ => format!("it ended before its first {} did", run.unit()),
     }

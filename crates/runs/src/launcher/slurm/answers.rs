@@ -1,0 +1,178 @@
+//! Reads the answers of `squeue` and `scontrol show job`. What is no answer is left out: another program may print lines between.
+
+use warmstart_schema::text;
+
+/// The fields of a line of `squeue`: id, state, start, time limit, nodes, reason. None is a free text but the last.
+pub(super) const FORMAT: &str = "%i|%T|%S|%l|%N|%r";
+
+/// What Slurm says of a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Job {
+    pub(super) id: u64,
+    /// `PENDING`, `RUNNING`, …
+    pub(super) state: String,
+    /// When it starts or has started, if Slurm knows.
+    pub(super) start: Option<String>,
+    /// Its time limit, as Slurm writes it; none if it has none.
+    pub(super) limit: Option<String>,
+    pub(super) nodes: Option<String>,
+    pub(super) reason: Option<String>,
+    /// Its exit code and signal, if it has ended.
+    pub(super) exit: Option<(u32, u32)>,
+}
+
+/// The jobs in an answer of `squeue`.
+pub(super) fn listed(answer: &str) -> Vec<Job> {
+    answer.lines().filter_map(line).collect()
+}
+
+fn line(line: &str) -> Option<Job> {
+    let mut fields = line.splitn(6, '|').map(str::trim);
+    let mut next = || fields.next();
+    let (id, state) = (next()?, next()?);
+    let (start, limit, nodes, reason) = (next()?, next()?, next()?, next()?);
+    Some(Job {
+        // An element of an array, `123_4` or `123_[0-3%2]`, is nobody's run here.
+        id: id.parse().ok()?,
+        state: state_of(state)?,
+        start: said(start),
+        limit: said(limit).filter(|limit| limit != "UNLIMITED"),
+        nodes: said(nodes),
+        reason: said(reason),
+        exit: None,
+    })
+}
+
+/// The job in an answer of `scontrol show job --oneliner`.
+pub(super) fn shown(answer: &str) -> Option<Job> {
+    let line = answer.lines().find(|line| line.starts_with("JobId="))?;
+    let field = |name: &str| {
+        // The name of a job may hold spaces; those of runs do not.
+        let mut fields = line.split(' ').filter_map(|field| field.split_once('='));
+        fields
+            .find(|(other, _)| *other == name)
+            .map(|(_, value)| value)
+    };
+    let exit = field("ExitCode").and_then(|exit| {
+        let (code, signal) = exit.split_once(':')?;
+        Some((code.parse().ok()?, signal.parse().ok()?))
+    });
+    Some(Job {
+        id: field("JobId")?.parse().ok()?,
+        state: state_of(field("JobState")?)?,
+        start: field("StartTime").and_then(said),
+        limit: field("TimeLimit")
+            .and_then(said)
+            .filter(|limit| limit != "UNLIMITED"),
+        nodes: field("NodeList").and_then(said),
+        reason: field("Reason").and_then(said),
+        exit,
+    })
+}
+
+/// The ids in an answer of `squeue` that has nothing else, newest first.
+pub(super) fn ids(answer: &str) -> Vec<u64> {
+    let mut ids: Vec<u64> = answer
+        .lines()
+        .filter_map(|line| line.trim().parse().ok())
+        .collect();
+    ids.sort_unstable_by(|one, other| other.cmp(one));
+    ids
+}
+
+fn state_of(text: &str) -> Option<String> {
+    let is_state = text.len() >= 4 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    is_state.then(|| text.to_owned())
+}
+
+/// A value, unless Slurm says that it has none.
+fn said(value: &str) -> Option<String> {
+    let is_none = matches!(
+        value,
+        "" | "N/A" | "NONE" | "None" | "Unknown" | "(null)" | "NOT_SET"
+    );
+    (!is_none).then(|| text::line(value, 200))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of Slurm 22.05, with the jobs of other programs around.
+    const LISTED: &str = "\
+motd: maintenance on Sunday
+123_[0-3%2]|PENDING|N/A|1:00:00||Priority
+123_4|RUNNING|2026-11-29T09:04:14|1:00:00|n1|None
+1|RUNNING|2026-11-29T09:04:14|365-00:00:00|vm|None
+2|PENDING|2027-11-29T09:04:14|UNLIMITED||Resources
+3|COMPLETING|2026-11-29T09:06:35|30:00|vm|None
+5|PENDING|N/A|2-00:00:00||(ReqNodeNotAvail, UnavailableNodes:n1|n2)
+a job\nwith a name|of two
+lines|RUNNING
+6|RUNNING
+7|running|x|x|x|x
+
+";
+
+    #[test]
+    fn lines_of_squeue_are_read_and_others_are_left_out() {
+        let jobs = listed(LISTED);
+        let short: Vec<(u64, &str)> = jobs
+            .iter()
+            .map(|job| (job.id, job.state.as_str()))
+            .collect();
+        assert_eq!(
+            short,
+            [
+                (1, "RUNNING"),
+                (2, "PENDING"),
+                (3, "COMPLETING"),
+                (5, "PENDING")
+            ]
+        );
+        assert_eq!(jobs[0].nodes.as_deref(), Some("vm"));
+        assert_eq!(jobs[0].reason, None);
+        assert_eq!(
+            (jobs[1].start.as_deref(), &jobs[1].limit),
+            (Some("2027-11-29T09:04:14"), &None)
+        );
+        assert_eq!(
+            (jobs[3].start.as_deref(), jobs[3].reason.as_deref()),
+            (None, Some("(ReqNodeNotAvail, UnavailableNodes:n1|n2)"))
+        );
+        assert!(
+            listed("").is_empty() && listed("slurm_load_jobs error: Socket timed out").is_empty()
+        );
+    }
+
+    /// Of Slurm 22.05.
+    const SHOWN: &str = "JobId=2 JobName=warmstart-20261129-090414-0001 UserId=root(0) GroupId=root(0) MCS_label=N/A Priority=4294901758 Nice=0 \
+Account=(null) QOS=(null) JobState=TIMEOUT Reason=TimeLimit Dependency=(null) Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:15 \
+RunTime=00:02:02 TimeLimit=00:02:00 TimeMin=N/A SubmitTime=2026-11-29T09:04:14 EligibleTime=2026-11-29T09:04:14 \
+StartTime=2026-11-29T09:05:53 EndTime=2026-11-29T09:07:53 Partition=low NodeList=vm BatchHost=vm NumNodes=1 Command=/tmp/a.sh Power= \n";
+
+    #[test]
+    fn a_job_of_scontrol_is_read() {
+        let job = shown(SHOWN).unwrap();
+        assert_eq!(
+            job,
+            Job {
+                id: 2,
+                state: "TIMEOUT".to_owned(),
+                start: Some("2026-11-29T09:05:53".to_owned()),
+                limit: Some("00:02:00".to_owned()),
+                nodes: Some("vm".to_owned()),
+                reason: Some("TimeLimit".to_owned()),
+                exit: Some((0, 15)),
+            }
+        );
+        assert_eq!(shown(""), None);
+        assert_eq!(shown("JobId=x JobState=RUNNING"), None);
+        assert_eq!(shown("No jobs in the system"), None);
+    }
+
+    #[test]
+    fn ids_come_newest_first() {
+        assert_eq!(ids("12\n  7\nx\n100\n"), [100, 12, 7]);
+    }
+}

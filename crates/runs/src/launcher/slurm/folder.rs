@@ -1,0 +1,149 @@
+//! What the run folder holds of a run's jobs: what they ask for, the job that has the run, and whether its user wants it to end.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use warmstart_schema::identity::{Handle, Job};
+use warmstart_schema::slurm::Slurm as Wanted;
+
+use crate::failure::{Failure, Kind};
+use crate::run::{RunDir, RunInfo};
+use crate::storage::{Disk, replace};
+
+/// What such runs take a place on, in the queue.
+pub const SLOT: &str = "slurm";
+
+/// Marks a worker that Slurm has started, because a job may also hold a shell in which people work.
+pub(super) const MARK: &str = "WARMSTART_LAUNCHER";
+
+/// In the run folder: what a job of the run asks for; a run without it starts on this machine.
+pub(super) const WANTED: &str = "slurm.json";
+/// The script that `sbatch` got last.
+pub(super) const SCRIPT: &str = "slurm.sh";
+/// Its user wants the run to end. A worker without it that is asked to save waits to be killed, so that Slurm starts it again.
+pub(super) const STOP: &str = "slurm.stop";
+
+/// How long to wait for the run's lock, which others take for a moment only.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether the next worker of a run is to be a job.
+pub fn is_asked_for(run: &RunDir) -> bool {
+    run.path().join(WANTED).is_file()
+}
+
+/// Makes the next worker of a run a job that asks for this.
+pub fn ask_for(run: &RunDir, wanted: &Wanted) -> io::Result<()> {
+    let mut json = serde_json::to_vec_pretty(wanted)?;
+    json.push(b'\n');
+    replace(&Disk, &run.path().join(WANTED), &json)
+}
+
+/// Makes the next worker of a run a process of this machine.
+pub fn give_back(run: &RunDir) -> io::Result<()> {
+    absent(fs::remove_file(run.path().join(WANTED)))
+}
+
+/// What the jobs of a run ask for.
+pub(super) fn wanted(run: &RunDir) -> io::Result<Wanted> {
+    let path = run.path().join(WANTED);
+    let text = fs::read_to_string(&path)?;
+    let mut wanted: Wanted = serde_json::from_str(&text).map_err(|error| {
+        io::Error::other(format!(
+            "slurm.json is damaged: {error}: {}",
+            path.display()
+        ))
+    })?;
+    // Any program may have written it.
+    match wanted.take_mistakes().into_iter().next() {
+        None => Ok(wanted),
+        Some(mistake) => Err(io::Error::other(format!(
+            "slurm.json: {}: {}: {}",
+            mistake.field,
+            mistake.message,
+            path.display()
+        ))),
+    }
+}
+
+/// Whether its user wants the run to end.
+pub fn is_stopped(run: &RunDir) -> bool {
+    run.path().join(STOP).exists()
+}
+
+/// Gives the run back: Slurm starts no worker of it again. The caller holds the run's lock.
+pub fn release(run: &RunDir) -> io::Result<()> {
+    let info = run.info()?;
+    if info.worker.as_ref().and_then(Handle::job).is_none() {
+        return Ok(());
+    }
+    run.write_info(&RunInfo {
+        worker: None,
+        ..info
+    })
+}
+
+pub(super) fn absent(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// The name of a run's jobs, by which Slurm finds one whose id is not known.
+pub(super) fn job_name(run: &RunDir) -> String {
+    let id = run.path().file_name().unwrap_or_default().to_string_lossy();
+    format!("warmstart-{id}")
+}
+
+/// Writes a job into `run.json`. A worker that has started in the meantime wrote more than that, and stays.
+pub(super) fn record(run: &RunDir, job: Job) -> io::Result<()> {
+    let lock = run.lock_within(PATIENCE)?;
+    let info = run.info()?;
+    let now = info.worker.as_ref().and_then(Handle::job);
+    if lock.is_none() || now.is_some_and(|now| now.is_start_of(job)) {
+        return Ok(());
+    }
+    run.write_info(&RunInfo {
+        worker: Some(Handle::Slurm(job)),
+        ..info
+    })
+}
+
+/// The path as one argument in quotes, for a line that `sbatch` reads; it cannot hold every character.
+pub(super) fn quoted(path: &Path) -> io::Result<String> {
+    let text = path.to_str().filter(|text| {
+        !text
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '"' | '\\' | '%'))
+    });
+    text.map(|text| format!("\"{text}\"")).ok_or_else(|| {
+        let what = format!(
+            "Slurm cannot be told of a folder with quotes, backslashes, percent signs or control characters in its path: {}",
+            path.display()
+        );
+        io::Error::other(Failure::new(Kind::Input, what).help("use another folder with --checkpoints"))
+    })
+}
+
+/// The path as a word of the shell.
+pub(super) fn word(path: &Path) -> io::Result<String> {
+    quoted(path)?;
+    Ok(shell_words::quote(&path.to_string_lossy()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_sbatch_cannot_read_are_refused() {
+        assert_eq!(quoted(Path::new("/a b/ä$(x)")).unwrap(), "\"/a b/ä$(x)\"");
+        assert_eq!(word(Path::new("/a b/$(x)")).unwrap(), "'/a b/$(x)'");
+        for path in ["/a\"b", "/a\\b", "/a%j", "/a\nb"] {
+            let error = quoted(Path::new(path)).unwrap_err().to_string();
+            assert!(error.contains("--checkpoints"), "{error}");
+        }
+    }
+}

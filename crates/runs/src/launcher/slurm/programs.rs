@@ -1,0 +1,211 @@
+//! Calls Slurm's programs, each for a limited time.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::{self, Read};
+use std::process::{Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use warmstart_schema::text;
+
+/// Slurm's own limit is 10 s a message, and its programs try more than once.
+const LIMIT: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(5);
+/// The most bytes of an answer; a job takes about 150.
+const MOST: u64 = 16 << 20;
+
+/// Parts of what Slurm's programs say when the controller does not answer. What was asked may have been done.
+const SILENT: [&str; 9] = [
+    "timed out",
+    "onnection refused",
+    "nable to contact",
+    "ommunication connection failure",
+    "Zero Bytes were transmitted",
+    "standby mode",
+    "try again later",
+    "Unexpected message received",
+    "rotocol authentication error",
+];
+
+/// Why a program of Slurm gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// This machine does not have the program.
+    Missing(String),
+    /// The controller does not answer, or the program did not end. What was asked may have been done.
+    Silent(String),
+    /// Slurm does not know the job.
+    NoSuchJob(String),
+    /// Slurm says no.
+    Refused(String),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (Self::Missing(said)
+        | Self::Silent(said)
+        | Self::NoSuchJob(said)
+        | Self::Refused(said)) = self;
+        f.write_str(said)
+    }
+}
+
+impl Trouble {
+    /// What to do about it.
+    pub(super) fn help(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => {
+                "log in to a machine that has Slurm, or train here with --launcher local"
+            }
+            Self::Silent(_) => "`scontrol ping` says whether the controller is up",
+            Self::NoSuchJob(_) | Self::Refused(_) => {
+                "correct `slurm:` in the settings or --slurm; `sinfo` lists partitions and their limits"
+            }
+        }
+    }
+}
+
+/// Whether a program is on the search path.
+pub(super) fn finds(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// The standard output of a program that succeeds.
+pub(super) fn call(program: &str, arguments: &[&OsStr]) -> Result<String, Trouble> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        // Dates in one form, whatever the user prefers.
+        .env("SLURM_TIME_FORMAT", "standard")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Trouble::Missing(format!("this machine has no `{program}`")),
+            _ => Trouble::Missing(format!("`{program}` does not start: {error}")),
+        })?;
+    let (out, err) = (reader(child.stdout.take()), reader(child.stderr.take()));
+    let deadline = Instant::now() + LIMIT;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < deadline => thread::sleep(PAUSE),
+            other => {
+                // It may end in this moment; then there is nothing to kill.
+                let _ = child.kill();
+                let _ = child.wait();
+                let why = match other {
+                    Err(error) => format!("cannot wait for `{program}`: {error}"),
+                    Ok(_) => format!("`{program}` did not answer within {} s", LIMIT.as_secs()),
+                };
+                return Err(Trouble::Silent(why));
+            }
+        }
+    };
+    let (out, err) = (taken(out), taken(err));
+    if status.success() {
+        return Ok(out);
+    }
+    Err(judged(program, &err))
+}
+
+/// What the standard error of a program that fails means.
+fn judged(program: &str, err: &str) -> Trouble {
+    let said = err.lines().map(str::trim).find(|line| !line.is_empty());
+    let said = said.map_or_else(
+        || format!("`{program}` failed without a message"),
+        |line| text::line(line, 300),
+    );
+    if err.contains("Invalid job id") || err.contains("already completing or completed") {
+        Trouble::NoSuchJob(said)
+    } else if SILENT.iter().any(|part| err.contains(part)) {
+        Trouble::Silent(said)
+    } else {
+        Trouble::Refused(said)
+    }
+}
+
+type Reader = Option<JoinHandle<Vec<u8>>>;
+
+/// Reads on another thread, so that a full pipe stops nobody.
+fn reader(pipe: Option<impl Read + Send + 'static>) -> Reader {
+    let pipe = pipe?;
+    Some(thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // A part of an answer is judged like all of it.
+        let _ = pipe.take(MOST).read_to_end(&mut bytes);
+        bytes
+    }))
+}
+
+fn taken(reader: Reader) -> String {
+    let bytes = reader.and_then(|thread| thread.join().ok());
+    String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_slurm_are_told_apart() {
+        type Kind = fn(String) -> Trouble;
+        let kinds: [(&str, Kind); 11] = [
+            (
+                "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n",
+                Trouble::Silent,
+            ),
+            (
+                "squeue: error: Unable to contact slurm controller (connect failure)\n",
+                Trouble::Silent,
+            ),
+            (
+                "slurm_load_jobs error: Unable to contact slurm controller (connect failure)",
+                Trouble::Silent,
+            ),
+            ("connect: Connection refused", Trouble::Silent),
+            (
+                "slurm_load_jobs error: Zero Bytes were transmitted or received",
+                Trouble::Silent,
+            ),
+            (
+                "scancel: error: Kill job error on job id 2: Job can not be altered now, try again later",
+                Trouble::Silent,
+            ),
+            (
+                "slurm_load_jobs error: Invalid job id specified",
+                Trouble::NoSuchJob,
+            ),
+            (
+                "scancel: error: Kill job error on job id 99: Invalid job id specified",
+                Trouble::NoSuchJob,
+            ),
+            (
+                "scancel: error: Kill job error on job id 1: Job/step already completing or completed",
+                Trouble::NoSuchJob,
+            ),
+            (
+                "sbatch: error: Batch job submission failed: Invalid partition name specified",
+                Trouble::Refused,
+            ),
+            ("", Trouble::Refused),
+        ];
+        for (said, kind) in kinds {
+            let found = judged("x", said);
+            assert_eq!(found, kind(found.to_string()), "{said}");
+        }
+    }
+
+    #[test]
+    fn programs_that_are_missing_are_named() {
+        assert!(!finds("no-such-program-of-slurm"));
+        let trouble = call("no-such-program-of-slurm", &[]).unwrap_err();
+        assert_eq!(
+            trouble.to_string(),
+            "this machine has no `no-such-program-of-slurm`"
+        );
+        assert!(trouble.help().contains("--launcher local"));
+    }
+}

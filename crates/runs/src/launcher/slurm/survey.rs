@@ -1,0 +1,207 @@
+//! Asks Slurm about all jobs at once. The last answer is kept in a file for a few seconds, so that many dashboards and commands of
+//! one folder ask no more often than one.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use warmstart_schema::identity::{Handle, Job as Start};
+
+use super::answers::{self, FORMAT, Job};
+use super::folder::{SCRIPT, job_name, record};
+use super::programs::{Trouble, call};
+use super::verdict::{End, settle};
+use crate::launcher::contract::{Stage, Standing};
+use crate::run::{RunDir, RunId};
+use crate::storage::{Disk, replace};
+
+/// In the folder of all runs: the last answer of `squeue`.
+const KEPT: &str = ".squeue";
+/// How long that answer is used.
+const FRESH: Duration = Duration::from_secs(10);
+/// How many jobs that `squeue` no longer lists are asked for one by one; the others come with the next question.
+const ONE_BY_ONE: usize = 20;
+/// How long a job of an unanswered `sbatch` may take to appear.
+const APPEARS: Duration = Duration::from_mins(2);
+
+/// Where the jobs are. Logs the ends of those that are over.
+pub(super) fn survey(root: &Path, workers: &[(RunId, Handle)]) -> BTreeMap<RunId, Standing> {
+    let jobs = || {
+        workers
+            .iter()
+            .filter_map(|(id, worker)| Some((id, worker.job()?)))
+    };
+    let listed = match squeue(root) {
+        Ok(listed) => listed,
+        Err(trouble) => {
+            return jobs()
+                .map(|(id, job)| (id.clone(), unknown(job, &trouble)))
+                .collect();
+        }
+    };
+    let mut left = ONE_BY_ONE;
+    let mut standings = BTreeMap::new();
+    for (id, start) in jobs() {
+        let run = RunDir::of(root, id);
+        let standing = match start.slurm_job {
+            None => unanswered(&run, start),
+            Some(job) => match listed.iter().find(|it| it.id == job) {
+                Some(found) => Some(said(&run, start, found.clone())),
+                None if left > 0 => {
+                    left -= 1;
+                    Some(unlisted(&run, start, job))
+                }
+                None => None,
+            },
+        };
+        standings.extend(standing.map(|standing| (id.clone(), standing)));
+    }
+    standings
+}
+
+/// The jobs of this user.
+fn squeue(root: &Path) -> Result<Vec<Job>, Trouble> {
+    let kept = root.join(KEPT);
+    if let Some(answer) = fresh(&kept) {
+        return Ok(answers::listed(&answer));
+    }
+    let arguments = [
+        "--me",
+        "--noheader",
+        "--states=all",
+        "--array",
+        "--format",
+        FORMAT,
+    ];
+    let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+    let answer = call("squeue", &arguments)?;
+    // Without the file, the next question is asked sooner.
+    let _ = replace(&Disk, &kept, answer.as_bytes());
+    Ok(answers::listed(&answer))
+}
+
+fn fresh(kept: &PathBuf) -> Option<String> {
+    let age = fs::metadata(kept)
+        .and_then(|meta| meta.modified())
+        .ok()?
+        .elapsed()
+        .ok()?;
+    (age < FRESH)
+        .then(|| fs::read_to_string(kept).ok())
+        .flatten()
+}
+
+/// What Slurm says of a job; logs its end.
+fn said(run: &RunDir, start: Start, job: Job) -> Standing {
+    let standing = job.standing();
+    if standing.stage == Stage::Over {
+        return over(run, start, &End::Said(job), standing);
+    }
+    standing
+}
+
+fn over(run: &RunDir, start: Start, end: &End, standing: Standing) -> Standing {
+    match settle(run, start, end) {
+        Ok(()) => standing,
+        Err(error) => Standing {
+            stage: Stage::Unknown,
+            text: format!("{}, and its end cannot be logged: {error}", standing.text),
+            help: "free disk space, or correct the permissions of the run's folder".to_owned(),
+        },
+    }
+}
+
+/// A job that `squeue` does not list: `scontrol` knows it a little longer.
+fn unlisted(run: &RunDir, start: Start, id: u64) -> Standing {
+    let arguments = ["show", "job", "--oneliner", &id.to_string()].map(ToOwned::to_owned);
+    let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+    match call("scontrol", &arguments) {
+        Ok(answer) => match answers::shown(&answer) {
+            Some(job) => {
+                // `squeue` has other fields; the end is the one with the exit code.
+                said(run, start, job)
+            }
+            None => unknown(
+                start,
+                &Trouble::Silent("the answer of `scontrol` is not understood".to_owned()),
+            ),
+        },
+        Err(Trouble::NoSuchJob(_)) => {
+            let standing = Standing {
+                stage: Stage::Over,
+                text: format!("Slurm no longer knows job {id}"),
+                help: String::new(),
+            };
+            over(run, start, &End::Forgotten(id), standing)
+        }
+        Err(trouble) => unknown(start, &trouble),
+    }
+}
+
+/// A run for which `sbatch` gave no id: Slurm may have its job, by its name.
+fn unanswered(run: &RunDir, start: Start) -> Option<Standing> {
+    let name = format!("--name={}", job_name(run));
+    let arguments = [
+        "--me",
+        "--noheader",
+        "--states=all",
+        "--format",
+        "%A",
+        &name,
+    ];
+    let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+    let answer = match call("squeue", &arguments) {
+        Ok(answer) => answer,
+        Err(trouble) => return Some(unknown(start, &trouble)),
+    };
+    // Earlier jobs of the run may still be listed; the newest is the one that was sent last.
+    let newest = answers::ids(&answer).into_iter().next();
+    if let Some(id) = newest.filter(|id| !is_earlier(run, *id)) {
+        let job = Start {
+            slurm_job: Some(id),
+            restart: 0,
+        };
+        return match record(run, job) {
+            // The next question is about this job.
+            Ok(()) => None,
+            Err(error) => Some(unknown(start, &Trouble::Silent(error.to_string()))),
+        };
+    }
+    let sent = fs::metadata(run.path().join(SCRIPT)).and_then(|meta| meta.modified());
+    let waited = sent
+        .ok()
+        .and_then(|sent| SystemTime::now().duration_since(sent).ok());
+    if waited.is_some_and(|waited| waited < APPEARS) {
+        return Some(Standing {
+            stage: Stage::Unknown,
+            text: "sbatch did not answer, and Slurm does not list the job yet".to_owned(),
+            help: "nothing is sent again before that is certain".to_owned(),
+        });
+    }
+    let standing = Standing {
+        stage: Stage::Over,
+        text: "sbatch did not answer, and Slurm has no job of this run".to_owned(),
+        help: String::new(),
+    };
+    Some(over(run, start, &End::NeverSent, standing))
+}
+
+/// Whether the log knows an attempt of this job, or of a later one.
+fn is_earlier(run: &RunDir, id: u64) -> bool {
+    let attempt = run.state().ok().and_then(|state| state.attempt);
+    let job = attempt.and_then(|attempt| attempt.worker.job()?.slurm_job);
+    job.is_some_and(|job| job >= id)
+}
+
+fn unknown(job: Start, trouble: &Trouble) -> Standing {
+    let id = job
+        .slurm_job
+        .map_or_else(|| "its job".to_owned(), |id| format!("job {id}"));
+    Standing {
+        stage: Stage::Unknown,
+        text: format!("nobody knows where {id} is: {trouble}"),
+        help: format!("{}; nothing is sent again meanwhile", trouble.help()),
+    }
+}

@@ -1,0 +1,416 @@
+#!/usr/bin/env python3
+"""Runs on a real Slurm: one node over loopback, with its own configuration, keys and state in a temporary folder.
+
+    scripts/soak.d/45-slurm.py [PART ...]    start it, measure, stop it
+    scripts/soak.d/45-slurm.py up|down       start or stop it, for work by hand; `up` prints what the shell must export
+
+It needs root and Debian's packages slurm-wlm and munge. It installs nothing and reports what is missing. Standard library only; Linux.
+"""
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / "target" / os.environ.get("WARMSTART_PROFILE", "release") / "warmstart"
+# About half a minute on two cores.
+EPOCHS = int(os.environ.get("WARMSTART_SLURM_EPOCHS", "8"))
+FOLDER = pathlib.Path(os.environ.get("WARMSTART_SLURM_FOLDER", "/tmp/warmstart-slurm"))
+CONF = FOLDER / "slurm.conf"
+
+
+class Slurm:
+    """munged, slurmctld and slurmd of one node."""
+
+    def __init__(self, folder=FOLDER):
+        self.folder = folder
+
+    def configure(self):
+        for name in ["munge", "state", "spool"]:
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o755)
+        (self.folder / "munge").chmod(0o711)
+        key = self.folder / "munge/key"
+        if not key.exists():
+            key.write_bytes(os.urandom(1024))
+        key.chmod(0o600)
+        host = os.uname().nodename.split(".")[0]
+        cpus = os.cpu_count()
+        # The higher partition takes the node from the lower ones; a job of `grace` has a minute's notice.
+        CONF.write_text(f"""ClusterName=soak
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={self.folder}/munge/socket
+CredType=cred/munge
+StateSaveLocation={self.folder}/state
+SlurmdSpoolDir={self.folder}/spool
+SlurmctldPidFile={self.folder}/slurmctld.pid
+SlurmdPidFile={self.folder}/slurmd.pid
+SlurmctldLogFile={self.folder}/slurmctld.log
+SlurmdLogFile={self.folder}/slurmd.log
+SlurmctldPort=16817
+SlurmdPort=16818
+ProctrackType=proctrack/pgid
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+SlurmctldTimeout=30
+SlurmdTimeout=60
+KillWait=20
+MinJobAge=30
+OverTimeLimit=0
+ReturnToService=2
+SchedulerParameters=sched_min_interval=100000,bf_interval=5
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
+PartitionName=low Nodes={host} Default=YES PriorityTier=1 State=UP
+PartitionName=grace Nodes={host} PriorityTier=1 GraceTime=60 State=UP
+PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF State=UP
+""")
+
+    def munged(self):
+        munge = self.folder / "munge"
+        subprocess.run(["munged", "--force", f"--socket={munge}/socket", f"--key-file={munge}/key", f"--pid-file={munge}/pid",
+                        f"--log-file={munge}/log", f"--seed-file={munge}/seed"], check=True)
+
+    def controller(self):
+        subprocess.run(["slurmctld", "-f", CONF], check=True)
+
+    def daemon(self):
+        subprocess.run(["slurmd", "-f", CONF, "-N", os.uname().nodename.split(".")[0]], check=True)
+
+    def stop(self, name):
+        """Stops a daemon by its pid file, and waits for its end."""
+        file = self.folder / ("munge/pid" if name == "munged" else f"{name}.pid")
+        try:
+            pid = int(file.read_text())
+            if name not in pathlib.Path(f"/proc/{pid}/comm").read_text():
+                return
+            os.kill(pid, 15)
+        except (OSError, ValueError):
+            return
+        for _ in range(200):
+            if not pathlib.Path(f"/proc/{pid}").exists():
+                return
+            time.sleep(0.05)
+        os.kill(pid, 9)
+
+    def up(self):
+        self.configure()
+        self.munged()
+        self.controller()
+        self.daemon()
+        for _ in range(100):
+            said = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True).stdout
+            if "idle" in said:
+                return
+            time.sleep(0.1)
+        raise SystemExit(f"error: the node does not become idle: {said.strip()}; see the logs in {self.folder}")
+
+    def down(self):
+        for name in ["slurmd", "slurmctld", "munged"]:
+            self.stop(name)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+EXPERIMENT = """name: {name}
+dataset: {{ name: emoji98, validation: 0.3, labels: coarse, limit: 600 }}
+model: {{ backbone: tf_efficientnet_lite0, weights: random, head: {{ hidden: 16 }} }}
+train: {{ epochs: {epochs}, batch_size: 16, optimizer: {{ name: adam, learning_rate: 1.0e-3 }} }}
+"""
+
+
+def figure(name, what, value, target, good):
+    print(f"FIGURE {name}\t{what}\t{value}\t{target}\t{'ok' if good else 'UNDER'}", flush=True)
+
+
+def waited(what, is_so, seconds=120.0):
+    """Seconds until the condition is true, or None after the time limit."""
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        if is_so():
+            return time.monotonic() - began
+        time.sleep(0.3)
+    print(f"{what} did not come within {seconds:g} s", flush=True)
+    return None
+
+
+def call(*words):
+    return subprocess.run([str(word) for word in words], capture_output=True, text=True)
+
+
+class Run:
+    """A run that was sent to Slurm."""
+
+    def __init__(self, place, name, epochs=EPOCHS, options=()):
+        self.place = place
+        file = place / f"{name}.yaml"
+        file.write_text(EXPERIMENT.format(name=name, epochs=epochs))
+        fields = [word for option in ("cpus=2", *options) for word in ("--slurm", option)]
+        said = self.warmstart("train", file, "--detach", "--launcher", "slurm", *fields)
+        self.id = said.stdout.strip()
+        self.folder = place / "runs" / self.id
+        if not self.id:
+            raise SystemExit(f"error: {name} does not start: {said.stderr}")
+        self.seen = []
+
+    def warmstart(self, *words):
+        return call(PROGRAM, "--checkpoints", self.place / "runs", "--experiments", self.place, *words)
+
+    def show(self):
+        # Each question is a new one to Slurm.
+        (self.place / "runs/.squeue").unlink(missing_ok=True)
+        return json.loads(self.warmstart("show", self.id, "--json").stdout)
+
+    def state(self):
+        state = self.show()["state"]
+        if self.seen[-1:] != [state]:
+            self.seen.append(state)
+            print(f"  {self.id}: {state}", flush=True)
+        return state
+
+    def until(self, *states, seconds=180):
+        return waited(f"{self.id} is {' or '.join(states)}", lambda: self.state() in states, seconds)
+
+    def job(self):
+        worker = json.loads((self.folder / "run.json").read_text()).get("worker") or {}
+        return worker.get("slurm_job")
+
+    def events(self):
+        log = self.folder / "events.jsonl"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def steps(self):
+        return max([event.get("step", 0) for event in self.events() if event["event"] == "batch"], default=0)
+
+    def moves(self, seconds=120):
+        """Waits for new steps."""
+        before = self.steps()
+        return waited("new steps", lambda: self.steps() > before + 2, seconds)
+
+    def attempts(self):
+        return sum(event["event"] == "attempt" for event in self.events())
+
+    def notes(self):
+        return " ".join(self.show()["notes"])
+
+    def bits(self):
+        """The hashes of the newest checkpoint's tensors."""
+        newest = sorted((self.folder / "ckpt").iterdir())[-1]
+        return {name: hashlib.sha256((newest / name).read_bytes()).hexdigest()
+                for name in ["model.safetensors", "optimizer.safetensors"]}
+
+    def at_once(self):
+        """Slurm starts a requeued job after two minutes; not here."""
+        waited("the job waits", lambda: "PENDING" in call("squeue", "-h", "-j", self.job(), "-o", "%T").stdout, 60)
+        call("scontrol", "update", f"JobId={self.job()}", "StartTime=now")
+
+
+def squatter(seconds=600, partition="high"):
+    """A job that takes the whole node."""
+    return call("sbatch", "--parsable", f"--partition={partition}", f"--cpus-per-task={os.cpu_count()}", "--output=/dev/null",
+                f"--wrap=exec sleep {seconds}").stdout.strip()
+
+
+def same(name, what, run, reference):
+    """The run ends, with the bits of the one that was never disturbed."""
+    run.until("done", seconds=400)
+    good = run.state() == "done" and run.bits() == reference
+    figure(name, what, f"{run.state()} in {run.attempts()} attempts, {'the same' if good else 'other'} bits", "the same bits", good)
+
+
+def undisturbed(place):
+    run = Run(place, "undisturbed")
+    job = run.job()
+    run.until("done", seconds=400)
+    good = run.state() == "done" and run.attempts() == 1 and run.job() is None
+    figure("S1", "a run as a job: sent, watched, finished", f"{' → '.join(run.seen)}", "done in 1 attempt", good and job is not None)
+    return run.bits()
+
+
+def stopped(place, reference):
+    run = Run(place, "stopped")
+    run.moves()
+    job = run.job()
+    run.warmstart("stop", run.id)
+    took = run.until("stopped", seconds=60)
+    ended = call("scontrol", "show", "job", job).stdout
+    good = took is not None and "JobState=COMPLETED" in ended and run.job() is None
+    figure("S2", "stop saves and ends the job", f"{run.state()} after {took or 60:.0f} s", "stopped within 60 s", good)
+    run.warmstart("resume", run.id, "--detach")
+    same("S2", "resume sends it again", run, reference)
+
+
+def waits(place):
+    taken = squatter()
+    waited("the node is taken", lambda: "RUNNING" in call("squeue", "-h", "-j", taken, "-o", "%T").stdout, 30)
+    run = Run(place, "waits")
+    run.until("waiting", seconds=30)
+    why = run.warmstart("show", run.id).stdout
+    figure("S3", "a job that waits says why", "Resources" if "Resources" in why else why[:80], "its reason", "Resources" in why)
+    call("scontrol", "hold", run.job())
+    waited("it is held", lambda: "release" in str(run.show()["trouble"]), 30)
+    said = str(run.show()["trouble"])
+    figure("S3", "a held job says what releases it", "said" if f"scontrol release {run.job()}" in said else said, "said",
+           f"scontrol release {run.job()}" in said)
+    call("scontrol", "release", run.job())
+    run.warmstart("stop", run.id)
+    took = run.until("stopped", seconds=60)
+    figure("S3", "stop takes a job that waits out of Slurm", run.state(), "stopped", took is not None and run.attempts() == 0)
+    call("scancel", taken)
+
+
+def requeued(place, reference):
+    run = Run(place, "requeued")
+    for _ in range(3):
+        run.moves()
+        call("scontrol", "requeue", run.job())
+        run.until("waiting", seconds=60)
+        run.at_once()
+    same("S4", "`scontrol requeue` three times", run, reference)
+
+
+def preempted(place, reference):
+    run = Run(place, "preempted")
+    for _ in range(3):
+        run.moves()
+        other = squatter()
+        run.until("waiting", seconds=60)
+        call("scancel", other)
+        run.at_once()
+    same("S5", "preempted three times by a partition of higher priority", run, reference)
+
+
+def with_notice(place, reference):
+    """Slurm says so a minute before; a job that ends in that minute is not started again."""
+    run = Run(place, "noticed", options=["partition=grace"])
+    run.moves()
+    other = squatter()
+    run.until("waiting", seconds=120)
+    call("scancel", other)
+    run.at_once()
+    same("S5", "preempted with a minute's notice (GraceTime)", run, reference)
+
+
+def time_limit(place, reference):
+    run = Run(place, "limited", epochs=EPOCHS * 4, options=["time=1"])
+    run.moves()
+    run.until("stopped", "failed", seconds=200)
+    notes = run.notes()
+    said = "time limit" in notes and "a resume sends it again" in notes
+    figure("S6", "the time limit: saved, said, and what to do", f"{run.state()}, {'said' if said else notes[:80]}", "stopped, said",
+           run.state() == "stopped" and said)
+
+
+def cancelled(place):
+    run = Run(place, "cancelled")
+    run.moves()
+    call("scancel", run.job())
+    run.until("stopped", "failed", seconds=90)
+    notes = run.notes()
+    figure("S7", "cancelled from outside", f"{run.state()}: {notes[-60:]}", "stopped, said",
+           run.state() == "stopped" and "was cancelled" in notes)
+
+
+def controller(place, slurm, reference):
+    """Without a controller runs go on, and nothing is known to be lost or sent again."""
+    run = Run(place, "uncontrolled")
+    run.moves()
+    second = Run(place, "unknown")
+    second.until("waiting", seconds=60)
+    job = second.job()
+    slurm.stop("slurmctld")
+    moves = run.moves(60)
+    state = run.state()
+    figure("S8", "controller down: a run that trains", f"{state}, goes on" if moves is not None else state, "training, goes on",
+           moves is not None and state in ("training", "validating", "saving"))
+    second.until("unknown", seconds=90)
+    refused = second.warmstart("resume", second.id, "--detach").returncode
+    figure("S8", "controller down: a run that waits", f"{second.state()}, resume {'refused' if refused else 'accepted'}",
+           "unknown, resume refused", second.state() == "unknown" and refused != 0)
+    slurm.controller()
+    run.until("done", seconds=400)
+    second.until("done", seconds=400)
+    good = run.bits() == reference and second.bits() == reference and second.attempts() == 1
+    figure("S8", "controller up again: both runs end", f"{run.state()} and {second.state()}, job {'the same' if good else '?'}",
+           "done and done", good and run.state() == second.state() == "done")
+    return job
+
+
+def daemon(place, slurm, reference):
+    run = Run(place, "undaemoned")
+    run.moves()
+    slurm.stop("slurmd")
+    moves, state = run.moves(60), run.state()
+    figure("S9", "slurmd down: a run that trains", f"{state}, {'goes on' if moves is not None else 'halts'}", "goes on",
+           moves is not None and state in ("training", "validating", "saving"))
+    slurm.daemon()
+    same("S9", "slurmd up again", run, reference)
+
+
+def killed(place, reference):
+    """The worker is killed without a word, and its job ends."""
+    run = Run(place, "killed")
+    run.moves()
+    call("scancel", "--signal=KILL", run.job())
+    run.until("failed", "stopped", seconds=90)
+    failure = str(run.show()["failure"])
+    figure("S10", "a worker killed without a word", f"{run.state()}: {failure[:90]}", "failed, named", run.state() == "failed" and "job" in failure)
+    run.warmstart("resume", run.id, "--detach")
+    same("S10", "its resume", run, reference)
+
+
+def measure(slurm, chosen):
+    lacking = [name for name in ["sbatch", "slurmctld", "slurmd", "munged"] if not shutil.which(name)]
+    if lacking or os.getuid() != 0:
+        what = f"{', '.join(lacking)} lacking (apt-get install slurm-wlm munge)" if lacking else "needs root"
+        return figure("S", "a real Slurm on loopback", f"not tried: {what}", "tried", False)
+    with tempfile.TemporaryDirectory() as scratch:
+        place = pathlib.Path(scratch)
+        slurm.down()
+        slurm.up()
+        try:
+            reference = undisturbed(place)
+            parts = {
+                "stopped": lambda: stopped(place, reference), "waits": lambda: waits(place), "requeued": lambda: requeued(place, reference),
+                "preempted": lambda: preempted(place, reference), "notice": lambda: with_notice(place, reference),
+                "limit": lambda: time_limit(place, reference), "cancelled": lambda: cancelled(place),
+                "controller": lambda: controller(place, slurm, reference), "daemon": lambda: daemon(place, slurm, reference),
+                "killed": lambda: killed(place, reference),
+            }
+            for name, part in parts.items():
+                if not chosen or name in chosen:
+                    print(f"-- {name}", flush=True)
+                    part()
+                    call("scancel", "--me")
+        finally:
+            call("scancel", "--me")
+            time.sleep(2)
+            slurm.down()
+
+
+def main(words):
+    os.environ["SLURM_CONF"] = str(CONF)
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    slurm = Slurm()
+    if words == ["up"]:
+        slurm.up()
+        print(f"export SLURM_CONF={CONF}")
+    elif words == ["down"]:
+        slurm.down()
+    else:
+        measure(slurm, words)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
