@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 . scripts/soak.d/build.sh
-export WARMSTART_SIGNALS="${WARMSTART_SIGNALS:-25}" WARMSTART_CALLS="${WARMSTART_CALLS:-all}" WARMSTART_RACES="${WARMSTART_RACES:-200}"
+export WARMSTART_SIGNALS="${WARMSTART_SIGNALS:-25}" WARMSTART_CALLS="${WARMSTART_CALLS:-all}" WARMSTART_RACES="${WARMSTART_RACES:-200}" WARMSTART_MATRIX=all
 tests checkpoint
 tests killed
 tests resume --skip kills:: --skip tiny::

@@ -160,7 +160,7 @@ fn dry_run(context: &Context, files: &[(ExperimentFile, Experiment)]) -> anyhow:
             };
             let run = RunDir::new(std::path::absolute(context.checkpoints.join(name))?);
             let script = slurm::script(&run, &programs, wanted)?;
-            text += &format!("# {}\n{script}", file.label());
+            text += &["# ", file.label(), "\n", &script].concat();
         }
     }
     output::answer(&text)?;

@@ -145,10 +145,16 @@ mod tests {
         let jittered = Augment {
             horizontal_flip: true,
             resized_crop: all_crops().resized_crop,
-            rand_augment: Some(RandAugment::default()),
             ..erasing
         };
         assert_eq!(erased(&jittered), alone);
+        // It may make other pixels black.
+        let randomized = Augment {
+            rand_augment: Some(RandAugment::default()),
+            ..jittered
+        };
+        let both = erased(&randomized).logical_and(&alone);
+        assert_eq!(both, alone);
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn line(file: &mut String, text: &str) {
 fn comment(file: &mut String, indent: usize, text: &str) {
     for part in text::wrap(text, 100) {
         // A text cannot fail to grow.
-        let _ = writeln!(file, "{:indent$}# {part}", "");
+        let _ = writeln!(file, "{:indent$}# {}", "", part.trim_end());
     }
 }
 

@@ -22,7 +22,8 @@ dataset: { name: emoji98 }
 model: { backbone: resnet18, weights: random }
 train: { epochs: 1, batch_size: 16, optimizer: { name: adam, learning_rate: 1.0e-3 } }
 ";
-const STEPS: u32 = 50;
+/// The steps of the table.
+pub const STEPS: u32 = 50;
 
 fn table() -> Result<Value> {
     Ok(serde_json::from_str(include_str!(
@@ -90,8 +91,8 @@ fn has_shortcut(name: &str) -> bool {
     name.starts_with("layer") || !name.ends_with(".0.bn3.weight")
 }
 
-/// The losses of a case's fifty steps.
-pub fn losses(index: usize, device: Device) -> Result<Agreement> {
+/// The losses of the first `steps` steps of a case, at most [`STEPS`].
+pub fn losses(index: usize, steps: u32, device: Device) -> Result<Agreement> {
     let table = table()?;
     let case = &table["cases"][index];
     let model = model(&table, case, device)?;
@@ -115,7 +116,9 @@ pub fn losses(index: usize, device: Device) -> Result<Agreement> {
         "a loss that stays compares nothing"
     );
     let rate = case["rate"].as_f64().context("no rate")?;
-    let order: Vec<u32> = (0..STEPS * batch).map(|index| index % images).collect();
+    let order: Vec<u32> = (0..steps.min(STEPS) * batch)
+        .map(|index| index % images)
+        .collect();
     let batches = pictures.batches(&order, batch as usize)?;
     let mut agreement = Agreement::default();
     for (step, (batch, expected)) in batches.zip(expected).enumerate() {

@@ -164,12 +164,15 @@ fn stopped(root: &Path, changes: &[&str], polls: &Polls, stop: Stop) -> RunDir {
     run
 }
 
-/// Tests one optimizer with every schedule and every stop point.
-fn cells(optimizer: &str) {
+/// Tests one optimizer with every schedule. `WARMSTART_MATRIX=all` tests every stop with each of them, as the soak does; otherwise
+/// each stop has two schedules of every optimizer, and two optimizers of every schedule.
+fn cells(number: usize) {
     let _alone = alone();
     let root = root();
-    let mut exact = 0;
-    for schedule in SCHEDULES {
+    let is_whole = std::env::var("WARMSTART_MATRIX").is_ok_and(|cells| cells == "all");
+    let optimizer = OPTIMIZERS[number];
+    let (mut exact, mut wanted) = (0, 0);
+    for (row, schedule) in SCHEDULES.into_iter().enumerate() {
         let changes = [
             format!("train.optimizer={optimizer}"),
             format!("train.schedule={schedule}"),
@@ -179,7 +182,9 @@ fn cells(optimizer: &str) {
             changes.extend(RECIPE);
         }
         let (whole, polls) = uninterrupted(root.path(), &changes);
-        for stop in STOPS {
+        let chosen = |column: &usize| is_whole || (number + row + column).is_multiple_of(3);
+        for stop in (0..STOPS.len()).filter(chosen).map(|column| STOPS[column]) {
+            wanted += 1;
             let run = stopped(root.path(), &changes, &polls, stop);
             assert!(train(&run, &Interrupt::default()).unwrap());
             let attempt = state(&run).attempt.unwrap();
@@ -198,7 +203,7 @@ fn cells(optimizer: &str) {
             fs::remove_dir_all(run.path()).unwrap();
         }
     }
-    println!("FIGURE A7\tbitwise equal resumes, {optimizer}\t{exact}\t42\tok");
+    println!("FIGURE A7\tbitwise equal resumes, {optimizer}\t{exact}\t{wanted}\tok");
 }
 
 /// Where two results differ, without printing the weights.
@@ -215,32 +220,32 @@ fn difference(one: &Result, other: &Result) -> String {
 
 #[test]
 fn sgd_resumes_bit_for_bit() {
-    cells(OPTIMIZERS[0]);
+    cells(0);
 }
 
 #[test]
 fn sgd_with_momentum_resumes_bit_for_bit() {
-    cells(OPTIMIZERS[1]);
+    cells(1);
 }
 
 #[test]
 fn adam_resumes_bit_for_bit() {
-    cells(OPTIMIZERS[2]);
+    cells(2);
 }
 
 #[test]
 fn adamw_resumes_bit_for_bit() {
-    cells(OPTIMIZERS[3]);
+    cells(3);
 }
 
 #[test]
 fn rmsprop_resumes_bit_for_bit() {
-    cells(OPTIMIZERS[4]);
+    cells(4);
 }
 
 #[test]
 fn a_recipe_with_every_setting_resumes_bit_for_bit() {
-    cells(OPTIMIZERS[5]);
+    cells(5);
 }
 
 #[test]

@@ -84,6 +84,9 @@ fn uneven_classes_are_weighted_or_drawn_more_often() {
 #[test]
 fn the_file_says_what_was_found_and_why() {
     let (_, yaml) = proposed(&facts(&[4, 90], Some(60)));
+    assert!(yaml.lines().all(|line| !line.ends_with(' ')), "{yaml}");
+    // Comments are wrapped.
+    let yaml = yaml.replace("\n# ", " ");
     for words in [
         "# Found 94 pictures in 2 classes, from 4 (class 0) to 90 (class 1).",
         "About 52 remain to train on.",
