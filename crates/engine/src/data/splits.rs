@@ -79,7 +79,7 @@ pub fn splits(experiment: &Experiment, places: &SearchPaths, device: Device) -> 
     )
 }
 
-/// As [`parts`], with pictures prepared as the weights need them.
+/// As [`splits`](fn@splits), with pictures prepared as the weights need them.
 pub fn prepared_splits(
     experiment: &Experiment,
     preparation: &Preparation,
