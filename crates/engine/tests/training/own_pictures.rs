@@ -112,7 +112,7 @@ fn a_folder_is_split_trained_on_stopped_and_resumed_to_the_same_bits() {
         .sum();
     assert_eq!(count, broken().len(), "{notes:?}");
     assert!(
-        log(&straight).contains("red/text.png: is no picture"),
+        log(&straight).contains("red/text.png: is not a supported picture"),
         "{}",
         log(&straight)
     );
