@@ -332,7 +332,7 @@ def controller(place, slurm, reference):
     slurm.stop("slurmctld")
     moves = run.moves(60)
     state = run.state()
-    figure("S8", "controller down: a run that trains", f"{state}, goes on" if moves is not None else state, "training, goes on",
+    figure("S8", "controller down: a run that trains", f"{state}, continues" if moves is not None else state, "training, continues",
            moves is not None and state in ("training", "validating", "saving"))
     second.until("unknown", seconds=90)
     refused = second.warmstart("resume", second.id, "--detach").returncode
@@ -352,20 +352,20 @@ def daemon(place, slurm, reference):
     run.moves()
     slurm.stop("slurmd")
     moves, state = run.moves(60), run.state()
-    figure("S9", "slurmd down: a run that trains", f"{state}, {'goes on' if moves is not None else 'halts'}", "goes on",
+    figure("S9", "slurmd down: a run that trains", f"{state}, {'continues' if moves is not None else 'halts'}", "continues",
            moves is not None and state in ("training", "validating", "saving"))
     slurm.daemon()
     same("S9", "slurmd up again", run, reference)
 
 
 def killed(place, reference):
-    """The worker is killed without a word, and its job ends."""
+    """The worker is killed without a message, and its job ends."""
     run = Run(place, "killed")
     run.moves()
     call("scancel", "--signal=KILL", run.job())
     run.until("failed", "stopped", seconds=90)
     failure = str(run.show()["failure"])
-    figure("S10", "a worker killed without a word", f"{run.state()}: {failure[:90]}", "failed, named", run.state() == "failed" and "job" in failure)
+    figure("S10", "a worker killed without a message", f"{run.state()}: {failure[:90]}", "failed, named", run.state() == "failed" and "job" in failure)
     run.warmstart("resume", run.id, "--detach")
     same("S10", "its resume", run, reference)
 

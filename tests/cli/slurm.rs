@@ -460,7 +460,7 @@ fn a_cluster_that_does_not_answer_makes_no_run_lost_and_nothing_is_sent_again() 
         shown["failure"]["error"]
             .as_str()
             .unwrap()
-            .contains("job 41 ended without a word"),
+            .contains("job 41 ended without a message"),
         "{shown}"
     );
     assert!(info(&run)["worker"].is_null());

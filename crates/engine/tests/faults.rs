@@ -400,7 +400,7 @@ fn a_kill_by_the_kernel_for_memory_is_reported_as_such() {
     );
     assert!(finish(&run), "{}", log(&run));
     println!(
-        "FIGURE B8\tkilled by the kernel in a control group of 120 MB: named, and goes on with more\tout of memory (kernel)\tnamed\tok"
+        "FIGURE B8\tkilled by the kernel in a control group of 120 MB: named, and continues with more\tout of memory (kernel)\tnamed\tok"
     );
 }
 

@@ -207,7 +207,7 @@ pub fn split(labels: &[u32], share: f64, seed: u64) -> SplitIndices {
     split
 }
 
-/// What an image of each class weighs in the loss when rare classes shall count as much as others, from the training images of each:
+/// What an image of each class weighs in the loss so that rare classes count as much as others, from the training images of each:
 /// n / (classes · n of the class), as scikit-learn's `balanced`. A class without training images has no weight.
 pub fn balanced_weights(images: &[u32]) -> Vec<f32> {
     let all: f64 = images.iter().copied().map(f64::from).sum();

@@ -29,7 +29,7 @@ impl Trainer<'_> {
             let model = &experiment.model;
             let steps: Vec<String> = model.unfreeze.iter().map(ToString::to_string).collect();
             notes.push(format!(
-                "model.unfreeze: freeze {} first, {}; the schedule of the learning rate goes on across these stages",
+                "model.unfreeze: freeze {} first, {}; the learning rate schedule continues across these stages",
                 model.freeze,
                 steps.join(", ")
             ));

@@ -125,7 +125,7 @@ fn without_a_word(end: &End, has_begun: bool, state: &RunState) -> Vec<Event> {
         End::Forgotten(id) => {
             return failed(
                 Failure::Killed,
-                format!("job {id} ended without a word, and Slurm no longer knows why"),
+                format!("job {id} ended without a message, and Slurm no longer knows why"),
                 "its last lines may say why; a resume sends it again",
             );
         }
@@ -293,7 +293,7 @@ mod tests {
             (said("COMPLETED"), "Crashed: job 12 ended without a message"),
             (
                 End::Forgotten(12),
-                "Killed: job 12 ended without a word, and Slurm no longer knows why",
+                "Killed: job 12 ended without a message, and Slurm no longer knows why",
             ),
         ] {
             let found = words(&end, &[ATTEMPT]);
