@@ -70,7 +70,7 @@ impl Lane<'_> {
     /// Kills the worker after a random time, or during a save. Returns false if the worker ended first.
     fn kill(&mut self, run: &RunDir, child: &mut Child, attempts_before: usize) -> bool {
         let mut random = |most: Duration| most.mul_f64(self.random.below(1000) as f64 / 1000.0);
-        let (life, within) = (random(self.whole), random(Duration::from_millis(60)));
+        let (life, within) = (random(self.whole), random(Duration::from_millis(30)));
         let in_save = self.random.below(3) == 0;
         let began = Instant::now();
         while began.elapsed() < life || in_save {
@@ -195,10 +195,12 @@ fn a_run_killed_many_times_ends_with_the_bits_of_an_uninterrupted_run() {
     let seconds = began.elapsed().as_secs();
     let share = in_saves * 100 / done;
     let asked = verdict("WARMSTART_KILLS", done, [40, 1000]);
-    let verdict = if in_saves * 4 >= done { "ok" } else { "UNDER" };
+    // Chance moves the share of 40 kills by 7 points (standard deviation), that of 1,000 by one.
+    let least = if kills < 1000 { 5 } else { 25 };
+    let verdict = if share >= least { "ok" } else { "UNDER" };
     println!(
         "FIGURE A1\tSIGKILLs at random ({activities:?}, in {seconds} s): {runs} runs, each bitwise equal to an unbroken one\t{done}\t{asked}"
     );
-    println!("FIGURE A1\tof them inside a checkpoint\t{share} %\t25 %\t{verdict}");
-    assert!(done >= kills && in_saves * 4 >= done, "{activities:?}");
+    println!("FIGURE A1\tof them inside a checkpoint\t{share} %\t{least} %\t{verdict}");
+    assert!(done >= kills && share >= least, "{activities:?}");
 }
