@@ -35,7 +35,6 @@ build: libtorch need-cargo ## release build of the dashboard and the worker
 
 test: setup need-cargo ## all tests, set-up included
 	$(PYTHON) -m unittest discover -s scripts/tests
-	$(CARGO) test --quiet --doc --workspace --exclude warmstart-engine
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then echo "$(CARGO) nextest run --workspace"; $(CARGO) nextest run --workspace; \
 	else echo "$(CARGO) test --workspace --lib --bins --tests"; $(CARGO) test --workspace --lib --bins --tests; fi

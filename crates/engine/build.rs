@@ -89,6 +89,7 @@ fn cpp() -> cc::Build {
         .pic(true)
         .warnings(false)
         .opt_level(3)
+        .debug(false)
         .flag("-std=c++17")
         // Vectors wider than the processor's are passed between functions of one file only.
         .flag_if_supported("-Wno-psabi");
