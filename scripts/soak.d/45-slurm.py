@@ -70,7 +70,7 @@ KillWait=20
 MinJobAge=30
 OverTimeLimit=0
 ReturnToService=2
-SchedulerParameters=sched_min_interval=100000,bf_interval=5
+SchedulerParameters=sched_min_interval=100000,bf_interval=5,enable_user_top
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
 PartitionName=low Nodes={host} Default=YES PriorityTier=1 State=UP
 PartitionName=grace Nodes={host} PriorityTier=1 GraceTime=60 State=UP
@@ -144,6 +144,10 @@ def waited(what, is_so, seconds=120.0):
     return None
 
 
+def shown(job):
+    return call("scontrol", "show", "job", job).stdout
+
+
 def call(*words):
     return subprocess.run([str(word) for word in words], capture_output=True, text=True)
 
@@ -152,16 +156,32 @@ class Run:
     """A run that was sent to Slurm."""
 
     def __init__(self, place, name, epochs=EPOCHS, options=()):
-        self.place = place
+        self.place, self.id = place, None
         file = place / f"{name}.yaml"
         file.write_text(EXPERIMENT.format(name=name, epochs=epochs))
-        fields = [word for option in ("cpus=2", *options) for word in ("--slurm", option)]
+        self.take(self.train(file, ["cpus=2", *options])[0])
+
+    def take(self, id):
+        self.id, self.folder, self.seen = id, self.place / "runs" / id, []
+
+    def train(self, file, options):
+        fields = [word for option in options for word in ("--slurm", option)]
         said = self.warmstart("train", file, "--detach", "--launcher", "slurm", *fields)
-        self.id = said.stdout.strip()
-        self.folder = place / "runs" / self.id
-        if not self.id:
-            raise SystemExit(f"error: {name} does not start: {said.stderr}")
-        self.seen = []
+        if not said.stdout.strip():
+            raise SystemExit(f"error: {file.name} does not start: {said.stderr}")
+        return said.stdout.split()
+
+    @classmethod
+    def array(cls, place, name, seeds, epochs):
+        """The runs of a group, one a seed."""
+        file = place / f"{name}.yaml"
+        file.write_text(EXPERIMENT.format(name=name, epochs=epochs) + f"seeds: {seeds}\nslurm: {{ cpus: 1, time: 60 }}\n")
+        runs = [cls.__new__(cls) for _ in seeds]
+        for run in runs:
+            run.place = place
+        for run, id in zip(runs, runs[0].train(file, [])):
+            run.take(id)
+        return runs
 
     def warmstart(self, *words):
         return call(PROGRAM, "--checkpoints", self.place / "runs", "--experiments", self.place, *words)
@@ -200,6 +220,11 @@ class Run:
 
     def attempts(self):
         return sum(event["event"] == "attempt" for event in self.events())
+
+    def said(self):
+        """What `warmstart show` says, as text."""
+        (self.place / "runs/.squeue").unlink(missing_ok=True)
+        return self.warmstart("show", self.id).stdout
 
     def notes(self):
         return " ".join(self.show()["notes"])
@@ -244,8 +269,9 @@ def stopped(place, reference):
     job = run.job()
     run.warmstart("stop", run.id)
     took = run.until("stopped", seconds=60)
-    ended = call("scontrol", "show", "job", job).stdout
-    good = took is not None and "JobState=COMPLETED" in ended and run.job() is None
+    # The worker logs its end before it leaves.
+    waited("the job ends", lambda: run.job() is None and "JobState=COMPLETED" in shown(job), 30)
+    good = took is not None and "JobState=COMPLETED" in shown(job) and run.job() is None
     figure("S2", "stop saves and ends the job", f"{run.state()} after {took or 60:.0f} s", "stopped within 60 s", good)
     run.warmstart("resume", run.id, "--detach")
     same("S2", "resume sends it again", run, reference)
@@ -256,13 +282,14 @@ def waits(place):
     waited("the node is taken", lambda: "RUNNING" in call("squeue", "-h", "-j", taken, "-o", "%T").stdout, 30)
     run = Run(place, "waits")
     run.until("waiting", seconds=30)
-    why = run.warmstart("show", run.id).stdout
-    figure("S3", "a job that waits says why", "Resources" if "Resources" in why else why[:80], "its reason", "Resources" in why)
-    call("scontrol", "hold", run.job())
-    waited("it is held", lambda: "release" in str(run.show()["trouble"]), 30)
-    said = str(run.show()["trouble"])
-    figure("S3", "a held job says what releases it", "said" if f"scontrol release {run.job()}" in said else said, "said",
-           f"scontrol release {run.job()}" in said)
+    # At first Slurm has no reason yet.
+    waited("the reason comes", lambda: "Resources" in run.said(), 60)
+    why = run.said()
+    figure("S3", "a job that waits says why", "its reason" if "Resources" in why else why[:80], "its reason", "Resources" in why)
+    call("scontrol", "uhold", run.job())
+    release = f"scontrol release {run.job()}"
+    held = waited("it is held", lambda: release in run.said(), 60)
+    figure("S3", "a held job says what releases it", "said" if held is not None else run.said()[:80], "said", held is not None)
     call("scontrol", "release", run.job())
     run.warmstart("stop", run.id)
     took = run.until("stopped", seconds=60)
@@ -370,6 +397,28 @@ def killed(place, reference):
     same("S10", "its resume", run, reference)
 
 
+def array(place):
+    """A group of five is one array; one of its tasks is put first, one is stopped before it starts."""
+    runs = Run.array(place, "group", [1, 2, 3, 4, 5], 4)
+    jobs = [str(run.job()) for run in runs]
+    base = jobs[0].split("_")[0]
+    one = jobs == [f"{base}_{task}" for task in range(5)]
+    figure("S11", "a group of five runs", "one array" if one else " ".join(jobs), "one array", one)
+    waited("the last waits", lambda: runs[4].state() == "waiting", 60)
+    top = runs[4].warmstart("queue", "move", runs[4].id, "top")
+    figure("S11", "a task is put first", "accepted" if top.returncode == 0 else top.stderr[:80], "accepted", top.returncode == 0)
+    runs[3].warmstart("stop", runs[3].id)
+    runs[3].until("stopped", seconds=60)
+    for run in [*runs[:3], runs[4]]:
+        run.until("done", seconds=400)
+    states = [run.state() for run in runs]
+    attempts = [run.attempts() for run in runs]
+    good = states == ["done", "done", "done", "stopped", "done"] and attempts == [1, 1, 1, 0, 1]
+    figure("S11", "one task is stopped before it starts, the others end", ", ".join(states), "four done, one stopped", good)
+    different = len({run.bits()["model.safetensors"] for run in runs if run.state() == "done"})
+    figure("S11", "each task trains its own run", f"{different} different models", "4", different == 4)
+
+
 def measure(slurm, chosen):
     lacking = [name for name in ["sbatch", "slurmctld", "slurmd", "munged"] if not shutil.which(name)]
     if lacking or os.getuid() != 0:
@@ -386,7 +435,7 @@ def measure(slurm, chosen):
                 "preempted": lambda: preempted(place, reference), "notice": lambda: with_notice(place, reference),
                 "limit": lambda: time_limit(place, reference), "cancelled": lambda: cancelled(place),
                 "controller": lambda: controller(place, slurm, reference), "daemon": lambda: daemon(place, slurm, reference),
-                "killed": lambda: killed(place, reference),
+                "killed": lambda: killed(place, reference), "array": lambda: array(place),
             }
             for name, part in parts.items():
                 if not chosen or name in chosen:

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::output;
-use warmstart_runs::launcher::{self, Choice, torch};
+use warmstart_runs::launcher::{self, Asked, Choice, torch};
 use warmstart_runs::shell::FolderOptions;
 use warmstart_runs::store::{Runs, Watcher, experiments};
 use warmstart_schema::slurm::Slurm;
@@ -43,7 +43,8 @@ pub(super) struct Globals {
     /// Where workers run: on this machine, or as jobs of Slurm [default: the setting `launcher`]
     #[arg(long, global = true, value_name = "WHERE")]
     pub launcher: Option<LauncherName>,
-    /// What jobs of Slurm ask for, besides the settings: for example time=2:00:00, gres=gpu:1
+    /// What jobs of Slurm ask for, besides settings and experiment: for example time=2:00:00, gres=gpu:1. It implies
+    /// `--launcher slurm`
     #[arg(long, global = true, value_name = "FIELD=VALUE", value_parser = slurm_field)]
     pub slurm: Vec<String>,
     /// Append a debug log to this file; `WARMSTART_LOG` also covers the monitors of runs
@@ -107,17 +108,21 @@ fn slurm_field(text: &str) -> Result<String, String> {
 /// Where the command line and the settings want workers to run.
 fn launcher_choice(globals: &Globals) -> Choice {
     let settings = config::load().config;
-    let named = globals.launcher.or(settings.launcher);
+    let implied = (!globals.slurm.is_empty()).then_some(LauncherName::Slurm);
+    let named = globals.launcher.or(implied).or(settings.launcher);
     match named {
         None => Choice::Unsaid,
         Some(LauncherName::Local) => Choice::Local,
         Some(LauncherName::Slurm) => {
-            let mut wanted = settings.slurm;
+            let mut command_line = Slurm::default();
             for field in &globals.slurm {
                 // The command line has checked it.
-                let _ = wanted.set(field);
+                let _ = command_line.set(field);
             }
-            Choice::Slurm(Box::new(wanted))
+            Choice::Slurm(Box::new(Asked {
+                settings: settings.slurm,
+                command_line,
+            }))
         }
     }
 }

@@ -13,7 +13,7 @@ use warmstart_runs::launcher::{self, Choice, Login};
 use warmstart_runs::queue::Queue;
 use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::event::Attempt;
-use warmstart_schema::experiment::Problem;
+use warmstart_schema::experiment::{Experiment, Problem};
 use warmstart_schema::text;
 
 use super::{Color, Context, Exit, shown};
@@ -138,10 +138,10 @@ pub(super) fn warn_of_session(context: &Context) {
     }
 }
 
-/// Says what jobs ask for, before they are sent.
-pub(super) fn note_jobs(context: &Context) {
-    if let Choice::Slurm(wanted) = launcher::chosen() {
-        note(context, &format!("jobs of Slurm, which ask for {wanted}"));
+/// Says what the job of a run asks for, before it is sent.
+pub(super) fn note_job(context: &Context, label: &str, experiment: Option<&Experiment>) {
+    if let Some(request) = launcher::chosen().request(experiment) {
+        note(context, &format!("{label}: {request}"));
     }
 }
 

@@ -12,6 +12,7 @@ use warmstart_report::fit::Column;
 use warmstart_runs::actions::waiting;
 use warmstart_runs::names;
 use warmstart_runs::store::{Run, Runs};
+use warmstart_schema::state::Status;
 
 /// List the runs that wait, in their order, or change the order
 ///
@@ -70,7 +71,13 @@ pub(super) fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<
             return Ok(Exit::Done);
         }
         Some(Verb::Move { run, to }) => {
-            let id = &names::run(&runs, run)?.id;
+            let run = names::run(&runs, run)?;
+            let id = &run.id;
+            if *to == Move::First && run.status() == Status::Waiting {
+                waiting::put_first(root, id)?;
+                let text = format!("{id}: the first of your jobs that waits");
+                return answer(context, &json!({ "run": id, "result": "first" }), &text);
+            }
             let place = waiting::shift(root, id, *to)?;
             (
                 json!({ "run": id, "place": place }),
@@ -102,10 +109,14 @@ pub(super) fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<
             (json!({ "slots": slots }), slots_in_words(*slots))
         }
     };
+    answer(context, &said.0, &said.1)
+}
+
+fn answer(context: &Context, json: &Value, text: &str) -> anyhow::Result<Exit> {
     if context.json {
-        output::answer_json(&said.0)?;
+        output::answer_json(json)?;
     } else {
-        output::answer(&(context.folders.in_commands(&said.1) + "\n"))?;
+        output::answer(&(context.folders.in_commands(text) + "\n"))?;
     }
     Ok(Exit::Done)
 }

@@ -37,7 +37,7 @@ pub(super) fn resume(context: &Context, arguments: &Arguments) -> anyhow::Result
     } else {
         From::Checkpoint
     };
-    output::note_jobs(context);
+    output::note_job(context, run.label(), run.experiment.as_deref());
     actions::resume_from(&context.checkpoints, run, &arguments.set, from)?;
     output::warn_of_session(context);
     output::warn_if_paused(context);

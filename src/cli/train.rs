@@ -11,7 +11,7 @@ use warmstart_schema::state::Status;
 
 use super::output::Problems;
 use super::{Context, Exit, experiment, follow, output};
-use warmstart_runs::actions::{self, Room};
+use warmstart_runs::actions::{self, GroupLaunch, Room};
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::groups::Plan;
 use warmstart_runs::store::{ExperimentFile, ExperimentKey, Runs};
@@ -72,7 +72,9 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
     if arguments.dry_run {
         return dry_run(context, &files);
     }
-    output::note_jobs(context);
+    for (file, experiment) in &files {
+        output::note_job(context, file.label(), Some(experiment));
+    }
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
     if let Some(slots) = arguments.slots {
         actions::waiting::set_slots(&context.checkpoints, slots)?;
@@ -140,7 +142,7 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
 
 /// Prints the scripts that Slurm would get.
 fn dry_run(context: &Context, files: &[(ExperimentFile, Experiment)]) -> anyhow::Result<Exit> {
-    let Choice::Slurm(wanted) = launcher::chosen() else {
+    let Choice::Slurm(asked) = launcher::chosen() else {
         let what =
             "--dry-run prints what Slurm would get, and these runs would start on this machine";
         return Err(Failure::new(Kind::Input, what)
@@ -149,19 +151,24 @@ fn dry_run(context: &Context, files: &[(ExperimentFile, Experiment)]) -> anyhow:
     };
     let programs = programs()?;
     let mut text = String::new();
-    for (file, _) in files {
+    for (file, experiment) in files {
         let runs = file.group.as_ref().map_or(1, |group| group.members.len());
-        for number in 1..=runs {
-            // The run has no id yet.
-            let name = if runs == 1 {
+        let names = (1..=runs).map(|number| {
+            // The runs have no ids yet.
+            if runs == 1 {
                 "RUN".to_owned()
             } else {
                 format!("RUN-{number}")
-            };
-            let run = RunDir::new(std::path::absolute(context.checkpoints.join(name))?);
-            let script = slurm::script(&run, &programs, wanted)?;
-            text += &["# ", file.label(), "\n", &script].concat();
-        }
+            }
+        });
+        let folder = |name| {
+            Ok(RunDir::new(std::path::absolute(
+                context.checkpoints.join(name),
+            )?))
+        };
+        let runs = names.map(folder).collect::<std::io::Result<Vec<_>>>()?;
+        let script = slurm::script(&runs, &programs, &asked.with(&experiment.slurm))?;
+        text += &["# ", file.label(), "\n", &script].concat();
     }
     output::answer(&text)?;
     Ok(Exit::Done)
@@ -182,11 +189,9 @@ fn launch(
         launched.push((id, file.stem.clone()));
         return Ok(());
     };
-    for step in &steps {
-        let id = actions::take_step(root, file, step, source, device)?;
-        launched.extend(id.map(|id| (id, file.stem.clone())));
-    }
-    Ok(())
+    let GroupLaunch { queued, failed } = actions::launch_group(root, file, &steps, source, device)?;
+    launched.extend(queued.into_iter().map(|id| (id, file.stem.clone())));
+    failed.map_or(Ok(()), Err)
 }
 
 /// All experiments; or, before any run starts, all problems of all files.

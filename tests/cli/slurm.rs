@@ -24,6 +24,7 @@ case $name in
     [ -e "$here/runs" ] && (SLURM_JOB_ID=41 SLURM_CPUS_ON_NODE=2 bash "$2" >/dev/null 2>&1 &)
     cat "$here/sbatch.out" 2>/dev/null || echo 41 ;;
   scontrol)
+    [ "$1" = top ] && exit 0
     cat "$here/job.${*: -1}" 2>/dev/null || { echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1; } ;;
   *) cat "$here/$name.out" 2>/dev/null ;;
 esac
@@ -253,8 +254,7 @@ fn a_run_is_sent_once_and_its_job_is_stored_and_shown() {
         "partition=gpu",
     ]);
     assert!(
-        said.err
-            .contains("jobs of Slurm, which ask for --partition=gpu"),
+        said.err.contains("Slurm gets a job with --partition=gpu"),
         "{}",
         said.err
     );
@@ -340,6 +340,10 @@ fn settings_choose_the_launcher_and_the_command_line_wins() {
         script.contains("--partition=gpu\n") && script.contains("--cpus-per-task=8\n"),
         "{script}"
     );
+    // `--slurm` implies the launcher, and settings win over nothing else.
+    let elsewhere = Cluster::new();
+    let script = elsewhere.say(&["train", "lite0-freeze", "--slurm", "cpus=8", "--dry-run"]);
+    assert!(script.out.contains("--cpus-per-task=8\n"), "{}", script.err);
     cluster.say(&["train", "lite0-freeze", "--launcher", "local"]);
     assert_eq!(cluster.calls(), Vec::<String>::new());
     let said = cluster.say(&[
@@ -358,6 +362,154 @@ fn settings_choose_the_launcher_and_the_command_line_wins() {
         "{}",
         said.err
     );
+}
+
+const GROUP: &str = "name: seeds\nseeds: [1, 2, 3]\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
+train: { epochs: 2, batch_size: 16, optimizer: { name: adam, learning_rate: 0.001 } }\n\
+slurm: { partition: gpu, time: 30 }\n";
+
+#[test]
+fn a_group_is_sent_as_one_array_and_each_run_knows_its_task() {
+    let cluster = Cluster::new();
+    let group = cluster.place.write("seeds.yaml", GROUP);
+    let arguments = [
+        "train",
+        &group,
+        "--detach",
+        "--launcher",
+        "slurm",
+        "--slurm",
+        "time=60",
+    ];
+    let dry = cluster.say(&[&arguments[..], &["--dry-run"]].concat());
+    assert!(
+        dry.out.contains("#SBATCH --array=0-2\n")
+            && dry.out.contains("#SBATCH --partition=gpu\n")
+            && dry.out.contains("#SBATCH --time=60\n"),
+        "{}{}",
+        dry.out,
+        dry.err
+    );
+    cluster.answer("sbatch.out", "50;cluster\n");
+    let said = cluster.say(&arguments);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let runs: Vec<PathBuf> = said
+        .out
+        .lines()
+        .map(|id| cluster.place.checkpoints().join(id))
+        .collect();
+    assert_eq!(
+        cluster.calls(),
+        [format!("sbatch --parsable {}/slurm.sh", runs[0].display())]
+    );
+    for (run, id) in runs.iter().zip(["50_0", "50_1", "50_2"]) {
+        assert_eq!(
+            info(run)["worker"],
+            serde_json::json!({ "slurm_job": id, "restart": 0 })
+        );
+    }
+    cluster.answer(
+        "squeue.out",
+        "50_0|RUNNING|2027-01-01T10:00:00|1:00:00|n1|None\n50_1|PENDING|N/A|1:00:00||Priority\n50_2|PENDING|N/A|1:00:00||JobHeldUser\n",
+    );
+    let states: Vec<String> = runs.iter().map(|run| cluster.state(run)).collect();
+    assert_eq!(states, ["starting", "waiting", "waiting"]);
+    assert!(
+        cluster.show(&runs[2])["trouble"]
+            .to_string()
+            .contains("`scontrol release 50_2`")
+    );
+    // Each task by itself.
+    cluster.calls();
+    let second = runs[1].file_name().unwrap().to_str().unwrap();
+    assert_eq!(
+        cluster.say(&["queue", "move", second, "top"]).out,
+        format!("{second}: the first of your jobs that waits\n")
+    );
+    assert!(cluster.calls().contains(&"scontrol top 50_1".to_owned()));
+    assert_eq!(cluster.say(&["stop", second]).code, 0);
+    assert!(
+        cluster
+            .calls()
+            .contains(&"scancel --state=PENDING 50_1".to_owned())
+    );
+    // Every member runs or waits, so nothing is sent a second time.
+    cluster.say(&arguments);
+    assert!(
+        !cluster
+            .calls()
+            .iter()
+            .any(|call| call.starts_with("sbatch"))
+    );
+}
+
+#[test]
+fn a_task_of_an_array_trains_its_own_run() {
+    let cluster = Cluster::new();
+    let group = cluster.place.write("seeds.yaml", GROUP);
+    let said = cluster.say(&["train", &group, "--detach", "--launcher", "slurm"]);
+    let ids: Vec<&str> = said.out.lines().collect();
+    let run = cluster.place.checkpoints().join(ids[2]);
+    let status = Command::new("bash")
+        .arg(cluster.place.checkpoints().join(ids[0]).join("slurm.sh"))
+        .env(
+            "PATH",
+            format!("{}:/usr/bin:/bin", cluster.programs.display()),
+        )
+        .env("SLURM_JOB_ID", "44")
+        .env("SLURM_ARRAY_JOB_ID", "41")
+        .env("SLURM_ARRAY_TASK_ID", "2")
+        .env("SLURM_CPUS_ON_NODE", "2")
+        .current_dir(cluster.place.folder.path())
+        .status();
+    assert!(status.unwrap().success());
+    let log = |id: &str| {
+        let path = cluster.place.checkpoints().join(id).join("events.jsonl");
+        std::fs::read_to_string(path).unwrap_or_default()
+    };
+    assert!(log(ids[2]).contains("\"finished\""), "{}", log(ids[2]));
+    assert!(log(ids[0]).is_empty() && log(ids[1]).is_empty());
+    assert!(run.join("worker.log").exists());
+}
+
+#[test]
+fn an_array_whose_sbatch_does_not_answer_is_found_by_its_name() {
+    let cluster = Cluster::new();
+    let group = cluster.place.write("seeds.yaml", GROUP);
+    cluster.answer(
+        "sbatch.err",
+        "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n",
+    );
+    let said = cluster.say(&["train", &group, "--detach", "--launcher", "slurm"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let ids: Vec<&str> = said.out.lines().collect();
+    let run = cluster.place.checkpoints().join(ids[1]);
+    assert!(info(&run)["worker"]["slurm_job"].is_null());
+    cluster.no_longer("sbatch.err");
+    cluster.answer("squeue.out", "60\n60\n60\n");
+    cluster.show(&run);
+    assert_eq!(info(&run)["worker"]["slurm_job"], "60_1");
+    let name = format!("--name=warmstart-{}", ids[0]);
+    assert!(cluster.calls().iter().any(|call| call.ends_with(&name)));
+    // A refused array is sent by nobody's doing.
+    let refused = Cluster::new();
+    let group = refused.place.write("seeds.yaml", GROUP);
+    refused.answer(
+        "sbatch.err",
+        "sbatch: error: invalid partition specified: gpu\n",
+    );
+    let said = refused.say(&["train", &group, "--detach", "--launcher", "slurm"]);
+    assert!(
+        said.code != 0 && said.err.contains("invalid partition"),
+        "{}",
+        said.err
+    );
+    let left = std::fs::read_dir(refused.place.checkpoints()).unwrap();
+    let left: Vec<_> = left
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
@@ -490,7 +642,7 @@ fn an_unanswered_sbatch_is_looked_up_by_the_name_of_the_job() {
     );
     let name = run.file_name().unwrap().to_str().unwrap();
     let by_name =
-        format!("squeue --me --noheader --states=all --format %A --name=warmstart-{name}");
+        format!("squeue --me --noheader --states=all --format %F --name=warmstart-{name}");
     assert!(cluster.calls().contains(&by_name));
     assert_eq!(cluster.say(&["resume", name, "--detach"]).code, 2);
     assert!(

@@ -396,7 +396,7 @@ fn the_end_of_a_run_rings_the_bell_and_notifies_unless_disabled() {
         let came = |text: &str| String::from_utf8_lossy(&bytes.lock().unwrap()).contains(text);
         // The dashboard writes only what changes, which may be a part of a word.
         let shows = |text: &str| {
-            let mut screen = vt100::Parser::new(30, 100, 0);
+            let mut screen = vt100::Parser::new(30.try_into().unwrap(), 100.try_into().unwrap(), 0);
             screen.process(&bytes.lock().unwrap());
             screen.screen().contents().contains(text)
         };

@@ -15,7 +15,7 @@ use crate::storage::{Disk, Storage as _};
 use anyhow::Context;
 use warmstart_schema::annotation::Annotation;
 use warmstart_schema::architecture::ParamCounts;
-use warmstart_schema::experiment::{Experiment, Init, Member, Optimizer, Train};
+use warmstart_schema::experiment::{Experiment, Init, Optimizer, Train};
 use warmstart_schema::state::Status;
 
 use crate::failure::{Failure, Kind};
@@ -57,34 +57,21 @@ pub fn launch(
     init_file: Option<&Path>,
     device: &str,
 ) -> anyhow::Result<RunId> {
-    launch_as(root, (file, experiment), init_file, device, None)
+    let programs = programs()?;
+    let id = queue_new(root, (file, experiment), init_file, device, None)?;
+    begin(root, &id, &programs)
+        .inspect_err(|_| discard_if_never_started(&RunDir::of(root, &id)))?;
+    Ok(id)
 }
 
-/// Creates the run of a member of a group, and starts or queues it.
-pub fn launch_member(
-    root: &Path,
-    file: &ExperimentFile,
-    (member, of): (&Member, &MemberOf),
-    init_file: Option<&Path>,
-    device: &str,
-) -> anyhow::Result<RunId> {
-    launch_as(
-        root,
-        (file, &member.experiment),
-        init_file,
-        device,
-        Some(of),
-    )
-}
-
-fn launch_as(
+/// Creates a run, and adds it to the queue without starting it.
+fn queue_new(
     root: &Path,
     (file, experiment): (&ExperimentFile, &Experiment),
     init_file: Option<&Path>,
     device: &str,
     member: Option<&MemberOf>,
 ) -> anyhow::Result<RunId> {
-    let programs = programs()?;
     let launch = Launch {
         experiment,
         source: &file.path,
@@ -96,7 +83,7 @@ fn launch_as(
         .init
         .as_ref()
         .map(|init| source_name(init, init_file));
-    if let Err(error) = launcher::assign(&run, launcher::chosen()) {
+    if let Err(error) = launcher::assign(&run, launcher::chosen(), &experiment.slurm) {
         discard_if_never_started(&run);
         return Err(unwritable(root, &error).into());
     }
@@ -111,30 +98,71 @@ fn launch_as(
         after_file,
     };
     // No other process knows the new run.
-    let pushed = Queue::new(root)
-        .push(entry)
-        .map_err(|error| unwritable(root, &error).into());
-    pushed
-        .and_then(|_| begin(root, &info.id, &programs))
-        .inspect_err(|_| discard_if_never_started(&run))?;
-    Ok(info.id)
+    match Queue::new(root).push(entry) {
+        Ok(_) => Ok(info.id),
+        Err(error) => {
+            discard_if_never_started(&run);
+            Err(unwritable(root, &error).into())
+        }
+    }
 }
 
-/// Does one step of a group's launch. Returns the run that it added to the queue.
-pub fn take_step(
+/// The result of a group's launch.
+#[derive(Debug, Default)]
+pub struct GroupLaunch {
+    /// The runs that were added to the queue, in order.
+    pub queued: Vec<RunId>,
+    /// Why a run could not be added or started. Runs that come after one that could not be added are not launched.
+    pub failed: Option<anyhow::Error>,
+}
+
+/// Does the steps of a group's launch: first adds all runs to the queue, then starts what can start, so that a launcher can start
+/// them together.
+pub fn launch_group(
     root: &Path,
     file: &ExperimentFile,
-    step: &Step,
+    steps: &[Step],
     init_file: Option<&Path>,
     device: &str,
-) -> anyhow::Result<Option<RunId>> {
-    match step {
-        Step::Launch(member, of) => {
-            launch_member(root, file, (member, of), init_file, device).map(Some)
+) -> anyhow::Result<GroupLaunch> {
+    let programs = programs()?;
+    let mut launch = GroupLaunch::default();
+    for step in steps {
+        let queued = match step {
+            Step::Launch(member, of) => {
+                let named = (file, &member.experiment);
+                queue_new(root, named, init_file, device, Some(of))
+            }
+            Step::Resume(run) => {
+                queue_resume(root, run, &[], From::Checkpoint).map(|()| run.id.clone())
+            }
+            Step::Done(_) | Step::Busy(_) | Step::Unreadable(_) => continue,
+        };
+        match queued {
+            Ok(id) => launch.queued.push(id),
+            Err(error) => {
+                launch.failed = Some(error);
+                break;
+            }
         }
-        Step::Resume(run) => resume(root, run, &[]).map(|()| Some(run.id.clone())),
-        Step::Done(_) | Step::Busy(_) | Step::Unreadable(_) => Ok(None),
     }
+    match start(root, &programs) {
+        Ok(failed) => {
+            for (id, error) in failed {
+                if !launch.queued.contains(&id) {
+                    continue;
+                }
+                launch.queued.retain(|queued| *queued != id);
+                discard_if_never_started(&RunDir::of(root, &id));
+                let error = not_started(&programs, error);
+                launch.failed.get_or_insert(error);
+            }
+        }
+        Err(error) => {
+            launch.failed.get_or_insert(error);
+        }
+    }
+    Ok(launch)
 }
 
 /// Resumes a run from its last checkpoint, after changes by `FIELD=VALUE`s. A finished run needs changes that extend it.
@@ -144,6 +172,13 @@ pub fn resume(root: &Path, run: &Run, changes: &[String]) -> anyhow::Result<()> 
 
 /// Resumes a run from its last checkpoint or from the beginning.
 pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> anyhow::Result<()> {
+    let programs = programs()?;
+    queue_resume(root, run, changes, from)?;
+    begin(root, &run.id, &programs)
+}
+
+/// Adds a run that has ended to the queue, without starting it.
+fn queue_resume(root: &Path, run: &Run, changes: &[String], from: From) -> anyhow::Result<()> {
     let id = &run.id;
     let refuse = |what: String, help: &str| Err(Failure::new(Kind::Input, what).help(help).into());
     if let Some(host) = run.elsewhere().filter(|_| run.status().is_live()) {
@@ -212,7 +247,6 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
         file: info.file.clone(),
         after_file,
     };
-    let programs = programs()?;
     let is_done = run.status() == Status::Finished && !run.state.awaits_change;
     // The queue is locked, so no other process resumes or changes the run meanwhile.
     let ready = || {
@@ -226,15 +260,16 @@ pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> an
         if from == From::Start && !run.state.starts_over {
             change::start_over(&dir).map_err(|error| not_changed(id, error))?;
         }
-        Ok(launcher::assign(&dir, launcher::chosen())?)
+        let slurm = run.experiment.as_deref().map(|it| &it.slurm);
+        let slurm = slurm.cloned().unwrap_or_default();
+        Ok(launcher::assign(&dir, launcher::chosen(), &slurm)?)
     };
     queue_again(
         root,
         &entry,
         run.state.last_event.filter(|_| run.state.outcome.is_some()),
         ready,
-    )?;
-    begin(root, id, &programs)
+    )
 }
 
 /// Refuses to resume a run whose checkpoints are gone: it starts over only if the user asks for that.
@@ -489,11 +524,15 @@ pub fn advance(root: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
 fn begin(root: &Path, id: &RunId, programs: &Programs) -> anyhow::Result<()> {
     let failed = start(root, programs)?;
     match failed.into_iter().find(|(run, _)| run == id) {
-        Some((_, error)) => Err(match error.downcast::<Failure>() {
-            Ok(failure) => failure.into(),
-            Err(error) => does_not_start(&programs.worker, &error).into(),
-        }),
+        Some((_, error)) => Err(not_started(programs, error)),
         None => Ok(()),
+    }
+}
+
+fn not_started(programs: &Programs, error: io::Error) -> anyhow::Error {
+    match error.downcast::<Failure>() {
+        Ok(failure) => failure.into(),
+        Err(error) => does_not_start(&programs.worker, &error).into(),
     }
 }
 

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::run::{RunDir, RunId};
+use warmstart_schema::experiment::Experiment;
 pub use warmstart_schema::identity::Handle;
 use warmstart_schema::slurm::Slurm as Wanted;
 
@@ -30,7 +31,33 @@ pub enum Choice {
     #[default]
     Unsaid,
     Local,
-    Slurm(Box<Wanted>),
+    Slurm(Box<Asked>),
+}
+
+impl Choice {
+    /// What a launcher that sends requests to somebody else would send for an experiment, in a sentence.
+    pub fn request(&self, experiment: Option<&Experiment>) -> Option<String> {
+        let Self::Slurm(asked) = self else {
+            return None;
+        };
+        let wanted = experiment.map_or_else(Wanted::default, |it| it.slurm.clone());
+        Some(format!("Slurm gets a job with {}", asked.with(&wanted)))
+    }
+}
+
+/// What jobs ask for, besides what their experiments say: each field by the command line, the experiment, the settings, in this
+/// order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    pub settings: Wanted,
+    pub command_line: Wanted,
+}
+
+impl Asked {
+    /// What a job of an experiment asks for.
+    pub fn with(&self, experiment: &Wanted) -> Wanted {
+        self.settings.with(experiment).with(&self.command_line)
+    }
 }
 
 static CHOSEN: OnceLock<Choice> = OnceLock::new();
@@ -68,12 +95,21 @@ pub fn of_run(run: &RunDir) -> &'static dyn Launcher {
     }
 }
 
-/// Gives a run the launcher that the user wants.
-pub fn assign(run: &RunDir, choice: &Choice) -> io::Result<()> {
+/// Starts workers of runs; a result for each. Runs of one launcher that follow each other are started together.
+pub fn start(programs: &Programs, runs: &[RunDir]) -> Vec<io::Result<Started>> {
+    let is_alike =
+        |one: &RunDir, other: &RunDir| slurm::is_asked_for(one) == slurm::is_asked_for(other);
+    runs.chunk_by(is_alike)
+        .flat_map(|runs| of_run(&runs[0]).start_all(programs, runs))
+        .collect()
+}
+
+/// Gives a run the launcher that the user wants. `experiment` is what its experiment asks of Slurm.
+pub fn assign(run: &RunDir, choice: &Choice, experiment: &Wanted) -> io::Result<()> {
     match choice {
         Choice::Unsaid => Ok(()),
         Choice::Local => slurm::give_back(run),
-        Choice::Slurm(wanted) => slurm::ask_for(run, wanted),
+        Choice::Slurm(asked) => slurm::ask_for(run, &asked.with(experiment)),
     }
 }
 

@@ -271,9 +271,13 @@ impl Queue {
                 !is_ours(&active.entry)
                     || (leaving != Some(&active.entry.run) && self.is_running(active))
             });
-            for entry in content.take_startable(is_ours) {
-                let run = RunDir::of(&self.root, &entry.run);
-                match launcher::of_run(&run).start(programs, &run) {
+            let startable = content.take_startable(is_ours);
+            let runs: Vec<RunDir> = startable
+                .iter()
+                .map(|entry| RunDir::of(&self.root, &entry.run))
+                .collect();
+            for (entry, started) in startable.into_iter().zip(launcher::start(programs, &runs)) {
+                match started {
                     Ok(started) => {
                         let worker = started.worker.clone();
                         advance.started.push((entry.run.clone(), started));

@@ -51,6 +51,7 @@ pub use self::unfreeze::FreezeFrom;
 use crate::architecture::{Architecture, Backbone, Stem};
 pub use crate::dataset_name::Labels;
 use crate::metric::Metric;
+use crate::slurm::Slurm;
 
 /// One experiment, with every default filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -96,6 +97,9 @@ pub struct Experiment {
     /// Published figures to show beside the measured ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
+    /// What its jobs ask for, where the launcher is Slurm. It wins over the settings; `--slurm` wins over it.
+    #[serde(default, skip_serializing_if = "Slurm::is_default")]
+    pub slurm: Slurm,
 }
 
 /// The model's input. The model resizes images itself. But images of an `image_folder` are resized when they are decoded: the

@@ -1,4 +1,4 @@
-//! What a run asks of Slurm, as the settings say it.
+//! What a run asks of Slurm, as settings and experiments say it.
 
 use std::fmt;
 
@@ -75,6 +75,24 @@ impl Slurm {
             ("time", "time", &mut self.time),
             ("constraint", "constraint", &mut self.constraint),
         ]
+    }
+
+    /// This with the fields of another, which wins. Lists get its entries at their end.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let (mut all, mut other) = (self.clone(), other.clone());
+        for ((_, _, value), (_, _, new)) in all.words().into_iter().zip(other.words()) {
+            *value = new.take().or(value.take());
+        }
+        all.cpus = other.cpus.or(all.cpus);
+        all.options.append(&mut other.options);
+        all.before.append(&mut other.before);
+        all
+    }
+
+    /// Whether the cluster decides everything.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 
     /// Takes wrong values out, and says what is wrong with each.
@@ -374,6 +392,25 @@ mod tests {
         let stored = serde_json::to_string(&slurm).unwrap();
         assert_eq!(serde_json::from_str::<Slurm>(&stored).unwrap(), slurm);
         assert_eq!(Slurm::default().to_string(), "the cluster's defaults");
+    }
+
+    #[test]
+    fn later_fields_win_and_lists_grow() {
+        let read = |json: &str| serde_json::from_str::<Slurm>(json).unwrap();
+        let settings = read(
+            r#"{"partition":"low","time":"1:00:00","cpus":2,"before":["module load a"],"options":["--exclusive"]}"#,
+        );
+        let experiment = read(r#"{"partition":"gpu","memory":"8G","before":["module load b"]}"#);
+        assert_eq!(
+            settings.with(&experiment),
+            read(
+                r#"{"partition":"gpu","time":"1:00:00","cpus":2,"memory":"8G","before":["module load a","module load b"],
+                "options":["--exclusive"]}"#
+            )
+        );
+        assert_eq!(settings.with(&Slurm::default()), settings);
+        assert_eq!(Slurm::default().with(&settings), settings);
+        assert!(Slurm::default().is_default() && !settings.is_default());
     }
 
     #[test]

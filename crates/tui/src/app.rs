@@ -34,6 +34,7 @@ use super::update::update;
 use super::watch::Demand;
 use super::{screen, watch};
 use crate::config::Loaded;
+use warmstart_runs::launcher;
 use warmstart_runs::shell::FolderOptions;
 
 /// Minimum time between two frames that no key caused. A slow link cannot take more than four a
@@ -60,6 +61,8 @@ pub(crate) struct Settings {
     pub config: Loaded,
     /// A message about what would end runs together with this session.
     pub hazard: Option<String>,
+    /// Where new runs and resumed ones go.
+    pub launcher: launcher::Choice,
 }
 
 /// Whether to draw, and how soon.
@@ -110,11 +113,13 @@ where
             zone,
             config,
             hazard,
+            launcher,
         } = settings;
         watch::start(&folders, Arc::clone(&demand), woken, sender.clone());
         let mut model =
             Model::new(folders.experiments.clone(), appearance, zone).with_config(config);
         model.hazard = hazard;
+        model.launcher = launcher;
         model.folders = folder_options;
         model.size = terminal.size().unwrap_or(model.size);
         let kept = folders

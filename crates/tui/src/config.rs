@@ -40,8 +40,8 @@ pub struct Config {
     /// Where workers run: `local` on this machine, `slurm` as jobs of a cluster; `--launcher` wins. Without it, new runs start here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub launcher: Option<LauncherName>,
-    /// What jobs of Slurm ask for; `--slurm` adds to it.
-    #[serde(skip_serializing_if = "is_default")]
+    /// What jobs of Slurm ask for. `slurm` of an experiment and `--slurm` add to it.
+    #[serde(skip_serializing_if = "Slurm::is_default")]
     pub slurm: Slurm,
     /// The columns of the list of experiments, until others are chosen on screen.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,10 +68,6 @@ impl Default for Config {
             keys: BTreeMap::new(),
         }
     }
-}
-
-fn is_default(slurm: &Slurm) -> bool {
-    *slurm == Slurm::default()
 }
 
 /// Where workers run.

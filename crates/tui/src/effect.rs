@@ -137,8 +137,19 @@ impl AnnotationChange {
 /// A change of the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueChange {
-    Move { run: RunId, to: Move },
-    Remove { run: RunId, label: String },
+    Move {
+        run: RunId,
+        to: Move,
+    },
+    /// Asks the cluster to start a run before the user's others.
+    PutFirst {
+        run: RunId,
+        label: String,
+    },
+    Remove {
+        run: RunId,
+        label: String,
+    },
     Pause,
     Resume,
     Slots(u32),

@@ -259,8 +259,8 @@ fn launch_group(
     let Some(plan) = Plan::of(file, &runs) else {
         anyhow::bail!("{} has a mistake", file.stem)
     };
-    for step in &plan.0 {
-        actions::take_step(root, file, step, source, "auto")?;
+    match actions::launch_group(root, file, &plan.0, source, "auto")?.failed {
+        None => Ok(plan.in_words()),
+        Some(error) => Err(error),
     }
-    Ok(plan.in_words())
 }

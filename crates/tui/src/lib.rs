@@ -47,7 +47,7 @@ use self::folders::Folders;
 use self::message::Message;
 use self::terminal::{Session, TerminalKeys};
 use self::theme::Appearance;
-use warmstart_runs::launcher::Login;
+use warmstart_runs::launcher::{self, Login};
 use warmstart_runs::shell::FolderOptions;
 
 pub use self::headless::HeadlessDashboard;
@@ -100,12 +100,17 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     let appearance = Appearance::from_env(options.ascii || chosen.ascii, theme);
     // Without this, crossterm reads NO_COLOR only and would overrule an explicit theme.
     crossterm::style::force_color_output(appearance.has_colour());
+    let launcher = launcher::chosen().clone();
     let settings = Settings {
         appearance,
         folder_options: options.folders,
         config: options.settings,
         zone: TimeZone::system(),
-        hazard: Login::find().hazard(),
+        // A job belongs to no login.
+        hazard: Login::find()
+            .hazard()
+            .filter(|_| launcher.request(None).is_none()),
+        launcher,
         folders: Folders {
             experiments: options.experiments,
             checkpoints: options.checkpoints,

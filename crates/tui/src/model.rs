@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 use tui_input::{Input, InputRequest};
+use warmstart_runs::launcher;
 use warmstart_runs::run::RunId;
 
 pub(crate) use self::charts::{
@@ -94,6 +95,8 @@ pub(crate) struct Model {
     pub experiments: PathBuf,
     /// A message about what would end runs together with this session; shown at the first launch.
     pub hazard: Option<String>,
+    /// Where new runs and resumed ones go.
+    pub launcher: launcher::Choice,
     /// Folder options for the commands that users copy and paste.
     pub folders: FolderOptions,
 }
@@ -256,6 +259,7 @@ impl Model {
             experiments,
             folders: FolderOptions::default(),
             hazard: None,
+            launcher: launcher::Choice::default(),
         }
     }
 

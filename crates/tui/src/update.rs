@@ -61,13 +61,15 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             palette::select_awaited(model);
         }
         Message::Gone { run, why } => {
-            let lines = vec![
+            let request = model.launcher.request(run.experiment.as_deref());
+            let mut lines = vec![
                 text::line(&why, 400),
                 format!(
                     "Start {} over from the beginning? Its results stay until there are new ones.",
                     run.label()
                 ),
             ];
+            lines.extend(request);
             model.popup = Some(Popup::Question {
                 lines,
                 effects: vec![Effect::StartOver(run)],

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::launcher;
 use crate::queue::{Move, Queue};
 use crate::run::{RunDir, RunId};
 
@@ -27,6 +28,17 @@ pub fn shift(root: &Path, run: &RunId, to: Move) -> anyhow::Result<usize> {
         .content()?
         .position(run)
         .ok_or_else(|| not_waiting(run).into())
+}
+
+/// Asks the cluster that has a run to start it before the user's other jobs.
+pub fn put_first(root: &Path, run: &RunId) -> anyhow::Result<()> {
+    let worker = RunDir::of(root, run).info()?.worker;
+    let worker = worker.ok_or_else(|| not_waiting(run))?;
+    let asked = launcher::of(&worker).put_first(&worker);
+    asked.map_err(|error| match error.downcast::<Failure>() {
+        Ok(failure) => failure.into(),
+        Err(error) => anyhow::anyhow!("run {run} is not put first: {error}"),
+    })
 }
 
 /// Takes a waiting run out; deletes its folder if it had never started.

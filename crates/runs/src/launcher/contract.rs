@@ -96,6 +96,16 @@ pub trait Launcher {
     /// Starts the worker of a run so that it outlives this process.
     fn start(&self, programs: &Programs, run: &RunDir) -> io::Result<Started>;
 
+    /// Starts the workers of several runs; a result for each. A launcher may start them as one.
+    fn start_all(&self, programs: &Programs, runs: &[RunDir]) -> Vec<io::Result<Started>> {
+        runs.iter().map(|run| self.start(programs, run)).collect()
+    }
+
+    /// Puts a worker that is to start before the others of this user. Workers of this machine have started.
+    fn put_first(&self, _worker: &Handle) -> io::Result<()> {
+        Err(io::Error::other("it has started"))
+    }
+
     /// Passes a request to this worker and to no other process. Continues a suspended worker, so that it can comply. False if the
     /// worker is gone.
     fn ask(&self, worker: &Handle, request: Request) -> io::Result<bool>;

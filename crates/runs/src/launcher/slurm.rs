@@ -16,9 +16,10 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use warmstart_schema::identity::{Handle, Job};
+use warmstart_schema::identity::{Handle, Job, JobId};
+use warmstart_schema::slurm::Slurm as Wanted;
 
 use super::{Host, Launcher, Origin, Programs, Request, Standing, Started, WorkerState};
 use crate::failure::{Failure, Kind};
@@ -26,7 +27,7 @@ use crate::run::{RunDir, RunId};
 use crate::storage::{Disk, replace};
 
 pub use self::claim::{Claim, refusal};
-use self::folder::{MARK, SCRIPT, STOP, absent, record, wanted};
+use self::folder::{MARK, SCRIPT, STOP, TASK, absent, record, wanted};
 pub use self::folder::{SLOT, ask_for, give_back, is_asked_for, is_stopped, release};
 use self::programs::{Trouble, call, finds};
 pub use self::script::script;
@@ -37,10 +38,12 @@ pub struct Slurm;
 
 /// The job that this process is the worker of.
 pub fn own() -> Option<Job> {
-    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
-    let is_marked = std::env::var(MARK).is_ok_and(|launcher| launcher == SLOT);
-    let job = number("SLURM_JOB_ID").filter(|_| is_marked)?;
-    let restart = number("SLURM_RESTART_COUNT").and_then(|count| u32::try_from(count).ok());
+    let read = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let is_marked = read(MARK).is_some_and(|launcher| launcher == SLOT);
+    // A task of an array has a job id of its own too, which nobody knows before it starts.
+    let id = read(TASK).or_else(|| read("SLURM_JOB_ID"));
+    let job = id.filter(|_| is_marked)?.parse().ok()?;
+    let restart = read("SLURM_RESTART_COUNT").and_then(|count| count.parse().ok());
     Some(Job {
         slurm_job: Some(job),
         restart: restart.unwrap_or(0),
@@ -61,49 +64,176 @@ fn submitted(answer: &str) -> Option<u64> {
     last.split(';').next()?.parse().ok().filter(|id| *id > 0)
 }
 
-impl Launcher for Slurm {
-    /// Sends a job. If `sbatch` does not answer, Slurm may or may not have the job: the run waits without an id until Slurm says.
-    fn start(&self, programs: &Programs, run: &RunDir) -> io::Result<Started> {
+const NO_ID: &str = "sbatch has not answered yet, so its job has no id here; try again in a minute";
+/// The most tasks of an array; Slurm's own limit is 1,001 unless a cluster changes it.
+const MOST_TASKS: usize = 500;
+
+/// A run that is about to be sent.
+struct ToSend {
+    run: RunDir,
+    /// What its job asks for, the folder in which it was launched, and its group: tasks of an array have these in common.
+    wanted: Wanted,
+    launched_in: Option<PathBuf>,
+    group: Option<String>,
+}
+
+impl ToSend {
+    /// Nothing for a run that has a job already: who sent it did not live to note that in the queue.
+    fn of(run: &RunDir) -> io::Result<Result<Self, Handle>> {
         let run = RunDir::new(std::path::absolute(run.path())?);
-        if let Some(worker @ Handle::Slurm(_)) = run.info()?.worker {
-            // Who sent it did not live to note that in the queue.
-            return Ok(Started {
-                worker,
-                child: None,
-            });
+        let info = run.info()?;
+        if let Some(worker @ Handle::Slurm(_)) = info.worker {
+            return Ok(Err(worker));
         }
-        let text = script(&run, programs, &wanted(&run)?)?;
-        let path = run.path().join(SCRIPT);
-        replace(&Disk, &path, text.as_bytes())?;
+        Ok(Ok(Self {
+            wanted: wanted(&run)?,
+            launched_in: info.cwd,
+            group: info.member.map(|member| member.group),
+            run,
+        }))
+    }
+
+    fn shares_an_array_with(&self, other: &Self) -> bool {
+        self.group.is_some()
+            && self.group == other.group
+            && self.wanted == other.wanted
+            && self.launched_in == other.launched_in
+    }
+}
+
+/// Sends one job, or one array with a task for each run. If `sbatch` does not answer, Slurm may or may not have it: the runs wait
+/// without an id until Slurm says. An error has sent nothing.
+fn send(programs: &Programs, sent: &[ToSend]) -> io::Result<Vec<Started>> {
+    let [first, ..] = sent else {
+        return Ok(Vec::new());
+    };
+    let runs: Vec<RunDir> = sent.iter().map(|it| it.run.clone()).collect();
+    let text = script(&runs, programs, &first.wanted)?;
+    let unknown = Job {
+        slurm_job: None,
+        restart: 0,
+    };
+    for run in &runs {
+        // Each run's own copy says its task, should `sbatch` not answer.
+        replace(&Disk, &run.path().join(SCRIPT), text.as_bytes())?;
         absent(fs::remove_file(run.path().join(STOP)))?;
-        let unknown = Job {
-            slurm_job: None,
+        record(run, unknown)?;
+    }
+    let path = first.run.path().join(SCRIPT);
+    let id = match call("sbatch", &["--parsable".as_ref(), path.as_os_str()]) {
+        Ok(answer) => submitted(&answer),
+        Err(Trouble::Silent(_)) => None,
+        Err(trouble) => {
+            for run in &runs {
+                if let Some(_lock) = run.lock_within(folder::PATIENCE)? {
+                    release(run)?;
+                }
+            }
+            let what = format!("Slurm did not take the job: {trouble}");
+            return Err(io::Error::other(
+                Failure::new(Kind::Worker, what).help(trouble.help()),
+            ));
+        }
+    };
+    let is_array = runs.len() > 1;
+    let send = |(run, task): (&RunDir, u32)| {
+        let task = is_array.then_some(task);
+        let job = Job {
+            slurm_job: id.map(|job| JobId { job, task }),
             restart: 0,
         };
-        record(&run, unknown)?;
-        let job = match call("sbatch", &["--parsable".as_ref(), path.as_os_str()]) {
-            Ok(answer) => Job {
-                slurm_job: submitted(&answer),
-                restart: 0,
-            },
-            Err(Trouble::Silent(_)) => unknown,
-            Err(trouble) => {
-                if let Some(_lock) = run.lock_within(folder::PATIENCE)? {
-                    release(&run)?;
-                }
-                let what = format!("Slurm did not take the job: {trouble}");
-                return Err(io::Error::other(
-                    Failure::new(Kind::Worker, what).help(trouble.help()),
-                ));
-            }
-        };
         if job.slurm_job.is_some() {
-            record(&run, job)?;
+            record(run, job)?;
         }
         Ok(Started {
             worker: Handle::Slurm(job),
             child: None,
         })
+    };
+    runs.iter().zip(0..).map(send).collect()
+}
+
+/// An error once more, for another run.
+fn again(error: &io::Error) -> io::Error {
+    let failure = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Failure>());
+    match failure {
+        Some(failure) => io::Error::other(failure.clone()),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+impl Launcher for Slurm {
+    fn start(&self, programs: &Programs, run: &RunDir) -> io::Result<Started> {
+        match ToSend::of(run)? {
+            Ok(one) => {
+                let started = send(programs, &[one])?.pop();
+                started.ok_or_else(|| io::Error::other("no job was sent"))
+            }
+            Err(worker) => Ok(Started {
+                worker,
+                child: None,
+            }),
+        }
+    }
+
+    /// Members of a group that ask for the same become the tasks of an array.
+    fn start_all(&self, programs: &Programs, runs: &[RunDir]) -> Vec<io::Result<Started>> {
+        let mut results = Vec::with_capacity(runs.len());
+        let mut waiting: Vec<ToSend> = Vec::new();
+        let send_waiting = |waiting: &mut Vec<ToSend>, results: &mut Vec<_>| {
+            let sent = std::mem::take(waiting);
+            match send(programs, &sent) {
+                Ok(started) => results.extend(started.into_iter().map(Ok)),
+                // The same for each of them.
+                Err(error) => results.extend(sent.iter().map(|_| Err(again(&error)))),
+            }
+        };
+        for run in runs {
+            let next = ToSend::of(run);
+            let fits = |next: &ToSend| {
+                let last = waiting.last();
+                last.is_some_and(|last| last.shares_an_array_with(next))
+                    && waiting.len() < MOST_TASKS
+            };
+            if !matches!(&next, Ok(Ok(next)) if fits(next)) {
+                send_waiting(&mut waiting, &mut results);
+            }
+            match next {
+                Ok(Ok(next)) => waiting.push(next),
+                Ok(Err(worker)) => results.push(Ok(Started {
+                    worker,
+                    child: None,
+                })),
+                Err(error) => results.push(Err(error)),
+            }
+        }
+        send_waiting(&mut waiting, &mut results);
+        results
+    }
+
+    /// `scontrol top` puts a job before the others of its user; many clusters do not allow that.
+    fn put_first(&self, worker: &Handle) -> io::Result<()> {
+        let Some(id) = worker.job().and_then(|job| job.slurm_job) else {
+            return Err(io::Error::other(NO_ID));
+        };
+        let id = id.to_string();
+        match call("scontrol", &["top".as_ref(), id.as_ref()]) {
+            Ok(_) => Ok(()),
+            Err(trouble) => {
+                let what = format!("Slurm does not put job {id} first: {trouble}");
+                let help = match trouble {
+                    Trouble::Refused(_) => {
+                        "the cluster allows it where its SchedulerParameters have enable_user_top; `scontrol hold` holds other jobs back"
+                    }
+                    other => other.help(),
+                };
+                Err(io::Error::other(
+                    Failure::new(Kind::Worker, what).help(help),
+                ))
+            }
+        }
     }
 
     /// A stop is SIGTERM to the worker; it takes a job that has not started out of Slurm. A stop at once ends the job.
@@ -112,9 +242,7 @@ impl Launcher for Slurm {
             return Ok(false);
         };
         let Some(id) = job.slurm_job else {
-            return Err(io::Error::other(
-                "sbatch has not answered yet, so its job has no id here; try again in a minute",
-            ));
+            return Err(io::Error::other(NO_ID));
         };
         let id = id.to_string();
         let calls: &[&[&str]] = match request {
@@ -202,5 +330,9 @@ mod tests {
             ..job
         };
         assert!(!unknown.is_start_of(unknown));
+        let task = "{\"slurm_job\":\"12_3\",\"restart\":0}";
+        let worker: Handle = serde_json::from_str(task).unwrap();
+        assert_eq!(serde_json::to_string(&worker).unwrap(), task);
+        assert!(!worker.job().unwrap().is_start_of(job), "a job is no task");
     }
 }

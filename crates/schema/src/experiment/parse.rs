@@ -376,11 +376,11 @@ fn finish(
     problem: impl Fn(&str, String, Option<String>) -> Problem,
 ) -> Result<Experiment, Vec<Problem>> {
     if let Err(found) = experiment.settle_kind() {
-        return Err(vec![problem(found.field, found.message, found.help)]);
+        return Err(vec![problem(&found.field, found.message, found.help)]);
     }
     let problems: Vec<Problem> = validate::all(&experiment)
         .into_iter()
-        .map(|found| problem(found.field, found.message, found.help))
+        .map(|found| problem(&found.field, found.message, found.help))
         .collect();
     if !problems.is_empty() {
         return Err(problems);

@@ -1,5 +1,7 @@
 //! A probe, in place of training: what a frozen backbone's features tell about the classes.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -117,7 +119,7 @@ impl Experiment {
     pub(super) fn settle_kind(&mut self) -> Result<(), Finding> {
         let finding = |field, message: &str, help: &str| {
             Err(Finding {
-                field,
+                field: Cow::Borrowed(field),
                 message: message.to_owned(),
                 help: Some(help.to_owned()),
             })
@@ -205,7 +207,7 @@ pub(super) fn misfits(experiment: &Experiment) -> Vec<Finding> {
         .into_iter()
         .filter(|(is_wrong, ..)| *is_wrong)
         .map(|(_, field, message, help)| Finding {
-            field,
+            field: field.into(),
             message: message.to_owned(),
             help: Some(help.to_owned()),
         })

@@ -1,5 +1,6 @@
 //! Rules that types cannot express: ranges, and fields that only make sense together. One function a rule.
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use super::{
@@ -9,7 +10,7 @@ use crate::architecture::{Architecture, Backbone, InputSize, Stem};
 
 /// A field with a forbidden value.
 pub(super) struct Finding {
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     pub message: String,
     pub help: Option<String>,
 }
@@ -17,7 +18,7 @@ pub(super) struct Finding {
 impl Finding {
     pub(super) fn new(field: &'static str, expected: &str, found: impl std::fmt::Display) -> Self {
         Self {
-            field,
+            field: field.into(),
             message: format!("expected {expected}, found {found}"),
             help: None,
         }
@@ -53,7 +54,7 @@ const RANGES: [(&str, RangeInclusive<u32>); 17] = [
 ];
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
-    let rules: [fn(&Experiment, &mut Vec<Finding>); 11] = [
+    let rules: [fn(&Experiment, &mut Vec<Finding>); 12] = [
         validate_texts,
         validate_dataset,
         validate_input,
@@ -65,6 +66,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_stem,
         validate_freeze,
         validate_head,
+        validate_slurm,
     ];
     let training: [fn(&Experiment, &mut Vec<Finding>); 13] = [
         validate_length,
@@ -100,6 +102,15 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn validate_slurm(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let mistakes = experiment.slurm.clone().take_mistakes();
+    findings.extend(mistakes.into_iter().map(|mistake| Finding {
+        field: format!("slurm.{}", mistake.field).into(),
+        message: mistake.message,
+        help: Some(mistake.help),
+    }));
 }
 
 fn number(

@@ -16,6 +16,10 @@ pub(super) fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result
             waiting::shift(checkpoints, run, *to)?;
             return Ok(None);
         }
+        QueueChange::PutFirst { run, label } => {
+            waiting::put_first(checkpoints, run)?;
+            format!("{label} is the first of your jobs that waits")
+        }
         QueueChange::Remove { run, label } => {
             waiting::remove(checkpoints, run)?;
             format!("{label} is out of the queue")

@@ -311,6 +311,34 @@ fn first_launch_warns_if_session_end_kills_runs() {
 }
 
 #[test]
+fn a_request_to_a_cluster_is_shown_before_it_is_sent() {
+    let mut model = typical();
+    let mut asked = warmstart_runs::launcher::Asked::default();
+    asked.settings.set("partition=gpu").unwrap();
+    asked.settings.set("time=2:00:00").unwrap();
+    model.launcher = warmstart_runs::launcher::Choice::Slurm(Box::new(asked));
+    let request = "Slurm gets a job with --partition=gpu --time=2:00:00";
+    for (key, question, effect) in [
+        (
+            "jr",
+            "Send ResNet, original input?",
+            "launch 1-resnet-original",
+        ),
+        ("a", "Launch", "launch 1-resnet-original"),
+    ] {
+        assert!(press(&mut model, key).is_empty());
+        let shown = super::text(&super::drawn(&model, 100, 24));
+        assert!(
+            shown.contains(request) && shown.contains(question),
+            "{shown}"
+        );
+        assert!(press(&mut model, "n").is_empty(), "nothing is sent");
+        press(&mut model, &key[key.len() - 1..]);
+        assert!(names(&press(&mut model, "y")).contains(&effect.to_owned()));
+    }
+}
+
+#[test]
 fn exports_offer_every_format() {
     let extensions = ["csv", "md", "tex", "json", "html", "txt"];
     for (down, extension) in extensions.iter().enumerate() {

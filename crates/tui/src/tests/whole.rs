@@ -117,6 +117,7 @@ fn with_dashboard<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
             zone: TimeZone::UTC,
             config: Loaded::default(),
             hazard: None,
+            launcher: warmstart_runs::launcher::Choice::default(),
         };
         let app = App::new(
             ratatui::Terminal::new(glass).unwrap(),

@@ -54,12 +54,15 @@ fn launch(model: &mut Model) -> Vec<Effect> {
         lines.extend(obstacles.into_iter().map(str::to_owned));
     }
     lines.extend(hazard);
+    let is_odd = !lines.is_empty();
+    lines.extend(model.launcher.request(file.loaded.as_ref().ok()));
     if lines.is_empty() {
         return effects;
     }
     let question = match plan {
         Some(plan) => format!("Queue {}?", plural(plan.queued(), "run")),
-        None => "Launch it anyway?".to_owned(),
+        None if is_odd => "Launch it anyway?".to_owned(),
+        None => format!("Send {label}?"),
     };
     lines.push(question);
     model.popup = Some(Popup::Question { lines, effects });
@@ -127,12 +130,25 @@ fn launch_all(model: &mut Model) {
     );
     lines.extend((broken > 0).then(|| format!("{broken} skipped: a mistake in the file")));
     lines.extend(hazard);
+    lines.extend(requests(model, &files));
     let effects: Vec<Effect> = in_order(files)
         .into_iter()
         .cloned()
         .map(Effect::Launch)
         .collect();
     model.popup = Some(Popup::Question { lines, effects });
+}
+
+/// What is sent for these experiments, where a launcher sends requests: one line where all are alike.
+fn requests(model: &Model, files: &[&ExperimentFile]) -> Vec<String> {
+    let request = |file: &&ExperimentFile| model.launcher.request(file.loaded.as_ref().ok());
+    let mut all: Vec<String> = files.iter().filter_map(request).collect();
+    all.dedup();
+    if all.len() > 1 {
+        let line = |file: &&ExperimentFile| Some(format!("{}: {}", file.label(), request(file)?));
+        all = files.iter().filter_map(line).collect();
+    }
+    all
 }
 
 /// "Launch all" skips experiments that need a download: the user did not ask for hundreds of
@@ -230,11 +246,35 @@ fn resume(model: &mut Model) -> Vec<Effect> {
                 .map(|extension| Popup::Input(InputPrompt::Extension(extension)));
             Vec::new()
         }
-        _ => vec![Effect::Resume {
-            run: Box::new(without_points(run)),
-            changes: Vec::new(),
-        }],
+        _ => {
+            let (question, request) = (
+                format!("Resume {} ({})?", run.label(), run.id),
+                model.launcher.request(run.experiment.as_deref()),
+            );
+            let effect = Effect::Resume {
+                run: Box::new(without_points(run)),
+                changes: Vec::new(),
+            };
+            after_request(model, question, request, effect)
+        }
     }
+}
+
+/// The effect; where a launcher sends a request for it, first a question that shows the request.
+fn after_request(
+    model: &mut Model,
+    question: String,
+    request: Option<String>,
+    effect: Effect,
+) -> Vec<Effect> {
+    let Some(request) = request else {
+        return vec![effect];
+    };
+    model.popup = Some(Popup::Question {
+        lines: vec![question, request],
+        effects: vec![effect],
+    });
+    Vec::new()
 }
 
 /// Accepts the new number of epochs, unless it has a mistake.
@@ -245,14 +285,20 @@ pub(super) fn extend(model: &mut Model) -> Vec<Effect> {
     let Ok(change) = extension.change() else {
         return Vec::new();
     };
-    let run = model.runs.get(&extension.run).map(without_points);
-    model.popup = None;
-    run.map(|run| Effect::Resume {
-        run: Box::new(run),
+    let Some(run) = model.runs.get(&extension.run) else {
+        model.popup = None;
+        return Vec::new();
+    };
+    let (question, request) = (
+        format!("Extend {} ({}): {change}?", run.label(), run.id),
+        model.launcher.request(run.experiment.as_deref()),
+    );
+    let effect = Effect::Resume {
+        run: Box::new(without_points(run)),
         changes: vec![change],
-    })
-    .into_iter()
-    .collect()
+    };
+    model.popup = None;
+    after_request(model, question, request, effect)
 }
 
 /// A copy without the points of its curve, which may be long: effects do not need them.

@@ -1,5 +1,6 @@
 //! Reads the answers of `squeue` and `scontrol show job`. What is no answer is left out: another program may print lines between.
 
+use warmstart_schema::identity::JobId;
 use warmstart_schema::text;
 
 /// The fields of a line of `squeue`: id, state, start, time limit, nodes, reason. None is a free text but the last.
@@ -8,7 +9,7 @@ pub(super) const FORMAT: &str = "%i|%T|%S|%l|%N|%r";
 /// What Slurm says of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Job {
-    pub(super) id: u64,
+    pub(super) id: JobId,
     /// `PENDING`, `RUNNING`, …
     pub(super) state: String,
     /// When it starts or has started, if Slurm knows.
@@ -32,7 +33,7 @@ fn line(line: &str) -> Option<Job> {
     let (id, state) = (next()?, next()?);
     let (start, limit, nodes, reason) = (next()?, next()?, next()?, next()?);
     Some(Job {
-        // An element of an array, `123_4` or `123_[0-3%2]`, is nobody's run here.
+        // `123_[0-3%2]` is several tasks of an array, and no run's.
         id: id.parse().ok()?,
         state: state_of(state)?,
         start: said(start),
@@ -57,8 +58,12 @@ pub(super) fn shown(answer: &str) -> Option<Job> {
         let (code, signal) = exit.split_once(':')?;
         Some((code.parse().ok()?, signal.parse().ok()?))
     });
+    // A task of an array has a job id of its own once it has started, and both ids of the array before and after.
+    let task = field("ArrayTaskId").and_then(|task| task.parse().ok());
+    let job = field("ArrayJobId").filter(|_| task.is_some());
+    let job = job.or_else(|| field("JobId"))?.parse().ok()?;
     Some(Job {
-        id: field("JobId")?.parse().ok()?,
+        id: JobId { job, task },
         state: state_of(field("JobState")?)?,
         start: field("StartTime").and_then(said),
         limit: field("TimeLimit")
@@ -117,19 +122,20 @@ lines|RUNNING
     #[test]
     fn lines_of_squeue_are_read_and_others_are_left_out() {
         let jobs = listed(LISTED);
-        let short: Vec<(u64, &str)> = jobs
+        let short: Vec<(String, &str)> = jobs
             .iter()
-            .map(|job| (job.id, job.state.as_str()))
+            .map(|job| (job.id.to_string(), job.state.as_str()))
             .collect();
-        assert_eq!(
-            short,
-            [
-                (1, "RUNNING"),
-                (2, "PENDING"),
-                (3, "COMPLETING"),
-                (5, "PENDING")
-            ]
-        );
+        let expected = [
+            ("123_4", "RUNNING"),
+            ("1", "RUNNING"),
+            ("2", "PENDING"),
+            ("3", "COMPLETING"),
+            ("5", "PENDING"),
+        ];
+        assert_eq!(short, expected.map(|(id, state)| (id.to_owned(), state)));
+        assert_eq!(jobs[0].nodes.as_deref(), Some("n1"));
+        let jobs = &jobs[1..];
         assert_eq!(jobs[0].nodes.as_deref(), Some("vm"));
         assert_eq!(jobs[0].reason, None);
         assert_eq!(
@@ -157,7 +163,7 @@ StartTime=2026-11-29T09:05:53 EndTime=2026-11-29T09:07:53 Partition=low NodeList
         assert_eq!(
             job,
             Job {
-                id: 2,
+                id: 2.into(),
                 state: "TIMEOUT".to_owned(),
                 start: Some("2026-11-29T09:05:53".to_owned()),
                 limit: Some("00:02:00".to_owned()),
@@ -166,6 +172,10 @@ StartTime=2026-11-29T09:05:53 EndTime=2026-11-29T09:07:53 Partition=low NodeList
                 exit: Some((0, 15)),
             }
         );
+        let task = SHOWN.replace("JobId=2 ", "JobId=7 ArrayJobId=5 ArrayTaskId=3 ");
+        assert_eq!(shown(&task).unwrap().id, "5_3".parse().unwrap());
+        let waiting = SHOWN.replace("JobId=2 ", "JobId=5 ArrayJobId=5 ArrayTaskId=0-4 ");
+        assert_eq!(shown(&waiting).unwrap().id, JobId::from(5));
         assert_eq!(shown(""), None);
         assert_eq!(shown("JobId=x JobState=RUNNING"), None);
         assert_eq!(shown("No jobs in the system"), None);

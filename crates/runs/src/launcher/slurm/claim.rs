@@ -121,6 +121,7 @@ impl Claim {
 mod tests {
     use super::*;
     use warmstart_schema::event::Record;
+    use warmstart_schema::identity::JobId;
 
     fn run(worker: Option<&str>) -> (tempfile::TempDir, RunDir, RunInfo) {
         let root = tempfile::tempdir().unwrap();
@@ -146,7 +147,10 @@ mod tests {
     }
 
     const ME: Job = Job {
-        slurm_job: Some(12),
+        slurm_job: Some(JobId {
+            job: 12,
+            task: None,
+        }),
         restart: 1,
     };
     const MINE: &str = "{\"slurm_job\":12,\"restart\":1}";

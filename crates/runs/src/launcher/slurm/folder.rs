@@ -18,6 +18,9 @@ pub const SLOT: &str = "slurm";
 /// Marks a worker that Slurm has started, because a job may also hold a shell in which people work.
 pub(super) const MARK: &str = "WARMSTART_LAUNCHER";
 
+/// The id of the array's task that a worker is of; empty for other jobs.
+pub(super) const TASK: &str = "WARMSTART_SLURM_TASK";
+
 /// In the run folder: what a job of the run asks for; a run without it starts on this machine.
 pub(super) const WANTED: &str = "slurm.json";
 /// The script that `sbatch` got last.

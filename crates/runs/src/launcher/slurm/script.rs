@@ -6,28 +6,42 @@ use std::io;
 
 use warmstart_schema::slurm::Slurm as Wanted;
 
-use super::folder::{MARK, SLOT, job_name, quoted, word};
+use super::folder::{MARK, SCRIPT, SLOT, TASK, job_name, quoted, word};
 use crate::launcher::programs::Programs;
 use crate::launcher::torch::{self, Torch};
 use crate::run::RunDir;
 
 /// Seconds before its time limit at which a worker is asked to save.
 const NOTICE: u64 = 120;
+/// The option with the name of a job.
+const NAME: &str = "--job-name=";
+/// The line before the folders of an array's runs, one a line in the order of its tasks.
+const RUNS: &str = "runs=(";
 
-/// The script of a run's job, as `sbatch` gets it. The run's path must be absolute.
-pub fn script(run: &RunDir, programs: &Programs, wanted: &Wanted) -> io::Result<String> {
+/// The script of a job of each of these runs, as `sbatch` gets it: of one job, or of an array with a task for each run. Their
+/// paths must be absolute, and the folder in which they were launched the same.
+pub fn script(runs: &[RunDir], programs: &Programs, wanted: &Wanted) -> io::Result<String> {
+    let [first, ..] = runs else {
+        return Err(io::Error::other("no run to send"));
+    };
     let worker = std::path::absolute(&programs.worker)?;
-    let launched_in = run.info().ok().and_then(|info| info.cwd);
+    let launched_in = first.info().ok().and_then(|info| info.cwd);
     let folder = launched_in.filter(|folder| folder.is_dir());
     let folder = folder.map_or_else(std::env::current_dir, Ok)?;
     // Slurm sends the signal up to a minute early, so a short limit needs a short notice.
     let notice = wanted
         .minutes()
         .map_or(NOTICE, |minutes| NOTICE.min(minutes * 60 / 5));
+    let is_array = runs.len() > 1;
     let mut text = String::from("#!/bin/bash\n");
     let options = [
-        format!("--job-name={}", job_name(run)),
-        format!("--output={}", quoted(&run.worker_log())?),
+        format!("{NAME}{}", job_name(first)),
+        // Each task of an array writes to the log of its own run, below.
+        if is_array {
+            "--output=/dev/null".to_owned()
+        } else {
+            format!("--output={}", quoted(&first.worker_log())?)
+        },
         "--open-mode=append".to_owned(),
         // Paths in an experiment are relative to the folder from which the run was launched.
         format!("--chdir={}", quoted(&folder)?),
@@ -36,14 +50,32 @@ pub fn script(run: &RunDir, programs: &Programs, wanted: &Wanted) -> io::Result<
         "--nodes=1".to_owned(),
         "--ntasks=1".to_owned(),
     ];
-    for option in options.into_iter().chain(wanted.options()) {
+    let array = is_array.then(|| format!("--array=0-{}", runs.len() - 1));
+    for option in options.into_iter().chain(array).chain(wanted.options()) {
         // Writing into a text does not fail.
         let _ = writeln!(text, "#SBATCH {option}");
     }
+    let run = if is_array {
+        let _ = writeln!(text, "{RUNS}");
+        for run in runs {
+            let _ = writeln!(text, "{}", word(run.path())?);
+        }
+        text.push_str(")\nrun=${runs[$SLURM_ARRAY_TASK_ID]}\nexec >>\"$run/worker.log\" 2>&1\n");
+        "\"$run\"".to_owned()
+    } else {
+        word(first.path())?
+    };
     for line in &wanted.before {
         let _ = writeln!(text, "{line}");
     }
     let _ = writeln!(text, "export {MARK}={SLOT}");
+    // A job that is sent from a task of an array would have the numbers of that task too.
+    let task = if is_array {
+        "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+    } else {
+        ""
+    };
+    let _ = writeln!(text, "export {TASK}={task}");
     for (name, value) in torch::command(&worker).get_envs() {
         let (name, value) = (name.to_string_lossy(), value.unwrap_or(OsStr::new("")));
         if !name.ends_with("LIBRARY_PATH") {
@@ -69,9 +101,73 @@ pub fn script(run: &RunDir, programs: &Programs, wanted: &Wanted) -> io::Result<
         .map_or_else(String::new, |cpus| format!(" --cpus-per-task={cpus}"));
     let _ = writeln!(
         text,
-        "exec srun --export=ALL --nodes=1 --ntasks=1{cpus} --unbuffered {} train {}",
+        "exec srun --export=ALL --nodes=1 --ntasks=1{cpus} --unbuffered {} train {run}",
         word(&worker)?,
-        word(run.path())?
     );
     Ok(text)
+}
+
+/// How a run was sent last, as its copy of the script says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SentAs {
+    pub(super) job_name: String,
+    /// Its index in the array, if it was sent in one.
+    pub(super) task: Option<u32>,
+}
+
+impl SentAs {
+    /// Of a run without a readable script, as if it had been sent alone.
+    pub(super) fn of(run: &RunDir) -> Self {
+        let script = std::fs::read_to_string(run.path().join(SCRIPT)).unwrap_or_default();
+        let mut lines = script.lines();
+        let option = ["#SBATCH ", NAME].concat();
+        let name = lines.find_map(|line| line.strip_prefix(&option));
+        let own = std::path::absolute(run.path()).and_then(|path| word(&path));
+        let mut runs = lines.skip_while(|line| *line != RUNS).skip(1);
+        let task = own.ok().and_then(|own| runs.position(|line| line == own));
+        Self {
+            job_name: name.map_or_else(|| job_name(run), str::to_owned),
+            task: task.and_then(|task| u32::try_from(task).ok()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn programs() -> Programs {
+        Programs {
+            monitor: None,
+            worker: "/opt/warmstart-worker".into(),
+        }
+    }
+
+    #[test]
+    fn a_script_says_how_its_runs_were_sent() {
+        let root = tempfile::tempdir().unwrap();
+        let runs = ["a b", "c", "d"].map(|name| RunDir::new(root.path().join(name)));
+        for run in &runs {
+            std::fs::create_dir(run.path()).unwrap();
+        }
+        let sent = |runs: &[RunDir], run: &RunDir| {
+            let text = script(runs, &programs(), &Wanted::default()).unwrap();
+            std::fs::write(run.path().join(SCRIPT), text).unwrap();
+            SentAs::of(run)
+        };
+        for (index, run) in runs.iter().enumerate() {
+            let as_task = SentAs {
+                job_name: "warmstart-a b".to_owned(),
+                task: u32::try_from(index).ok(),
+            };
+            assert_eq!(sent(&runs, run), as_task);
+            let alone = SentAs {
+                job_name: job_name(run),
+                task: None,
+            };
+            assert_eq!(sent(std::slice::from_ref(run), run), alone);
+            std::fs::remove_file(run.path().join(SCRIPT)).unwrap();
+            assert_eq!(SentAs::of(run), alone);
+        }
+    }
 }

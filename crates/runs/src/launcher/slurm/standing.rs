@@ -113,7 +113,7 @@ mod tests {
 
     fn job(state: &str, reason: Option<&str>) -> Job {
         Job {
-            id: 12,
+            id: 12.into(),
             state: state.to_owned(),
             start: Some("2026-11-29T10:06:33".to_owned()),
             nodes: (state == "RUNNING").then(|| "n3".to_owned()),

@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use warmstart_schema::identity::{Handle, Job as Start};
+use warmstart_schema::identity::{Handle, Job as Start, JobId};
 
 use super::answers::{self, FORMAT, Job};
-use super::folder::{SCRIPT, job_name, record};
+use super::folder::{SCRIPT, record};
 use super::programs::{Trouble, call};
+use super::script::SentAs;
 use super::verdict::{End, settle};
 use crate::launcher::contract::{Stage, Standing};
 use crate::run::{RunDir, RunId};
@@ -114,14 +115,14 @@ fn over(run: &RunDir, start: Start, end: &End, standing: Standing) -> Standing {
 }
 
 /// A job that `squeue` does not list: `scontrol` knows it a little longer.
-fn unlisted(run: &RunDir, start: Start, id: u64) -> Standing {
+fn unlisted(run: &RunDir, start: Start, id: JobId) -> Standing {
     let arguments = ["show", "job", "--oneliner", &id.to_string()].map(ToOwned::to_owned);
     let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
     match call("scontrol", &arguments) {
         Ok(answer) => match answers::shown(&answer) {
             Some(job) => {
                 // `squeue` has other fields; the end is the one with the exit code.
-                said(run, start, job)
+                said(run, start, Job { id, ..job })
             }
             None => unknown(
                 start,
@@ -142,13 +143,15 @@ fn unlisted(run: &RunDir, start: Start, id: u64) -> Standing {
 
 /// A run for which `sbatch` gave no id: Slurm may have its job, by its name.
 fn unanswered(run: &RunDir, start: Start) -> Option<Standing> {
-    let name = format!("--name={}", job_name(run));
+    let sent_as = SentAs::of(run);
+    let name = format!("--name={}", sent_as.job_name);
     let arguments = [
         "--me",
         "--noheader",
         "--states=all",
         "--format",
-        "%A",
+        // The id of the array for its tasks, that of the job for others.
+        "%F",
         &name,
     ];
     let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
@@ -158,6 +161,10 @@ fn unanswered(run: &RunDir, start: Start) -> Option<Standing> {
     };
     // Earlier jobs of the run may still be listed; the newest is the one that was sent last.
     let newest = answers::ids(&answer).into_iter().next();
+    let newest = newest.map(|job| JobId {
+        job,
+        task: sent_as.task,
+    });
     if let Some(id) = newest.filter(|id| !is_earlier(run, *id)) {
         let job = Start {
             slurm_job: Some(id),
@@ -189,10 +196,10 @@ fn unanswered(run: &RunDir, start: Start) -> Option<Standing> {
 }
 
 /// Whether the log knows an attempt of this job, or of a later one.
-fn is_earlier(run: &RunDir, id: u64) -> bool {
+fn is_earlier(run: &RunDir, id: JobId) -> bool {
     let attempt = run.state().ok().and_then(|state| state.attempt);
     let job = attempt.and_then(|attempt| attempt.worker.job()?.slurm_job);
-    job.is_some_and(|job| job >= id)
+    job.is_some_and(|job| job.job >= id.job)
 }
 
 fn unknown(job: Start, trouble: &Trouble) -> Standing {

@@ -10,7 +10,7 @@ use super::answers::Job;
 use super::folder::{PATIENCE, SCRIPT, release};
 use crate::event_log::EventWriter;
 use crate::run::RunDir;
-use warmstart_schema::identity::{Handle, Job as Start};
+use warmstart_schema::identity::{Handle, Job as Start, JobId};
 
 /// Seconds by which clocks of a cluster may differ.
 const SKEW: f64 = 60.0;
@@ -21,7 +21,7 @@ pub(super) enum End {
     /// As Slurm says.
     Said(Job),
     /// Slurm has forgotten the job with this id.
-    Forgotten(u64),
+    Forgotten(JobId),
     /// `sbatch` had not answered, and Slurm has no such job.
     NeverSent,
 }
@@ -221,13 +221,16 @@ mod tests {
     use warmstart_schema::event::Record;
 
     const START: Start = Start {
-        slurm_job: Some(12),
+        slurm_job: Some(JobId {
+            job: 12,
+            task: None,
+        }),
         restart: 0,
     };
 
     fn said(state: &str) -> End {
         End::Said(Job {
-            id: 12,
+            id: 12.into(),
             state: state.to_owned(),
             limit: Some("2:00:00".to_owned()),
             nodes: Some("n3".to_owned()),
@@ -292,7 +295,7 @@ mod tests {
             ),
             (said("COMPLETED"), "Crashed: job 12 ended without a message"),
             (
-                End::Forgotten(12),
+                End::Forgotten(12.into()),
                 "Killed: job 12 ended without a message, and Slurm no longer knows why",
             ),
         ] {
@@ -331,7 +334,7 @@ mod tests {
             "Some(Stopped) "
         );
         let finished = r#"{"t":200.0,"event":"finished","train_time":1.0,"stopped_early":false}"#;
-        for end in [said("TIMEOUT"), said("FAILED"), End::Forgotten(12)] {
+        for end in [said("TIMEOUT"), said("FAILED"), End::Forgotten(12.into())] {
             assert!(
                 words(&end, &[ATTEMPT, finished]).starts_with("Some(Finished"),
                 "{end:?}"

@@ -2,6 +2,7 @@
 
 use crate::command::QueueCommand;
 use crate::model::Model;
+use warmstart_schema::state::Status;
 
 /// Most runs that a device may take at a time.
 const MOST_SLOTS: u32 = 64;
@@ -14,7 +15,15 @@ pub(crate) fn refusal(model: &Model, command: QueueCommand) -> Option<String> {
             .position(&run.id)
             .ok_or_else(|| format!("{} does not wait in the queue", run.label()))
     };
+    let waits_elsewhere = || {
+        let run = model.run();
+        run.is_some_and(|run| run.status() == Status::Waiting)
+    };
     match command {
+        QueueCommand::Up if waits_elsewhere() => None,
+        QueueCommand::Down if waits_elsewhere() => {
+            Some("the cluster orders it; K asks for the first place of your jobs".to_owned())
+        }
         QueueCommand::Up | QueueCommand::Down => match place() {
             Err(reason) => Some(reason),
             Ok(1) if command == QueueCommand::Up => Some("it is the first that waits".to_owned()),

@@ -5,13 +5,20 @@ use warmstart_runs::queue::Move;
 use crate::command::QueueCommand;
 use crate::effect::{Effect, QueueChange};
 use crate::model::{Model, Popup};
+use warmstart_schema::state::Status;
 
 pub(crate) fn run_command(model: &mut Model, command: QueueCommand) -> Vec<Effect> {
     let queue = model.runs.queue();
     let run = model
         .run()
         .map(|run| (run.id.clone(), run.label().to_owned()));
+    let is_of_a_cluster = model
+        .run()
+        .is_some_and(|run| run.status() == Status::Waiting);
     let change = match (command, run) {
+        (QueueCommand::Up, Some((run, label))) if is_of_a_cluster => {
+            QueueChange::PutFirst { run, label }
+        }
         (QueueCommand::Up, Some((run, _))) => QueueChange::Move { run, to: Move::Up },
         (QueueCommand::Down, Some((run, _))) => QueueChange::Move {
             run,
