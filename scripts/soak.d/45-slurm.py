@@ -389,7 +389,8 @@ def killed(place, reference):
     """The worker is killed without a message, and its job ends."""
     run = Run(place, "killed")
     run.moves()
-    call("scancel", "--signal=KILL", run.job())
+    # `scancel --signal=KILL` would cancel the job.
+    call("pkill", "-KILL", "--full", f"warmstart-worker train {run.folder}")
     run.until("failed", "stopped", seconds=90)
     failure = str(run.show()["failure"])
     figure("S10", "a worker killed without a message", f"{run.state()}: {failure[:90]}", "failed, named", run.state() == "failed" and "job" in failure)
