@@ -304,18 +304,30 @@ pub(super) fn device(attempt: &Attempt) -> String {
         device,
         device_name,
         threads,
+        devices,
         ..
     } = attempt;
     let name = text::line(device_name, 40);
-    if device == "cpu" {
-        format!(
-            "cpu, {threads} {}",
-            if *threads == 1 { "thread" } else { "threads" }
-        )
-    } else if name.is_empty() {
-        text::line(device, 40)
-    } else {
-        format!("{} ({name})", text::line(device, 40))
+    let threads = format!(
+        "{threads} {}",
+        if *threads == 1 { "thread" } else { "threads" }
+    );
+    match (&**device, *devices) {
+        ("cpu", 1) => format!("cpu, {threads}"),
+        ("cpu", devices) => format!("cpu, {devices} processes of {threads}"),
+        (device, devices) => {
+            let device = text::line(device, 40);
+            let first = if name.is_empty() {
+                device
+            } else {
+                format!("{device} ({name})")
+            };
+            if devices == 1 {
+                first
+            } else {
+                format!("{devices} GPUs from {first} on")
+            }
+        }
     }
 }
 

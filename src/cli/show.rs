@@ -281,11 +281,17 @@ fn exactness(attempt: &Attempt) -> String {
         device,
         device_name,
         threads,
+        devices,
         libtorch,
         ..
     } = attempt;
+    let processes = match (&**device, *devices) {
+        (_, 1) => String::new(),
+        ("cpu", processes) => format!(", {processes} processes"),
+        (_, gpus) => format!(", {gpus} GPUs"),
+    };
     format!(
-        "as an unbroken run on {device} ({device_name}), {threads} threads, libtorch {libtorch}{cudnn}"
+        "as an unbroken run on {device} ({device_name}){processes}, {threads} threads, libtorch {libtorch}{cudnn}"
     )
 }
 

@@ -224,6 +224,7 @@ fn events(texts: Texts) -> Vec<Event> {
             device_name: texts.of(14),
             device_reason: texts.of(15),
             threads: 2,
+            devices: 1,
             precision: None,
             libtorch: texts.of(16),
             cudnn: Some(texts.of(16)),

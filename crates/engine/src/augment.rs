@@ -73,7 +73,8 @@ pub fn augment_alone(
     rows(image, settings, seed, row)
 }
 
-fn rows(
+/// Augments float images `[n, 3, H, W]` as they would be in a batch from row `first` on, counted from 0.
+pub(crate) fn rows(
     images: &Tensor,
     settings: &Augment,
     seed: impl Fn(&'static str) -> u64,
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_image_changes_like_in_its_batch() {
+    fn images_change_like_in_their_batch_alone_or_together() {
         let images = Tensor::rand([6, 3, 8, 8], (Kind::Float, tch::Device::Cpu));
         for settings in [
             Augment::EVERY,
@@ -182,6 +183,11 @@ mod tests {
                     usize::try_from(row).unwrap(),
                 );
                 assert_eq!(alone.unwrap(), batch.narrow(0, row, 1), "{settings:?}");
+            }
+            for (first, count) in [(0, 2), (2, 4), (3, 2)] {
+                let some = images.narrow(0, first, count);
+                let part = rows(&some, &settings, |_| 9, usize::try_from(first).unwrap());
+                assert_eq!(part.unwrap(), batch.narrow(0, first, count), "{settings:?}");
             }
         }
     }

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use tch::{Cuda, Device, Tensor};
 use warmstart_schema::experiment::NumberFormat;
 
+use crate::failure::UserError;
 use crate::ffi;
 
 const CUDA_LIBRARY: &str = "libtorch_cuda.so";
@@ -168,6 +169,37 @@ fn decide(requested: DeviceRequest, library: &CudaLibrary, count: usize) -> (Dev
     (Device::Cpu, format!("CPU{asked}: {why}"))
 }
 
+/// An error where a group of processes that begins with this device has no GPU for each. The CPU has room for any number.
+pub(crate) fn check_group(first: Device, devices: u32) -> Result<()> {
+    let Device::Cuda(index) = first else {
+        return Ok(());
+    };
+    let count = usize::try_from(Cuda::device_count()).unwrap_or(0);
+    match too_few(index, devices as usize, count) {
+        Some(error) => Err(UserError::input(
+            error,
+            "lower train.devices (`warmstart resume RUN --set train.devices=1`), or train on the CPU with --device cpu",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// That there are not as many GPUs from a first one on.
+fn too_few(first: usize, devices: usize, count: usize) -> Option<String> {
+    let from = if first == 0 {
+        String::new()
+    } else {
+        format!(" from cuda:{first} on")
+    };
+    let has = if count == 1 {
+        "one GPU".to_owned()
+    } else {
+        format!("{count} GPUs")
+    };
+    (first + devices > count)
+        .then(|| format!("train.devices: {devices}{from}, but this machine has {has}"))
+}
+
 /// Makes libtorch compute in a number format, for the whole process, and with deterministic algorithms only.
 pub fn configure(device: Device, format: NumberFormat, deterministic: bool) -> anyhow::Result<()> {
     ffi::set_tf32(format == NumberFormat::Tf32)?;
@@ -206,6 +238,20 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_group_needs_a_gpu_for_each_process() {
+        assert_eq!(
+            too_few(0, 2, 1).as_deref(),
+            Some("train.devices: 2, but this machine has one GPU")
+        );
+        assert_eq!(
+            too_few(1, 2, 2).as_deref(),
+            Some("train.devices: 2 from cuda:1 on, but this machine has 2 GPUs")
+        );
+        assert_eq!((too_few(0, 1, 1), too_few(2, 2, 4)), (None, None));
+        assert!(check_group(Device::Cpu, 64).is_ok());
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::io;
 
+use serde::{Deserialize, Serialize};
 use warmstart_schema::event::Failure;
 
 /// An error with its kind and a next step, for the user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserError {
     pub kind: Failure,
     pub error: String,
@@ -75,6 +76,15 @@ impl UserError {
             help: help.to_owned(),
         }
     }
+}
+
+/// What a panic says.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
 }
 
 fn is_disk(error: &io::Error) -> bool {

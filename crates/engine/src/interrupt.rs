@@ -64,6 +64,14 @@ impl Interrupt {
         Ok(self)
     }
 
+    /// Ignores what asks to stop or to end later: in a group of processes rank 0 decides for all, and a batch system signals each.
+    pub(crate) fn deaf() -> io::Result<()> {
+        for signal in [SIGTERM, SIGINT, SIGHUP] {
+            flag::register(signal, Arc::default())?;
+        }
+        Ok(())
+    }
+
     /// Asks from the `look`-th look on (counted from 1), so that a stop comes at the same place each time.
     pub fn at_look(look: u64) -> Self {
         Self {

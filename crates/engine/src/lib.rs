@@ -21,6 +21,7 @@ pub mod look;
 mod metric;
 pub mod model;
 pub mod optimizer;
+pub mod parallel;
 pub mod predict;
 pub mod prefetch;
 pub mod probe;

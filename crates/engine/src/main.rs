@@ -42,6 +42,12 @@ fn main() -> ExitCode {
                 None => misused(),
             }
         }
+        // A process of a run with `train.devices` above 1, started by its worker.
+        ("rank", [folder, rank]) => match rank.to_str().and_then(|rank| rank.parse().ok()) {
+            Some(rank) if worker::take_part(Path::new(folder), rank) => ExitCode::SUCCESS,
+            Some(_) => ExitCode::FAILURE,
+            None => misused(),
+        },
         ("prefetch", names) => {
             let names: Vec<String> = names
                 .iter()

@@ -10,7 +10,7 @@ mod sgd;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 use warmstart_schema::experiment::{Experiment, Optimizer as Settings};
 
 pub use self::adam::Adam;
@@ -19,8 +19,8 @@ pub use self::groups::{Treatment, Treatments};
 pub use self::rmsprop::RmsProp;
 pub use self::rule::Rule;
 use self::sgd::Sgd;
-use crate::ffi;
 use crate::model::{Model, NamedTensor};
+use crate::{ffi, parallel};
 
 /// Name of the step count among the state's tensors.
 const STEP: &str = "step";
@@ -209,6 +209,31 @@ impl Optimizer {
     /// Forgets all gradients.
     pub fn zero_grad(&mut self) {
         self.params.iter_mut().for_each(Tensor::zero_grad);
+    }
+
+    /// The gradients of all parameters one after the other, float32 on the CPU; zeros for a parameter that has none.
+    pub fn flat_gradients(&self) -> Result<Tensor> {
+        parallel::flat(&self.gradients()?)
+    }
+
+    /// Replaces all gradients by what [`Self::flat_gradients`] has gathered.
+    pub fn set_gradients(&self, numbers: &Tensor) -> Result<()> {
+        parallel::put_back(numbers, &self.gradients()?)
+    }
+
+    /// The gradient of each parameter. One that has none gets zeros, in the memory layout that autograd gives it.
+    fn gradients(&self) -> Result<Vec<Tensor>> {
+        let gradient = |param: &Tensor| {
+            let gradient = param.f_grad()?;
+            if gradient.defined() {
+                return Ok(gradient);
+            }
+            tch::with_grad(|| param.f_sum(Kind::Float)?.f_backward())?;
+            let mut gradient = param.f_grad()?;
+            let _ = tch::no_grad(|| gradient.f_zero_())?;
+            Ok(gradient)
+        };
+        self.params.iter().map(gradient).collect()
     }
 
     /// Multiplies every gradient by a scalar on the parameters' device.

@@ -20,8 +20,8 @@ const USAGE_EVERY: Duration = Duration::from_secs(2);
 /// Writes a run's events.
 #[derive(Debug)]
 pub struct Reporter {
-    writer: EventWriter,
-    usage: Usage,
+    /// None where another process writes them.
+    log: Option<Log>,
     progress_every: Duration,
     last_progress: Option<Instant>,
     last_usage: Option<Instant>,
@@ -31,19 +31,34 @@ pub struct Reporter {
     failing: bool,
 }
 
+/// The log, and what is sampled for it.
+#[derive(Debug)]
+struct Log {
+    writer: EventWriter,
+    usage: Usage,
+}
+
 impl Reporter {
     /// Opens a run's log to append to it. Progress is due once per `progress_every`.
     pub fn open(path: &Path, usage: Usage, progress_every: Duration) -> Result<Self> {
         let writer = EventWriter::open(path)?;
         Ok(Self {
-            writer,
-            usage,
+            log: Some(Log { writer, usage }),
             progress_every,
+            ..Self::silent()
+        })
+    }
+
+    /// Writes nothing.
+    pub fn silent() -> Self {
+        Self {
+            log: None,
+            progress_every: Duration::MAX,
             last_progress: None,
             last_usage: None,
             claim: None,
             failing: false,
-        })
+        }
     }
 
     /// Writes from now on only while this worker has the run; ends the process otherwise.
@@ -61,7 +76,10 @@ impl Reporter {
             }
         );
         heartbeat::keep(self.claim.as_mut(), is_saving);
-        let failed = self.writer.write(event).err();
+        let Some(log) = &mut self.log else {
+            return;
+        };
+        let failed = log.writer.write(event).err();
         if let (Some(error), false) = (&failed, self.failing) {
             worker_log::line(&format!(
                 "events.jsonl cannot be written, trying again with each event: {error}"
@@ -78,6 +96,9 @@ impl Reporter {
 
     /// Writes a note, also to `worker.log`.
     pub fn note(&mut self, level: Level, text: impl Into<String>) {
+        if self.log.is_none() {
+            return;
+        }
         let text = text.into();
         worker_log::line(&text);
         self.emit(&Event::Note { level, text });
@@ -85,8 +106,10 @@ impl Reporter {
 
     /// Whether progress is worth computing now.
     pub fn is_progress_due(&self) -> bool {
-        self.last_progress
-            .is_none_or(|last| last.elapsed() >= self.progress_every)
+        self.log.is_some()
+            && self
+                .last_progress
+                .is_none_or(|last| last.elapsed() >= self.progress_every)
     }
 
     /// Writes progress, and every two seconds a sample of the machine's use.
@@ -104,13 +127,18 @@ impl Reporter {
             return;
         }
         self.last_usage = Some(Instant::now());
-        let sample = self.usage.sample();
-        self.emit(&Event::System(sample));
+        let sample = self.log.as_mut().map(|log| log.usage.sample());
+        if let Some(sample) = sample {
+            self.emit(&Event::System(sample));
+        }
     }
 
     /// Syncs the log, so that it survives a power loss.
     pub fn sync(&mut self) {
-        if let Err(error) = self.writer.flush().and_then(|()| self.writer.sync()) {
+        let Some(Log { writer, .. }) = &mut self.log else {
+            return;
+        };
+        if let Err(error) = writer.flush().and_then(|()| writer.sync()) {
             worker_log::line(&format!("events.jsonl cannot be synced: {error}"));
         }
     }

@@ -14,6 +14,7 @@ mod saving;
 mod setup;
 pub(crate) mod stages;
 mod step;
+mod together;
 
 use std::time::Instant;
 
@@ -36,6 +37,7 @@ use self::guard::Guard;
 pub use self::setup::{Ended, Setup};
 use crate::interrupt::Flow;
 use crate::metric;
+use crate::parallel::Next;
 use crate::weights::{self, LoadPolicy};
 
 /// Training under way.
@@ -159,10 +161,8 @@ impl Trainer<'_> {
         );
         // A single left-over image makes no batch.
         let end = order.len().min(count * batch_size);
-        let mut batches = self
-            .setup
-            .train
-            .in_order(&order[begin.min(end)..end], batch_size)?;
+        let (own, own_size) = self.own_images(&order[begin.min(end)..end]);
+        let mut batches = self.setup.train.in_order(&own, own_size)?;
         self.setup.reporter.phase(Phase::Training);
         let mut clock = Clock::start();
         let save_every = self.setup.experiment.train.checkpoint.every();
@@ -170,21 +170,39 @@ impl Trainer<'_> {
             let asked = self.is_asked_to_stop();
             // Checkpoints hold no gradients, so they are made between steps only.
             let is_between = (self.setup.state.batch as usize).is_multiple_of(self.accumulate());
-            if asked && is_between {
-                self.pause(&mut clock)?;
-                return Ok(Flow::Interrupted);
+            if is_between {
+                let next = if asked {
+                    Next::Stop
+                } else if self.last_save.elapsed() >= save_every {
+                    Next::Save
+                } else {
+                    Next::Proceed
+                };
+                match self.agree(next)? {
+                    Next::Proceed => {}
+                    Next::Save => {
+                        self.pause(&mut clock)?;
+                        self.save(false)?;
+                        self.setup.reporter.phase(Phase::Training);
+                        clock = Clock::start();
+                    }
+                    Next::Stop => {
+                        self.pause(&mut clock)?;
+                        return Ok(Flow::Interrupted);
+                    }
+                }
             }
-            if is_between && self.last_save.elapsed() >= save_every {
-                self.pause(&mut clock)?;
-                self.save(false)?;
-                self.setup.reporter.phase(Phase::Training);
-                clock = Clock::start();
-            }
-            let batch = batches
-                .next()
-                .context("an epoch has fewer batches than planned")??;
-            self.batch(epoch, batch, &mut clock)?;
+            let images = end.saturating_sub(self.setup.state.batch as usize * batch_size);
+            let shard = self.setup.shard(images.min(batch_size));
+            let batch = if shard.is_empty() {
+                None
+            } else {
+                let batch = batches.next();
+                Some(batch.context("an epoch has fewer batches than planned")??)
+            };
+            self.batch(epoch, (batch, shard.start), &mut clock)?;
         }
+        self.level_statistics()?;
         let pace = clock.pace();
         self.pause(&mut clock)?;
         if self.setup.state.sums.images == 0 {
@@ -198,7 +216,7 @@ impl Trainer<'_> {
         let Some(reached) = self.validate(epoch)? else {
             return Ok(Flow::Interrupted);
         };
-        self.report_unreadable();
+        self.report_unreadable()?;
         self.conclude(epoch, &reached, pace)?;
         Ok(Flow::Done)
     }
@@ -248,6 +266,7 @@ impl Trainer<'_> {
             reporter,
             interrupt,
             state,
+            group,
             ..
         } = &mut self.setup;
         let (step, batches, started) = (
@@ -261,13 +280,13 @@ impl Trainer<'_> {
             batch_size,
             (format, &Evaluate::PLAIN),
             interrupt,
+            group.as_mut(),
             |sums, done| {
                 if reporter.is_progress_due() {
                     reporter.progress(&evaluation_progress(
                         Phase::Validating,
-                        epoch,
-                        step,
-                        &sums()?,
+                        (epoch, step),
+                        (&sums()?, done),
                         (done.div_ceil(batch_size), batches),
                         started,
                     ));
@@ -329,7 +348,7 @@ impl Trainer<'_> {
 
     fn fingerprint(&self) -> Result<Option<String>> {
         let has_frozen = self.setup.model.spec().frozen_blocks > 0;
-        has_frozen
+        (has_frozen && self.setup.is_first())
             .then(|| self.setup.model.frozen_fingerprint())
             .transpose()
     }
@@ -364,6 +383,8 @@ impl Trainer<'_> {
     /// Measures the best checkpoint on the test images, once.
     fn test(&mut self) -> Result<Flow> {
         self.settle()?;
+        // The best checkpoint is whole from here on.
+        self.meet()?;
         self.setup.reporter.phase(Phase::Testing);
         let (batch_size, format) = (self.batch_size(), self.format());
         let Setup {
@@ -374,6 +395,7 @@ impl Trainer<'_> {
             state,
             run,
             experiment,
+            group,
             ..
         } = &mut self.setup;
         let step = state.best_step.unwrap_or(state.step);
@@ -391,13 +413,13 @@ impl Trainer<'_> {
             batch_size,
             (format, &experiment.evaluate),
             interrupt,
+            group.as_mut(),
             |sums, done| {
                 if reporter.is_progress_due() {
                     reporter.progress(&evaluation_progress(
                         Phase::Testing,
-                        epoch,
-                        step,
-                        &sums()?,
+                        (epoch, step),
+                        (&sums()?, done),
                         (done.div_ceil(batch_size), batches),
                         started,
                     ));
@@ -408,7 +430,7 @@ impl Trainer<'_> {
         let Some(sums) = sums else {
             return Ok(Flow::Interrupted);
         };
-        self.report_unreadable();
+        self.report_unreadable()?;
         self.setup.reporter.emit(&Event::Test(Test {
             epoch,
             loss: sums.mean_loss(),

@@ -571,6 +571,7 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         stop_after,
         reporter: &mut reporter,
         interrupt: &Interrupt::default(),
+        group: None,
     };
     train(setup).unwrap();
     checkpoint::newest(&Disk, run)

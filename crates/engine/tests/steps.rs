@@ -238,6 +238,7 @@ fn trained(
         stop_after,
         reporter: &mut reporter,
         interrupt: &Interrupt::default(),
+        group: None,
     })
     .unwrap();
     ended

@@ -188,6 +188,7 @@ fn trained(root: &Path, table: &Value, case: &Value, recipe: &[String]) -> RunDi
         stop_after: None,
         reporter: &mut reporter,
         interrupt: &Interrupt::default(),
+        group: None,
     })
     .unwrap();
     run

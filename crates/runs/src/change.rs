@@ -10,8 +10,9 @@ use warmstart_schema::event::{Change, Changed, Event};
 use warmstart_schema::experiment::{self, Experiment, Problem};
 
 /// The fields that may change after a run began. Its data, its model and the state of its optimizer may not. Its image folder may
-/// move; the worker checks that its images are the same.
-pub const FIELDS: [&str; 7] = [
+/// move; the worker checks that its images are the same. What another number of devices means for exactness, the conditions of the
+/// checkpoint say.
+pub const FIELDS: [&str; 8] = [
     "dataset.path",
     "train.epochs",
     "train.optimizer.learning_rate",
@@ -19,6 +20,7 @@ pub const FIELDS: [&str; 7] = [
     "train.checkpoint.every_minutes",
     "train.checkpoint.keep",
     "train.on_nan",
+    "train.devices",
 ];
 
 /// Why a run was not changed.
@@ -132,7 +134,13 @@ fn differs(field: &str, before: &Experiment, after: &Experiment) -> Option<Chang
         let found = whole
             .pointer(&format!("/{}", field.replace('.', "/")))
             .cloned();
-        found.map_or_else(|| "none".to_owned(), |value| value.to_string())
+        // One device is not written.
+        let unwritten = if field == "train.devices" {
+            "1"
+        } else {
+            "none"
+        };
+        found.map_or_else(|| unwritten.to_owned(), |value| value.to_string())
     };
     let (from, to) = (value(before), value(after));
     (from != to).then(|| Change {

@@ -11,4 +11,4 @@ pub use self::format::{Content, Error, MODEL, OPTIMIZER};
 pub use self::read::{best, missing, newest, read, steps};
 pub use self::recover::{put_aside, recover};
 pub use self::save::{HEADROOM, save};
-pub use self::state::{Conditions, Skipped, State, Sums};
+pub use self::state::{Conditions, Devices, Skipped, State, Sums};

@@ -181,7 +181,11 @@ pub struct Attempt {
     pub device_name: String,
     /// Why this device was chosen.
     pub device_reason: String,
+    /// Of each process.
     pub threads: u32,
+    /// GPUs, or processes of a CPU, that train together; absent if there is one.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub devices: u32,
     /// The number format in which it computes; absent for workers of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<NumberFormat>,
@@ -198,6 +202,18 @@ pub struct Attempt {
     /// Seconds between two heartbeats; absent for workers of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<u32>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's `skip_serializing_if` passes a reference"
+)]
+fn is_one(number: &u32) -> bool {
+    *number == 1
 }
 
 impl Attempt {

@@ -259,6 +259,13 @@ pub struct Train {
         skip_serializing_if = "is_default_accumulate"
     )]
     pub accumulate: u32,
+    /// GPUs, or processes of a CPU, that train the run together: each takes a part of every batch and gets 4 images of it or more.
+    /// GPUs are of one machine.
+    #[serde(
+        default = "default_devices",
+        skip_serializing_if = "is_default_devices"
+    )]
+    pub devices: u32,
     pub optimizer: Optimizer,
     #[serde(default, skip_serializing_if = "Groups::is_default")]
     pub groups: Groups,
@@ -473,6 +480,18 @@ fn default_accumulate() -> u32 {
 )]
 fn is_default_accumulate(accumulate: &u32) -> bool {
     *accumulate == default_accumulate()
+}
+
+fn default_devices() -> u32 {
+    1
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's `skip_serializing_if` passes a reference"
+)]
+fn is_default_devices(devices: &u32) -> bool {
+    *devices == default_devices()
 }
 
 #[expect(

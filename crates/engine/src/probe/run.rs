@@ -324,6 +324,7 @@ impl Prober<'_> {
             self.probe.batch_size as usize,
             (*format, &Evaluate::PLAIN),
             interrupt,
+            None,
             |_, _| Ok(()),
         )?;
         let Some(sums) = sums else {

@@ -39,8 +39,10 @@ impl Part {
 pub(super) struct Waiting {
     pub batches: u32,
     pub images: usize,
-    /// The sum of these images' weights, a float32 scalar on the device; none if all are equal.
+    /// The sum of these images' weights, a scalar on the device; none if all are equal.
     pub weight: Option<Tensor>,
+    /// Loss and metrics of these images, float64, until those of other processes join them; none where this one trains alone.
+    pub sums: Option<Tensor>,
     /// A batch with only one readable image, which joins the next batch of the step.
     pub alone: Option<data::Batch>,
 }

@@ -198,6 +198,24 @@ impl Examples {
         self.source().batches(&self.members, batch_size)
     }
 
+    /// The batches of all examples that the rank of a group measures: every `size`-th one, from the `rank`-th on.
+    pub fn some(&self, batch_size: usize, (rank, size): (usize, usize)) -> Result<Batches> {
+        let own: Vec<u32> = self
+            .members
+            .chunks(batch_size)
+            .skip(rank)
+            .step_by(size)
+            .flatten()
+            .copied()
+            .collect();
+        self.source().batches(&own, batch_size)
+    }
+
+    /// What the examples are, by their numbers.
+    pub fn members(&self) -> &[u32] {
+        &self.members
+    }
+
     /// The examples at the positions that `order` names, in batches.
     pub fn in_order(&self, order: &[u32], batch_size: usize) -> Result<Batches> {
         let order: Vec<u32> = order

@@ -39,12 +39,11 @@ impl Clock {
     }
 }
 
-/// How far an evaluation is.
+/// How far an evaluation is, by the sums so far and the images of all processes.
 pub(super) fn evaluation_progress(
     phase: Phase,
-    epoch: u32,
-    step: u64,
-    sums: &Sums,
+    (epoch, step): (u32, u64),
+    (sums, images): (&Sums, usize),
     (done, total): (usize, usize),
     started: Instant,
 ) -> Event {
@@ -54,7 +53,7 @@ pub(super) fn evaluation_progress(
         step,
         done: count(done),
         total: count(total),
-        images_per_second: f64::from(sums.images) / started.elapsed().as_secs_f64().max(1e-9),
+        images_per_second: images as f64 / started.elapsed().as_secs_f64().max(1e-9),
         loss: Some(sums.mean_loss()),
         accuracy: Some(sums.accuracy()),
     })

@@ -10,6 +10,7 @@ use crate::data::{Batch, Input};
 use crate::interrupt::Interrupt;
 use crate::metric;
 use crate::model::{Mode, Model};
+use crate::parallel::{self, Group, Next};
 use crate::views;
 
 /// Categorical cross-entropy of logits `[n, C]` against one-hot labels of the classes `[n]`, mean over the batch.
@@ -56,21 +57,28 @@ pub fn weighted_cross_entropy(
     })
 }
 
-/// Measures all examples by the views of each image. Calls `each` after each batch with the sums so far. `None` if interrupted.
+/// Measures all examples by the views of each image. In a group each rank measures some batches, and all get all sums. Calls
+/// `each` after each batch of this process with its sums so far, and with the images that are done. `None` if interrupted.
 pub fn evaluate(
     model: &Model,
     examples: &Examples,
     batch_size: usize,
     (format, views): (NumberFormat, &Evaluate),
     interrupt: &Interrupt,
+    mut group: Option<&mut Group>,
     mut each: impl FnMut(&dyn Fn() -> Result<Sums>, usize) -> Result<()>,
 ) -> Result<Option<Sums>> {
     let _autocast = autocast(format, model)?;
     let mut sums = metric::tensor(&Sums::default())?.f_to_device(model.device())?;
     let mut images = 0;
-    for (batch, number) in examples.all(batch_size)?.zip(1..) {
-        if interrupt.is_requested() {
-            return Ok(None);
+    let (rank, size) = group
+        .as_deref()
+        .map_or((0, 1), |group| (group.rank(), group.size()));
+    let mut is_asked = false;
+    for (batch, number) in examples.some(batch_size, (rank, size))?.zip(1..) {
+        is_asked = is_asked_to_end(interrupt, group.as_deref())?;
+        if is_asked {
+            break;
         }
         let Batch {
             input,
@@ -89,13 +97,42 @@ pub fn evaluate(
         }
         each(
             &|| metric::read(&sums, images),
-            examples.len().min(number * batch_size),
+            examples.len().min(number * size * batch_size),
         )?;
+    }
+    if let Some(group) = &mut group {
+        let next = if is_asked { Next::Stop } else { Next::Proceed };
+        is_asked = group.agree(next)? == Next::Stop;
+    }
+    if is_asked {
+        return Ok(None);
+    }
+    if let Some(group) = group {
+        (sums, images) = of_all(group, &sums, images)?;
     }
     if images == 0 {
         return Err(examples.none_readable());
     }
     metric::read(&sums, images).map(Some)
+}
+
+/// Whether an evaluation ends early. Rank 0 tells the others.
+fn is_asked_to_end(interrupt: &Interrupt, group: Option<&Group>) -> Result<bool> {
+    match group {
+        Some(group) if !group.is_first() => group.is_asked_to_end(),
+        Some(group) if interrupt.is_requested() => group.ask_to_end().map(|()| true),
+        Some(_) => Ok(false),
+        None => Ok(interrupt.is_requested()),
+    }
+}
+
+/// The sums over all ranks, on the CPU, and the number of images in them.
+fn of_all(group: &mut Group, sums: &Tensor, images: usize) -> Result<(Tensor, usize)> {
+    let mut doubles = Vec::<f64>::try_from(sums)?;
+    doubles.push(images as f64);
+    let (_, mut doubles) = group.sum(&parallel::flat(&[])?, &doubles)?;
+    let images = doubles.pop().map_or(0, parallel::whole);
+    Ok((Tensor::f_from_slice(&doubles)?, images))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ impl Trainer<'_> {
         let batch_size = self.batch_size();
         let Setup {
             experiment,
+            group,
             model,
             train,
             validation,
@@ -28,6 +29,15 @@ impl Trainer<'_> {
             ..
         } = &mut self.setup;
         if model.spec().frozen_blocks < model.architecture().blocks.len() {
+            return Ok(Flow::Done);
+        }
+        if let Some(group) = group {
+            let text = format!(
+                "train.devices: {}: the features of the frozen backbone are not kept, so that each epoch computes them again; \
+                 with train.devices: 1 a run computes them once",
+                group.size()
+            );
+            reporter.note(Level::Info, text);
             return Ok(Flow::Done);
         }
         let keeper = Keeper::new(experiment, model, &state.conditions, batch_size, reporter);
@@ -77,23 +87,27 @@ impl Trainer<'_> {
             );
             reporter.note(Level::Info, text);
         }
-        self.report_unreadable();
+        self.report_unreadable()?;
         Ok(Flow::Done)
     }
 
-    /// Logs pictures that could not be read: some in a note, all in the worker's log.
-    pub(super) fn report_unreadable(&mut self) {
+    /// Logs pictures that could not be read by any process: some in a note, all in the worker's log.
+    pub(super) fn report_unreadable(&mut self) -> Result<()> {
         let Setup {
             train,
             validation,
             test,
             reporter,
+            group,
             ..
         } = &mut self.setup;
-        let found: Vec<String> = [train, validation, test]
+        let mut found: Vec<String> = [train, validation, test]
             .into_iter()
             .flat_map(|part| part.unreadable())
             .collect();
+        if let Some(group) = group {
+            found = group.collect(found)?;
+        }
         for picture in &found {
             worker_log::line(&format!("left out: {picture}"));
         }
@@ -110,5 +124,6 @@ impl Trainer<'_> {
             );
             reporter.note(Level::Warning, text);
         }
+        Ok(())
     }
 }

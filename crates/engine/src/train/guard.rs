@@ -55,6 +55,18 @@ impl Guard {
         self.loss.is_some()
     }
 
+    /// The non-finite loss of this step.
+    pub(super) fn loss(&self) -> Option<f64> {
+        self.loss
+    }
+
+    /// Takes the sum of the non-finite losses of all processes; it is finite where none had any.
+    pub(super) fn join(&mut self, loss: f64) {
+        if self.is_on && !loss.is_finite() {
+            self.loss = Some(loss);
+        }
+    }
+
     /// Whether the step must be skipped because of this loss.
     pub(super) fn is_spoilt_by(&mut self, loss: &Tensor) -> Result<bool> {
         if !self.is_on {

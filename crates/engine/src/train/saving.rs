@@ -18,6 +18,9 @@ const MAX_FAILED_SAVES: u32 = 3;
 impl Trainer<'_> {
     /// Saves and logs it. A failed save is logged; several in a row end the run.
     pub(super) fn save(&mut self, best: bool) -> Result<()> {
+        if !self.setup.is_first() {
+            return Ok(());
+        }
         // Overflowing gradients make weights non-finite before any loss shows it; such a checkpoint could not be resumed.
         if !self.setup.model.is_finite()? {
             return Err(guard::non_finite_weights(&self.setup));
@@ -31,6 +34,7 @@ impl Trainer<'_> {
 
     fn try_to_save(&mut self, best: bool) -> Result<()> {
         match self
+            .setup
             .content()
             .and_then(|content| self.commit(content, best))
         {
@@ -104,13 +108,25 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    fn content(&self) -> Result<Content> {
-        let Setup {
+    /// Saves and stops.
+    pub(super) fn stop(&mut self) -> Result<Ended> {
+        self.setup.reporter.emit(&Event::Stopping);
+        self.failed_saves = MAX_FAILED_SAVES - 1;
+        self.save(false).context("stopping")?;
+        Ok(Ended::Stopped)
+    }
+}
+
+impl Setup<'_> {
+    /// All that another process needs to continue from here.
+    pub(crate) fn content(&self) -> Result<Content> {
+        let Self {
             model,
             optimizer,
             average,
+            state,
             ..
-        } = &self.setup;
+        } = self;
         // What is saved as the model is what was measured.
         let counts = |name: &str| average.as_ref().and_then(|average| average.of(name));
         let tensors: Vec<(String, Tensor)> = model
@@ -125,17 +141,9 @@ impl Trainer<'_> {
         let mut training = optimizer.state();
         training.extend(average.iter().flat_map(Average::plain));
         Ok(Content {
-            state: self.setup.state.clone(),
+            state: state.clone(),
             model,
             optimizer: weights::write(&training)?,
         })
-    }
-
-    /// Saves and stops.
-    pub(super) fn stop(&mut self) -> Result<Ended> {
-        self.setup.reporter.emit(&Event::Stopping);
-        self.failed_saves = MAX_FAILED_SAVES - 1;
-        self.save(false).context("stopping")?;
-        Ok(Ended::Stopped)
     }
 }

@@ -1,5 +1,7 @@
 //! What training needs, and how it ends.
 
+use std::ops::Range;
+
 use tch::Tensor;
 use warmstart_runs::checkpoint::State;
 use warmstart_runs::run::RunDir;
@@ -10,6 +12,7 @@ use super::batches::Examples;
 use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
+use crate::parallel::Group;
 use crate::reporter::Reporter;
 
 /// How an attempt ended when nothing went wrong.
@@ -43,4 +46,19 @@ pub struct Setup<'a> {
     pub stop_after: Option<u64>,
     pub reporter: &'a mut Reporter,
     pub interrupt: &'a Interrupt,
+    /// The processes that train the run together; none where this one trains it alone.
+    pub group: Option<Group>,
+}
+
+impl Setup<'_> {
+    /// Whether this process logs and saves.
+    pub(super) fn is_first(&self) -> bool {
+        self.group.as_ref().is_none_or(Group::is_first)
+    }
+
+    /// The places of this process's images in a batch.
+    pub(super) fn shard(&self, images: usize) -> Range<usize> {
+        let group = self.group.as_ref();
+        group.map_or(0..images, |group| group.shard(images))
+    }
 }

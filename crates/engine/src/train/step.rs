@@ -13,17 +13,19 @@ use super::evaluate::Weighted;
 use super::guard::Guard;
 use super::loss::Targets;
 use super::mix::mixed;
-use crate::augment::augment;
+use crate::augment;
 use crate::data::{self, Input};
 use crate::metric;
 use crate::model::{Mode, TrainingPass};
+use crate::parallel::Group;
 
 impl Trainer<'_> {
-    /// The next batch of the epoch, and the optimizer's step where it is the last that this step waits for.
+    /// The next batch of the epoch, and the optimizer's step where it is the last that this step waits for. The images of this
+    /// process are those of the batch from place `first` on; there may be none.
     pub(super) fn batch(
         &mut self,
         epoch: u32,
-        batch: data::Batch,
+        (batch, first): (Option<data::Batch>, usize),
         clock: &mut Clock,
     ) -> Result<()> {
         let index = self.setup.state.batch as usize;
@@ -36,25 +38,26 @@ impl Trainer<'_> {
             self.accumulate(),
         );
         self.setup.state.batch += 1;
-        if let Some(waited) = batch.waited {
+        if let Some(waited) = batch.as_ref().and_then(|batch| batch.waited) {
             *clock.waited.get_or_insert_default() += waited;
         }
-        let batch = match self.waiting.alone.take() {
-            Some(alone) => joined(alone, batch)?,
-            None => batch,
+        let batch = match (self.waiting.alone.take(), batch) {
+            (Some(alone), Some(batch)) => Some(joined(alone, batch)?),
+            (alone, batch) => alone.or(batch),
         };
-        // Where most of a batch cannot be read there may be nothing left to learn from.
-        match batch.members.len() {
-            0 => {}
-            1 if part.is_last => {}
-            1 => self.waiting.alone = Some(batch),
-            images => {
-                clock.images += images;
-                self.leave_gradients(epoch, index, batch, part)?;
+        if let Some(batch) = batch {
+            // Where most of a batch cannot be read there may be nothing left to learn from.
+            match batch.members.len() {
+                0 => {}
+                1 if part.is_last => {}
+                1 => self.waiting.alone = Some(batch),
+                _ => self.leave_gradients(epoch, index, (batch, first), part)?,
             }
         }
         if part.is_last {
             let waiting = std::mem::take(&mut self.waiting);
+            let waiting = self.with_others(waiting)?;
+            clock.images += waiting.images;
             if waiting.batches > 0 {
                 self.step(epoch, index, &waiting, part, clock)?;
             }
@@ -67,15 +70,15 @@ impl Trainer<'_> {
         &mut self,
         epoch: u32,
         index: usize,
-        batch: data::Batch,
+        (batch, first): (data::Batch, usize),
         part: Part,
     ) -> Result<()> {
         let format = self.format();
         let moment = self.position(index) * self.accumulate() as u64 + part.place as u64;
         if self.waiting.batches == 0 {
-            self.setup.optimizer.zero_grad();
-            self.guard = Guard::before_step(&self.setup, &self.sums)?;
+            self.begin_step()?;
         }
+        let is_whole = !self.is_shared();
         let setup = &mut self.setup;
         let data::Batch {
             input,
@@ -84,9 +87,14 @@ impl Trainer<'_> {
             ..
         } = batch;
         let draw = |purpose| seed::derive(setup.experiment.seed, purpose, u64::from(epoch), moment);
+        let rank = setup.group.as_ref().map_or(0, Group::rank) as u64;
+        let draw_own = |purpose| match rank {
+            0 => draw(purpose),
+            rank => seed::derive(draw(purpose), "rank", rank, 0),
+        };
         let (input, share) = match input {
             Input::Images(images) => {
-                let images = augment(&images, &setup.experiment.augment, draw)?;
+                let images = augment::rows(&images, &setup.experiment.augment, draw, first)?;
                 let (images, share) = match &setup.experiment.train.mixing {
                     Some(settings) => mixed(&images, settings, SplitMix64::new(draw("mix")))?,
                     None => (images, 1.0),
@@ -100,13 +108,13 @@ impl Trainer<'_> {
             smoothing: setup.experiment.train.label_smoothing,
             share,
         };
-        tch::manual_seed(draw("dropout").cast_signed());
+        tch::manual_seed(draw_own("dropout").cast_signed());
         let (loss, logits) = {
             let _autocast = autocast(format, &setup.model)?;
             let logits = input.forward(
                 &setup.model,
                 Mode::Train(TrainingPass {
-                    path_seed: draw("drop_path"),
+                    path_seed: draw_own("drop_path"),
                     side: setup.experiment.input.early_side(epoch).map(i64::from),
                 }),
             )?;
@@ -117,7 +125,7 @@ impl Trainer<'_> {
         let share = members.len() as f64 / part.images.max(1) as f64;
         let minimized = if let Some(weights) = &setup.class_weights {
             let Weighted { sum, weight } = targets.weighted_cross_entropy(&logits, weights)?;
-            if setup.experiment.train.accumulate == 1 {
+            if is_whole {
                 sum.f_div(&weight)?
             } else {
                 self.waiting.weight = Some(match &self.waiting.weight {
@@ -132,7 +140,7 @@ impl Trainer<'_> {
             } else {
                 targets.cross_entropy(&logits)?
             };
-            if setup.experiment.train.accumulate == 1 {
+            if is_whole {
                 mean
             } else {
                 scaled(&mean, share)?
@@ -144,12 +152,33 @@ impl Trainer<'_> {
             return Ok(());
         }
         minimized.f_backward()?;
-        self.setup.state.sums.images += count(members.len());
-        self.sums = self.sums.f_add(&metric::batch_sums(
-            &loss,
-            &logits,
-            &targets.main_labels()?,
-        )?)?;
+        let sums = metric::batch_sums(&loss, &logits, &targets.main_labels()?)?;
+        if self.setup.group.is_some() {
+            self.waiting.sums = Some(match &self.waiting.sums {
+                Some(before) => before.f_add(&sums)?,
+                None => sums,
+            });
+            return Ok(());
+        }
+        self.add(&sums, members.len())
+    }
+
+    /// Adds loss and metrics of images to those of the epoch.
+    pub(super) fn add(&mut self, sums: &Tensor, images: usize) -> Result<()> {
+        self.setup.state.sums.images += count(images);
+        self.sums = self.sums.f_add(sums)?;
+        Ok(())
+    }
+
+    /// Whether gradients of a step are of parts of its images.
+    fn is_shared(&self) -> bool {
+        self.accumulate() > 1 || self.setup.group.is_some()
+    }
+
+    /// Forgets the gradients of the step before.
+    pub(super) fn begin_step(&mut self) -> Result<()> {
+        self.setup.optimizer.zero_grad();
+        self.guard = Guard::before_step(&self.setup, &self.sums)?;
         Ok(())
     }
 
@@ -160,7 +189,7 @@ impl Trainer<'_> {
             Some(weight) => {
                 optimizer.scale_gradients(&weight.f_reciprocal()?.f_mul_scalar(part.images as f64)?)
             }
-            None if self.accumulate() > 1 && waiting.images != part.images => {
+            None if self.is_shared() && waiting.images != part.images => {
                 let factor = Tensor::from(part.images as f64 / waiting.images as f64);
                 optimizer.scale_gradients(&factor.f_to_device(self.setup.model.device())?)
             }

@@ -12,10 +12,11 @@ use warmstart_schema::experiment::RunKind;
 use warmstart_schema::state::RunState;
 
 use super::context::{Context, Options, Place, doing};
-use super::setup::{Prepared, prepare};
+use super::rank;
+use super::setup::{Prepared, experiment_of, prepare};
 use crate::device::{self, DeviceRequest};
-use crate::failure::UserError;
-use crate::interrupt::Interrupt;
+use crate::failure::{UserError, panic_text};
+use crate::interrupt::{Flow, Interrupt};
 use crate::probe::probe;
 use crate::reporter::Reporter;
 use crate::train::{Ended, train};
@@ -86,14 +87,6 @@ pub(super) fn attempt(
     Ok(!matches!(event, Event::Failed { .. }))
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
-}
-
 fn device_name(device: Device, gpu: Option<String>) -> String {
     match device {
         Device::Cpu => cpu_name(),
@@ -103,12 +96,18 @@ fn device_name(device: Device, gpu: Option<String>) -> String {
 
 /// How training ended, the steps done, and the seconds spent training.
 fn prepare_and_train(context: &Context, reporter: &mut Reporter) -> Result<(Ended, u64, f64)> {
-    let (experiment, yaml) = context.experiment()?;
+    let (experiment, yaml) = experiment_of(context.run)?;
     match prepare(context, &experiment, &yaml, reporter)? {
-        Prepared::Ready(setup) => match experiment.kind() {
-            RunKind::Train(_) => train(*setup),
-            RunKind::Probe(settings) => probe(*setup, settings),
-        },
+        Prepared::Ready(mut setup) => {
+            if rank::start(context, &mut setup)? == Flow::Interrupted {
+                setup.reporter.emit(&Event::Stopping);
+                return Ok((Ended::Stopped, setup.state.step, setup.state.train_time));
+            }
+            match experiment.kind() {
+                RunKind::Train(_) => train(*setup),
+                RunKind::Probe(settings) => probe(*setup, settings),
+            }
+        }
         Prepared::Interrupted { step, train_time } => Ok((Ended::Stopped, step, train_time)),
     }
 }

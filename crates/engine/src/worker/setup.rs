@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use warmstart_runs::checkpoint::{self, Conditions, Content, Skipped, State, Sums};
+use tch::Device;
+use warmstart_runs::checkpoint::{self, Conditions, Content, Devices, Skipped, State, Sums};
 use warmstart_runs::heartbeat;
 use warmstart_runs::launcher;
+use warmstart_runs::run::RunDir;
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_runs::storage::{self, Disk};
 use warmstart_schema::architecture::{Architecture, HeadSpec, count};
@@ -49,21 +51,21 @@ impl Prepared<'_> {
     }
 }
 
-impl Context<'_> {
-    /// The run's experiment, and the bytes of its file.
-    pub(super) fn experiment(&self) -> Result<(Experiment, Vec<u8>)> {
-        let path = self.run.experiment_yaml();
-        let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-        let experiment = experiment::load_frozen(&path).map_err(|problems| {
-            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            UserError::input(
-                texts.join("\n"),
-                "correct the experiment's file and launch it again",
-            )
-        })?;
-        Ok((experiment, yaml))
-    }
+/// A run's experiment, and the bytes of its file.
+pub(super) fn experiment_of(run: &RunDir) -> Result<(Experiment, Vec<u8>)> {
+    let path = run.experiment_yaml();
+    let yaml = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    let experiment = experiment::load_frozen(&path).map_err(|problems| {
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        UserError::input(
+            texts.join("\n"),
+            "correct the experiment's file and launch it again",
+        )
+    })?;
+    Ok((experiment, yaml))
+}
 
+impl Context<'_> {
     /// The folder that holds the runs.
     fn root(&self) -> &Path {
         self.run.path().parent().unwrap_or(Path::new("."))
@@ -98,13 +100,15 @@ pub(super) fn prepare<'a>(
         interrupt,
         ..
     } = *context;
+    device::check_group(context.place.device, experiment.train.devices)?;
     checkpoint::recover(&Disk, run).with_context(doing(
         "recovering checkpoints in",
         run,
         "ckpt",
     ))?;
     let (saved, skipped) = resume::saved(run, before)?;
-    let threads = threads(saved.as_ref());
+    let devices = Devices(experiment.train.devices);
+    let threads = threads(saved.as_ref(), devices);
     tch::set_num_threads(i32::try_from(threads)?);
     // A resumed run keeps its preparation; a run of an earlier version, what that version did.
     let kept = saved.as_ref().map(|content| {
@@ -128,7 +132,7 @@ pub(super) fn prepare<'a>(
         .collect();
     let Choice { format, note } =
         number_format::choose(context, experiment, &preparation, saved.as_ref())?;
-    let conditions = conditions(&context.place, (threads, format), yaml, pictures);
+    let conditions = conditions(&context.place, (threads, devices, format), yaml, pictures);
     let moved = own.is_some() && resume::other_pictures(saved.as_ref(), before, &conditions);
     let saved = saved.map(|content| resume::resumed(content, before, &conditions, experiment));
     report_attempt(context, &conditions, saved.as_ref(), experiment, reporter);
@@ -204,12 +208,13 @@ pub(super) fn prepare<'a>(
         stop_after: context.stop_after,
         reporter,
         interrupt,
+        group: None,
     })))
 }
 
 fn conditions(
     place: &Place,
-    (threads, format): (u32, NumberFormat),
+    (threads, devices, format): (u32, Devices, NumberFormat),
     yaml: &[u8],
     pictures: String,
 ) -> Conditions {
@@ -217,6 +222,7 @@ fn conditions(
         device: device::name_of(place.device),
         device_name: place.name.clone(),
         threads,
+        devices,
         precision: Some(format),
         libtorch: ffi::version(),
         cudnn: device::cudnn(place.device),
@@ -226,17 +232,20 @@ fn conditions(
     }
 }
 
-/// Threads of the CPU's kernels: those of the checkpoint, because results are bitwise equal only then; else one a core.
-fn threads(saved: Option<&Content>) -> u32 {
+/// Threads of the CPU's kernels in each process: those of the checkpoint, because results are bitwise equal only then; else one a
+/// core. With another number of processes than before nothing is bitwise equal.
+fn threads(saved: Option<&Content>, devices: Devices) -> u32 {
     let cores = std::thread::available_parallelism()
         .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let cores = (cores / devices.0).max(1);
     let asked = std::env::var("OMP_NUM_THREADS")
         .ok()
         .and_then(|threads| threads.parse().ok())
         .filter(|&threads| threads > 0);
-    saved.map_or(asked.unwrap_or(cores), |content| {
-        content.state.conditions.threads
-    })
+    let saved = saved
+        .map(|content| &content.state.conditions)
+        .filter(|conditions| conditions.devices == devices);
+    saved.map_or(asked.unwrap_or(cores), |conditions| conditions.threads)
 }
 
 fn report_attempt(
@@ -258,6 +267,7 @@ fn report_attempt(
         device_name: context.place.name.clone(),
         device_reason: context.place.reason.clone(),
         threads: conditions.threads,
+        devices: conditions.devices.0,
         precision: conditions.precision,
         libtorch: conditions.libtorch.clone(),
         cudnn: conditions.cudnn.clone(),
@@ -284,45 +294,13 @@ fn model(
     reporter: &mut Reporter,
 ) -> Result<(Model, Optimizer, Option<Average>, State)> {
     let blocks = Architecture::new(experiment.model.backbone).blocks.len();
-    let spec = initial::prepared_spec(experiment, preparation, splits.labels.names.len(), blocks);
-    let mut model = Model::new(&spec, experiment.seed, context.place.device)?;
-    let mut optimizer = Optimizer::of(experiment, &model)?;
-    let start = |model: &Model| {
-        let ema = experiment.train.ema;
-        ema.map(|ema| Average::new(ema, model)).transpose()
-    };
-    let mut average;
-    let (state, origin) = if let Some(Content {
-        state,
-        model: bytes,
-        optimizer: optimizer_bytes,
-    }) = saved
-    {
-        let tensors =
-            weights::parse(&optimizer_bytes).context("loading the checkpoint's optimizer")?;
-        let mut tensors = tensors
-            .iter()
-            .map(|(name, entry)| Ok((name.clone(), entry.tensor()?)))
-            .collect::<Result<_>>()?;
-        for stage in 1..=Optimizer::stages_of(&tensors) {
-            stages::begin(experiment, &mut model, &mut optimizer, stage)?;
-        }
-        weights::load_bytes(&model, &bytes, LoadPolicy::Exact)
-            .context("loading the checkpoint's model")?;
-        average = start(&model)?;
-        if let Some(average) = &mut average {
-            average.restore(&mut tensors)?;
-        }
-        // A probe reads its classifier there by itself.
-        if experiment.probe.is_none() {
-            optimizer.load_state(&tensors)?;
-            ensure!(
-                u64::try_from(optimizer.steps())? + state.skipped.steps == state.step,
-                "the checkpoint's optimizer is of another step"
-            );
-        }
-        let weights = format!("this run's checkpoint at step {}", state.step);
-        (state, Origin::from(weights))
+    let classes = splits.labels.names.len();
+    let (mut model, mut optimizer) = built(experiment, preparation, classes, context.place.device)?;
+    let average;
+    let (state, origin) = if let Some(content) = saved {
+        average = restore(experiment, (&mut model, &mut optimizer), &content)?;
+        let weights = format!("this run's checkpoint at step {}", content.state.step);
+        (content.state, Origin::from(weights))
     } else {
         let root = context.root();
         let begun = State {
@@ -336,7 +314,7 @@ fn model(
             context.info.init_file.as_deref(),
             &SearchPaths::from_env(),
         )?;
-        average = start(&model)?;
+        average = started(experiment, &model)?;
         if let Some(from) = &origin.run {
             dataset::warn_of_leak(reporter, root, from, splits);
         }
@@ -356,7 +334,7 @@ fn model(
     if let Some(doubt) = &origin.doubt {
         reporter.note(Level::Warning, doubt);
     }
-    let architecture = model.architecture();
+    let (spec, architecture) = (model.spec(), model.architecture());
     let head = HeadSpec {
         features: architecture.features,
         hidden: spec.hidden,
@@ -368,11 +346,66 @@ fn model(
         pixels: preparation.side,
         weights: origin.words,
         started_from: origin.run,
-        counts: count(architecture, &head, model.spec().frozen_blocks),
-        cached_features: model.spec().frozen_blocks == blocks && experiment.keeps_training_images(),
+        counts: count(architecture, &head, spec.frozen_blocks),
+        cached_features: spec.frozen_blocks == blocks
+            && experiment.keeps_training_images()
+            && experiment.train.devices == 1,
         preparation: Some(preparation.clone()),
     }));
     Ok((model, optimizer, average, state))
+}
+
+/// A model of these classes, with weights that only depend on the seed, and its optimizer.
+pub(super) fn built(
+    experiment: &Experiment,
+    preparation: &Preparation,
+    classes: usize,
+    device: Device,
+) -> Result<(Model, Optimizer)> {
+    let blocks = Architecture::new(experiment.model.backbone).blocks.len();
+    let spec = initial::prepared_spec(experiment, preparation, classes, blocks);
+    let model = Model::new(&spec, experiment.seed, device)?;
+    let optimizer = Optimizer::of(experiment, &model)?;
+    Ok((model, optimizer))
+}
+
+/// Puts a checkpoint into what [`built`] gave; returns the averages of its weights.
+pub(super) fn restore(
+    experiment: &Experiment,
+    (model, optimizer): (&mut Model, &mut Optimizer),
+    content: &Content,
+) -> Result<Option<Average>> {
+    let state = &content.state;
+    let tensors =
+        weights::parse(&content.optimizer).context("loading the checkpoint's optimizer")?;
+    let mut tensors = tensors
+        .iter()
+        .map(|(name, entry)| Ok((name.clone(), entry.tensor()?)))
+        .collect::<Result<_>>()?;
+    for stage in 1..=Optimizer::stages_of(&tensors) {
+        stages::begin(experiment, model, optimizer, stage)?;
+    }
+    weights::load_bytes(model, &content.model, LoadPolicy::Exact)
+        .context("loading the checkpoint's model")?;
+    let mut average = started(experiment, model)?;
+    if let Some(average) = &mut average {
+        average.restore(&mut tensors)?;
+    }
+    // A probe reads its classifier there by itself.
+    if experiment.probe.is_none() {
+        optimizer.load_state(&tensors)?;
+        ensure!(
+            u64::try_from(optimizer.steps())? + state.skipped.steps == state.step,
+            "the checkpoint's optimizer is of another step"
+        );
+    }
+    Ok(average)
+}
+
+/// The average of a model's weights at its beginning, if the experiment wants one.
+fn started(experiment: &Experiment, model: &Model) -> Result<Option<Average>> {
+    let ema = experiment.train.ema;
+    ema.map(|ema| Average::new(ema, model)).transpose()
 }
 
 fn fresh(conditions: Conditions) -> State {

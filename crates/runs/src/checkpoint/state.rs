@@ -105,8 +105,11 @@ pub struct Conditions {
     pub device: String,
     /// The model of the device.
     pub device_name: String,
-    /// Threads of libtorch.
+    /// Threads of libtorch, in each process.
     pub threads: u32,
+    /// GPUs, or processes of a CPU, that train together; absent if there is one.
+    #[serde(default, skip_serializing_if = "Devices::is_one")]
+    pub devices: Devices,
     /// The number format of convolutions and matrix products; absent in checkpoints of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<NumberFormat>,
@@ -125,6 +128,27 @@ pub struct Conditions {
     pub pictures: String,
 }
 
+/// How many devices train together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Devices(pub u32);
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl Devices {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde's `skip_serializing_if` passes a reference"
+    )]
+    fn is_one(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Conditions {
     /// Why a continuation under `self` may differ from one under `before`; empty if it cannot. [`crate::change::consequences`]
     /// adds the reasons that follow from a changed experiment.
@@ -137,6 +161,11 @@ impl Conditions {
         };
         compare("the device", &before.device, &self.device);
         compare("the device's model", &before.device_name, &self.device_name);
+        compare(
+            "the number of devices",
+            &before.devices.0.to_string(),
+            &self.devices.0.to_string(),
+        );
         compare(
             "the number of threads",
             &before.threads.to_string(),

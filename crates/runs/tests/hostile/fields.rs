@@ -65,6 +65,7 @@ train:
   epochs: 10
   batch_size: 32
   accumulate: 2
+  devices: 2
   precision: float32
   deterministic: true
   on_nan: skip

@@ -73,6 +73,7 @@ impl Train {
             epochs: 1,
             batch_size: 2,
             accumulate: super::default_accumulate(),
+            devices: super::default_devices(),
             optimizer: Optimizer::Sgd {
                 learning_rate: 1.0,
                 momentum: 0.0,

@@ -31,7 +31,7 @@ impl Finding {
 }
 
 /// The fields that take whole numbers.
-const RANGES: [(&str, RangeInclusive<u32>); 17] = [
+const RANGES: [(&str, RangeInclusive<u32>); 18] = [
     ("dataset.limit", 10..=1_000_000),
     ("input.resize", 32..=1024),
     // No image is smaller than 32 pixels, and a mirrored border must fit into it.
@@ -42,6 +42,7 @@ const RANGES: [(&str, RangeInclusive<u32>); 17] = [
     // Batch normalization needs two examples to have a variance.
     ("train.batch_size", 2..=65_536),
     ("train.accumulate", 1..=1000),
+    ("train.devices", 1..=64),
     ("train.checkpoint.keep", 2..=1000),
     ("train.schedule.step_epochs", 1..=100_000),
     ("train.schedule.step_steps", 1..=1_000_000_000),
@@ -68,8 +69,9 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_head,
         validate_slurm,
     ];
-    let training: [fn(&Experiment, &mut Vec<Finding>); 13] = [
+    let training: [fn(&Experiment, &mut Vec<Finding>); 14] = [
         validate_length,
+        validate_devices,
         unfreeze::validate,
         validate_optimizer,
         validate_groups,
@@ -428,6 +430,23 @@ fn validate_length(experiment: &Experiment, findings: &mut Vec<Finding>) {
     whole(findings, "train.epochs", experiment.train.epochs);
     whole(findings, "train.batch_size", experiment.train.batch_size);
     whole(findings, "train.accumulate", experiment.train.accumulate);
+}
+
+/// Batch normalization computes its statistics from the images of a device alone.
+const LEAST_ON_A_DEVICE: u32 = 4;
+
+fn validate_devices(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    const FIELD: &str = "train.devices";
+    let (devices, batch_size) = (experiment.train.devices, experiment.train.batch_size);
+    whole(findings, FIELD, devices);
+    if devices > 1 && batch_size / devices < LEAST_ON_A_DEVICE {
+        let most = (batch_size / LEAST_ON_A_DEVICE).max(1);
+        let expected = format!("at most {most} for batches of {batch_size} images");
+        let help = format!(
+            "each device needs {LEAST_ON_A_DEVICE} images of a batch or more; raise train.batch_size, or lower train.devices"
+        );
+        findings.push(Finding::new(FIELD, &expected, devices).help(&help));
+    }
 }
 
 fn validate_step(experiment: &Experiment, findings: &mut Vec<Finding>) {

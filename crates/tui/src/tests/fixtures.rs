@@ -182,6 +182,7 @@ impl LogBuilder {
                 device_name: "2 cores".to_owned(),
                 device_reason: "no CUDA device".to_owned(),
                 threads: 2,
+                devices: 1,
                 precision: None,
                 libtorch: "2.13.0".to_owned(),
                 cudnn: None,

@@ -1,0 +1,15 @@
+//! One run on several devices: a process each, the ranks of a group. Each works on its part of every batch. They exchange numbers
+//! through memory that they share, and meet by messages of rank 0.
+
+mod flat;
+mod group;
+mod link;
+mod memory;
+mod process;
+mod shard;
+
+pub(crate) use self::flat::whole;
+pub use self::flat::{flat, put_back};
+pub use self::group::{FirstIsGone, Group};
+pub use self::link::Next;
+pub use self::shard::shard;

@@ -1,0 +1,53 @@
+//! Many tensors as one row of numbers, and back.
+
+use anyhow::{Result, ensure};
+use tch::{Device, Kind, Tensor};
+
+/// The numbers of all tensors one after the other, float32 on the CPU.
+pub fn flat(tensors: &[Tensor]) -> Result<Tensor> {
+    if tensors.is_empty() {
+        return Ok(Tensor::f_zeros([0], (Kind::Float, Device::Cpu))?);
+    }
+    tch::no_grad(|| {
+        let rows: Vec<Tensor> = tensors
+            .iter()
+            .map(|tensor| tensor.f_detach()?.f_reshape([-1]))
+            .collect::<Result<_, _>>()?;
+        Ok(Tensor::f_cat(&rows, 0)?.f_to_device(Device::Cpu)?)
+    })
+}
+
+/// Puts the numbers that [`flat`] gave into the tensors.
+pub fn put_back(numbers: &Tensor, tensors: &[Tensor]) -> Result<()> {
+    let expected: usize = tensors.iter().map(Tensor::numel).sum();
+    ensure!(
+        numbers.numel() == expected,
+        "expected {expected} numbers for {} tensors, found {}",
+        tensors.len(),
+        numbers.numel()
+    );
+    let Some(first) = tensors.first() else {
+        return Ok(());
+    };
+    let numbers = numbers.f_to_device(first.device())?;
+    tch::no_grad(|| {
+        let mut at = 0;
+        for tensor in tensors {
+            let length = i64::try_from(tensor.numel())?;
+            let row = numbers.f_narrow(0, at, length)?;
+            tensor.shallow_clone().f_copy_(&row.f_view_as(tensor)?)?;
+            at += length;
+        }
+        Ok(())
+    })
+}
+
+/// A count that was summed as a float64 number.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is a sum of counts"
+)]
+pub(crate) fn whole(number: f64) -> usize {
+    number as usize
+}

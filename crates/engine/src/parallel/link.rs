@@ -1,0 +1,108 @@
+//! Messages between rank 0 and another rank, over a pair of sockets. The end of a process closes its socket.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::UserError;
+
+/// What ranks say to each other.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Message {
+    /// This rank is at the next meeting point.
+    Arrived,
+    /// What all do next, from rank 0.
+    Next(Next),
+    /// Lines for the log, which rank 0 writes.
+    Lines(Vec<String>),
+    /// This rank ends because of an error.
+    Failed(UserError),
+}
+
+/// What all ranks do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Next {
+    Proceed,
+    Save,
+    Stop,
+}
+
+/// One end of the connection of rank 0 and another rank.
+#[derive(Debug)]
+pub(super) struct Link(UnixStream);
+
+impl Link {
+    pub(super) fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = UnixStream::pair()?;
+        Ok((Self(one), Self(other)))
+    }
+
+    pub(super) fn of(socket: OwnedFd) -> Self {
+        Self(socket.into())
+    }
+
+    pub(super) fn into_socket(self) -> OwnedFd {
+        self.0.into()
+    }
+
+    pub(super) fn voice(&self) -> io::Result<Voice> {
+        Ok(Voice(Self(self.0.try_clone()?)))
+    }
+
+    pub(super) fn send(&mut self, message: &Message) -> io::Result<()> {
+        let text = serde_json::to_vec(message)?;
+        let length = u32::try_from(text.len()).map_err(io::Error::other)?;
+        // In one write, so that a reader never finds half a length.
+        let frame = [&length.to_le_bytes()[..], &text].concat();
+        self.0.write_all(&frame)
+    }
+
+    /// Waits for a message. An error when the other process has ended.
+    pub(super) fn receive(&mut self) -> io::Result<Message> {
+        let mut length = [0; 4];
+        self.0.read_exact(&mut length)?;
+        let mut text = vec![0; u32::from_le_bytes(length) as usize];
+        self.0.read_exact(&mut text)?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
+    /// As [`Self::receive`], for some time; `None` if nothing came.
+    pub(super) fn receive_within(&mut self, patience: Duration) -> io::Result<Option<Message>> {
+        let mut length = [0; 4];
+        self.0.set_read_timeout(Some(patience))?;
+        let begun = self.0.read(&mut length[..1]);
+        self.0.set_read_timeout(None)?;
+        match begun {
+            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {
+                self.0.read_exact(&mut length[1..])?;
+                let mut text = vec![0; u32::from_le_bytes(length) as usize];
+                self.0.read_exact(&mut text)?;
+                Ok(Some(serde_json::from_slice(&text)?))
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What is left to a rank that fails: it tells rank 0 why.
+#[derive(Debug)]
+pub(crate) struct Voice(Link);
+
+impl Voice {
+    /// Rank 0 may be gone as well; then nobody needs to know.
+    pub(crate) fn fail(&mut self, error: &anyhow::Error) {
+        let _ = self.0.send(&Message::Failed(UserError::of(error)));
+    }
+}

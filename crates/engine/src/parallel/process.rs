@@ -1,0 +1,49 @@
+//! A rank that is another process.
+
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::link::Link;
+use super::memory::Memory;
+
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// A child process. It ends with this value.
+#[derive(Debug)]
+pub(super) struct Process(Child);
+
+impl Process {
+    /// Starts it with its end of the link as standard input, and the memory as standard output.
+    pub(super) fn start(mut command: Command, link: Link, memory: Memory) -> Result<Self> {
+        let child = command
+            .stdin(Stdio::from(link.into_socket()))
+            .stdout(Stdio::from(memory.into_file()))
+            .spawn()?;
+        Ok(Self(child))
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// How it ended; `None` if it still runs then.
+    pub(super) fn ended_by(&mut self, deadline: Instant) -> Option<ExitStatus> {
+        loop {
+            match self.0.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(LOOK_AGAIN),
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It is dead already, or has nothing to lose: only rank 0 saves.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

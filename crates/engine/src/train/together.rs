@@ -1,0 +1,99 @@
+//! What processes that train a run together exchange; nothing where one trains it alone.
+
+use anyhow::{Context, Result};
+use tch::Tensor;
+use warmstart_runs::checkpoint::Sums;
+
+use super::Trainer;
+use super::accumulation::Waiting;
+use crate::metric;
+use crate::parallel::{self, Group, Next};
+
+impl Trainer<'_> {
+    /// What this process trains on of `order`, an epoch's images from the beginning of a batch on; and how many of a whole batch.
+    pub(super) fn own_images(&self, order: &[u32]) -> (Vec<u32>, usize) {
+        let batch_size = self.batch_size();
+        let own = order
+            .chunks(batch_size)
+            .flat_map(|batch| &batch[self.setup.shard(batch.len())]);
+        (own.copied().collect(), self.setup.shard(batch_size).len())
+    }
+
+    /// What all do next: what this process wants, or in a group what rank 0 wants.
+    pub(super) fn agree(&mut self, next: Next) -> Result<Next> {
+        match &mut self.setup.group {
+            Some(group) => group.agree(next),
+            None => Ok(next),
+        }
+    }
+
+    /// Waits until all processes are here.
+    pub(super) fn meet(&mut self) -> Result<()> {
+        self.setup.group.as_mut().map_or(Ok(()), Group::meet)
+    }
+
+    /// What waits in all processes together. The gradients become the sums of theirs.
+    pub(super) fn with_others(&mut self, own: Waiting) -> Result<Waiting> {
+        if self.setup.group.is_none() {
+            return Ok(own);
+        }
+        if own.batches == 0 {
+            // Others may have images of this step.
+            self.begin_step()?;
+        }
+        let mut doubles = vec![
+            f64::from(own.batches),
+            own.images as f64,
+            own.weight.as_ref().map_or(Ok(0.0), f64::try_from)?,
+            self.guard.loss().unwrap_or(0.0),
+        ];
+        doubles.extend(match &own.sums {
+            Some(sums) => Vec::<f64>::try_from(sums)?,
+            None => Vec::<f64>::try_from(metric::tensor(&Sums::default())?)?,
+        });
+        let setup = &mut self.setup;
+        let group = setup.group.as_mut().context("the group is gone")?;
+        let (gradients, doubles) = group.sum(&setup.optimizer.flat_gradients()?, &doubles)?;
+        setup.optimizer.set_gradients(&gradients)?;
+        let (&[batches, images, weight, loss], sums) = doubles
+            .split_first_chunk::<4>()
+            .context("fewer sums than numbers")?;
+        let (device, images) = (setup.model.device(), parallel::whole(images));
+        let weight = setup.class_weights.as_ref().map(|_| weight);
+        self.guard.join(loss);
+        self.add(&Tensor::f_from_slice(sums)?.f_to_device(device)?, images)?;
+        Ok(Waiting {
+            batches: u32::try_from(parallel::whole(batches))?,
+            images,
+            weight: weight
+                .map(|weight| Tensor::from(weight).f_to_device(device))
+                .transpose()?,
+            ..Waiting::default()
+        })
+    }
+
+    /// Gives all processes rank 0's statistics of normalization, which the others have of other images. Training does not read
+    /// them, so that this is early enough before an evaluation.
+    pub(super) fn level_statistics(&mut self) -> Result<()> {
+        let setup = &mut self.setup;
+        let Some(group) = &mut setup.group else {
+            return Ok(());
+        };
+        let averages = setup.average.as_ref();
+        let moving = setup
+            .model
+            .tensors()
+            .iter()
+            .filter(|named| named.kind.is_statistic() && !named.frozen);
+        let statistics: Vec<Tensor> = moving
+            .flat_map(|named| {
+                let average = averages.and_then(|averages| averages.of(&named.name));
+                [Some(&named.tensor), average]
+            })
+            .flatten()
+            .map(Tensor::shallow_clone)
+            .collect();
+        let numbers = group.spread(&parallel::flat(&statistics)?)?;
+        parallel::put_back(&numbers, &statistics)
+    }
+}

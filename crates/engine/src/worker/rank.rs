@@ -1,0 +1,192 @@
+//! The processes of a run with `train.devices` above 1. The worker is rank 0: it prepares the run, logs and saves. It starts the
+//! others with what it would save, so that all begin with the same bits, whether the run is new or resumes.
+
+use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, anyhow};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Tensor};
+use warmstart_runs::checkpoint::{Content, State};
+use warmstart_runs::run::RunDir;
+use warmstart_runs::search_paths::SearchPaths;
+use warmstart_schema::experiment::NumberFormat;
+use warmstart_schema::look::Split;
+use warmstart_schema::preparation::Preparation;
+
+use super::context::Context;
+use super::setup::{built, experiment_of, restore};
+use crate::data::{self, Subset};
+use crate::failure::{UserError, panic_text};
+use crate::interrupt::{Flow, Interrupt};
+use crate::parallel::{FirstIsGone, Group};
+use crate::reporter::Reporter;
+use crate::train::{Examples, Setup, train};
+use crate::{device, worker_log};
+
+/// This program, even where its file was replaced since it started.
+const PROGRAM: &str = "/proc/self/exe";
+
+/// What a rank needs to know beside the run's folder and the tensors.
+#[derive(Debug, Serialize, Deserialize)]
+struct Job {
+    /// The GPU of rank 0; the next ranks have the next ones. None on a CPU.
+    gpu: Option<usize>,
+    threads: i32,
+    format: NumberFormat,
+    /// The images of each split. Rank 0 has left out what cannot be read.
+    members: [Vec<u32>; 3],
+    class_weights: Option<Vec<f32>>,
+    state: State,
+}
+
+/// Starts the other processes of a run, if it has any, and waits until they are ready.
+pub(super) fn start(context: &Context, setup: &mut Setup) -> Result<Flow> {
+    let size = setup.experiment.train.devices as usize;
+    if size == 1 {
+        return Ok(Flow::Done);
+    }
+    let Content {
+        state,
+        model,
+        optimizer,
+    } = setup.content()?;
+    let job = Job {
+        gpu: match context.place.device {
+            Device::Cuda(index) => Some(index),
+            _ => None,
+        },
+        threads: tch::get_num_threads(),
+        format: setup.format,
+        members: [&setup.train, &setup.validation, &setup.test].map(|part| part.members().to_vec()),
+        class_weights: setup
+            .class_weights
+            .as_ref()
+            .map(Vec::<f32>::try_from)
+            .transpose()?,
+        state,
+    };
+    let job = serde_json::to_vec(&job)?;
+    // Enough for all gradients, and for all statistics together with their averages.
+    let tensors = setup.model.tensors().iter();
+    let numbers = 2 * tensors.map(|named| named.tensor.numel()).sum::<usize>();
+    let command = |rank: usize| {
+        let mut command = Command::new(PROGRAM);
+        command.arg0("warmstart-worker").arg("rank");
+        command.arg(context.run.path()).arg(rank.to_string());
+        command
+    };
+    let mut group = Group::start(size, numbers, [&job, &model, &optimizer], command)?;
+    match group.wait_for_all(context.interrupt) {
+        Ok(Flow::Done) => {
+            setup.group = Some(group);
+            Ok(Flow::Done)
+        }
+        // A request to stop that reaches all processes ends those that do not ignore it yet.
+        Err(error) if !context.interrupt.is_requested() => Err(error),
+        Ok(Flow::Interrupted) | Err(_) => Ok(Flow::Interrupted),
+    }
+}
+
+/// Is a rank above 0 of the run in `folder`, until training ends. False when it failed.
+pub fn take_part(folder: &Path, rank: usize) -> bool {
+    let joined = die_with_rank_0()
+        .and_then(|()| Ok(Interrupt::deaf()?))
+        .and_then(|()| {
+            let (group, parts) = Group::join(rank)?;
+            Ok((group.voice()?, group, parts))
+        });
+    let result = joined.and_then(|(mut voice, group, parts)| {
+        let work = || carry_out(folder, group, parts);
+        let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+            let text = panic_text(panic.as_ref()).to_owned();
+            Err(anyhow!("the process panicked: {text}"))
+        });
+        result.inspect_err(|error| voice.fail(error))
+    });
+    let Err(error) = result else {
+        return true;
+    };
+    // Rank 0 has logged why it ended, or could not.
+    if error.downcast_ref::<FirstIsGone>().is_none() {
+        worker_log::line(&format!("rank {rank} failed: {error:#}"));
+    }
+    false
+}
+
+/// The kernel ends this process with its parent. A closed link does so later, where it computes.
+fn die_with_rank_0() -> Result<()> {
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+    Ok(())
+}
+
+fn carry_out(folder: &Path, mut group: Group, parts: [Vec<u8>; 3]) -> Result<()> {
+    let [job, model, optimizer] = parts;
+    let Job {
+        gpu,
+        threads,
+        format,
+        members,
+        class_weights,
+        state,
+    } = serde_json::from_slice(&job).context("reading what rank 0 has prepared")?;
+    let run = RunDir::new(folder);
+    let (experiment, _) = experiment_of(&run)?;
+    let device = gpu.map_or(Device::Cpu, |first| Device::Cuda(first + group.rank()));
+    if device.is_cuda() {
+        device::prepare_cuda();
+    }
+    tch::set_num_threads(threads);
+    device::configure(device, format, experiment.train.deterministic)?;
+    let preparation = state
+        .preparation
+        .clone()
+        .unwrap_or_else(|| Preparation::earlier(&experiment));
+    let places = SearchPaths::from_env();
+    let splits = data::prepared_splits(&experiment, &preparation, &places, device)?;
+    if splits.fingerprint != state.conditions.pictures {
+        return Err(UserError::input(
+            "pictures were added, removed or replaced while the run started",
+            "resume the run when nobody changes its pictures",
+        ));
+    }
+    let content = Content {
+        state,
+        model,
+        optimizer,
+    };
+    let classes = splits.labels.names.len();
+    let (mut model, mut optimizer) = built(&experiment, &preparation, classes, device)?;
+    let average = restore(&experiment, (&mut model, &mut optimizer), &content)?;
+    let [train_members, validation, test] = members;
+    let examples = |part, members, all: Subset| Examples::new(part, Subset { members, ..all });
+    let class_weights = class_weights
+        .map(|weights| Tensor::f_from_slice(&weights)?.f_to_device(device))
+        .transpose()?;
+    let (mut reporter, interrupt) = (Reporter::silent(), Interrupt::default());
+    let training = examples(Split::Train, train_members, splits.train)
+        .sampled(experiment.train.sampler, experiment.dataset.labels())?;
+    group.meet()?;
+    train(Setup {
+        experiment: &experiment,
+        run: &run,
+        format,
+        model,
+        optimizer,
+        average,
+        train: training,
+        validation: examples(Split::Validation, validation, splits.validation),
+        test: examples(Split::Test, test, splits.test),
+        class_weights,
+        state: content.state,
+        epochs: experiment.train.epochs,
+        stop_after: None,
+        reporter: &mut reporter,
+        interrupt: &interrupt,
+        group: Some(group),
+    })?;
+    Ok(())
+}
