@@ -8,3 +8,4 @@ export WARMSTART_SIGNALS="${WARMSTART_SIGNALS:-25}" WARMSTART_CALLS="${WARMSTART
 tests checkpoint
 tests killed
 tests resume --skip kills:: --skip tiny::
+tests parallel --include-ignored

@@ -428,10 +428,14 @@ fn a_group_is_sent_as_one_array_and_each_run_knows_its_task() {
     );
     assert!(cluster.calls().contains(&"scontrol top 50_1".to_owned()));
     assert_eq!(cluster.say(&["stop", second]).code, 0);
+    // With a state, Slurm would take all tasks.
+    assert!(cluster.calls().contains(&"scancel 50_1".to_owned()));
+    let first = runs[0].file_name().unwrap().to_str().unwrap();
+    assert_eq!(cluster.say(&["stop", first]).code, 0);
     assert!(
         cluster
             .calls()
-            .contains(&"scancel --state=PENDING 50_1".to_owned())
+            .contains(&"scancel --signal=TERM 50_0".to_owned())
     );
     // Every member runs or waits, so nothing is sent a second time.
     cluster.say(&arguments);

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use warmstart_schema::identity::{Handle, Job, JobId};
 use warmstart_schema::slurm::Slurm as Wanted;
 
-use super::{Host, Launcher, Origin, Programs, Request, Standing, Started, WorkerState};
+use super::{Host, Launcher, Origin, Programs, Request, Stage, Standing, Started, WorkerState};
 use crate::failure::{Failure, Kind};
 use crate::run::{RunDir, RunId};
 use crate::storage::{Disk, replace};
@@ -244,15 +244,22 @@ impl Launcher for Slurm {
         let Some(id) = job.slurm_job else {
             return Err(io::Error::other(NO_ID));
         };
-        let id = id.to_string();
+        let text = id.to_string();
+        let is_task = id.task.is_some();
         let calls: &[&[&str]] = match request {
+            Request::StopNow => &[&[&text]],
+            // With a state, Slurm 22.05 takes all tasks of the array.
+            Request::Stop if is_task => match survey::task(id) {
+                Ok(Some(job)) if job.stage() == Stage::Running => &[&["--signal=TERM", &text]],
+                Ok(_) => &[&[&text]],
+                Err(trouble) => return Err(io::Error::other(trouble.to_string())),
+            },
             // Without a state, Slurm tries for a minute to signal a job that has not started.
             Request::Stop => &[
-                &["--state=PENDING", &id],
-                &["--state=SUSPENDED", &id],
-                &["--signal=TERM", "--state=RUNNING", &id],
+                &["--state=PENDING", &text],
+                &["--state=SUSPENDED", &text],
+                &["--signal=TERM", "--state=RUNNING", &text],
             ],
-            Request::StopNow => &[&[&id]],
         };
         for arguments in calls {
             let arguments: Vec<_> = arguments.iter().map(AsRef::as_ref).collect();

@@ -108,17 +108,22 @@ pub(super) fn call(program: &str, arguments: &[&OsStr]) -> Result<String, Troubl
     if status.success() {
         return Ok(out);
     }
-    Err(judged(program, &err))
+    // `scontrol` says on its standard output that a task is not there.
+    let said = if err.trim().is_empty() { out } else { err };
+    Err(judged(program, &said))
 }
 
-/// What the standard error of a program that fails means.
+/// What the message of a program that fails means.
 fn judged(program: &str, err: &str) -> Trouble {
     let said = err.lines().map(str::trim).find(|line| !line.is_empty());
     let said = said.map_or_else(
         || format!("`{program}` failed without a message"),
         |line| text::line(line, 300),
     );
-    if err.contains("Invalid job id") || err.contains("already completing or completed") {
+    let is_gone = err.contains("Invalid job id")
+        || err.contains("already completing or completed")
+        || (said.starts_with("Job ") && said.ends_with(" not found"));
+    if is_gone {
         Trouble::NoSuchJob(said)
     } else if SILENT.iter().any(|part| err.contains(part)) {
         Trouble::Silent(said)
@@ -182,6 +187,7 @@ mod tests {
                 "scancel: error: Kill job error on job id 99: Invalid job id specified",
                 Trouble::NoSuchJob,
             ),
+            ("Job 15_3 not found", Trouble::NoSuchJob),
             (
                 "scancel: error: Kill job error on job id 1: Job/step already completing or completed",
                 Trouble::NoSuchJob,

@@ -48,8 +48,8 @@ pub(super) fn survey(root: &Path, workers: &[(RunId, Handle)]) -> BTreeMap<RunId
         let run = RunDir::of(root, id);
         let standing = match start.slurm_job {
             None => unanswered(&run, start),
-            Some(job) => match listed.iter().find(|it| it.id == job) {
-                Some(found) => Some(said(&run, start, found.clone())),
+            Some(job) => match listed_as(&listed, job) {
+                Some(found) => Some(said(&run, start, found)),
                 None if left > 0 => {
                     left -= 1;
                     Some(unlisted(&run, start, job))
@@ -60,6 +60,39 @@ pub(super) fn survey(root: &Path, workers: &[(RunId, Handle)]) -> BTreeMap<RunId
         standings.extend(standing.map(|standing| (id.clone(), standing)));
     }
     standings
+}
+
+/// What an answer of `squeue` says of a job. An array that ends before any of its tasks has started is listed as one job.
+fn listed_as(listed: &[Job], id: JobId) -> Option<Job> {
+    let whole =
+        |it: &&Job| it.id == JobId::from(id.job) && id.task.is_some() && it.stage() == Stage::Over;
+    let found = listed
+        .iter()
+        .find(|it| it.id == id)
+        .or_else(|| listed.iter().find(whole))?;
+    Some(Job {
+        id,
+        ..found.clone()
+    })
+}
+
+/// What Slurm says of the task of an array now.
+pub(super) fn task(id: JobId) -> Result<Option<Job>, Trouble> {
+    let jobs = format!("--jobs={id}");
+    let arguments = [
+        "--noheader",
+        "--states=all",
+        "--array",
+        &jobs,
+        "--format",
+        FORMAT,
+    ];
+    let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+    match call("squeue", &arguments) {
+        Ok(answer) => Ok(listed_as(&answers::listed(&answer), id)),
+        Err(Trouble::NoSuchJob(_)) => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
 }
 
 /// The jobs of this user.
@@ -210,5 +243,29 @@ fn unknown(job: Start, trouble: &Trouble) -> Standing {
         stage: Stage::Unknown,
         text: format!("nobody knows where {id} is: {trouble}"),
         help: format!("{}; nothing is sent again meanwhile", trouble.help()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_that_was_cancelled_whole_ends_all_of_its_tasks() {
+        let id = |text: &str| text.parse::<JobId>().unwrap();
+        let state = |answer: &str, job: &str| {
+            let found = listed_as(&answers::listed(answer), id(job));
+            found.map(|job| (job.id, job.state))
+        };
+        let cancelled = "2|CANCELLED|N/A|1:00:00||None\n";
+        assert_eq!(
+            state(cancelled, "2_3"),
+            Some((id("2_3"), "CANCELLED".to_owned()))
+        );
+        assert_eq!(state(cancelled, "3_3"), None);
+        assert_eq!(state("2|PENDING|N/A|1:00:00||None\n", "2_3"), None);
+        let own = "2_3|RUNNING|N/A|1:00:00|n1|None\n2|CANCELLED|N/A|1:00:00||None\n";
+        assert_eq!(state(own, "2_3").unwrap().1, "RUNNING");
+        assert_eq!(state("2_3|RUNNING|N/A|1:00:00|n1|None\n", "2"), None);
     }
 }

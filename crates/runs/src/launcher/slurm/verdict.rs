@@ -7,7 +7,7 @@ use warmstart_schema::event::{Event, Failure, Level};
 use warmstart_schema::state::{Outcome, RunState};
 
 use super::answers::Job;
-use super::folder::{PATIENCE, SCRIPT, release};
+use super::folder::{PATIENCE, SCRIPT, is_stopped, release};
 use crate::event_log::EventWriter;
 use crate::run::RunDir;
 use warmstart_schema::identity::{Handle, Job as Start, JobId};
@@ -36,7 +36,7 @@ pub(super) fn settle(run: &RunDir, start: Start, end: &End) -> io::Result<()> {
     }
     let state = run.state()?;
     let mut log = EventWriter::open(&run.events())?;
-    for event in events(start, end, &state, sent(run)) {
+    for event in events(start, end, &state, sent(run), is_stopped(run)) {
         log.write(&event)?;
     }
     log.sync()?;
@@ -54,8 +54,14 @@ fn sent(run: &RunDir) -> Option<f64> {
         .map(|since| since.as_secs_f64())
 }
 
-/// What the log lacks.
-fn events(start: Start, end: &End, state: &RunState, sent: Option<f64>) -> Vec<Event> {
+/// What the log lacks. `is_stopped` says that the run's user wanted the end.
+fn events(
+    start: Start,
+    end: &End,
+    state: &RunState,
+    sent: Option<f64>,
+    is_stopped: bool,
+) -> Vec<Event> {
     let attempt = state
         .attempt
         .as_ref()
@@ -73,6 +79,8 @@ fn events(start: Start, end: &End, state: &RunState, sent: Option<f64>) -> Vec<E
     match (ended, end) {
         (Some(Outcome::Stopped), End::Said(job)) => after_saving(job).into_iter().collect(),
         (Some(_), _) => Vec::new(),
+        // Slurm forgets the task of an array that is cancelled before it starts.
+        (None, End::Forgotten(id)) if is_stopped && !has_begun => cancelled(*id, has_begun, state),
         (None, end) => without_a_word(end, has_begun, state),
     }
 }
@@ -139,21 +147,7 @@ fn without_a_word(end: &End, has_begun: bool, state: &RunState) -> Vec<Event> {
     };
     let id = job.id;
     match job.state.as_str() {
-        "CANCELLED" => {
-            let step = state
-                .checkpoint
-                .as_ref()
-                .map_or(0, |(_, checkpoint)| checkpoint.step);
-            let text = if has_begun {
-                format!(
-                    "job {id} was cancelled before it could save; everything after the last checkpoint is lost"
-                )
-            } else {
-                format!("job {id} was cancelled before it started")
-            };
-            let train_time = state.train_time().unwrap_or(0.0);
-            vec![warning(text), Event::Stopped { step, train_time }]
-        }
+        "CANCELLED" => cancelled(id, has_begun, state),
         "TIMEOUT" | "DEADLINE" => failed(
             Failure::Killed,
             format!(
@@ -185,6 +179,22 @@ fn without_a_word(end: &End, has_begun: bool, state: &RunState) -> Vec<Event> {
         ),
         _ => ended_by_itself(job, has_begun),
     }
+}
+
+fn cancelled(id: JobId, has_begun: bool, state: &RunState) -> Vec<Event> {
+    let step = state
+        .checkpoint
+        .as_ref()
+        .map_or(0, |(_, checkpoint)| checkpoint.step);
+    let text = if has_begun {
+        format!(
+            "job {id} was cancelled before it could save; everything after the last checkpoint is lost"
+        )
+    } else {
+        format!("job {id} was cancelled before it started")
+    };
+    let train_time = state.train_time().unwrap_or(0.0);
+    vec![warning(text), Event::Stopped { step, train_time }]
 }
 
 /// The program of the job ended, and the log has no end.
@@ -251,8 +261,12 @@ mod tests {
     const STOPPED: &str = r#"{"t":200.0,"event":"stopped","step":5,"train_time":1.0}"#;
 
     fn words(end: &End, lines: &[&str]) -> String {
+        words_of(end, lines, false)
+    }
+
+    fn words_of(end: &End, lines: &[&str], is_stopped: bool) -> String {
         let mut state = state(lines);
-        let events = events(START, end, &state, Some(50.0));
+        let events = events(START, end, &state, Some(50.0), is_stopped);
         events.into_iter().enumerate().for_each(|(at, event)| {
             state.apply(Record {
                 t: 300.0 + at as f64,
@@ -315,6 +329,12 @@ mod tests {
                 .starts_with("Some(Stopped) job 12 was cancelled before it started")
         );
         assert!(words(&End::NeverSent, &[]).starts_with("NotStarted: sbatch did not answer"));
+        let forgotten = End::Forgotten(12.into());
+        assert!(words(&forgotten, &[]).starts_with("Killed: job 12 ended without a message"));
+        assert!(
+            words_of(&forgotten, &[], true)
+                .starts_with("Some(Stopped) job 12 was cancelled before it started")
+        );
         // The earlier job's end is not this one's.
         let other = ATTEMPT.replace("\"slurm_job\":12", "\"slurm_job\":7");
         let early = STOPPED.replace("200.0", "-100.0");
