@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn messages_of_slurm_are_told_apart() {
         type Kind = fn(String) -> Trouble;
-        let kinds: [(&str, Kind); 11] = [
+        let kinds: [(&str, Kind); 12] = [
             (
                 "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n",
                 Trouble::Silent,
