@@ -20,6 +20,7 @@ use crate::model::{Filter, Model, Screen, Typing};
 use crate::available::refusal;
 use crate::mouse::{HitBox, HitMap};
 use crate::theme::THEME;
+use warmstart_runs::store::Run;
 
 pub(super) fn draw_status(frame: &mut Frame, area: Rect, model: &Model) {
     let buf = frame.buffer_mut();
@@ -90,8 +91,12 @@ fn summary(model: &Model) -> String {
         return format!("reading {} …", path(&model.experiments));
     };
     let tally = model.runs.tally();
+    // Jobs of a cluster that have not started.
+    let waits = |run: &&Run| run.status() == Status::Waiting;
+    let waiting = model.runs.live().filter(waits).count();
     let states = [
-        (tally.live, "running"),
+        (tally.live.saturating_sub(waiting), "running"),
+        (waiting, "waiting"),
         (tally.queued, "queued"),
         (tally.failed_or_lost, "failed or lost"),
     ];
