@@ -304,7 +304,7 @@ fn wrong_option(line: &str) -> Wrong {
     let name = name.split('=').next().unwrap_or_default();
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
         return Some((
-            format!("`{line}` is no long option of sbatch"),
+            format!("expected a long option of sbatch, found `{line}`"),
             "write it as one word with two dashes: --mail-type=END".to_owned(),
         ));
     }
@@ -433,7 +433,10 @@ mod tests {
             ("gres=$(rm)", "'$' cannot be part of it"),
             ("options=--array=0-9", "--array is not free to choose"),
             ("options=--no-requeue", "not free to choose"),
-            ("options=-N2", "no long option"),
+            (
+                "options=-N2",
+                "expected a long option of sbatch, found `-N2`",
+            ),
             ("options=--mail-type END", "' ' cannot be part of it"),
             ("before=a\nb", "one line"),
             ("colour=red", "`colour` is no field of slurm"),

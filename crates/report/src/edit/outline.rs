@@ -6,7 +6,7 @@ use serde_json::Value;
 use warmstart_schema::experiment::json_schema;
 
 /// Sections in the order of files; the schema's order is alphabetical.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 14] = [
     "name",
     "group",
     "question",
@@ -17,7 +17,10 @@ const ORDER: [&str; 11] = [
     "model",
     "init",
     "train",
+    "evaluate",
+    "probe",
     "reference",
+    "slurm",
 ];
 
 /// A field with one value.
@@ -51,7 +54,9 @@ pub fn fields() -> Vec<Field> {
 /// The paths of the fields that determine a run, without those that only describe it.
 static SETTINGS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let describes = |path: &str| {
-        ["name", "group", "question"].contains(&path) || path.starts_with("reference.")
+        ["name", "group", "question"].contains(&path)
+            || path.starts_with("reference.")
+            || path.starts_with("slurm.")
     };
     fields()
         .into_iter()

@@ -104,6 +104,17 @@ train:
   checkpoint:
     every_minutes: 5
     keep: 3
+slurm:
+  partition: gpu
+  account: lab
+  qos: long
+  gres: gpu:1
+  cpus: 4
+  memory: 16G
+  time: 2:00:00
+  constraint: a100
+  options: [--exclusive]
+  before: [module load cuda]
 ";
 const PLATEAU: &str = "\
 name: Plateau
@@ -424,11 +435,13 @@ fn wrong_values(source: &str, index: usize, field: &Field) -> usize {
     case("~").is_refused();
     case("\"\"").is_refused();
     // ===== A wrong type: every field refuses it. =====
-    let mut wrong = vec![if field.path == "seeds" {
-        "[1, -2]"
-    } else {
-        "[1, 2]"
-    }];
+    let list = match field.path.as_str() {
+        "seeds" => "[1, -2]",
+        // Any line is a line of the shell.
+        "slurm.before" => "[[x]]",
+        _ => "[1, 2]",
+    };
+    let mut wrong = vec![list];
     if !field.is_section {
         wrong.push("{ zz: 1 }");
     }

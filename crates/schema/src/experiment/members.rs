@@ -16,11 +16,12 @@ pub const MOST_MEMBERS: usize = 200;
 /// The most characters of a value in a name and a record.
 const VALUE: usize = 60;
 /// Fields that describe an experiment, or that have one meaning for all of its runs.
-const FIXED: [&str; 7] = [
+const FIXED: [&str; 8] = [
     "name",
     "group",
     "question",
     "reference",
+    "slurm",
     "init",
     "grid",
     "seeds",

@@ -582,7 +582,7 @@ fn identity(experiment: &Experiment, mut document: Value) -> String {
         let _ = put(&mut document, field, Value::Null);
     }
     if let Some(fields) = document.as_mapping_mut() {
-        for field in ["name", "group", "question", "reference", "seed"] {
+        for field in ["name", "group", "question", "reference", "seed", "slurm"] {
             fields.remove(field);
         }
     }
