@@ -139,7 +139,7 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
     let queue = runs.queue();
     if context.json {
         let running = runs.live().map(|run| {
-            let mut row = json!({ "run": run.id, "experiment": run.label(), "slot": slot(runs, run), "state": run.status().as_str() });
+            let mut row = json!({ "run": run.id, "experiment": run.label(), "slot": runs.slot_of(run), "state": run.status().as_str() });
             // Only a worker of a cluster has them.
             if let (Some(text), Some(object)) = (run.whereabouts(), row.as_object_mut()) {
                 object.insert("waits_for".to_owned(), Value::from(text));
@@ -167,7 +167,7 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
             "–".to_owned(),
             run.id.to_string(),
             run.label().to_owned(),
-            slot(runs, run).to_owned(),
+            runs.slot_of(run).to_owned(),
             state,
         ]
     });
@@ -212,15 +212,6 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
 }
 
 /// What a started run occupies.
-fn slot<'a>(runs: &'a Runs, run: &'a Run) -> &'a str {
-    let active = runs
-        .queue()
-        .active
-        .iter()
-        .find(|active| active.entry.run == run.id);
-    active.map_or(run.device(), |active| &active.entry.slot)
-}
-
 fn label<'a>(runs: &'a Runs, run: &RunId, stem: &'a str) -> &'a str {
     runs.get(run).map_or(stem, Run::label)
 }

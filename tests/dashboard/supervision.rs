@@ -258,10 +258,17 @@ fn two_dashboards_agree_on_the_queue_and_both_can_change_it() {
     let Content { active, .. } = Queue::new(&checkpoints).content().unwrap();
     let next = RunDir::of(&checkpoints, &active.last().unwrap().entry.run);
     wait("it to take its run", || state(&next).attempt.is_some());
-    wait("it to stop", || {
-        let _ = launcher::ask(&next.info().unwrap().worker.unwrap(), Request::Stop);
-        state(&next).outcome == Some(Outcome::Stopped)
-    });
+    let began = Instant::now();
+    while state(&next).outcome != Some(Outcome::Stopped) {
+        let worker = next.info().unwrap().worker.unwrap();
+        let asked = launcher::ask(&worker, Request::Stop);
+        assert!(
+            began.elapsed() < Duration::from_mins(1),
+            "{worker:?} was asked: {asked:?}; {:?}",
+            state(&next)
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
     for mut pty in [one, other] {
         pty.press("q");
         assert!(pty.exit_status().success());

@@ -16,7 +16,8 @@ use anyhow::{Context as _, Result, anyhow};
 use warmstart_runs::launcher::{self, Programs, slurm};
 use warmstart_runs::queue::Queue;
 use warmstart_runs::run::{RunDir, RunInfo, RunLock};
-use warmstart_schema::state::Outcome;
+use warmstart_schema::identity::Job;
+use warmstart_schema::state::{Outcome, RunState};
 
 use self::attempt::attempt;
 pub use self::context::Options;
@@ -72,8 +73,8 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
     let heartbeat = Heartbeat::start(&run, me.job());
     let succeeded = attempt(&run, &info, &before, options, interrupt)?;
     drop(heartbeat);
-    if me.job().is_some() {
-        leave_job(&run, &info, lock)?;
+    if let Some(job) = me.job() {
+        leave_job(&run, &info, job, lock)?;
         return Ok(succeeded);
     }
     drop(lock);
@@ -85,16 +86,25 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
 
 /// The end of a worker that Slurm has started. If nobody wanted the run to end, Slurm did: for another job, or because its time is
 /// up. Then this process waits to be killed, because Slurm does not start a job again that ends by itself.
-fn leave_job(run: &RunDir, info: &RunInfo, lock: RunLock) -> Result<()> {
-    let outcome = run
+fn leave_job(run: &RunDir, info: &RunInfo, me: Job, lock: RunLock) -> Result<()> {
+    let state = run
         .state()
-        .with_context(doing("reading", run, "events.jsonl"))?
-        .outcome;
+        .with_context(doing("reading", run, "events.jsonl"))?;
+    let outcome = &state.outcome;
     let is_over =
         |run: &RunDir| !matches!(outcome, Some(Outcome::Stopped)) || slurm::is_stopped(run);
     if !is_over(run) {
         worker_log::line("saved; waiting for Slurm to end this job and to start it again");
         drop(lock);
+        // Nobody starts a job again whose time is up. One that makes no progress in its time would never end.
+        if has_progressed(&state)
+            && slurm::is_time_up(me)
+            && let Err(why) = slurm::requeue(me)
+        {
+            worker_log::line(&format!(
+                "its time is up, and Slurm does not start it again: {why}"
+            ));
+        }
         let began = Instant::now();
         while began.elapsed() < LONGEST_NOTICE && !slurm::is_stopped(run) {
             std::thread::sleep(LOOK_AGAIN);
@@ -107,6 +117,16 @@ fn leave_job(run: &RunDir, info: &RunInfo, lock: RunLock) -> Result<()> {
         start_next(run, info);
     }
     Ok(())
+}
+
+/// Whether this attempt has done steps that a checkpoint holds.
+fn has_progressed(state: &RunState) -> bool {
+    let begun = state
+        .attempt
+        .as_ref()
+        .and_then(|attempt| attempt.resumed_from);
+    let saved = state.checkpoint.as_ref();
+    saved.is_some_and(|(_, checkpoint)| checkpoint.step > begun.unwrap_or(0))
 }
 
 /// Whether a monitor waits for this process to end, and then starts the next run.

@@ -251,8 +251,8 @@ fn wrong_time(value: &str) -> Wrong {
     })
 }
 
-/// Minutes of a time limit: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M` or `D-H:M:S`.
-fn minutes(value: &str) -> Option<u64> {
+/// Minutes of a time as Slurm writes it, rounded down: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M` or `D-H:M:S`.
+pub fn minutes(value: &str) -> Option<u64> {
     let number = |text: &str| {
         let is_number = (1..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
         is_number.then(|| text.parse::<u64>().ok()).flatten()

@@ -7,6 +7,7 @@
 mod answers;
 mod claim;
 mod folder;
+mod limit;
 mod programs;
 mod script;
 mod standing;
@@ -29,6 +30,7 @@ use crate::storage::{Disk, replace};
 pub use self::claim::{Claim, refusal};
 use self::folder::{MARK, SCRIPT, STOP, TASK, absent, record, wanted};
 pub use self::folder::{SLOT, ask_for, give_back, is_asked_for, is_stopped, release};
+pub use self::limit::{is_time_up, requeue};
 use self::programs::{Trouble, call, finds};
 pub use self::script::script;
 

@@ -13,6 +13,13 @@ pub struct WaitsFor {
 }
 
 impl Runs {
+    /// What a run has its place on: as the queue started it, or else its device.
+    pub fn slot_of<'a>(&'a self, run: &'a Run) -> &'a str {
+        let active = &self.queue().active;
+        let active = active.iter().find(|active| active.entry.run == run.id);
+        active.map_or(run.device(), |active| &active.entry.slot)
+    }
+
     /// What a waiting run waits for.
     pub fn waits_for(&self, entry: &Entry) -> WaitsFor {
         let queue = self.queue();

@@ -6,6 +6,9 @@ use warmstart_schema::text;
 /// The fields of a line of `squeue`: id, state, start, time limit, nodes, reason. None is a free text but the last.
 pub(super) const FORMAT: &str = "%i|%T|%S|%l|%N|%r";
 
+/// The fields of a line of `sacct`, in the same order, with the exit code at the end.
+pub(super) const ACCOUNTED: &str = "--format=JobID,State,Start,Timelimit,NodeList,ExitCode";
+
 /// What Slurm says of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Job {
@@ -54,10 +57,6 @@ pub(super) fn shown(answer: &str) -> Option<Job> {
             .find(|(other, _)| *other == name)
             .map(|(_, value)| value)
     };
-    let exit = field("ExitCode").and_then(|exit| {
-        let (code, signal) = exit.split_once(':')?;
-        Some((code.parse().ok()?, signal.parse().ok()?))
-    });
     // A task of an array has a job id of its own once it has started, and both ids of the array before and after.
     let task = field("ArrayTaskId").and_then(|task| task.parse().ok());
     let job = field("ArrayJobId").filter(|_| task.is_some());
@@ -71,8 +70,38 @@ pub(super) fn shown(answer: &str) -> Option<Job> {
             .filter(|limit| limit != "UNLIMITED"),
         nodes: field("NodeList").and_then(said),
         reason: field("Reason").and_then(said),
-        exit,
+        exit: field("ExitCode").and_then(exit_of),
     })
+}
+
+/// A job in an answer of `sacct`. A job that was started several times has a line for each; the last one counts.
+pub(super) fn accounted(answer: &str, id: JobId) -> Option<Job> {
+    let own = |line: &str| {
+        let fields: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [job, state, start, limit, nodes, exit] = fields[..] else {
+            return None;
+        };
+        if job.parse() != Ok(id) {
+            return None;
+        }
+        Some(Job {
+            id,
+            // `CANCELLED by 1000`
+            state: state_of(state.split(' ').next()?)?,
+            start: said(start),
+            limit: said(limit).filter(|limit| limit != "UNLIMITED"),
+            nodes: said(nodes).filter(|nodes| nodes != "None assigned"),
+            reason: None,
+            exit: exit_of(exit),
+        })
+    };
+    answer.lines().filter_map(own).next_back()
+}
+
+/// An exit code and a signal: `1:0`.
+fn exit_of(text: &str) -> Option<(u32, u32)> {
+    let (code, signal) = text.split_once(':')?;
+    Some((code.parse().ok()?, signal.parse().ok()?))
 }
 
 /// The ids in an answer of `squeue` that has nothing else, newest first.
@@ -179,6 +208,38 @@ StartTime=2026-11-29T09:05:53 EndTime=2026-11-29T09:07:53 Partition=low NodeList
         assert_eq!(shown(""), None);
         assert_eq!(shown("JobId=x JobState=RUNNING"), None);
         assert_eq!(shown("No jobs in the system"), None);
+    }
+
+    /// In the form of Slurm's manual; this project has no cluster with accounting at hand.
+    const ACCOUNTS: &str = "\
+12|FAILED|2026-11-29T09:00:00|01:00:00|n1|1:0
+12|CANCELLED by 1000|2026-11-29T10:00:00|01:00:00|n2|0:15
+12_3|OUT_OF_MEMORY|2026-11-29T10:00:00|UNLIMITED|n3|0:125
+12_[4-5]|PENDING|Unknown|01:00:00|None assigned|0:0
+12.batch|COMPLETED|2026-11-29T10:00:00||n1|0:0
+13|COMPLETED|2026-11-29T10:00:00|01:00:00
+";
+
+    #[test]
+    fn the_last_start_of_a_job_is_read_from_its_accounts() {
+        let read = |id: &str| accounted(ACCOUNTS, id.parse().unwrap());
+        let job = read("12").unwrap();
+        assert_eq!(
+            (job.state.as_str(), job.nodes.as_deref(), job.exit),
+            ("CANCELLED", Some("n2"), Some((0, 15)))
+        );
+        let task = read("12_3").unwrap();
+        assert_eq!(
+            (task.state.as_str(), &task.limit, task.exit),
+            ("OUT_OF_MEMORY", &None, Some((0, 125)))
+        );
+        for absent in ["12_4", "13", "1"] {
+            assert_eq!(read(absent), None, "{absent}");
+        }
+        assert_eq!(
+            accounted("Slurm accounting storage is disabled", 12.into()),
+            None
+        );
     }
 
     #[test]

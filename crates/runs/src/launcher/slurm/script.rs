@@ -12,7 +12,7 @@ use crate::launcher::torch::{self, Torch};
 use crate::run::RunDir;
 
 /// Seconds before its time limit at which a worker is asked to save.
-const NOTICE: u64 = 120;
+pub(super) const NOTICE: u64 = 120;
 /// The option with the name of a job.
 const NAME: &str = "--job-name=";
 /// The line before the folders of an array's runs, one a line in the order of its tasks.

@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use warmstart_schema::identity::{Handle, Job as Start, JobId};
 
-use super::answers::{self, FORMAT, Job};
+use super::answers::{self, ACCOUNTED, FORMAT, Job};
 use super::folder::{SCRIPT, record};
-use super::programs::{Trouble, call};
+use super::programs::{Trouble, call, finds};
 use super::script::SentAs;
 use super::verdict::{End, settle};
 use crate::launcher::contract::{Stage, Standing};
@@ -162,16 +162,35 @@ fn unlisted(run: &RunDir, start: Start, id: JobId) -> Standing {
                 &Trouble::Silent("the answer of `scontrol` is not understood".to_owned()),
             ),
         },
-        Err(Trouble::NoSuchJob(_)) => {
-            let standing = Standing {
-                stage: Stage::Over,
-                text: format!("Slurm no longer knows job {id}"),
-                help: String::new(),
-            };
-            over(run, start, &End::Forgotten(id), standing)
-        }
+        Err(Trouble::NoSuchJob(_)) => forgotten(run, start, id),
         Err(trouble) => unknown(start, &trouble),
     }
+}
+
+/// A job that the controller has forgotten: the cluster's accounting may know how it ended, where there is one.
+fn forgotten(run: &RunDir, start: Start, id: JobId) -> Standing {
+    let jobs = format!("--jobs={id}");
+    let arguments = [
+        "--noheader",
+        "--parsable2",
+        "--allocations",
+        &jobs,
+        ACCOUNTED,
+    ];
+    let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
+    if finds("sacct")
+        && let Ok(answer) = call("sacct", &arguments)
+        && let Some(job) = answers::accounted(&answer, id)
+        && job.stage() == Stage::Over
+    {
+        return said(run, start, job);
+    }
+    let standing = Standing {
+        stage: Stage::Over,
+        text: format!("Slurm no longer knows job {id}"),
+        help: String::new(),
+    };
+    over(run, start, &End::Forgotten(id), standing)
 }
 
 /// A run for which `sbatch` gave no id: Slurm may have its job, by its name.

@@ -330,7 +330,10 @@ fn draw_run(
     for place in places {
         let (text, style): (String, Style) = match COLUMNS[place.column].title {
             "slot" => (
-                waiting.map_or_else(|| run.device().to_owned(), |(_, entry)| entry.slot.clone()),
+                waiting.map_or_else(
+                    || model.runs.slot_of(run).to_owned(),
+                    |(_, entry)| entry.slot.clone(),
+                ),
                 THEME.text,
             ),
             "cpu" => shown(
