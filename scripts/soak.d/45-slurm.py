@@ -261,7 +261,7 @@ def undisturbed(place):
     job = run.job()
     run.until("done", seconds=400)
     good = run.state() == "done" and run.attempts() == 1 and run.job() is None
-    figure("S1", "a run as a job: sent, watched, finished", f"{' → '.join(run.seen)}", "done in 1 attempt", good and job is not None)
+    figure("S1", "a run as a job: sent, watched, finished", f"{run.state()} in {run.attempts()} attempt", "done in 1 attempt", good and job is not None)
     return run.bits()
 
 
@@ -352,8 +352,9 @@ def cancelled(place):
     call("scancel", run.job())
     run.until("stopped", "failed", seconds=90)
     notes = run.notes()
-    figure("S7", "cancelled from outside", f"{run.state()}: {notes[-60:]}", "stopped, said",
-           run.state() == "stopped" and "was cancelled" in notes)
+    said = "was cancelled" in notes
+    figure("S7", "cancelled from outside", f"{run.state()}, {'said' if said else notes[-60:]}", "stopped, said",
+           run.state() == "stopped" and said)
 
 
 def controller(place, slurm, reference):
@@ -400,7 +401,8 @@ def killed(place, reference):
     call("pkill", "-KILL", "--full", f"warmstart-worker train {run.folder}")
     run.until("failed", "stopped", seconds=90)
     failure = str(run.show()["failure"])
-    figure("S10", "a worker killed without a message", f"{run.state()}: {failure[:90]}", "failed, named", run.state() == "failed" and "job" in failure)
+    figure("S10", "a worker killed without a message", f"{run.state()}, {'named' if 'job' in failure else failure[:90]}",
+           "failed, named", run.state() == "failed" and "job" in failure)
     run.warmstart("resume", run.id, "--detach")
     same("S10", "its resume", run, reference)
 
