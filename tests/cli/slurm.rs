@@ -340,7 +340,7 @@ fn settings_choose_the_launcher_and_the_command_line_wins() {
         script.contains("--partition=gpu\n") && script.contains("--cpus-per-task=8\n"),
         "{script}"
     );
-    // `--slurm` implies the launcher, and settings win over nothing else.
+    // `--slurm` implies the launcher.
     let elsewhere = Cluster::new();
     let script = elsewhere.say(&["train", "lite0-freeze", "--slurm", "cpus=8", "--dry-run"]);
     assert!(script.out.contains("--cpus-per-task=8\n"), "{}", script.err);
@@ -495,7 +495,7 @@ fn an_array_whose_sbatch_does_not_answer_is_found_by_its_name() {
     assert_eq!(info(&run)["worker"]["slurm_job"], "60_1");
     let name = format!("--name=warmstart-{}", ids[0]);
     assert!(cluster.calls().iter().any(|call| call.ends_with(&name)));
-    // A refused array is sent by nobody's doing.
+    // A refused array leaves no run behind.
     let refused = Cluster::new();
     let group = refused.place.write("seeds.yaml", GROUP);
     refused.answer(

@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_added_in_the_order_of_the_ranks_whoever_comes_first() {
+    fn sums_are_added_in_rank_order_whichever_rank_arrives_first() {
         const COUNTS: [usize; 6] = [1000, 1, 0, 7, 2, 999];
         for size in [2, 3, 5] {
             let all = in_threads(size, 1000, |group| {

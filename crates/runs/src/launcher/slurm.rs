@@ -80,7 +80,7 @@ struct ToSend {
 }
 
 impl ToSend {
-    /// Nothing for a run that has a job already: who sent it did not live to note that in the queue.
+    /// The job of a run that has one already: its sender ended before it noted that in the queue.
     fn of(run: &RunDir) -> io::Result<Result<Self, Handle>> {
         let run = RunDir::new(std::path::absolute(run.path())?);
         let info = run.info()?;
@@ -115,22 +115,22 @@ fn send(programs: &Programs, sent: &[ToSend]) -> io::Result<Vec<Started>> {
         slurm_job: None,
         restart: 0,
     };
-    for run in &runs {
+    let prepare = |run: &RunDir| {
         // Each run's own copy says its task, should `sbatch` not answer.
         replace(&Disk, &run.path().join(SCRIPT), text.as_bytes())?;
         absent(fs::remove_file(run.path().join(STOP)))?;
-        record(run, unknown)?;
+        record(run, unknown)
+    };
+    if let Err(error) = runs.iter().try_for_each(prepare) {
+        release_all(&runs)?;
+        return Err(error);
     }
     let path = first.run.path().join(SCRIPT);
     let id = match call("sbatch", &["--parsable".as_ref(), path.as_os_str()]) {
         Ok(answer) => submitted(&answer),
         Err(Trouble::Silent(_)) => None,
         Err(trouble) => {
-            for run in &runs {
-                if let Some(_lock) = run.lock_within(folder::PATIENCE)? {
-                    release(run)?;
-                }
-            }
+            release_all(&runs)?;
             let what = format!("Slurm did not take the job: {trouble}");
             return Err(io::Error::other(
                 Failure::new(Kind::Worker, what).help(trouble.help()),
@@ -145,14 +145,25 @@ fn send(programs: &Programs, sent: &[ToSend]) -> io::Result<Vec<Started>> {
             restart: 0,
         };
         if job.slurm_job.is_some() {
-            record(run, job)?;
+            // The job is sent. Where its id cannot be written, Slurm is asked for the job by its name.
+            let _ = record(run, job);
         }
-        Ok(Started {
+        Started {
             worker: Handle::Slurm(job),
             child: None,
-        })
+        }
     };
-    runs.iter().zip(0..).map(send).collect()
+    Ok(runs.iter().zip(0..).map(send).collect())
+}
+
+/// Gives back runs that were not sent.
+fn release_all(runs: &[RunDir]) -> io::Result<()> {
+    for run in runs {
+        if let Some(_lock) = run.lock_within(folder::PATIENCE)? {
+            release(run)?;
+        }
+    }
+    Ok(())
 }
 
 /// An error once more, for another run.
