@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::{Device, Nvml};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate};
+use warmstart_runs::launcher;
 use warmstart_runs::storage::{Disk, Storage};
 use warmstart_schema::event::System;
 
@@ -23,7 +24,7 @@ pub struct Usage {
 impl Usage {
     /// Looks after this process, the disk that it writes this folder to and, if given, the GPU with this index.
     pub fn new(gpu: Option<u32>, folder: PathBuf) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = launcher::cores();
         let gpu = gpu.and_then(|index| {
             let nvml = Nvml::init().ok()?;
             let known = known(&nvml, index)?;

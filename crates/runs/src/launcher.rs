@@ -127,6 +127,12 @@ pub fn current() -> Handle {
     slurm::own().map_or_else(local::current, Handle::Slurm)
 }
 
+/// How many cores this process may use, at least 1.
+pub fn cores() -> usize {
+    let seen = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    slurm::cpus().map_or(seen, |cpus| cpus.clamp(1, seen))
+}
+
 /// Whether somebody else than the worker must be asked where it is, because it is no process of a known machine.
 pub fn is_elsewhere(worker: &Handle) -> bool {
     worker.local().is_none()

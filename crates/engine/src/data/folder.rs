@@ -16,6 +16,7 @@ use anyhow::{Context, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest, Sha256};
 use tch::Device;
+use warmstart_runs::launcher;
 use warmstart_runs::pictures::Listed;
 use warmstart_schema::text;
 
@@ -136,7 +137,7 @@ pub struct Decoding {
 impl Decoding {
     /// With a thread a core, or as many as said.
     pub fn new(framing: impl Into<Framing>, strict: bool, threads: Option<usize>) -> Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = launcher::cores();
         let threads = threads.unwrap_or(cores.min(MAX_DECODERS));
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)

@@ -235,8 +235,7 @@ fn conditions(
 /// Threads of the CPU's kernels in each process: those of the checkpoint, because results are bitwise equal only then; else one a
 /// core. With another number of processes than before nothing is bitwise equal.
 fn threads(saved: Option<&Content>, devices: Devices) -> u32 {
-    let cores = std::thread::available_parallelism()
-        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let cores = u32::try_from(launcher::cores()).unwrap_or(1);
     let cores = (cores / devices.0).max(1);
     let asked = std::env::var("OMP_NUM_THREADS")
         .ok()

@@ -56,13 +56,13 @@ pub enum Stage {
     /// It is to start, for the first time or again.
     Waiting,
     Running,
-    /// It was suspended, and continues without anybody's doing.
+    /// It was suspended. Slurm, an administrator or a signal continues it.
     Suspended,
     /// It ends; whether it starts again is not known yet.
     Ending,
     /// It has ended and does not start again.
     Over,
-    /// Who starts it does not answer.
+    /// The launcher does not answer, or names a state that nobody here knows.
     Unknown,
 }
 

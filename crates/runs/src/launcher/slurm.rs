@@ -52,6 +52,14 @@ pub fn own() -> Option<Job> {
     })
 }
 
+/// The CPUs of the job that this process is the worker of. Without a limit by cgroups it sees all cores of its node, also those of
+/// other jobs.
+pub(super) fn cpus() -> Option<usize> {
+    own()?;
+    let read = |name: &str| std::env::var(name).ok()?.parse().ok();
+    read("SLURM_CPUS_PER_TASK").or_else(|| read("SLURM_CPUS_ON_NODE"))
+}
+
 /// Whether this machine can send jobs.
 pub fn can_submit() -> bool {
     finds("sbatch")

@@ -92,8 +92,6 @@ pub fn script(runs: &[RunDir], programs: &Programs, wanted: &Wanted) -> io::Resu
             "export LD_LIBRARY_PATH={libraries}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"
         );
     }
-    // Without a limit by cgroups a worker sees all cores of its node, also those of others.
-    text.push_str("export OMP_NUM_THREADS=\"${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-$SLURM_CPUS_ON_NODE}}\"\n");
     text.push_str("export GOMP_SPINCOUNT=\"${GOMP_SPINCOUNT:-10000}\"\n");
     // `srun` does not take the CPUs of a task from the job.
     let cpus = wanted

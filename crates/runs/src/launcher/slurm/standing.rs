@@ -9,12 +9,13 @@ impl Job {
         match self.state.as_str() {
             "PENDING" | "CONFIGURING" | "REQUEUED" | "REQUEUE_FED" | "REQUEUE_HOLD"
             | "SPECIAL_EXIT" | "RESV_DEL_HOLD" | "POWER_UP_NODE" => Stage::Waiting,
-            "RUNNING" | "RESIZING" | "SIGNALING" | "STOPPED" => Stage::Running,
-            "SUSPENDED" => Stage::Suspended,
+            "RUNNING" | "RESIZING" | "SIGNALING" => Stage::Running,
+            "SUSPENDED" | "STOPPED" => Stage::Suspended,
             "COMPLETED" | "CANCELLED" | "FAILED" | "TIMEOUT" | "DEADLINE" | "OUT_OF_MEMORY"
-            | "NODE_FAIL" | "BOOT_FAIL" | "PREEMPTED" | "LAUNCH_FAILED" | "REVOKED" => Stage::Over,
-            // `COMPLETING`, `STAGE_OUT`, and what later versions may say: nothing is known to be over.
-            _ => Stage::Ending,
+            | "NODE_FAIL" | "BOOT_FAIL" | "PREEMPTED" | "LAUNCH_FAILED" => Stage::Over,
+            "COMPLETING" | "STAGE_OUT" => Stage::Ending,
+            // `REVOKED`: another cluster of a federation may run it. And what later versions may say.
+            _ => Stage::Unknown,
         }
     }
 
@@ -29,13 +30,25 @@ impl Job {
         let (text, help) = match stage {
             Stage::Waiting => self.waits(),
             Stage::Running => (format!("job {id} runs{on}"), String::new()),
-            Stage::Suspended => (
-                format!("Slurm has suspended job {id}{on}, for another job"),
-                "it continues by itself when that one ends".to_owned(),
+            Stage::Suspended if self.state == "STOPPED" => (
+                format!("a signal has stopped job {id}{on}"),
+                format!("`scancel --signal=CONT {id}` continues it"),
             ),
-            Stage::Ending | Stage::Unknown => (
+            Stage::Suspended => (
+                format!("Slurm has suspended job {id}{on}"),
+                "Slurm or an administrator continues it; if it stays suspended, ask them"
+                    .to_owned(),
+            ),
+            Stage::Ending => (
                 format!("job {id} is ending{on} ({})", self.state),
                 String::new(),
+            ),
+            Stage::Unknown => (
+                format!(
+                    "Slurm says {} of job {id}{on}, and warmstart does not know that state",
+                    self.state
+                ),
+                format!("`scontrol show job {id}` says more"),
             ),
             Stage::Over => (
                 format!("job {id} has ended ({})", self.state),
@@ -51,11 +64,11 @@ impl Job {
         let is_held = matches!(
             self.state.as_str(),
             "REQUEUE_HOLD" | "SPECIAL_EXIT" | "RESV_DEL_HOLD"
-        ) || reason.contains("Held")
-            || reason.contains("Hold")
-            || reason.contains("held");
+        ) || reason.starts_with("JobHeld")
+            || reason.starts_with("JobHoldMaxRequeue")
+            || reason.ends_with(" held");
         if is_held {
-            let help = if reason.contains("Admin") {
+            let help = if reason == "JobHeldAdmin" {
                 "an administrator holds it: ask them".to_owned()
             } else {
                 format!("`scontrol release {id}` releases it")
@@ -80,23 +93,24 @@ impl Job {
 
 /// A reason in plain words, and what to do about it.
 fn explained(reason: &str) -> (&'static str, &'static str) {
-    const RAISE: &str = "stop it, ask for less with `slurm:` or --slurm, and resume it";
+    const ASK_FOR_LESS: &str = "stop it, ask for less with `slurm:` or --slurm, and resume it";
     match reason {
         "Resources" => ("nothing that it asks for is free", ""),
         "Priority" => ("other jobs come first", ""),
         "BeginTime" => ("Slurm lets it begin later", ""),
         "Dependency" => ("another job comes first", ""),
-        "DependencyNeverSatisfied" => ("that job failed", "stop it and resume it"),
+        "DependencyNeverSatisfied" => ("the job that it waits for failed", "stop it and resume it"),
         "Licenses" => ("all licences are in use", ""),
         "Reservation" => ("its reservation has not begun", ""),
         "PartitionDown" | "PartitionInactive" => {
             ("its partition is closed", "ask your administrators")
         }
-        "PartitionTimeLimit" => ("its partition allows less time", RAISE),
-        "PartitionNodeLimit" | "BadConstraints" => ("no node has what it asks for", RAISE),
+        "PartitionTimeLimit" => ("its partition allows less time", ASK_FOR_LESS),
+        "PartitionNodeLimit" | "BadConstraints" => ("no node has what it asks for", ASK_FOR_LESS),
         "InvalidAccount" | "InvalidQOS" | "AccountNotAllowed" | "QOSNotAllowed" => {
-            ("you may not use what it names", RAISE)
+            ("you may not use what it names", ASK_FOR_LESS)
         }
+        _ if reason.contains("PerJob") => ("more than your account allows one job", ASK_FOR_LESS),
         _ if reason.starts_with("QOS") || reason.starts_with("Assoc") => {
             ("a limit of your account or quality of service", "")
         }
@@ -129,16 +143,14 @@ mod tests {
                 "PENDING CONFIGURING REQUEUED REQUEUE_FED REQUEUE_HOLD SPECIAL_EXIT RESV_DEL_HOLD POWER_UP_NODE",
                 Stage::Waiting,
             ),
-            ("RUNNING RESIZING SIGNALING STOPPED", Stage::Running),
-            ("SUSPENDED", Stage::Suspended),
+            ("RUNNING RESIZING SIGNALING", Stage::Running),
+            ("SUSPENDED STOPPED", Stage::Suspended),
             (
-                "COMPLETED CANCELLED FAILED TIMEOUT DEADLINE OUT_OF_MEMORY NODE_FAIL BOOT_FAIL PREEMPTED LAUNCH_FAILED REVOKED",
+                "COMPLETED CANCELLED FAILED TIMEOUT DEADLINE OUT_OF_MEMORY NODE_FAIL BOOT_FAIL PREEMPTED LAUNCH_FAILED",
                 Stage::Over,
             ),
-            (
-                "COMPLETING STAGE_OUT SOMETHING_OF_A_LATER_VERSION",
-                Stage::Ending,
-            ),
+            ("COMPLETING STAGE_OUT", Stage::Ending),
+            ("REVOKED SOMETHING_OF_A_LATER_VERSION", Stage::Unknown),
         ] {
             for state in states.split(' ') {
                 assert_eq!(job(state, None).standing().stage, stage, "{state}");
@@ -202,8 +214,32 @@ mod tests {
             (
                 "SUSPENDED",
                 None,
-                "has suspended job 12",
-                "continues by itself",
+                "Slurm has suspended job 12",
+                "an administrator continues it",
+            ),
+            (
+                "STOPPED",
+                None,
+                "a signal has stopped job 12",
+                "`scancel --signal=CONT 12`",
+            ),
+            (
+                "PENDING",
+                Some("QOSMaxWallDurationPerJobLimit"),
+                "allows one job",
+                "ask for less",
+            ),
+            (
+                "PENDING",
+                Some("(ReqNodeNotAvail, UnavailableNodes:sheldon1)"),
+                "waits in Slurm as job 12",
+                "",
+            ),
+            (
+                "REVOKED",
+                None,
+                "Slurm says REVOKED of job 12",
+                "`scontrol show job 12`",
             ),
         ] {
             let standing = job(state, reason).standing();
