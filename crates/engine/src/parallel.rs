@@ -5,6 +5,7 @@ mod flat;
 mod group;
 mod link;
 mod memory;
+mod nccl;
 mod process;
 mod shard;
 
@@ -12,4 +13,5 @@ pub(crate) use self::flat::whole;
 pub use self::flat::{flat, put_back};
 pub use self::group::{FirstIsGone, Group};
 pub use self::link::Next;
+pub(crate) use self::nccl::Library as Nccl;
 pub use self::shard::shard;

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
-/// The numbers of all tensors one after the other, float32 on the CPU.
+/// The numbers of all tensors one after the other, on their device.
 pub fn flat(tensors: &[Tensor]) -> Result<Tensor> {
     if tensors.is_empty() {
         return Ok(Tensor::f_zeros([0], (Kind::Float, Device::Cpu))?);
@@ -13,7 +13,7 @@ pub fn flat(tensors: &[Tensor]) -> Result<Tensor> {
             .iter()
             .map(|tensor| tensor.f_detach()?.f_reshape([-1]))
             .collect::<Result<_, _>>()?;
-        Ok(Tensor::f_cat(&rows, 0)?.f_to_device(Device::Cpu)?)
+        Ok(Tensor::f_cat(&rows, 0)?)
     })
 }
 

@@ -1,10 +1,12 @@
 //! The ranks of a run: they meet, sum numbers in a fixed order, and do what rank 0 decides.
 
 use std::fmt;
-use std::io::{self, stdin, stdout};
+use std::io::{self, ErrorKind, stdin, stdout};
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -15,6 +17,7 @@ use warmstart_schema::state::Outcome;
 
 use super::link::{Link, Message, Next, Voice};
 use super::memory::{Memory, Shape};
+use super::nccl::{Library, Nccl, any_is_closed};
 use super::process::Process;
 use super::shard::shard;
 use crate::failure::UserError;
@@ -27,6 +30,8 @@ const HELP: &str = "if the machine's memory was full (`dmesg` says so), lower tr
      resuming continues from the last checkpoint";
 /// How often rank 0 looks for a request to stop while the others load.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How long NCCL may take to connect the GPUs.
+const CONNECTING: Duration = Duration::from_secs(120);
 /// Bytes of a float32 number, and of a float64 number.
 const FLOAT: usize = 4;
 const DOUBLE: usize = 8;
@@ -43,6 +48,8 @@ pub struct Group {
     links: Vec<Link>,
     /// Of rank 0: the other ranks, where they are processes.
     processes: Vec<Process>,
+    /// Where GPUs add up among themselves.
+    nccl: Option<Nccl>,
 }
 
 /// The error of a rank when rank 0 has ended, which logs why.
@@ -73,6 +80,7 @@ impl Group {
                 memory: memory.share()?,
                 links: vec![other],
                 processes: Vec::new(),
+                nccl: None,
             });
         }
         let first = Self {
@@ -81,6 +89,7 @@ impl Group {
             memory,
             links,
             processes: Vec::new(),
+            nccl: None,
         };
         others.insert(0, first);
         Ok(others)
@@ -120,8 +129,54 @@ impl Group {
             memory,
             links: vec![link],
             processes: Vec::new(),
+            nccl: None,
         };
         Ok((group, parts))
+    }
+
+    /// Connects the GPUs of all ranks by NCCL, under a name that rank 0 has made. `gpu` is that of this rank.
+    pub(crate) fn connect(
+        &mut self,
+        library: Library,
+        id: &[u8],
+        gpu: Option<usize>,
+    ) -> Result<()> {
+        let (id, size, rank) = (id.to_vec(), self.size(), self.rank);
+        let (sender, joined) = channel();
+        // It waits for the others, and one that has ended never comes.
+        thread::spawn(move || sender.send(library.join(&id, size, rank, gpu)));
+        let sockets = || -> Result<Vec<OwnedFd>> {
+            Ok(self
+                .links
+                .iter()
+                .map(Link::socket)
+                .collect::<io::Result<_>>()?)
+        };
+        let others = sockets()?;
+        let deadline = Instant::now() + CONNECTING;
+        let communicator = loop {
+            match joined.recv_timeout(LOOK_AGAIN) {
+                Ok(communicator) => break communicator.context("connecting the GPUs by NCCL")?,
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    return Err(UserError::input(
+                        format!(
+                            "NCCL has not connected {size} GPUs in {} s",
+                            CONNECTING.as_secs()
+                        ),
+                        "set WARMSTART_NCCL=off to exchange gradients through the machine's memory",
+                    ));
+                }
+            }
+            for index in 0..others.len() {
+                if any_is_closed(&others[index..=index], 0) {
+                    return Err(self.lost(index, &ErrorKind::UnexpectedEof.into()));
+                }
+            }
+        };
+        let watched = if self.is_first() { others } else { Vec::new() };
+        self.nccl = Some(Nccl::new(communicator, watched));
+        Ok(())
     }
 
     /// What can tell rank 0 of a failure when this value is gone.
@@ -216,9 +271,26 @@ impl Group {
         self.memory.is_flag_raised()
     }
 
-    /// The sums over all ranks of float32 numbers `[n]` on the CPU, and of float64 numbers. They are added in the order of the
-    /// ranks, so they are the same bits each time. Each rank adds a part of the numbers, and all get all sums.
+    /// The sums over all ranks of float32 numbers `[n]`, and of float64 numbers. All ranks get all sums.
     pub fn sum(&mut self, floats: &Tensor, doubles: &[f64]) -> Result<(Tensor, Vec<f64>)> {
+        if self.nccl.is_none() || floats.numel() == 0 {
+            return self.sum_in_memory(floats, doubles);
+        }
+        // All meet before the GPUs wait for each other, so that a rank that has ended is noticed here.
+        let none = floats.f_narrow(0, 0, 0)?;
+        let (_, doubles) = self.sum_in_memory(&none, doubles)?;
+        self.sum_by_nccl(floats)?;
+        Ok((floats.shallow_clone(), doubles))
+    }
+
+    /// Replaces numbers by their sums, where all ranks do so at the same time.
+    pub(super) fn sum_by_nccl(&self, floats: &Tensor) -> Result<()> {
+        let nccl = self.nccl.as_ref().context("NCCL is not connected")?;
+        nccl.sum(floats)
+    }
+
+    /// They are added in the order of the ranks, so they are the same bits each time. Each rank adds a part of the numbers.
+    fn sum_in_memory(&mut self, floats: &Tensor, doubles: &[f64]) -> Result<(Tensor, Vec<f64>)> {
         let (rank, size) = (self.rank, self.size());
         let count = floats.numel();
         ensure!(
@@ -369,6 +441,8 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
+        // The watch would take the ranks' end for a failure.
+        self.nccl = None;
         // Without a link a process ends by itself.
         self.links.clear();
         let deadline = Instant::now() + LAST_WORDS;
@@ -380,8 +454,6 @@ impl Drop for Group {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
-
     use tch::Device;
     use warmstart_schema::seed::SplitMix64;
 

@@ -48,6 +48,11 @@ impl Link {
         self.0.into()
     }
 
+    /// A second handle of the socket, to see whether the other process has ended.
+    pub(super) fn socket(&self) -> io::Result<OwnedFd> {
+        Ok(self.0.try_clone()?.into())
+    }
+
     pub(super) fn voice(&self) -> io::Result<Voice> {
         Ok(Voice(Self(self.0.try_clone()?)))
     }

@@ -12,6 +12,7 @@ use tch::{Device, Tensor};
 use warmstart_runs::checkpoint::{Content, State};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::search_paths::SearchPaths;
+use warmstart_schema::event::Level;
 use warmstart_schema::experiment::NumberFormat;
 use warmstart_schema::look::Split;
 use warmstart_schema::preparation::Preparation;
@@ -21,7 +22,7 @@ use super::setup::{built, experiment_of, restore};
 use crate::data::{self, Subset};
 use crate::failure::{UserError, panic_text};
 use crate::interrupt::{Flow, Interrupt};
-use crate::parallel::{FirstIsGone, Group};
+use crate::parallel::{FirstIsGone, Group, Nccl};
 use crate::reporter::Reporter;
 use crate::train::{Examples, Setup, train};
 use crate::{device, worker_log};
@@ -40,6 +41,8 @@ struct Job {
     members: [Vec<u32>; 3],
     class_weights: Option<Vec<f32>>,
     state: State,
+    /// The name by which the GPUs find each other by NCCL; none where gradients go through memory.
+    nccl: Option<Vec<u8>>,
 }
 
 /// Starts the other processes of a run, if it has any, and waits until they are ready.
@@ -53,11 +56,13 @@ pub(super) fn start(context: &Context, setup: &mut Setup) -> Result<Flow> {
         model,
         optimizer,
     } = setup.content()?;
+    let gpu = match context.place.device {
+        Device::Cuda(index) => Some(index),
+        _ => None,
+    };
+    let nccl = gpu.and_then(|_| nccl(setup.reporter));
     let job = Job {
-        gpu: match context.place.device {
-            Device::Cuda(index) => Some(index),
-            _ => None,
-        },
+        gpu,
         threads: tch::get_num_threads(),
         format: setup.format,
         members: [&setup.train, &setup.validation, &setup.test].map(|part| part.members().to_vec()),
@@ -67,6 +72,7 @@ pub(super) fn start(context: &Context, setup: &mut Setup) -> Result<Flow> {
             .map(Vec::<f32>::try_from)
             .transpose()?,
         state,
+        nccl: nccl.as_ref().map(|(_, id)| id.clone()),
     };
     let job = serde_json::to_vec(&job)?;
     // Enough for all gradients, and for all statistics together with their averages.
@@ -81,6 +87,9 @@ pub(super) fn start(context: &Context, setup: &mut Setup) -> Result<Flow> {
     let mut group = Group::start(size, numbers, [&job, &model, &optimizer], command)?;
     match group.wait_for_all(context.interrupt) {
         Ok(Flow::Done) => {
+            if let Some((library, id)) = nccl {
+                group.connect(library, &id, gpu)?;
+            }
             setup.group = Some(group);
             Ok(Flow::Done)
         }
@@ -88,6 +97,17 @@ pub(super) fn start(context: &Context, setup: &mut Setup) -> Result<Flow> {
         Err(error) if !context.interrupt.is_requested() => Err(error),
         Ok(Flow::Interrupted) | Err(_) => Ok(Flow::Interrupted),
     }
+}
+
+/// NCCL, and a name by which the ranks find each other; none where they exchange through memory. Says which.
+fn nccl(reporter: &mut Reporter) -> Option<(Nccl, Vec<u8>)> {
+    let found = Nccl::find().and_then(|library| Ok((library, library.id()?)));
+    let text = match &found {
+        Ok(_) => "gradients go from GPU to GPU by NCCL".to_owned(),
+        Err(error) => format!("gradients go through the machine's memory: {error:#}"),
+    };
+    reporter.note(Level::Info, text);
+    found.ok()
 }
 
 /// Is a rank above 0 of the run in `folder`, until training ends. False when it failed.
@@ -132,10 +152,12 @@ fn carry_out(folder: &Path, mut group: Group, parts: [Vec<u8>; 3]) -> Result<()>
         members,
         class_weights,
         state,
+        nccl,
     } = serde_json::from_slice(&job).context("reading what rank 0 has prepared")?;
     let run = RunDir::new(folder);
     let (experiment, _) = experiment_of(&run)?;
-    let device = gpu.map_or(Device::Cpu, |first| Device::Cuda(first + group.rank()));
+    let gpu = gpu.map(|first| first + group.rank());
+    let device = gpu.map_or(Device::Cpu, Device::Cuda);
     if device.is_cuda() {
         device::prepare_cuda();
     }
@@ -170,6 +192,9 @@ fn carry_out(folder: &Path, mut group: Group, parts: [Vec<u8>; 3]) -> Result<()>
     let training = examples(Split::Train, train_members, splits.train)
         .sampled(experiment.train.sampler, experiment.dataset.labels())?;
     group.meet()?;
+    if let Some(id) = nccl {
+        group.connect(Nccl::find()?, &id, gpu)?;
+    }
     train(Setup {
         experiment: &experiment,
         run: &run,

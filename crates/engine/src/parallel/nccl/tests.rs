@@ -1,0 +1,99 @@
+use std::process::Command;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::super::group::Group;
+use super::*;
+
+/// The stand-in for NCCL: there is no GPU where tests run.
+fn stand_in() -> Library {
+    static LIBRARY: OnceLock<(tempfile::TempDir, Library)> = OnceLock::new();
+    let (_, library) = LIBRARY.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("libnccl.so.2");
+        let source = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src/parallel/nccl/stand_in.cpp"
+        );
+        let compiled = Command::new("c++")
+            .args(["-std=c++17", "-shared", "-fPIC", "-o"])
+            .arg(&path)
+            .arg(source)
+            .status();
+        assert!(compiled.unwrap().success());
+        let library = Library::open(path.to_str().unwrap()).unwrap();
+        (folder, library)
+    });
+    *library
+}
+
+/// Has each rank do this in a thread of its own, connected; the answers in their order.
+fn connected<T: Send>(size: usize, work: impl Fn(&mut Group) -> T + Sync) -> Vec<T> {
+    let (library, group) = (stand_in(), Group::connected(size, 1000).unwrap());
+    let id = library.id().unwrap();
+    thread::scope(|scope| {
+        let (id, work) = (&id, &work);
+        let ranks: Vec<_> = group
+            .into_iter()
+            .map(|mut rank| {
+                scope.spawn(move || {
+                    rank.connect(library, id, None).unwrap();
+                    work(&mut rank)
+                })
+            })
+            .collect();
+        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn ranks_get_the_sums_of_floats_by_nccl_and_of_doubles_by_memory() {
+    let all = connected(3, |group| {
+        let rank = group.rank() as f32;
+        [1, 5, 1000].map(|count| {
+            let own =
+                Tensor::ones([count], (Kind::Float, tch::Device::Cpu)) * f64::from(rank + 0.5);
+            let (floats, doubles) = group.sum(&own, &[f64::from(rank), 2.0]).unwrap();
+            (Vec::<f32>::try_from(&floats).unwrap(), doubles)
+        })
+    });
+    for rank in all {
+        for ((floats, doubles), count) in rank.into_iter().zip([1, 5, 1000]) {
+            assert_eq!(floats, vec![4.5; count]);
+            assert_eq!(doubles, [3.0, 6.0]);
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_rank_within_a_sum_ends_the_sum() {
+    let begun = Instant::now();
+    let errors = connected(2, |group| {
+        if group.rank() == 1 {
+            // Its sockets close.
+            return None;
+        }
+        let floats = Tensor::ones([5], (Kind::Float, tch::Device::Cpu));
+        // Rank 0 believes that all have met.
+        Some(group.sum_by_nccl(&floats).unwrap_err().to_string())
+    });
+    let error = errors[0].as_deref().unwrap();
+    assert!(
+        error.contains("remote process exited") || error == "another rank has ended",
+        "{error}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_library_that_is_not_there_or_is_another_is_named() {
+    let error = |path: &str| format!("{:#}", Library::open(path).unwrap_err());
+    let missing = error("/nowhere/libnccl.so.2");
+    assert!(
+        missing.starts_with("cannot load /nowhere/libnccl.so.2: "),
+        "{missing}"
+    );
+    let other = error("libc.so.6");
+    assert!(other.contains("lacks functions of NCCL"), "{other}");
+}
