@@ -164,7 +164,7 @@ pub(super) fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<E
         );
     }
     say_of_orphans(context, &files, &runs);
-    if let Some(text) = runs.passed_over() {
+    if let Some(text) = runs.ignored_folders() {
         output::note(context, text);
     }
     for broken in listed.iter().filter(|listed| !listed.problems.is_empty()) {

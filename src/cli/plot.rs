@@ -24,7 +24,8 @@ pub(super) struct Arguments {
     /// Ids or experiments of runs
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<String>,
-    /// Write into this file, *.svg or *.png, which must not be there yet; without it the SVG goes to standard output
+    /// Write into this file, *.svg or *.png; without it the SVG goes to standard output. An existing file is refused unless
+    /// --overwrite is given
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the output file if it is there
@@ -37,20 +38,20 @@ pub(super) struct Arguments {
         value_delimiter = ',',
         default_value = "accuracy,loss"
     )]
-    figures: Vec<Figures>,
-    /// What the axis counts
+    figures: Vec<ChartArgument>,
+    /// What the x axis counts
     #[arg(long, value_name = "AXIS", default_value = "epoch")]
     along: AxisArgument,
-    /// How much of what happened within epochs
+    /// Values within epochs: none, all, or smoothed
     #[arg(long, value_name = "HOW", default_value = "epochs")]
-    detail: DetailArgument,
-    /// Every run from the beginning, also one that continues another of them; else it is drawn behind that one
+    detail: SmoothingArgument,
+    /// Start every run at 0. Without it, a run that continues another of these runs starts where that one ended
     #[arg(long)]
     apart: bool,
-    /// Logarithmic height
+    /// Logarithmic y axis
     #[arg(long)]
     log_y: bool,
-    /// Logarithmic axis
+    /// Logarithmic x axis
     #[arg(long)]
     log_x: bool,
 }
@@ -62,7 +63,7 @@ enum Format {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Figures {
+enum ChartArgument {
     Accuracy,
     Loss,
     LearningRate,
@@ -81,7 +82,7 @@ enum AxisArgument {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum DetailArgument {
+enum SmoothingArgument {
     /// A figure for each epoch
     Epochs,
     /// Every figure there is
@@ -101,18 +102,21 @@ pub(super) fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<E
         .map(|path| Ok::<_, anyhow::Error>((path, format(path)?)))
         .transpose()?;
     let (_, runs) = context.runs();
-    let chosen = arguments
-        .runs
-        .iter()
-        .map(|name| names::run(&runs, name))
-        .collect::<Result<Vec<&Run>, _>>()?;
+    let mut chosen: Vec<&Run> = Vec::new();
+    for name in &arguments.runs {
+        let run = names::run(&runs, name)?;
+        if !chosen.iter().any(|other| other.id == run.id) {
+            chosen.push(run);
+        }
+    }
+    if let Some(run) = chosen.iter().find(|run| run.state.epochs.is_empty()) {
+        let what = format!("{} ({}) has logged no epoch to draw", run.label(), run.id);
+        let help = "let it train for an epoch";
+        return Err(Failure::new(Kind::Input, what).help(help).into());
+    }
     let drawn = Drawn::continued(&chosen, arguments.along.into(), arguments.apart);
     let plot = Plot {
-        quantities: arguments
-            .figures
-            .iter()
-            .map(|figures| figures.quantity())
-            .collect(),
+        quantities: arguments.figures.iter().copied().map(Into::into).collect(),
         along: arguments.along.into(),
         detail: arguments.detail.into(),
         log_x: arguments.log_x,
@@ -152,16 +156,16 @@ fn format(path: &Path) -> anyhow::Result<Format> {
     }
 }
 
-impl Figures {
-    fn quantity(self) -> ChartKind {
-        match self {
-            Self::Accuracy => ChartKind::Accuracy,
-            Self::Loss => ChartKind::Loss,
-            Self::LearningRate => ChartKind::LearningRate,
-            Self::Throughput => ChartKind::Throughput,
-            Self::GradientNorm => ChartKind::GradientNorm,
-            Self::Usage => ChartKind::Usage,
-            Self::Memory => ChartKind::Memory,
+impl From<ChartArgument> for ChartKind {
+    fn from(chart: ChartArgument) -> Self {
+        match chart {
+            ChartArgument::Accuracy => Self::Accuracy,
+            ChartArgument::Loss => Self::Loss,
+            ChartArgument::LearningRate => Self::LearningRate,
+            ChartArgument::Throughput => Self::Throughput,
+            ChartArgument::GradientNorm => Self::GradientNorm,
+            ChartArgument::Usage => Self::Usage,
+            ChartArgument::Memory => Self::Memory,
         }
     }
 }
@@ -177,14 +181,14 @@ impl From<AxisArgument> for XAxis {
     }
 }
 
-impl From<DetailArgument> for Smoothing {
-    fn from(detail: DetailArgument) -> Self {
+impl From<SmoothingArgument> for Smoothing {
+    fn from(detail: SmoothingArgument) -> Self {
         match detail {
-            DetailArgument::Epochs => Self::Epochs,
-            DetailArgument::Points => Self::Points,
-            DetailArgument::Light => Self::Light,
-            DetailArgument::Medium => Self::Medium,
-            DetailArgument::Strong => Self::Strong,
+            SmoothingArgument::Epochs => Self::Epochs,
+            SmoothingArgument::Points => Self::Points,
+            SmoothingArgument::Light => Self::Light,
+            SmoothingArgument::Medium => Self::Medium,
+            SmoothingArgument::Strong => Self::Strong,
         }
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<E
             &arguments.columns,
         )?)?;
     }
-    if let Some(text) = runs.passed_over() {
+    if let Some(text) = runs.ignored_folders() {
         output::note(context, text);
     }
     Ok(Exit::Done)

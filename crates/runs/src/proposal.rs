@@ -1,10 +1,14 @@
 //! A good first experiment for a folder of pictures, as a file with the reasons beside each choice.
 
+mod written;
+
 use std::fmt::Write as _;
 
 use warmstart_schema::text;
 
 use crate::pictures::{Facts, UNEVEN};
+
+pub use self::written::{Written, write};
 
 /// Shares of the images that are split off where the folder has no own split; the defaults of the experiment file.
 const TEST: f64 = 0.2;
@@ -33,7 +37,7 @@ impl Depth {
 }
 
 /// The experiment, with `name` and `path` as they are to be written.
-pub fn yaml(name: &str, path: &str, facts: &Facts) -> String {
+fn yaml(name: &str, path: &str, facts: &Facts) -> String {
     let images = training_images(facts);
     let depth = Depth::of(images);
     let mut file = String::new();

@@ -13,7 +13,7 @@ pub struct Survey {
     /// All runs, oldest first.
     pub ids: Vec<RunId>,
     /// Folders that are no runs, by name, with the reason.
-    pub passed_over: Vec<(String, NoRun)>,
+    pub ignored: Vec<(String, NoRun)>,
 }
 
 /// Why a folder is not shown as a run.
@@ -34,7 +34,7 @@ impl Survey {
     pub fn sentence(&self, root: &Path) -> Option<String> {
         let group = |why: NoRun, words: &str| {
             let names: Vec<String> = self
-                .passed_over
+                .ignored
                 .iter()
                 .filter(|(_, is)| *is == why)
                 .map(|(name, _)| text::line(name, 60))
@@ -54,7 +54,7 @@ impl Survey {
         .flatten()
         .collect();
         let (count, root) = (
-            self.passed_over.len(),
+            self.ignored.len(),
             text::line(&root.display().to_string(), 200),
         );
         let are = if count == 1 {
@@ -94,15 +94,13 @@ pub fn survey(root: &Path, known: impl Fn(&RunId) -> bool) -> io::Result<Survey>
         }
         match id {
             Some(id) if known(&id) || has_info(&entry.path()) => survey.ids.push(id),
-            id => survey
-                .passed_over
-                .extend(no_run(&entry.path(), id.is_some())),
+            id => survey.ignored.extend(no_run(&entry.path(), id.is_some())),
         }
     }
     survey.follow(root, links);
     survey.ids.sort_unstable();
     survey
-        .passed_over
+        .ignored
         .sort_by(|(one, _), (other, _)| one.cmp(other));
     Ok(survey)
 }
@@ -120,7 +118,7 @@ impl Survey {
                 .to_string_lossy()
                 .into_owned();
             let Ok(target) = fs::canonicalize(&link) else {
-                self.passed_over.push((name, NoRun::Dangling));
+                self.ignored.push((name, NoRun::Dangling));
                 continue;
             };
             if !target.is_dir() {
@@ -133,13 +131,13 @@ impl Survey {
                     .is_some_and(|id| self.ids.contains(&id));
             match id {
                 Some(_) if is_here || seen.contains(&target) => {
-                    self.passed_over.push((name, NoRun::Twice));
+                    self.ignored.push((name, NoRun::Twice));
                 }
                 Some(id) if has_info(&target) => {
                     seen.push(target);
                     self.ids.push(id);
                 }
-                id => self.passed_over.extend(no_run(&link, id.is_some())),
+                id => self.ignored.extend(no_run(&link, id.is_some())),
             }
         }
     }

@@ -175,8 +175,8 @@ fn assert_recovers(root: &Path, what: &str) {
             Event::Checkpoint(checkpoint) => Some(checkpoint.step),
             _ => None,
         });
-        let (newest, passed_over) = checkpoint::newest(&Disk, &run).unwrap();
-        assert!(passed_over.is_empty(), "{what}: {passed_over:?}");
+        let (newest, skipped) = checkpoint::newest(&Disk, &run).unwrap();
+        assert!(skipped.is_empty(), "{what}: {skipped:?}");
         assert!(
             newest.map(|content| content.state.step) >= acknowledged,
             "{what}"

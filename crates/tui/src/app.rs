@@ -175,7 +175,7 @@ where
                 match effect {
                     Effect::Leave => {
                         self.effects.finish();
-                        return Ok(screen::farewell(&self.model));
+                        return Ok(screen::note_after_exit(&self.model));
                     }
                     Effect::Repaint => self.terminal.clear()?,
                     Effect::Suspend => self.suspend()?,

@@ -78,8 +78,13 @@ pub enum Effect {
     ReadExperiment(PathBuf),
     /// Writes an experiment to a new file, or replaces the file that was read.
     WriteExperiment(Box<Writing>),
+    /// Writes an experiment for this folder of pictures.
+    NewExperiment(PathBuf),
     /// Completes a typed path.
-    CompletePath(String),
+    CompletePath {
+        typed: String,
+        only_folders: bool,
+    },
     /// Opens a file in the user's editor.
     Edit(PathBuf),
     /// The editor is closed: checks the file.

@@ -142,8 +142,15 @@ fn execute(
             Some(Message::ExperimentRead { path, text })
         }
         Effect::WriteExperiment(writing) => Some(experiments::write(&writing, folders, messages)),
-        Effect::CompletePath(typed) => {
-            let (longer, candidates) = paths::completed(&typed);
+        Effect::NewExperiment(pictures) => {
+            experiments::propose(pictures, folders.clone(), messages.clone());
+            None
+        }
+        Effect::CompletePath {
+            typed,
+            only_folders,
+        } => {
+            let (longer, candidates) = paths::completed(&typed, only_folders);
             Some(Message::Completed {
                 typed,
                 longer,

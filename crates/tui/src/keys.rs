@@ -13,6 +13,7 @@ use tui_input::InputRequest;
 
 pub use self::binding::{Binding, Context, Key};
 pub use self::table::first_in_footer;
+use super::command::Command;
 use super::message::Message;
 
 /// The keys of every context.
@@ -45,6 +46,13 @@ impl Keymap {
             .iter()
             .find(|(other, _)| *other == context)
             .map_or(&[], |(_, bindings)| bindings)
+    }
+
+    /// How a screen writes the key of a command; `None` if no key of the context has it.
+    pub(crate) fn label(&self, context: Context, command: Command) -> Option<&str> {
+        let mut bindings = self.bindings(context).iter();
+        let found = bindings.find(|binding| binding.command == command);
+        found.map(|binding| binding.label.as_ref())
     }
 
     /// The message for a terminal event; `None` for a key without a meaning.

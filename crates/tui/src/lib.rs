@@ -118,7 +118,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             state: config::state_file(),
         },
     };
-    let farewell = runtime.block_on(async {
+    let note = runtime.block_on(async {
         let (session, terminal) = Session::begin(mouse).context("the terminal cannot be used")?;
         let keys = TerminalKeys::new().context("no keys can be read")?;
         let app = App::new(terminal, keys, session, settings);
@@ -128,9 +128,9 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     });
     // Do not wait for a thread that blocks on a disk or a terminal.
     runtime.shutdown_background();
-    if let Some(farewell) = farewell? {
+    if let Some(note) = note? {
         // If the terminal is closed, nobody reads this, so ignore the error.
-        let _ = writeln!(std::io::stdout(), "{farewell}");
+        let _ = writeln!(std::io::stdout(), "{note}");
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ pub(crate) use self::extension::Extension;
 pub(crate) use self::listing::{Line as ListLine, Listing};
 pub(crate) use self::machine::MachineView;
 pub(crate) use self::palette::{Candidate, Palette, Purpose, Target};
-pub(crate) use self::popup::{InputPrompt, Popup, Prediction, Seen};
+pub(crate) use self::popup::{InputPrompt, PathPurpose, Popup, Prediction, Seen};
 pub(crate) use self::selection::Selection;
 pub(crate) use self::status_log::StatusLog;
 use super::effect::Undo;

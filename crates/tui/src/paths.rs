@@ -20,7 +20,7 @@ pub(crate) fn expanded(typed: &str) -> PathBuf {
 
 /// Completes a typed path as far as all matching folders and images agree; returns their names if
 /// there are several.
-pub(crate) fn completed(typed: &str) -> (String, Vec<String>) {
+pub(crate) fn completed(typed: &str, only_folders: bool) -> (String, Vec<String>) {
     let (folder, begin) = typed.split_at(typed.rfind('/').map_or(0, |slash| slash + 1));
     let root = if folder.is_empty() {
         PathBuf::from(".")
@@ -32,6 +32,7 @@ pub(crate) fn completed(typed: &str) -> (String, Vec<String>) {
         .flatten()
         .flatten()
         .filter_map(|entry| named(&entry.path(), &entry.file_name(), begin))
+        .filter(|name| !only_folders || name.ends_with('/'))
         .collect();
     names.sort_unstable();
     let common = names
@@ -96,7 +97,7 @@ mod tests {
         }
         std::fs::create_dir_all(root.path().join("zoo/ape")).unwrap();
         let at = |typed: &str| {
-            let (longer, names) = completed(&format!("{}/{typed}", root.path().display()));
+            let (longer, names) = completed(&format!("{}/{typed}", root.path().display()), false);
             (
                 longer
                     .strip_prefix(&format!("{}/", root.path().display()))
@@ -115,6 +116,8 @@ mod tests {
         assert_eq!(at("z"), ("zoo/".to_owned(), vec![]));
         assert_eq!(at("zoo/"), ("zoo/ape/".to_owned(), vec![]));
         assert_eq!(at("nothing"), ("nothing".to_owned(), vec![]));
+        let (longer, _) = completed(&format!("{}/", root.path().display()), true);
+        assert!(longer.ends_with("/zoo/"), "{longer}");
         assert_eq!(
             at(""),
             (

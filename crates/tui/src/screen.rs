@@ -27,8 +27,9 @@ use super::layout::{LEAST, fits};
 use super::model::{Model, Screen};
 use super::mouse::{HitBox, HitMap};
 use super::theme::THEME;
+use warmstart_runs::store::Run;
 
-/// Draws the screen:
+/// Draws the screen, without a mouse:
 /// ```text
 ///  header     the title, and the live run
 /// ────────────────────────────────────────────
@@ -84,16 +85,10 @@ pub(crate) fn draw_with_hit_map(frame: &mut Frame, model: &Model) -> HitMap {
 
 fn draw_too_small(frame: &mut Frame, area: Rect, model: &Model) {
     let Size { width, height } = LEAST;
-    let leave = model
-        .keys
-        .bindings(Context::Small)
-        .iter()
-        .find(|binding| binding.command == Command::Quit);
-    let leave = leave.map_or(String::new(), |binding| {
-        format!("; {} leaves", binding.label)
-    });
+    let quit = model.keys.label(Context::Small, Command::Quit);
+    let quit = quit.map_or(String::new(), |key| format!("; {key} quits"));
     let text = format!(
-        "warmstart needs {width}×{height} characters; this terminal has {}×{}{leave}",
+        "warmstart needs {width}×{height} characters; this terminal has {}×{}{quit}",
         area.width, area.height
     );
     frame.render_widget(
@@ -104,27 +99,43 @@ fn draw_too_small(frame: &mut Frame, area: Rect, model: &Model) {
     );
 }
 
-/// A message about what continues after the dashboard closes.
-pub(crate) fn farewell(model: &Model) -> Option<String> {
-    let names: Vec<&str> = model
-        .live()
-        .map(warmstart_runs::store::Run::label)
+/// The most runs that the note after the exit names.
+const NAMED: usize = 3;
+
+/// What happens to runs after the dashboard closes, in a sentence or two; `None` if none runs or is queued.
+pub(crate) fn note_after_exit(model: &Model) -> Option<String> {
+    let names: Vec<&str> = model.live().map(Run::label).collect();
+    let queue = model.runs.queue();
+    let waiting = plural(queue.waiting.len(), "run");
+    let stay = if queue.waiting.len() == 1 {
+        "stays"
+    } else {
+        "stay"
+    };
+    let queued = match (&queue.paused, &names[..]) {
+        _ if queue.waiting.is_empty() => String::new(),
+        (Some(reason), _) => format!("{waiting} {stay} queued: the queue is paused ({reason})."),
+        (None, []) => format!("{waiting} {stay} queued."),
+        (None, _) => format!("{waiting} from the queue will follow."),
+    };
+    let running = match &names[..] {
+        [] => String::new(),
+        [one] => format!("{one} continues."),
+        names if names.len() <= NAMED => format!("{} continue.", names.join(" and ")),
+        names => format!(
+            "{} and {} continue.",
+            names[..NAMED].join(", "),
+            plural(names.len() - NAMED, "other run")
+        ),
+    };
+    let live = match names.len() {
+        0 => "",
+        1 => "Open warmstart again to see it live.",
+        _ => "Open warmstart again to see them live.",
+    };
+    let sentences: Vec<&str> = [&*running, &*queued, live]
+        .into_iter()
+        .filter(|text| !text.is_empty())
         .collect();
-    let waiting = model.runs.queue().waiting.len();
-    let queued = if waiting > 0 {
-        format!(", then {} from the queue", plural(waiting, "run"))
-    } else {
-        String::new()
-    };
-    let verb = if names.len() == 1 {
-        "continues"
-    } else {
-        "continue"
-    };
-    (!names.is_empty()).then(|| {
-        format!(
-            "{} {verb}{queued}. Open warmstart again to see it live.",
-            names.join(" and ")
-        )
-    })
+    (!sentences.is_empty()).then(|| sentences.join(" "))
 }

@@ -430,7 +430,7 @@ fn type_text(model: &mut Model, request: InputRequest) {
         model.popup = Some(Popup::Input(InputPrompt::Number { input }));
     }
     if let Some(Popup::Input(prompt)) = &mut model.popup {
-        if let InputPrompt::File { candidates, .. } = prompt {
+        if let InputPrompt::Path { candidates, .. } = prompt {
             candidates.clear();
         }
         prompt.input_mut().handle(request);

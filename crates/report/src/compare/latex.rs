@@ -75,7 +75,7 @@ fn raised(mark: &str) -> String {
         "‡" => "$^{\\ddagger}$".to_owned(),
         "§" => "\\textsuperscript{\\S}".to_owned(),
         "¶" => "\\textsuperscript{\\P}".to_owned(),
-        numbered => format!("$^{{\\dagger{}}}$", numbered.trim_start_matches('†')),
+        numbered => format!("\\textsuperscript{{{numbered}}}"),
     }
 }
 

@@ -368,7 +368,7 @@ fn standard(options: &Options, fields: Vec<Column>) -> Vec<Column> {
     columns
 }
 
-/// The mark of a footnote; each text has one.
+/// The mark of a footnote; each text has one, and none contains another.
 fn footnote(footnotes: &mut Vec<(String, String)>, text: String) -> String {
     if let Some((mark, _)) = footnotes.iter().find(|(_, known)| *known == text) {
         return mark.clone();
@@ -376,7 +376,7 @@ fn footnote(footnotes: &mut Vec<(String, String)>, text: String) -> String {
     let number = footnotes.len();
     let mark = MARKS
         .get(number)
-        .map_or_else(|| format!("†{}", number + 1), |mark| (*mark).to_owned());
+        .map_or_else(|| format!("[{}]", number + 1), |mark| (*mark).to_owned());
     footnotes.push((mark.clone(), text));
     mark
 }

@@ -137,8 +137,8 @@ pub(super) fn below(folder: &PictureFolder) -> Result<Unused, Unusable> {
         }
     }
     let parts: Vec<&Path> = folder.parts().map(|part| part.path.as_path()).collect();
-    let passed_over = |path: &Path| used.contains(&folder.root.join(path));
-    let (paths, closed) = walk::files_but(&folder.root, passed_over);
+    let skips = |path: &Path| used.contains(&folder.root.join(path));
+    let (paths, closed) = walk::files_but(&folder.root, skips);
     unused.closed = closed.iter().map(|path| shown(path)).collect();
     for path in paths {
         let place = || {

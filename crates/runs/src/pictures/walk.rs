@@ -96,7 +96,7 @@ pub(super) fn files(root: &Path, within: &Path) -> Result<Vec<PathBuf>, Unreadab
 /// The files in `root` except in skipped folders, and the unreadable folders.
 pub(super) fn files_but(
     root: &Path,
-    passed_over: impl Fn(&Path) -> bool,
+    skips: impl Fn(&Path) -> bool,
 ) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let (mut all, mut closed) = (Vec::new(), Vec::new());
     let each = |path: PathBuf| {
@@ -108,7 +108,7 @@ pub(super) fn files_but(
         Ok(())
     };
     // This cannot fail.
-    let _ = visit(root, Path::new(""), passed_over, each, unreadable);
+    let _ = visit(root, Path::new(""), skips, each, unreadable);
     (all, closed)
 }
 
@@ -124,7 +124,7 @@ pub(super) fn has_picture(root: &Path, within: &Path) -> Result<bool, Unreadable
 fn visit(
     root: &Path,
     within: &Path,
-    passed_over: impl Fn(&Path) -> bool,
+    skips: impl Fn(&Path) -> bool,
     mut each: impl FnMut(PathBuf) -> ControlFlow<()>,
     mut unreadable: impl FnMut(Unreadable) -> Result<(), Unreadable>,
 ) -> Result<ControlFlow<()>, Unreadable> {
@@ -141,7 +141,7 @@ fn visit(
     let mut waiting = vec![within.to_path_buf()];
     while let Some(folder) = waiting.pop() {
         let place = root.join(&folder);
-        if passed_over(&folder) || identity(&place).is_some_and(|identity| !seen.insert(identity)) {
+        if skips(&folder) || identity(&place).is_some_and(|identity| !seen.insert(identity)) {
             continue;
         }
         let entries = match entries(&place) {

@@ -14,9 +14,10 @@ use crate::run::{RunId, RunInfo};
 /// A change found by a poll of the run folders.
 #[derive(Debug)]
 pub enum Change {
-    /// A run whose log was read to its end; its events come next.
+    /// A run whose log was read to its end; `Events` or `State` follows.
     Added {
         id: RunId,
+        /// Or why `run.json` cannot be read.
         info: Result<RunInfo, String>,
         experiment: Option<Arc<Experiment>>,
     },
@@ -29,6 +30,7 @@ pub enum Change {
     Events {
         id: RunId,
         records: Vec<Record>,
+        /// How many lines are no events.
         damaged: usize,
         restarted: bool,
     },
@@ -51,7 +53,7 @@ pub enum Change {
         id: RunId,
         liveness: Liveness,
     },
-    /// What others than its worker know of where that is; none if nobody needs to be asked.
+    /// What Slurm says about the run's worker; none where log and heartbeat suffice.
     Standing {
         id: RunId,
         standing: Option<Standing>,
@@ -65,12 +67,12 @@ pub enum Change {
         id: RunId,
     },
     Queue(queue::Content),
-    /// Something besides the runs is unreadable.
+    /// Something besides the runs is unreadable; an empty text says that nothing is any more.
     Problem {
         text: String,
     },
-    /// Folders beside the runs that are no runs.
-    PassedOver {
+    /// The folders beside the runs that are not run folders, in a sentence; empty if there are none.
+    IgnoredFolders {
         text: String,
     },
 }
@@ -89,7 +91,7 @@ impl Change {
             | Self::Standing { id, .. }
             | Self::Annotation { id, .. }
             | Self::Removed { id } => Some(id),
-            Self::Queue(_) | Self::Problem { .. } | Self::PassedOver { .. } => None,
+            Self::Queue(_) | Self::Problem { .. } | Self::IgnoredFolders { .. } => None,
         }
     }
 }

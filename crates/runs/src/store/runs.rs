@@ -34,7 +34,7 @@ pub struct Runs {
     by_state: ByState,
     queue: queue::Content,
     problem: Option<String>,
-    passed_over: Option<String>,
+    ignored_folders: Option<String>,
     revision: u64,
 }
 
@@ -160,8 +160,8 @@ impl Runs {
                 self.by_id.remove(&id);
             }
             Change::Queue(queue) => self.queue = sanitized(queue),
-            Change::PassedOver { text } => {
-                self.passed_over = Some(text::line(&text, 500)).filter(|text| !text.is_empty());
+            Change::IgnoredFolders { text } => {
+                self.ignored_folders = Some(text::line(&text, 500)).filter(|text| !text.is_empty());
             }
             Change::Problem { text } => {
                 self.problem = Some(text::line(&text, 500)).filter(|text| !text.is_empty());
@@ -295,8 +295,8 @@ impl Runs {
     }
 
     /// Folders beside the runs that are no runs, in words.
-    pub fn passed_over(&self) -> Option<&str> {
-        self.passed_over.as_deref()
+    pub fn ignored_folders(&self) -> Option<&str> {
+        self.ignored_folders.as_deref()
     }
 
     fn add(

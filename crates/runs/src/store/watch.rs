@@ -45,7 +45,7 @@ pub struct Watcher {
     summaries: Option<Summaries>,
     queue: queue::Content,
     problems: [String; 2],
-    passed_over: String,
+    ignored_folders: String,
     listed: Option<(Stamp, Instant)>,
     /// The last run at rest that the previous poll looked at.
     resting: Option<RunId>,
@@ -66,7 +66,7 @@ impl Watcher {
             summaries: Some(Summaries::open(root)),
             queue: queue::Content::default(),
             problems: <[String; 2]>::default(),
-            passed_over: String::new(),
+            ignored_folders: String::new(),
             listed: None,
             resting: None,
             experiments: Experiments::default(),
@@ -200,10 +200,12 @@ impl Watcher {
             }
         };
         self.report(1, String::new(), changes);
-        let passed_over = survey.sentence(&self.root).unwrap_or_default();
-        if passed_over != self.passed_over {
-            self.passed_over.clone_from(&passed_over);
-            changes.push(Change::PassedOver { text: passed_over });
+        let ignored_folders = survey.sentence(&self.root).unwrap_or_default();
+        if ignored_folders != self.ignored_folders {
+            self.ignored_folders.clone_from(&ignored_folders);
+            changes.push(Change::IgnoredFolders {
+                text: ignored_folders,
+            });
         }
         let ids = survey.ids;
         // File systems' clocks tick in milliseconds, so a folder may change twice within a tick.

@@ -3,18 +3,16 @@
 use warmstart_runs::store::ExperimentFile;
 use warmstart_schema::state::Status;
 
-use crate::command::TrainingCommand;
+use crate::command::{Command, TrainingCommand};
+use crate::format;
 use crate::model::{Extension, Model, Screen};
 
 pub(super) fn refusal(model: &Model, command: TrainingCommand) -> Option<String> {
     match command {
         TrainingCommand::Launch => launchable(model).err(),
-        TrainingCommand::LaunchAll => model
-            .groups
+        TrainingCommand::LaunchAll => files(model)
             .is_empty()
             .then(|| "there is no experiment to launch".to_owned()),
-        // The question lists the ones that can be stopped.
-        TrainingCommand::Stop | TrainingCommand::StopNow if model.targets().len() > 1 => None,
         TrainingCommand::Stop => stop_refusal(model, false),
         TrainingCommand::StopNow => stop_refusal(model, true),
         TrainingCommand::Resume => resume_refusal(model),
@@ -22,15 +20,18 @@ pub(super) fn refusal(model: &Model, command: TrainingCommand) -> Option<String>
 }
 
 fn stop_refusal(model: &Model, now: bool) -> Option<String> {
-    let Some(run) = model.run() else {
-        return Some("nothing to stop: no run yet".to_owned());
+    let run = match model.targets()[..] {
+        [] => return Some(format!("nothing to stop: {}", no_run(model))),
+        [run] => run,
+        // The question lists the ones that can be stopped.
+        _ => return None,
     };
     match run.status() {
         Status::Stopping if now => None,
-        Status::Stopping => Some(format!(
-            "{} is stopping already; S stops it without saving",
-            run.label()
-        )),
+        Status::Stopping => {
+            let now = key(model, TrainingCommand::StopNow, "stops it without saving");
+            Some(format!("{} is stopping already{now}", run.label()))
+        }
         status if status.is_live() || matches!(status, Status::Queued(_)) => None,
         status => Some(format!(
             "nothing to stop: {} is {}",
@@ -42,12 +43,16 @@ fn stop_refusal(model: &Model, now: bool) -> Option<String> {
 
 fn resume_refusal(model: &Model) -> Option<String> {
     let Some(run) = model.run() else {
-        return Some("nothing to resume: no run yet".to_owned());
+        return Some(format!("nothing to resume: {}", no_run(model)));
     };
     match run.status() {
         Status::Finished => Extension::of(run).err(),
         status if status.is_resumable() => None,
-        Status::Queued(_) if model.live().next().is_none() => None,
+        // Nothing runs that would start it at its end: resuming starts the queue.
+        Status::Queued(_) if model.live().next().is_none() => {
+            let paused = model.runs.queue().paused.as_ref();
+            paused.map(|reason| format!("the queue is paused: {reason}"))
+        }
         Status::Unreadable => run
             .trouble(model.now)
             .map(|trouble| format!("{} {}", run.label(), trouble.what)),
@@ -62,9 +67,12 @@ fn resume_refusal(model: &Model) -> Option<String> {
 /// The experiment that a launch would start here.
 pub(crate) fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
     let file = experiment_file(model)?;
-    match file.loaded {
+    match &file.loaded {
         Ok(_) => Ok(file),
-        Err(_) => Err(format!("{}.yaml has a mistake; enter shows it", file.stem)),
+        Err(problems) => {
+            let first = problems.first().map_or(String::new(), format::problem);
+            Err(format!("{}.yaml has a mistake: {first}", file.stem))
+        }
     }
 }
 
@@ -73,24 +81,43 @@ pub(crate) fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> 
     match &model.open {
         Screen::Experiments(_) => match model.selected_entry() {
             Some(entry) => entry.file.ok_or_else(|| {
-                format!(
-                    "{} has no experiment file here; u resumes its run",
-                    entry.label()
-                )
+                let resume = if resume_refusal(model).is_none() {
+                    key(model, TrainingCommand::Resume, "resumes its run")
+                } else {
+                    String::new()
+                };
+                format!("{} has no experiment file here{resume}", entry.label())
             }),
             None => Err("nothing is selected".to_owned()),
         },
         Screen::Run(_) | Screen::Compare(_) | Screen::Machine(_) | Screen::Dataset(_) => {
-            let run = model.run().ok_or("this run's experiment is not known")?;
+            let run = model.run().ok_or("no run is selected")?;
             let stem = run.stem().ok_or("this run's experiment is not known")?;
-            let files = model
-                .catalogue
-                .as_ref()
-                .map_or(&[][..], |catalogue| &catalogue.files);
             model
                 .runs
-                .file_of(run, files)
+                .file_of(run, files(model))
                 .ok_or_else(|| format!("{stem}.yaml is not in the experiments folder"))
         }
     }
+}
+
+fn files(model: &Model) -> &[ExperimentFile] {
+    let catalogue = model.catalogue.as_ref();
+    catalogue.map_or(&[], |catalogue| &catalogue.files)
+}
+
+/// Why no run is selected.
+fn no_run(model: &Model) -> String {
+    model.selected_entry().map_or_else(
+        || "nothing is selected".to_owned(),
+        |entry| format!("{} has no run yet", entry.label()),
+    )
+}
+
+/// `; u resumes its run`, with the key that the user has for the command; empty if there is none.
+fn key(model: &Model, command: TrainingCommand, what: &str) -> String {
+    let label = model
+        .keys
+        .label(model.context_beneath(), Command::Training(command));
+    label.map_or_else(String::new, |label| format!("; {label} {what}"))
 }

@@ -1,5 +1,5 @@
-//! Reads and writes experiment files. A write is complete or does nothing, and never replaces text
-//! that the user has not seen.
+//! Reads and writes experiment files. A write is complete or does nothing. It checks just before the write that the file still has
+//! the text that was read.
 
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc::UnboundedSender;
+use warmstart_runs::proposal;
 use warmstart_schema::experiment::{Problem, load, read_text};
 
 use crate::effect::{Ended, Writing};
@@ -36,6 +37,44 @@ pub(super) fn write(
         let _ = messages.send(Message::Experiments(catalogue));
     }
     written
+}
+
+/// Counts pictures and writes an experiment for them. A folder may be large, so other effects do not wait for it.
+pub(super) fn propose(pictures: PathBuf, folders: Folders, messages: UnboundedSender<Message>) {
+    std::thread::spawn(move || {
+        // An upgrade replaces what an installation brought.
+        let is_installed = folders.experiments.ends_with("share/warmstart/experiments");
+        let folder = if is_installed {
+            folders.exports.join("experiments")
+        } else {
+            folders.experiments.clone()
+        };
+        let message = match proposal::write(&pictures, None, &folder) {
+            Ok(proposal::Written { file, facts }) => {
+                let found = format!(
+                    "{} in {} classes",
+                    format::plural(facts.images(), "picture"),
+                    facts.classes.len()
+                );
+                let next = if is_installed {
+                    "leave and start warmstart again to list it"
+                } else {
+                    "r launches it"
+                };
+                let text = format!("found {found}; {next}; wrote {}", format::path(&file));
+                let report = Report { good: true, text };
+                Message::ExperimentWritten { path: file, report }
+            }
+            Err(failure) => Message::Report(Report {
+                good: false,
+                text: failure.to_string(),
+            }),
+        };
+        if let Some(catalogue) = watch::catalogue(&folders.experiments) {
+            let _ = messages.send(Message::Experiments(catalogue));
+        }
+        let _ = messages.send(message);
+    });
 }
 
 fn written(writing: &Writing) -> Message {
@@ -131,7 +170,7 @@ fn add(writing: &Writing, stem: &str) -> anyhow::Result<PathBuf> {
         }
     }
     bail!(
-        "{}/{stem}.yaml and {NAMES} names like it are taken",
+        "{stem}.yaml and {stem}-2.yaml to {stem}-{NAMES}.yaml exist; choose another name, or remove some: {}",
         format::path(folder)
     )
 }
@@ -158,8 +197,10 @@ fn replace(writing: &Writing) -> anyhow::Result<PathBuf> {
 
 /// Writes the text to a hidden file with the permissions of `like`, and syncs it.
 fn aside(folder: &Path, like: &Path, text: &str) -> anyhow::Result<NamedTempFile> {
+    let permissions: Permissions = fs::metadata(like)
+        .with_context(|| format!("{} cannot be read", format::path(like)))?
+        .permissions();
     let write = || -> std::io::Result<NamedTempFile> {
-        let permissions: Permissions = fs::metadata(like)?.permissions();
         let folder = if folder.as_os_str().is_empty() {
             Path::new(".")
         } else {
@@ -215,6 +256,56 @@ mod tests {
         match super::written(writing) {
             Message::ExperimentWritten { path, report } => (path, report),
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn new_experiment_is_written_beside_the_others_and_listed() {
+        for (experiments, written) in [
+            ("mine", "mine/pets.yaml"),
+            (
+                "prefix/share/warmstart/experiments",
+                "experiments/pets.yaml",
+            ),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            for class in ["cat", "dog"] {
+                let class = root.path().join("pets").join(class);
+                fs::create_dir_all(&class).unwrap();
+                for number in 0..12 {
+                    fs::write(class.join(format!("{number}.png")), "").unwrap();
+                }
+            }
+            let folders = Folders {
+                experiments: root.path().join(experiments),
+                checkpoints: root.path().join("checkpoints"),
+                exports: root.path().to_path_buf(),
+                state: None,
+            };
+            fs::create_dir_all(&folders.experiments).unwrap();
+            let (sender, mut messages) = tokio::sync::mpsc::unbounded_channel();
+            propose(root.path().join("pets"), folders.clone(), sender.clone());
+            let Some(Message::Experiments(catalogue)) = messages.blocking_recv() else {
+                panic!("the list comes first");
+            };
+            let is_here = written.starts_with("mine");
+            assert_eq!(catalogue.files.len(), usize::from(is_here));
+            let Some(Message::ExperimentWritten { path, report }) = messages.blocking_recv() else {
+                panic!("{written}");
+            };
+            assert_eq!(path, root.path().join(written));
+            assert!(report.good && report.text.contains("24 pictures in 2 classes"));
+            load(&path, &[]).unwrap();
+            // Nothing is overwritten.
+            propose(root.path().join("pets"), folders, sender);
+            messages.blocking_recv();
+            let Some(Message::Report(report)) = messages.blocking_recv() else {
+                panic!("a second file");
+            };
+            assert!(
+                !report.good && report.text.contains("is there already"),
+                "{report:?}"
+            );
         }
     }
 

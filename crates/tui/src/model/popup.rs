@@ -52,9 +52,9 @@ pub(crate) enum Popup {
 pub(crate) enum InputPrompt {
     /// The number of an image.
     Number { input: Input },
-    /// The path of an image, and its completions.
-    File {
-        run: RunId,
+    /// A path, and its completions.
+    Path {
+        purpose: PathPurpose,
         input: Input,
         candidates: Vec<String>,
     },
@@ -64,12 +64,30 @@ pub(crate) enum InputPrompt {
     Extension(Extension),
 }
 
+/// What a typed path is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PathPurpose {
+    /// An image, for a prediction of this run.
+    Prediction(RunId),
+    /// A folder of pictures, for a new experiment.
+    NewExperiment,
+}
+
 impl InputPrompt {
+    /// Asks for a path.
+    pub(crate) fn path(purpose: PathPurpose) -> Self {
+        Self::Path {
+            purpose,
+            input: Input::default(),
+            candidates: Vec::new(),
+        }
+    }
+
     pub(crate) fn input(&self) -> &Input {
         match self {
             Self::Number { input }
             | Self::Search { input }
-            | Self::File { input, .. }
+            | Self::Path { input, .. }
             | Self::Extension(Extension { input, .. }) => input,
         }
     }
@@ -78,7 +96,7 @@ impl InputPrompt {
         match self {
             Self::Number { input }
             | Self::Search { input }
-            | Self::File { input, .. }
+            | Self::Path { input, .. }
             | Self::Extension(Extension { input, .. }) => input,
         }
     }

@@ -42,7 +42,15 @@ fn names(effects: &[Effect]) -> Vec<String> {
         Effect::AskDataset(ask) => format!("ask {ask:?}"),
         Effect::CloseDataset => "end look".to_owned(),
         Effect::Predict { run, subject, .. } => format!("predict {run} {subject:?}"),
-        Effect::CompletePath(typed) => format!("complete {typed}"),
+        Effect::NewExperiment(folder) => format!("new experiment for {}", folder.display()),
+        Effect::CompletePath {
+            typed,
+            only_folders: false,
+        } => format!("complete {typed}"),
+        Effect::CompletePath {
+            typed,
+            only_folders: true,
+        } => format!("complete folder {typed}"),
         Effect::ReadExperiment(path) => format!("read {}", path.display()),
         Effect::WriteExperiment(writing) => format!("write {:?}", writing.stem),
         Effect::Edit(path) => format!("edit {}", path.display()),
@@ -82,7 +90,7 @@ fn stop_now_needs_confirmation() {
 fn unavailable_command_is_refused_with_reason() {
     for (keys, reason) in [
         ("js", "nothing to stop: ResNet, original input is done"),
-        ("s", "nothing to stop: no run yet"),
+        ("s", "nothing to stop: EffNet, freeze has no run yet"),
         ("h", "this is the first screen"),
         ("Gr", "6-typo.yaml has a mistake"),
     ] {
@@ -90,6 +98,26 @@ fn unavailable_command_is_refused_with_reason() {
         assert!(press(&mut model, keys).is_empty());
         assert!(says(&model).contains(reason), "{keys}: {}", says(&model));
     }
+}
+
+#[test]
+fn new_experiment_asks_for_a_folder() {
+    assert!(effects_of("N<enter>").is_empty(), "nothing is typed");
+    assert_eq!(effects_of("Nmy pets<tab>"), ["complete folder my pets"]);
+    assert_eq!(effects_of("Npets<enter>"), ["new experiment for pets"]);
+    assert!(effects_of("Npets<esc>").is_empty());
+}
+
+#[test]
+fn one_marked_run_is_stopped_and_not_the_selected_one() {
+    // The cursor leaves the marked run.
+    let mut model = typical();
+    press(&mut model, "jj jj");
+    assert_ne!(model.run().map(|run| run.id.as_str()), Some(LIVE));
+    assert_eq!(
+        names(&press(&mut model, "sy")),
+        [format!("stop {LIVE} false")]
+    );
 }
 
 #[test]

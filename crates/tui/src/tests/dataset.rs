@@ -568,7 +568,7 @@ fn image_file_is_predicted_by_path() {
             "nothing is typed yet"
         );
         assert!(
-            matches!(&press(&mut model, "cat q<tab>")[..], [Effect::CompletePath(typed)] if typed == "cat q")
+            matches!(&press(&mut model, "cat q<tab>")[..], [Effect::CompletePath { typed, only_folders: false }] if typed == "cat q")
         );
         let completed = |longer: &str| Message::Completed {
             typed: "cat q".to_owned(),

@@ -14,8 +14,8 @@ use super::hostile::{NASTY, hostile};
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::model::{
-    Curves, DatasetPane, Filter, InputPrompt, Model, Opened, Pane, Popup, Prediction, RunView,
-    Screen, Seen,
+    Curves, DatasetPane, Filter, InputPrompt, Model, Opened, Pane, PathPurpose, Popup, Prediction,
+    RunView, Screen, Seen,
 };
 use crate::update::update;
 
@@ -68,7 +68,9 @@ places!(POPUPS, popup, Popup, {
     "help": Popup::Help { .. } => |model, source| answering(model, "?jjj", source),
     "a text": Popup::Text { .. } => |model, source| answering(model, "G<enter>j", source),
     "a number": Popup::Input(InputPrompt::Number { .. }) => |model, source| answering(model, "jjd12", source),
-    "a path": Popup::Input(InputPrompt::File { .. }) => |model, source| {
+    "a folder": Popup::Input(InputPrompt::Path { purpose: PathPurpose::NewExperiment, .. }) =>
+        |model, source| answering(model, "Npictures", source),
+    "a path": Popup::Input(InputPrompt::Path { .. }) => |model, source| {
         answering(model, "jj<enter>pa", source);
         let candidates = NASTY.map(str::to_owned).to_vec();
         update(model, Message::Completed { typed: "a".to_owned(), longer: "ab".to_owned(), candidates });

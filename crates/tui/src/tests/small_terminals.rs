@@ -172,7 +172,7 @@ fn small_terminal_says_size_and_how_to_leave() {
     resize(&mut model, (20, 6));
     let shown = text(&drawn(&model, 20, 6)).replace('\n', " ");
     assert!(
-        shown.contains("needs 40×10") && shown.contains("20×6") && shown.contains("q leaves"),
+        shown.contains("needs 40×10") && shown.contains("20×6") && shown.contains("q quits"),
         "{shown}"
     );
 }

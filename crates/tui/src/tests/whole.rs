@@ -105,7 +105,7 @@ fn with_dashboard<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
         .enable_all()
         .build()
         .unwrap();
-    let farewell = runtime.block_on(async {
+    let note = runtime.block_on(async {
         let settings = Settings {
             folder_options: warmstart_runs::shell::FolderOptions::default(),
             folders,
@@ -125,20 +125,20 @@ fn with_dashboard<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
             NoHost,
             settings,
         );
-        let (farewell, _kept) = tokio::join!(app.run(), async {
+        let (note, _kept) = tokio::join!(app.run(), async {
             let kept = script(&user).await;
             user.press("<esc><esc><esc><esc>q");
             kept
         });
-        farewell.unwrap()
+        note.unwrap()
     });
     runtime.shutdown_background();
-    farewell
+    note
 }
 
 #[test]
 fn run_opens_and_closes() {
-    let farewell = with_dashboard(async |user| {
+    let note = with_dashboard(async |user| {
         user.wait_for(&["Lite0, freeze", "20/20", "0.4884", "experiments"])
             .await;
         user.press("jjjj<enter>");
@@ -156,7 +156,7 @@ fn run_opens_and_closes() {
         user.wait_for(&["experiment ", "val acc", "quickstart"])
             .await;
     });
-    assert_eq!(farewell, None);
+    assert_eq!(note, None);
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn exports_equal_the_screen_and_never_overwrite() {
 
 #[test]
 fn worker_events_appear_and_run_without_worker_is_lost() {
-    let farewell = with_dashboard(async |user| {
+    let note = with_dashboard(async |user| {
         let run = RunDir::of(&user.folders.checkpoints, &id(LIVE));
         user.wait_for(&["lost"]).await;
         let lock = run.lock().unwrap().unwrap();
@@ -320,7 +320,7 @@ fn worker_events_appear_and_run_without_worker_is_lost() {
         lock
     });
     assert_eq!(
-        farewell.unwrap(),
+        note.unwrap(),
         "ResNet, resized input continues. Open warmstart again to see it live."
     );
 }

@@ -32,15 +32,15 @@ pub(super) fn apply_changes(model: &mut Model, now: f64, changes: Vec<Change>) -
         };
         before.extend(changes.iter().filter_map(Change::run).filter_map(known));
     }
-    let passed_over = changes.iter().rev().find_map(|change| match change {
-        Change::PassedOver { text } if !text.is_empty() => Some(text::line(text, 500)),
+    let ignored_folders = changes.iter().rev().find_map(|change| match change {
+        Change::IgnoredFolders { text } if !text.is_empty() => Some(text::line(text, 500)),
         _ => None,
     });
     for change in changes {
         model.runs.apply(change);
     }
     model.runs_read = true;
-    if let Some(text) = passed_over {
+    if let Some(text) = ignored_folders {
         // Shown once; the message log keeps it.
         let report = Report { good: true, text };
         if model.report.is_none() {

@@ -73,12 +73,23 @@ fn is_busy(status: Status) -> bool {
     status.is_live() || matches!(status, Status::Queued(_))
 }
 
-/// Asks whether to launch every shown experiment that can run and is not live, each after the one
-/// that it starts from.
+/// Asks whether to launch every shown experiment of a group that can run and is not live, each after the one that it starts from.
+/// The group is that of the selected row, or the first one where something can start.
 fn launch_all(model: &mut Model) {
     let hazard = model.hazard.take();
     let mut entries = model.shown_entries();
     entries.retain(|entry| entry.kind == Kind::Experiment);
+    let group = model.selected_entry().map_or("", |entry| entry.group);
+    let starts = |entry: &&Entry| {
+        let is_valid = entry.file.is_some_and(|file| file.loaded.is_ok());
+        is_valid && !lacks(model, entry) && !entry.status().is_some_and(is_busy)
+    };
+    let of_group = entries
+        .iter()
+        .find(|entry| entry.group == group && starts(entry));
+    let first = of_group.or_else(|| entries.iter().find(starts));
+    let group = first.map_or(group, |entry| entry.group);
+    entries.retain(|entry| entry.group == group);
     let usable: Vec<&Entry> = entries
         .iter()
         .filter(|entry| entry.file.is_some_and(|file| file.loaded.is_ok()))
@@ -110,14 +121,14 @@ fn launch_all(model: &mut Model) {
         0 if entries.is_empty() => {
             "There is nothing to launch among runs; v shows experiments.".to_owned()
         }
-        0 => "There is nothing to launch.".to_owned(),
+        0 => format!("There is nothing to launch in the group {group}."),
         number if runs > number => format!(
-            "Launch {} ({}), one run a device at a time?",
+            "Launch {} ({}) of the group {group}, one run a device at a time?",
             plural(number, "experiment"),
             plural(runs, "run")
         ),
         number => format!(
-            "Launch {}, one run a device at a time?",
+            "Launch {} of the group {group}, one run a device at a time?",
             plural(number, "experiment")
         ),
     };
@@ -183,10 +194,11 @@ fn in_order(mut files: Vec<&ExperimentFile>) -> Vec<&ExperimentFile> {
 }
 
 fn stop(model: &mut Model, now: bool) {
-    if model.targets().len() > 1 {
-        return stop_marked(model, now);
-    }
-    let Some(run) = model.run() else { return };
+    let run = match model.targets()[..] {
+        [] => return,
+        [run] => run,
+        _ => return stop_marked(model, now),
+    };
     let (label, id) = (run.label(), &run.id);
     let lines = match (run.status(), now) {
         (Status::Queued(_), _) => vec![format!("Take {label} ({id}) out of the queue?")],

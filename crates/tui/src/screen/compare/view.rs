@@ -1,5 +1,5 @@
 //! ```text
-//!  5 runs · figures at the best epoch · sorted by val acc · differences to published †
+//!  5 runs · at the best epoch · by val acc · Δ to published
 //!                               train   train     val   train     val    test  Δ test
 //!     run                      time s     acc    ▼acc    loss    loss     acc     acc
 //!  ● ◆ EffNet, freeze          723.10  0.9412 ▸0.7204  0.1701  1.3010 ▸0.7188 +0.0035
@@ -340,11 +340,13 @@ fn draw_name(buf: &mut Buffer, line: Rect, name: Rect, shown: &Shown, row: &Row,
             style,
         );
     }
-    // If two rows have the same name and there is no id column, add the end of the id.
+    // Without an id column, add the end of the id.
     let id = row.runs.first().filter(|_| row.runs.len() == 1 && !has_id);
     let id = id.map_or_else(String::new, |id| {
         format!(" {}", id.as_str().rsplit('-').next().unwrap_or_default())
     });
+    let mark = row.mark.as_ref();
+    let id = id + &mark.map_or_else(String::new, |mark| format!(" {mark}"));
     let wide = u16::try_from(id.width()).unwrap_or(0);
     let room = Rect {
         width: name.width.saturating_sub(wide),
@@ -364,10 +366,14 @@ fn draw_name(buf: &mut Buffer, line: Rect, name: Rect, shown: &Shown, row: &Row,
 
 /// The name of a row.
 pub(super) fn label(row: &Row) -> String {
-    match (row.kind, &row.gain) {
-        (Kind::Published, _) => format!("published {}", row.mark.as_deref().unwrap_or_default()),
+    let name = match (row.kind, &row.gain) {
+        (Kind::Published, _) => "published".to_owned(),
         (Kind::Gain, Some(gain)) => gain.title(),
         _ => row.experiment.clone(),
+    };
+    match &row.mark {
+        Some(mark) => format!("{name} {mark}"),
+        None => name,
     }
 }
 
@@ -382,13 +388,11 @@ pub(super) fn marker(shown: &Shown, row: &Row) -> Option<(&'static str, Style)> 
 /// A cell's text and style.
 pub(super) fn written(row: &Row, cell: &Cell) -> (String, Style) {
     let text = cell.value.shown().unwrap_or_else(|| NOT_YET.to_owned());
+    let marked = || format!("{}{text}", cell.mark.as_deref().unwrap_or_default());
     match (cell.best, row.kind) {
         (true, _) => (format!("▸{text}"), THEME.best),
-        (false, Kind::Gain | Kind::Published | Kind::Member) => (
-            format!("{}{text}", cell.mark.as_deref().unwrap_or_default()),
-            THEME.muted,
-        ),
-        (false, Kind::Measured) => (text, THEME.text),
+        (false, Kind::Gain | Kind::Published | Kind::Member) => (marked(), THEME.muted),
+        (false, Kind::Measured) => (marked(), THEME.text),
     }
 }
 
@@ -420,9 +424,7 @@ fn draw_note(buf: &mut Buffer, area: Rect, table: &Table, hidden: usize, row: Op
             };
             table.rows.iter().find(is_it)
         });
-    // What a paired test says, or why there is no test figure.
-    let own = row.filter(|row| row.choice.is_some());
-    let marks: Vec<&String> = own
+    let marks: Vec<&String> = row
         .into_iter()
         .chain(published)
         .flat_map(|row| {

@@ -34,7 +34,7 @@ pub(crate) fn prediction_refusal(model: &Model) -> Option<String> {
 }
 
 pub(crate) fn completion_refusal(model: &Model) -> Option<String> {
-    (!matches!(model.popup, Some(Popup::Input(InputPrompt::File { .. }))))
+    (!matches!(model.popup, Some(Popup::Input(InputPrompt::Path { .. }))))
         .then(|| "a number cannot be completed".to_owned())
 }
 

@@ -9,7 +9,8 @@ use crate::command::{DatasetCommand, Movement};
 use crate::effect::Effect;
 use crate::message::Report;
 use crate::model::{
-    DatasetPane, DatasetView, Grid, InputPrompt, Model, Popup, Prediction, Screen, Seen,
+    DatasetPane, DatasetView, Grid, InputPrompt, Model, PathPurpose, Popup, Prediction, Screen,
+    Seen,
 };
 use warmstart_runs::failure::Failure;
 use warmstart_runs::store::Run;
@@ -177,11 +178,8 @@ pub(crate) fn predict(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     let Screen::Dataset(view) = &model.open else {
-        model.popup = Some(Popup::Input(InputPrompt::File {
-            run,
-            input: Input::default(),
-            candidates: Vec::new(),
-        }));
+        let purpose = PathPurpose::Prediction(run);
+        model.popup = Some(Popup::Input(InputPrompt::path(purpose)));
         return Vec::new();
     };
     let Some(picture) = view.picture(view.position, None) else {
@@ -242,22 +240,15 @@ pub(crate) fn accept(model: &mut Model) -> Vec<Effect> {
             }
             next_question(model)
         }
-        Some(Popup::Input(InputPrompt::File {
-            run,
-            input,
-            candidates,
-        })) => {
+        Some(Popup::Input(InputPrompt::Path { purpose, input, .. }))
+            if !input.value().trim().is_empty() =>
+        {
             let typed = input.value().trim().to_owned();
-            if typed.is_empty() {
-                model.popup = Some(Popup::Input(InputPrompt::File {
-                    run,
-                    input,
-                    candidates,
-                }));
-                return Vec::new();
+            let path = crate::paths::expanded(&typed);
+            match purpose {
+                PathPurpose::Prediction(run) => ask(model, run, typed, None, Subject::Shown(path)),
+                PathPurpose::NewExperiment => vec![Effect::NewExperiment(path)],
             }
-            let subject = Subject::Shown(crate::paths::expanded(&typed));
-            ask(model, run, typed, None, subject)
         }
         other => {
             model.popup = other;
@@ -269,8 +260,11 @@ pub(crate) fn accept(model: &mut Model) -> Vec<Effect> {
 /// Requests completions of a path.
 pub(crate) fn complete(model: &Model) -> Vec<Effect> {
     match &model.popup {
-        Some(Popup::Input(InputPrompt::File { input, .. })) => {
-            vec![Effect::CompletePath(input.value().to_owned())]
+        Some(Popup::Input(InputPrompt::Path { purpose, input, .. })) => {
+            vec![Effect::CompletePath {
+                typed: input.value().to_owned(),
+                only_folders: *purpose == PathPurpose::NewExperiment,
+            }]
         }
         _ => Vec::new(),
     }
@@ -278,7 +272,7 @@ pub(crate) fn complete(model: &Model) -> Vec<Effect> {
 
 /// Applies completions of a path, unless the user has typed more since.
 pub(crate) fn completed(model: &mut Model, typed: &str, longer: String, names: Vec<String>) {
-    if let Some(Popup::Input(InputPrompt::File {
+    if let Some(Popup::Input(InputPrompt::Path {
         input, candidates, ..
     })) = &mut model.popup
         && input.value() == typed

@@ -27,7 +27,7 @@ pub(crate) fn refusal(model: &Model, command: ListCommand) -> Option<String> {
             .is_empty()
             .then(|| "there is nothing to undo".to_owned()),
         ListCommand::Expand => expandable(model).err(),
-        ListCommand::Flat | ListCommand::Archived | ListCommand::Columns => None,
+        ListCommand::Flat | ListCommand::Archived | ListCommand::Columns | ListCommand::New => None,
     }
 }
 

@@ -9,6 +9,8 @@ pub enum ListCommand {
     Flat,
     Archived,
     Columns,
+    /// Writes an experiment for a folder of pictures.
+    New,
     Mark,
     MarkAll,
     Tag,

@@ -28,11 +28,19 @@ pub(crate) const BINDINGS: &[&[Binding]] = &[
             "a",
             Command::Training(TrainingCommand::LaunchAll),
             "all",
-            "launch all that are shown, one run a device at a time",
+            "launch all of this group, one run a device at a time",
         ),
     ],
     OF_A_RUN,
     &[
+        bind(
+            "new",
+            &[key('N')],
+            "N",
+            Command::List(ListCommand::New),
+            "new",
+            "write an experiment for a folder of pictures of your own",
+        ),
         bind(
             "mark",
             &[key(' ')],

@@ -10,7 +10,7 @@ use crate::command::ListCommand;
 use crate::effect::{AnnotationChange, Effect, Undo};
 use crate::format::plural;
 use crate::message::Report;
-use crate::model::{Listing, Model, Popup, PromptKind, Screen};
+use crate::model::{InputPrompt, Listing, Model, PathPurpose, Popup, PromptKind, Screen};
 use warmstart_runs::store::Change;
 use warmstart_runs::trash;
 
@@ -24,6 +24,9 @@ pub(crate) fn run_command(model: &mut Model, command: ListCommand) -> Vec<Effect
         ListCommand::Flat => flat(model),
         ListCommand::Archived => archived(model),
         ListCommand::Columns => model.popup = Some(Popup::Columns { chosen: 0 }),
+        ListCommand::New => {
+            model.popup = Some(Popup::Input(InputPrompt::path(PathPurpose::NewExperiment)));
+        }
         ListCommand::Mark => mark(model),
         ListCommand::MarkAll => mark_all(model),
         ListCommand::Tag => prompt(model, PromptKind::Tags),

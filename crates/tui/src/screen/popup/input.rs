@@ -14,7 +14,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::frame::draw_box;
 use crate::layout::popup_width;
-use crate::model::InputPrompt;
+use crate::model::{InputPrompt, PathPurpose};
 use crate::screen::paint;
 use crate::theme::THEME;
 
@@ -26,10 +26,17 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, prompt: &InputPrompt) {
     let (title, hints) = match prompt {
         InputPrompt::Number { .. } => ("the number of an image", Vec::new()),
         InputPrompt::Search { .. } => ("search the log", Vec::new()),
-        InputPrompt::File { candidates, .. } => (
-            "which picture? its path",
-            paint::wrap(&candidates.join("  "), width),
-        ),
+        InputPrompt::Path {
+            purpose,
+            candidates,
+            ..
+        } => {
+            let question = match purpose {
+                PathPurpose::Prediction(_) => "which picture? its path",
+                PathPurpose::NewExperiment => "a folder of pictures, with a folder for each class",
+            };
+            (question, paint::wrap(&candidates.join("  "), width))
+        }
         InputPrompt::Extension(extension) => (
             extension.question(),
             paint::wrap(&extension.answer(), width),
