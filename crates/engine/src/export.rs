@@ -38,19 +38,19 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
     let file = place(output, &best)?;
     let labels = file.with_extension("labels.json");
     let config_file = config_beside(&file);
-    // A killed export leaves only the files that were written first.
+    // An export that was killed may have left these two files.
     let beside = [
         (&labels, json_lines(&best.classes)?),
         (&config_file, json_lines(&config(&best))?),
     ];
-    let is_there = beside.each_ref().map(|(path, text)| {
+    let is_identical = beside.each_ref().map(|(path, text)| {
         let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
         is_file && std::fs::read(path).is_ok_and(|found| found == *text)
     });
     let taken = beside
         .iter()
-        .zip(is_there)
-        .filter(|(_, is_there)| !is_there)
+        .zip(is_identical)
+        .filter(|(_, is_identical)| !is_identical)
         .map(|((path, _), _)| *path);
     for path in std::iter::once(&file).chain(taken) {
         if path.symlink_metadata().is_ok() {
@@ -69,8 +69,8 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
     let mut write = || {
         for ((path, text), _) in beside
             .iter()
-            .zip(is_there)
-            .filter(|(_, is_there)| !is_there)
+            .zip(is_identical)
+            .filter(|(_, is_identical)| !is_identical)
         {
             storage::create(path, text).map_err(|error| cannot_write(path, &error))?;
             fresh.push(path);
@@ -78,7 +78,7 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
         storage::create(&file, &bytes).map_err(|error| cannot_write(&file, &error))
     };
     write().inspect_err(|_| {
-        // Labels of nothing would be in the way of the next try; the first error is the one to report.
+        // Without the model they would block the next export. The first error is the one to report.
         for path in &fresh {
             let _ = std::fs::remove_file(path);
         }
@@ -116,7 +116,7 @@ fn config_beside(file: &Path) -> PathBuf {
     }
 }
 
-/// The file to write. timm takes any other ending for a pickle.
+/// The file to write.
 fn place(output: Option<&Path>, best: &BestCheckpoint) -> Result<PathBuf> {
     // The experiment's file may be called anything at all.
     let plain = |c: char| {
@@ -142,11 +142,13 @@ fn place(output: Option<&Path>, best: &BestCheckpoint) -> Result<PathBuf> {
         {
             Ok(file.to_path_buf())
         }
+        // timm takes any other ending for a pickle.
         Some(file) => Err(UserError::input(
-            format!("{} does not end in .{EXTENSION}", shown(file)),
             format!(
-                "name a file that does, or a folder; timm takes other endings for pickles. For example: --output {name}"
+                "{} is no folder, and does not end in .{EXTENSION}",
+                shown(file)
             ),
+            format!("make the folder first, or name a file such as {name}"),
         )),
     }
 }
@@ -180,11 +182,11 @@ pub fn bytes(best: &BestCheckpoint, load: &str) -> Result<Vec<u8>> {
         let name = name.unwrap_or_else(|| tensor.name.clone());
         (name, &entries[tensor.name.as_str()])
     });
-    weights::write_entries(&about(best, &head, load), &renamed.collect::<Vec<_>>())
+    weights::write_entries(&metadata(best, &head, load), &renamed.collect::<Vec<_>>())
 }
 
-/// What the file says about itself; where timm has a name for a thing it is that one. safetensors knows nothing but texts.
-fn about(best: &BestCheckpoint, head: &HeadSpec, load: &str) -> BTreeMap<String, String> {
+/// The metadata of the safetensors file, which allows only texts. Keys are timm's where timm has one.
+fn metadata(best: &BestCheckpoint, head: &HeadSpec, load: &str) -> BTreeMap<String, String> {
     let BestCheckpoint {
         info,
         experiment,
@@ -238,6 +240,10 @@ fn about(best: &BestCheckpoint, head: &HeadSpec, load: &str) -> BTreeMap<String,
     .into();
     if experiment.model.stem != Stem::Original {
         facts.insert("stem".to_owned(), experiment.model.stem.to_string());
+    }
+    if experiment.evaluate.views() > 1 {
+        // The run's test averaged these views; the file holds the model alone.
+        facts.insert("test_views".to_owned(), experiment.evaluate.to_string());
     }
     if let Some(note) = beyond_timm(experiment, &preparation) {
         facts.insert("preparation".to_owned(), note.to_owned());
@@ -337,7 +343,7 @@ fn head(best: &BestCheckpoint) -> HeadSpec {
     }
 }
 
-/// The head in `PyTorch`'s words.
+/// The head in `PyTorch`'s words, without dropout, which does nothing in `eval`.
 fn sequential(head: &HeadSpec) -> String {
     let HeadSpec {
         features,

@@ -81,7 +81,7 @@ pub struct Experiment {
     #[serde(default)]
     pub augment: Augment,
     pub model: Model,
-    /// Start from the best checkpoint of another experiment's newest run instead of `model.weights`.
+    /// Start from the best checkpoint of another experiment's newest finished run instead of `model.weights`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<Init>,
     /// Required, except where `probe` takes its place.
@@ -297,7 +297,7 @@ pub struct Train {
     /// What to do about a step whose loss or gradients are not finite.
     #[serde(default, skip_serializing_if = "OnNan::is_default")]
     pub on_nan: OnNan,
-    /// Use only deterministic algorithms, so that a resumed run on a GPU equals one that never stopped. This costs speed. The CPU
+    /// Use only deterministic algorithms, so that a resumed run on a GPU equals one that never stopped. This can cost speed. The CPU
     /// is always deterministic.
     #[serde(default, skip_serializing_if = "is_false")]
     pub deterministic: bool,

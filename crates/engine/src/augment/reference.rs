@@ -1,4 +1,4 @@
-//! Pictures as torchvision changes them: `tests/reference/augment.py` writes the table.
+//! For tests: pictures as torchvision changes them, `[1, 3, 9, 11]`, float32 from 0 to 1. `tests/reference/augment.py` writes the table.
 
 use serde_json::Value;
 use tch::{Kind, Tensor};
@@ -6,12 +6,14 @@ use tch::{Kind, Tensor};
 use super::area::Frame;
 use crate::selftest::formula;
 
+const SHAPE: [i64; 4] = [1, 3, 9, 11];
+
 /// The cases of one operation.
-pub(super) fn cases(of: &str) -> Vec<Value> {
+pub(super) fn cases(operation: &str) -> Vec<Value> {
     let table: Value =
         serde_json::from_str(include_str!("../../tests/reference/augment.json")).unwrap();
-    let cases = table[of].as_array().unwrap().clone();
-    assert!(cases.len() > 1, "{of}");
+    let cases = table[operation].as_array().unwrap().clone();
+    assert!(cases.len() > 1, "{operation}");
     cases
 }
 
@@ -25,22 +27,27 @@ pub(super) fn integers<const N: usize>(value: &Value) -> [i64; N] {
     numbers.try_into().unwrap()
 }
 
-/// The picture `[1, 3, 9, 11]` that a case changes.
+/// The picture that a case changes.
 pub(super) fn picture(case: &Value) -> Tensor {
     let name = case["picture"].as_str().unwrap();
-    let pixels = formula::stream(name, &[1, 3, 9, 11]).to_kind(Kind::Float);
+    let pixels = formula::stream(name, &SHAPE).to_kind(Kind::Float);
     (pixels + 1.0) / 2.0
 }
 
 /// Fails where a picture differs from torchvision's by more than the tolerance.
 pub(super) fn compare(found: &Tensor, case: &Value, tolerance: f64) {
     let pixels: Vec<f32> = serde_json::from_value(case["pixels"].clone()).unwrap();
-    let expected = Tensor::from_slice(&pixels).view([1, 3, 9, 11]);
-    let away = (found - &expected).abs().max().double_value(&[]);
-    assert!(away < tolerance + 5e-7, "{away} from torchvision's {case}");
+    let expected = Tensor::from_slice(&pixels).view(SHAPE);
+    assert_eq!(found.size(), SHAPE, "{case}");
+    let difference = (found - &expected).abs().max().double_value(&[]);
+    // The table has six decimals.
+    assert!(
+        difference < tolerance + 5e-7,
+        "{difference} from torchvision's {case}"
+    );
 }
 
-/// Fails where the means of places and sides differ from those of a case.
+/// Fails where the mean place, or the mean or root mean square side, differs from that of a case by 1.2 % of the picture's side.
 pub(super) fn compare_frames(frames: &[Frame], case: &Value) {
     let mean = |of: &dyn Fn(&Frame) -> i64| {
         frames.iter().map(|frame| of(frame) as f64).sum::<f64>() / frames.len() as f64

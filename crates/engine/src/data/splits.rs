@@ -15,7 +15,7 @@ use warmstart_schema::preparation::{FileMetadata, Preparation};
 use super::folder_splits::{self, FolderSplits};
 use super::{Dataset, OnDevice, Source, load};
 
-/// What a run learns from and is measured on.
+/// The images of a run by split, and its classes.
 #[derive(Debug)]
 pub struct Splits {
     pub train: Subset,
@@ -31,11 +31,10 @@ pub struct Splits {
 }
 
 impl Splits {
-    /// SHA-256 over the pixels or files of a part's pictures, their classes, and how files become images, in the order in which
-    /// they are batched: the features of an image may depend on the others in its batch, in the last bits. None where not every
-    /// picture is known by its content.
-    pub fn identity(&self, which: Split) -> Result<Option<String>> {
-        let part = match which {
+    /// SHA-256 of a split's images, their classes and their preprocessing, in the order of the batches. The order counts, because
+    /// features depend on the batch in the last bits. None if the content of an image is not known.
+    pub fn identity(&self, split: Split) -> Result<Option<String>> {
+        let part = match split {
             Split::Train => &self.train,
             Split::Validation => &self.validation,
             Split::Test => &self.test,
@@ -46,7 +45,7 @@ impl Splits {
             let known = part.source.identify(&part.members, &mut hash)?;
             return Ok(known.then(|| format!("{:x}", hash.finalize())));
         };
-        let (kept, listing) = (&folder.inspected(which).kept, folder.listing(which));
+        let (kept, listing) = (&folder.inspected(split).kept, folder.listing(split));
         if kept.len() != part.members.len() {
             return Ok(None);
         }
@@ -62,14 +61,14 @@ impl Splits {
     }
 }
 
-/// Some pictures of a source.
+/// Some images of a source, by their places in it.
 #[derive(Debug)]
 pub struct Subset {
     pub source: Rc<dyn Source>,
     pub members: Vec<u32>,
 }
 
-/// The parts of the dataset that an experiment names, fixed by its seed.
+/// The splits of the dataset that an experiment names, fixed by its seed.
 pub fn splits(experiment: &Experiment, places: &SearchPaths, device: Device) -> Result<Splits> {
     prepared_splits(
         experiment,
@@ -89,32 +88,27 @@ pub fn prepared_splits(
     if let Some(folder) = experiment.dataset.folder() {
         return folder_splits::list(experiment, folder, preparation, device);
     }
-    let dataset =
-        load(&experiment.dataset, places)?.context("expected a published dataset, found none")?;
+    let dataset = load(&experiment.dataset, places)?
+        .with_context(|| format!("found no files of {}", experiment.dataset.name().as_str()))?;
     published(experiment, dataset, device)
 }
 
 fn published(experiment: &Experiment, dataset: Dataset, device: Device) -> Result<Splits> {
-    let which = experiment.dataset.labels();
+    let kind = experiment.dataset.labels();
     let labels: Vec<u32> = dataset
         .train
-        .labels(which)
+        .labels(kind)
         .iter()
         .map(|&label| label.into())
         .collect();
     let split = policy::split(&labels, experiment.dataset.validation, experiment.seed);
     let test = (0..u32::try_from(dataset.test.len())?).collect();
     let source = |pictures| -> Result<Rc<dyn Source>> {
-        Ok(Rc::new(OnDevice::new(pictures, which, device)?))
+        Ok(Rc::new(OnDevice::new(pictures, kind, device)?))
     };
     let (train, tests) = (source(&dataset.train)?, source(&dataset.test)?);
     let [fine, coarse] = &dataset.names;
-    let names = if which == Labels::Coarse {
-        coarse
-    } else {
-        fine
-    }
-    .clone();
+    let names = if kind == Labels::Coarse { coarse } else { fine }.clone();
     let classes = experiment.classes().unwrap_or_default() as usize;
     let names = if names.is_empty() {
         (0..classes).map(|class| format!("class {class}")).collect()
@@ -144,7 +138,7 @@ fn published(experiment: &Experiment, dataset: Dataset, device: Device) -> Resul
     })
 }
 
-/// How many of the members are of each class.
+/// How many of the members are of each class. `labels` are the classes of all images, each below `classes`.
 pub(super) fn images_by_class(labels: &[u32], members: &[u32], classes: usize) -> Vec<u32> {
     let mut counts = vec![0; classes];
     for &member in members {

@@ -159,7 +159,7 @@ impl JsonSchema for Weights {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "`imagenet`, `random`, or the path of a .safetensors file with timm's tensor names.",
+            "description": "`imagenet` for the published weights that `warmstart models` lists, whatever they were trained on; `random`; or the path of a .safetensors file with timm's tensor names.",
             "anyOf": [{ "enum": ["imagenet", "random"] }, { "type": "string", "pattern": "\\.safetensors$" }]
         })
     }

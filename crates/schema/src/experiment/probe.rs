@@ -16,8 +16,8 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
-    /// How many strengths C of the L2 penalty to try, evenly spaced in their logarithm from 1e-6 to 1e5. The one with the best
-    /// validation accuracy is fitted again on training and validation images, and tested.
+    /// How many values of C, the inverse strength of the L2 penalty, to try. They are evenly spaced in their logarithm from 1e-6 to
+    /// 1e5. The one with the best validation accuracy is fitted again on training and validation images, and tested.
     #[serde(default = "default_strengths")]
     pub strengths: u32,
     /// The most nearest neighbours to try: 1, 5, 10, 20, 50, 100 and 200 up to this number. Validation accuracy decides; 0 for
