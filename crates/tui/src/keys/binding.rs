@@ -131,22 +131,24 @@ pub(crate) const fn control(c: char) -> Key {
     Key::Control(c)
 }
 
-/// A binding: the action's name, its keys and their text, the command, its word in the footer
-/// (empty: only in the help), and the text for the help.
-pub(crate) const fn bind(
-    action: &'static str,
-    keys: &'static [Key],
-    label: &'static str,
-    command: Command,
-    word: &'static str,
-    help: &'static str,
-) -> Binding {
+/// A row of a table of keys.
+pub(crate) struct Row {
+    pub(crate) action: &'static str,
+    pub(crate) keys: &'static [Key],
+    pub(crate) label: &'static str,
+    pub(crate) command: Command,
+    pub(crate) word: &'static str,
+    pub(crate) help: &'static str,
+}
+
+/// The binding of a row, before the settings change its keys.
+pub(crate) const fn bind(row: Row) -> Binding {
     Binding {
-        action,
-        keys: Cow::Borrowed(keys),
-        label: Cow::Borrowed(label),
-        command,
-        word,
-        help,
+        action: row.action,
+        keys: Cow::Borrowed(row.keys),
+        label: Cow::Borrowed(row.label),
+        command: row.command,
+        word: row.word,
+        help: row.help,
     }
 }

@@ -4,37 +4,44 @@ use crossterm::event::KeyCode;
 
 use crate::command::{Command, ComparisonCommand, ExperimentCommand, Movement};
 use crate::keys::binding::Binding;
-use crate::keys::binding::{bind, code, control, key};
+use crate::keys::binding::{Row, bind, code, control, key};
 use crate::keys::everywhere::{FIRST, LAST, MOVES, REDRAW, SUSPEND};
 
-const ACCEPT: Binding = bind(
-    "accept",
-    &[code(KeyCode::Enter)],
-    "enter",
-    Command::Accept,
-    "accept",
-    "accept",
-);
-const BACK: Binding = bind(
-    "back",
-    &[code(KeyCode::Esc)],
-    "esc",
-    Command::Back,
-    "back",
-    "back",
-);
-const BACK_BY_LETTER: Binding = bind(
-    "back",
-    &[key('q'), key('?')],
-    "q",
-    Command::Back,
-    "",
-    "back",
-);
+const ACCEPT: Binding = bind(Row {
+    action: "accept",
+    keys: &[code(KeyCode::Enter)],
+    label: "enter",
+    command: Command::Accept,
+    word: "accept",
+    help: "accept",
+});
+const BACK: Binding = bind(Row {
+    action: "back",
+    keys: &[code(KeyCode::Esc)],
+    label: "esc",
+    command: Command::Back,
+    word: "back",
+    help: "back",
+});
+const BACK_BY_LETTER: Binding = bind(Row {
+    action: "back",
+    keys: &[key('q'), key('?')],
+    label: "q",
+    command: Command::Back,
+    word: "",
+    help: "back",
+});
 
 /// The last keys of every popup.
 const ENDS: &[Binding] = &[
-    bind("quit", &[control('c')], "ctrl-c", Command::Quit, "", "quit"),
+    bind(Row {
+        action: "quit",
+        keys: &[control('c')],
+        label: "ctrl-c",
+        command: Command::Quit,
+        word: "",
+        help: "quit",
+    }),
     REDRAW,
     SUSPEND,
 ];
@@ -42,15 +49,22 @@ const ENDS: &[Binding] = &[
 /// A question that is answered by a key.
 pub(crate) const QUESTION: &[&[Binding]] = &[
     &[
-        bind("yes", &[key('y')], "y", Command::Yes, "yes", "yes"),
-        bind(
-            "back",
-            &[key('n'), code(KeyCode::Esc), key('q')],
-            "n",
-            Command::Back,
-            "no",
-            "no",
-        ),
+        bind(Row {
+            action: "yes",
+            keys: &[key('y')],
+            label: "y",
+            command: Command::Yes,
+            word: "yes",
+            help: "yes",
+        }),
+        bind(Row {
+            action: "back",
+            keys: &[key('n'), code(KeyCode::Esc), key('q')],
+            label: "n",
+            command: Command::Back,
+            word: "no",
+            help: "no",
+        }),
     ],
     ENDS,
 ];
@@ -59,22 +73,22 @@ pub(crate) const FILTER: &[&[Binding]] = &[
     &[
         ACCEPT,
         BACK,
-        bind(
-            "up",
-            &[code(KeyCode::Up)],
-            "↑",
-            Command::Move(Movement::Up),
-            "",
-            "up",
-        ),
-        bind(
-            "down",
-            &[code(KeyCode::Down)],
-            "↓",
-            Command::Move(Movement::Down),
-            "",
-            "down",
-        ),
+        bind(Row {
+            action: "up",
+            keys: &[code(KeyCode::Up)],
+            label: "↑",
+            command: Command::Move(Movement::Up),
+            word: "",
+            help: "up",
+        }),
+        bind(Row {
+            action: "down",
+            keys: &[code(KeyCode::Down)],
+            label: "↓",
+            command: Command::Move(Movement::Down),
+            word: "",
+            help: "down",
+        }),
     ],
     ENDS,
 ];
@@ -85,28 +99,28 @@ pub(crate) const INPUT: &[&[Binding]] = &[
     &[
         ACCEPT,
         BACK,
-        bind(
-            "complete",
-            &[code(KeyCode::Tab)],
-            "tab",
-            Command::Complete,
-            "complete",
-            "complete a path",
-        ),
+        bind(Row {
+            action: "complete",
+            keys: &[code(KeyCode::Tab)],
+            label: "tab",
+            command: Command::Complete,
+            word: "complete",
+            help: "complete a path",
+        }),
     ],
     ENDS,
 ];
 /// The choice of columns.
 pub(crate) const COLUMNS: &[&[Binding]] = &[
     &[
-        bind(
-            "accept",
-            &[key(' '), code(KeyCode::Enter)],
-            "space",
-            Command::Accept,
-            "show or hide",
-            "show or hide the column",
-        ),
+        bind(Row {
+            action: "accept",
+            keys: &[key(' '), code(KeyCode::Enter)],
+            label: "space",
+            command: Command::Accept,
+            word: "show or hide",
+            help: "show or hide the column",
+        }),
         BACK,
         BACK_BY_LETTER,
     ],
@@ -118,22 +132,22 @@ pub(crate) const COLUMNS: &[&[Binding]] = &[
 pub(crate) const EXPORT: &[&[Binding]] = &[
     &[
         ACCEPT,
-        bind(
-            "copy",
-            &[key('y'), key('Y')],
-            "y",
-            Command::Comparison(ComparisonCommand::Copy),
-            "copy",
-            "copy to the clipboard instead",
-        ),
-        bind(
-            "copy-command",
-            &[key('c')],
-            "c",
-            Command::Comparison(ComparisonCommand::CopyCommand),
-            "copy command",
-            "copy the command that prints the same",
-        ),
+        bind(Row {
+            action: "copy",
+            keys: &[key('y'), key('Y')],
+            label: "y",
+            command: Command::Comparison(ComparisonCommand::Copy),
+            word: "copy",
+            help: "copy to the clipboard instead",
+        }),
+        bind(Row {
+            action: "copy-command",
+            keys: &[key('c')],
+            label: "c",
+            command: Command::Comparison(ComparisonCommand::CopyCommand),
+            word: "copy command",
+            help: "copy the command that prints the same",
+        }),
         BACK,
         BACK_BY_LETTER,
     ],
@@ -144,92 +158,92 @@ pub(crate) const EXPORT: &[&[Binding]] = &[
 /// The command palette, while text is typed.
 pub(crate) const PALETTE: &[&[Binding]] = &[
     &[
-        bind(
-            "accept",
-            &[code(KeyCode::Enter)],
-            "enter",
-            Command::Accept,
-            "choose",
-            "do it, or go there",
-        ),
+        bind(Row {
+            action: "accept",
+            keys: &[code(KeyCode::Enter)],
+            label: "enter",
+            command: Command::Accept,
+            word: "choose",
+            help: "do it, or go there",
+        }),
         BACK,
-        bind(
-            "up",
-            &[code(KeyCode::Up), control('p'), control('k')],
-            "↑",
-            Command::Move(Movement::Up),
-            "",
-            "up",
-        ),
-        bind(
-            "down",
-            &[code(KeyCode::Down), control('n'), control('j')],
-            "↓",
-            Command::Move(Movement::Down),
-            "",
-            "down",
-        ),
-        bind(
-            "page-up",
-            &[code(KeyCode::PageUp)],
-            "pgup",
-            Command::Move(Movement::PageUp),
-            "",
-            "a page up",
-        ),
-        bind(
-            "page-down",
-            &[code(KeyCode::PageDown)],
-            "pgdn",
-            Command::Move(Movement::PageDown),
-            "",
-            "a page down",
-        ),
+        bind(Row {
+            action: "up",
+            keys: &[code(KeyCode::Up), control('p'), control('k')],
+            label: "↑",
+            command: Command::Move(Movement::Up),
+            word: "",
+            help: "up",
+        }),
+        bind(Row {
+            action: "down",
+            keys: &[code(KeyCode::Down), control('n'), control('j')],
+            label: "↓",
+            command: Command::Move(Movement::Down),
+            word: "",
+            help: "down",
+        }),
+        bind(Row {
+            action: "page-up",
+            keys: &[code(KeyCode::PageUp)],
+            label: "pgup",
+            command: Command::Move(Movement::PageUp),
+            word: "",
+            help: "a page up",
+        }),
+        bind(Row {
+            action: "page-down",
+            keys: &[code(KeyCode::PageDown)],
+            label: "pgdn",
+            command: Command::Move(Movement::PageDown),
+            word: "",
+            help: "a page down",
+        }),
     ],
     ENDS,
 ];
 /// The editor of one field of an experiment.
 pub(crate) const EDITOR: &[&[Binding]] = &[
     &[
-        bind(
-            "accept",
-            &[code(KeyCode::Enter)],
-            "enter",
-            Command::Accept,
-            "write",
-            "write what is shown",
-        ),
+        bind(Row {
+            action: "accept",
+            keys: &[code(KeyCode::Enter)],
+            label: "enter",
+            command: Command::Accept,
+            word: "write",
+            help: "write what is shown",
+        }),
         BACK,
-        bind(
-            "destination",
-            &[code(KeyCode::Tab)],
-            "tab",
-            Command::Experiment(ExperimentCommand::Destination),
-            "new file or this one",
-            "write a new file, or change the file itself; runs keep the experiment that they began with",
-        ),
-        bind(
-            "file-name",
-            &[code(KeyCode::Up), code(KeyCode::Down)],
-            "↑↓",
-            Command::Experiment(ExperimentCommand::OtherText),
-            "file name",
-            "to the new file's name, and back to the value",
-        ),
+        bind(Row {
+            action: "destination",
+            keys: &[code(KeyCode::Tab)],
+            label: "tab",
+            command: Command::Experiment(ExperimentCommand::Destination),
+            word: "new file or this one",
+            help: "write a new file, or change the file itself; runs keep the experiment that they began with",
+        }),
+        bind(Row {
+            action: "file-name",
+            keys: &[code(KeyCode::Up), code(KeyCode::Down)],
+            label: "↑↓",
+            command: Command::Experiment(ExperimentCommand::OtherText),
+            word: "file name",
+            help: "to the new file's name, and back to the value",
+        }),
     ],
     ENDS,
 ];
 /// The differences between two experiments.
 pub(crate) const DIFFERENCE: &[&[Binding]] = &[
     &[
-        bind(
-            "differing",
-            &[key('d')],
-            "d",
-            Command::Experiment(ExperimentCommand::AllFields),
-            "all fields",
-            "all fields, or those that differ",
-        ),
+        bind(Row {
+            action: "differing",
+            keys: &[key('d')],
+            label: "d",
+            command: Command::Experiment(ExperimentCommand::AllFields),
+            word: "all fields",
+            help: "all fields, or those that differ",
+        }),
         BACK,
         BACK_BY_LETTER,
     ],
@@ -239,14 +253,14 @@ pub(crate) const DIFFERENCE: &[&[Binding]] = &[
 ];
 /// The screen is hidden, so only keys that affect nothing hidden work.
 pub(crate) const SMALL: &[&[Binding]] = &[&[
-    bind(
-        "quit",
-        &[key('q'), control('c')],
-        "q",
-        Command::Quit,
-        "quit",
-        "quit",
-    ),
+    bind(Row {
+        action: "quit",
+        keys: &[key('q'), control('c')],
+        label: "q",
+        command: Command::Quit,
+        word: "quit",
+        help: "quit",
+    }),
     REDRAW,
     SUSPEND,
 ]];

@@ -25,13 +25,13 @@ use crate::mouse::{HitBox, HitMap};
 use crate::screen::paint;
 use crate::screen::table::{self, Place};
 use crate::theme::THEME;
-use warmstart_report::compare::{Baseline, Cell, Column, Columns, Kind, Row, Selection, Table};
+use warmstart_report::compare::{self, Baseline, Cell, Column, Kind, Row, Selection, Table};
 
-/// Smallest and largest width of a name, in characters.
+/// Least and greatest width of the column of names, in characters.
 const NAME: (u16, u16) = (22, 36);
 /// Characters between columns; one more if all columns still fit.
 const GAP: u16 = 1;
-/// On lower terminals, draw the chart only if the user asked for it.
+/// Where the screen's body has fewer lines, draw the chart only if the user asked for it.
 const ROOM_FOR_CHART: u16 = 30;
 
 pub(in crate::screen) fn draw(
@@ -84,7 +84,7 @@ pub(in crate::screen) fn draw(
     }
 }
 
-/// The chart's height: half of the body, and any rows that a short table leaves free.
+/// The chart's height: half of the body but at most 20 lines, or all lines that the table leaves free.
 fn chart_height(area: Rect, view: &CompareView) -> u16 {
     let table = view.shown.table();
     // Include titles of two or three lines, and the rules around the table.
@@ -123,14 +123,14 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
         parts.push(format!("filter {}", options.filter.source()));
     }
     match &options.columns {
-        Columns::Config if shown.columns.len() == 2 => {
+        compare::Columns::Config if drawn_columns(shown).len() < 2 => {
             parts.push("their experiments do not differ".to_owned());
         }
-        Columns::Config => parts.push("where their experiments differ".to_owned()),
-        Columns::Differing => parts.push("columns that differ".to_owned()),
-        Columns::Standard | Columns::Named(_) => {}
+        compare::Columns::Config => parts.push("where their experiments differ".to_owned()),
+        compare::Columns::Differing => parts.push("columns that differ".to_owned()),
+        compare::Columns::Standard | compare::Columns::Named(_) => {}
     }
-    if options.columns != Columns::Config {
+    if options.columns != compare::Columns::Config {
         parts.push(options.figures.words().to_owned());
     }
     if let Some(sort) = &options.sort {
@@ -182,6 +182,53 @@ fn title(column: &Column) -> (String, String) {
     }
 }
 
+/// The columns from the one that the table is scrolled to, and where those that fit are drawn.
+struct Columns<'a> {
+    /// Indices of the table's columns.
+    kept: &'a [usize],
+    columns: Vec<table::Column>,
+    name: Rect,
+    places: Vec<Place>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(shown: &Shown, indices: &'a [usize], scrolled: usize, area: Rect) -> Self {
+        let kept = &indices[scrolled.min(indices.len().saturating_sub(1))..];
+        let columns: Vec<table::Column> = kept
+            .iter()
+            .zip(1..)
+            .map(|(index, order)| fitted(shown, *index, order))
+            .collect();
+        let inner = Rect {
+            x: area.x + 5,
+            width: area.width.saturating_sub(6),
+            ..area
+        };
+        let roomy = table::fit(&columns, inner, NAME.0..=NAME.1, GAP + 1);
+        let table::Fitted {
+            name,
+            columns: places,
+        } = if roomy.columns.len() == columns.len() {
+            roomy
+        } else {
+            table::fit(&columns, inner, NAME.0..=NAME.1, GAP)
+        };
+        Self {
+            kept,
+            columns,
+            name,
+            places,
+        }
+    }
+
+    /// Each drawn column: its place, how it is drawn, and its index in the table.
+    fn drawn(&self) -> impl Iterator<Item = (Place, &table::Column, usize)> {
+        self.places
+            .iter()
+            .map(|place| (*place, &self.columns[place.column], self.kept[place.column]))
+    }
+}
+
 /// Draws one run per row; returns the number of columns that did not fit.
 fn draw_table(
     buf: &mut Buffer,
@@ -190,103 +237,84 @@ fn draw_table(
     selected: Option<&Row>,
     hit_map: &mut HitMap,
 ) -> usize {
-    let (shown, table) = (&view.shown, view.shown.table());
     let [head, body] = area.layout(&Layout::vertical([
         Constraint::Length(2),
         Constraint::Fill(1),
     ]));
-    let indices = drawn_columns(table);
-    let scrolled = view.scrolled.min(indices.len().saturating_sub(1));
-    let kept = &indices[scrolled..];
-    let columns: Vec<table::Column> = kept
-        .iter()
-        .zip(1..)
-        .map(|(index, order)| fitted(shown, *index, order))
-        .collect();
-    let inner = Rect {
-        x: area.x + 5,
-        width: area.width.saturating_sub(6),
-        ..area
+    let indices = drawn_columns(view.shown.table());
+    let columns = Columns::of(&view.shown, &indices, view.scrolled, area);
+    draw_titles(buf, head, view, &columns, hit_map);
+    draw_rows(buf, body, view, &columns, selected, hit_map);
+    columns.kept.len() - columns.places.len()
+}
+
+fn draw_titles(
+    buf: &mut Buffer,
+    area: Rect,
+    view: &CompareView,
+    columns: &Columns,
+    hit_map: &mut HitMap,
+) {
+    let (first, second) = (paint::row(area, 0), paint::row(area, 1));
+    let name = Rect {
+        y: second.y,
+        height: second.height,
+        ..columns.name
     };
-    let roomy = table::fit(&columns, inner, NAME.0..=NAME.1, GAP + 1);
-    let table::Fitted {
-        name,
-        columns: places,
-    } = if roomy.columns.len() == columns.len() {
-        roomy
-    } else {
-        table::fit(&columns, inner, NAME.0..=NAME.1, GAP)
-    };
-    let (first, second) = (paint::row(head, 0), paint::row(head, 1));
-    paint::left(
-        buf,
-        Rect {
-            y: second.y,
-            height: second.height,
-            ..name
-        },
-        "run",
-        THEME.label,
-    );
-    for place in &places {
-        let column = &table.columns[kept[place.column]];
+    paint::left(buf, name, "run", THEME.label);
+    for (place, drawn, index) in columns.drawn() {
+        let column = &view.shown.table().columns[index];
         let is_sorted = view.options.sort.as_ref() == Some(column);
         let style = if is_sorted { THEME.accent } else { THEME.label };
         let (upper, lower) = title(column);
-        table::cell(buf, first, *place, &columns[place.column], &upper, style);
-        let arrow = if is_sorted {
-            if view.options.reversed { "▲" } else { "▼" }
-        } else {
-            ""
+        table::cell(buf, first, place, drawn, &upper, style);
+        let arrow = match (is_sorted, view.options.reversed) {
+            (false, _) => "",
+            (true, true) => "▲",
+            (true, false) => "▼",
         };
-        table::cell(
-            buf,
-            second,
-            *place,
-            &columns[place.column],
-            &format!("{arrow}{lower}"),
-            style,
-        );
+        table::cell(buf, second, place, drawn, &format!("{arrow}{lower}"), style);
         for row in [first, second] {
-            hit_map.add(place.within(row), HitBox::Title(kept[place.column]));
+            hit_map.add(place.within(row), HitBox::Title(index));
         }
     }
+}
+
+fn draw_rows(
+    buf: &mut Buffer,
+    area: Rect,
+    view: &CompareView,
+    columns: &Columns,
+    selected: Option<&Row>,
+    hit_map: &mut HitMap,
+) {
+    let (shown, table) = (&view.shown, view.shown.table());
+    let has_id = columns
+        .drawn()
+        .any(|(.., index)| table.columns[index] == Column::Run);
     let is_selected = |row: &Row| selected.is_some_and(|selected| std::ptr::eq(selected, row));
     let selected_line = table.rows.iter().position(is_selected).unwrap_or(0);
-    let offset = table::offset(selected_line, table.rows.len(), usize::from(body.height));
-    for (row, y) in table.rows[offset..].iter().zip(0..body.height) {
-        let line = paint::row(body, y);
-        let has_id = places
-            .iter()
-            .any(|place| table.columns[kept[place.column]] == Column::Run);
-        draw_name(
-            buf,
-            line,
-            Rect {
-                y: line.y,
-                height: line.height,
-                ..name
-            },
-            shown,
-            row,
-            has_id,
-        );
-        for place in &places {
-            let (text, style) = written(row, &row.cells[kept[place.column]]);
-            table::cell(buf, line, *place, &columns[place.column], &text, style);
+    let offset = table::offset(selected_line, table.rows.len(), usize::from(area.height));
+    for (row, y) in table.rows[offset..].iter().zip(0..area.height) {
+        let line = paint::row(area, y);
+        let name = Rect {
+            y: line.y,
+            height: line.height,
+            ..columns.name
+        };
+        draw_name(buf, line, name, shown, row, has_id);
+        for (place, drawn, index) in columns.drawn() {
+            let (text, style) = written(row, &row.cells[index]);
+            table::cell(buf, line, place, drawn, &text, style);
         }
-        if let Some(index) = row
-            .runs
-            .first()
-            .and_then(|id| shown.ids().iter().position(|other| other == id))
-        {
+        let id = row.runs.first();
+        if let Some(index) = id.and_then(|id| shown.ids().iter().position(|other| other == id)) {
             hit_map.add(line, HitBox::Row(index));
         }
         if is_selected(row) {
             paint::mark_selected(buf, line);
         }
     }
-    kept.len() - places.len()
 }
 
 fn fitted(shown: &Shown, index: usize, drop_rank: u8) -> table::Column {
