@@ -20,8 +20,24 @@ use warmstart_schema::seed::SplitMix64;
 struct Operation {
     /// The name of the random stream, `augment.<name>`. Each operation has another, so that a new one does not change the others.
     stream: &'static str,
-    /// Changes images that are the rows of a batch from a given one on.
-    apply: fn(&Tensor, &Augment, SplitMix64, usize) -> Result<Tensor>,
+    apply: fn(&Tensor, &Augment, Draws) -> Result<Tensor>,
+}
+
+/// The random stream of an operation, for images that are the rows of a batch from some row on.
+struct Draws {
+    random: SplitMix64,
+    /// Counted from 0.
+    first: usize,
+    images: usize,
+}
+
+impl Draws {
+    /// What `draw` draws for each image. Earlier rows draw too, so that a row has the same alone as in its batch.
+    fn of_each<T>(mut self, mut draw: impl FnMut(&mut SplitMix64) -> T) -> Vec<T> {
+        let rows = 0..self.first + self.images;
+        let all = rows.map(|_| draw(&mut self.random));
+        all.skip(self.first).collect()
+    }
 }
 
 /// In the order in which they are applied. A new operation is a file and a row here.
@@ -85,11 +101,17 @@ pub(crate) fn rows(
         "images to augment must be float32, not {:?}",
         images.kind()
     );
+    let (count, ..) = images.size4()?;
+    let count = usize::try_from(count)?;
     OPERATIONS
         .iter()
         .try_fold(images.shallow_clone(), |images, operation| {
-            let random = SplitMix64::new(seed(operation.stream));
-            (operation.apply)(&images, settings, random, first)
+            let draws = Draws {
+                random: SplitMix64::new(seed(operation.stream)),
+                first,
+                images: count,
+            };
+            (operation.apply)(&images, settings, draws)
         })
 }
 

@@ -7,6 +7,8 @@ use tch::{Kind, Tensor};
 use warmstart_schema::experiment::Augment;
 use warmstart_schema::seed::SplitMix64;
 
+use super::Draws;
+
 /// The numbers of libtorch's `GridSamplerInterpolation` and `GridSamplerPadding`.
 const BILINEAR: i64 = 0;
 const REFLECTION: i64 = 2;
@@ -53,24 +55,14 @@ impl Change {
     }
 }
 
-/// Turns, mirrors and zooms images `[N, 3, H, W]`, which are the rows of a batch from `first` on. What comes in from outside is the
-/// picture reflected at its border, as in Keras.
-pub(super) fn apply(
-    images: &Tensor,
-    augment: &Augment,
-    mut random: SplitMix64,
-    first: usize,
-) -> Result<Tensor> {
+/// Turns, mirrors and zooms images `[N, 3, H, W]`. Beyond its border a picture is reflected, as in Keras.
+pub(super) fn apply(images: &Tensor, augment: &Augment, draws: Draws) -> Result<Tensor> {
     if augment.rotation == 0.0 && augment.zoom == 0.0 && !augment.horizontal_flip {
         return Ok(images.shallow_clone());
     }
-    let rows = first + usize::try_from(images.size4()?.0)?;
-    let changes: Vec<Change> = (0..rows)
-        .map(|_| Change::draw(augment, &mut random))
-        .collect();
-    let changes = &changes[first..];
+    let changes = draws.of_each(|random| Change::draw(augment, random));
     if augment.rotation == 0.0 && augment.zoom == 0.0 {
-        return mirror(images, changes);
+        return mirror(images, &changes);
     }
     let (count, channels, height, width) = images.size4()?;
     let theta: Vec<f64> = changes

@@ -5,6 +5,8 @@ use tch::{Kind, Tensor};
 use warmstart_schema::experiment::{Augment, ColorJitter};
 use warmstart_schema::seed::SplitMix64;
 
+use super::Draws;
+
 /// One of the changes of an image's colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Transform {
@@ -83,21 +85,13 @@ impl Jitter {
     }
 }
 
-/// Changes the colours of images `[N, 3, H, W]`, which are the rows of a batch from `first` on.
-pub(super) fn apply(
-    images: &Tensor,
-    augment: &Augment,
-    mut random: SplitMix64,
-    first: usize,
-) -> Result<Tensor> {
+/// Changes the colours of images `[N, 3, H, W]`.
+pub(super) fn apply(images: &Tensor, augment: &Augment, draws: Draws) -> Result<Tensor> {
     let Some(settings) = &augment.color_jitter else {
         return Ok(images.shallow_clone());
     };
-    let rows = first + usize::try_from(images.size4()?.0)?;
-    let jitters: Vec<Jitter> = (0..rows)
-        .map(|_| Jitter::draw(settings, &mut random))
-        .collect();
-    jitter(images, &jitters[first..], settings)
+    let jitters = draws.of_each(|random| Jitter::draw(settings, random));
+    jitter(images, &jitters, settings)
 }
 
 /// Changes each image in its own order; all images whose next transform is the same are changed together.

@@ -5,30 +5,24 @@ use tch::{Kind, Tensor};
 use warmstart_schema::experiment::{Augment, Erasing, ErasingFill};
 use warmstart_schema::seed::SplitMix64;
 
+use super::Draws;
 use super::area::{Frame, Range};
 
 /// The mean colour of `ImageNet`.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 
-/// Erases in images `[N, 3, H, W]`, which are the rows of a batch from `first` on.
-pub(super) fn apply(
-    images: &Tensor,
-    augment: &Augment,
-    mut random: SplitMix64,
-    first: usize,
-) -> Result<Tensor> {
+/// Erases in images `[N, 3, H, W]`.
+pub(super) fn apply(images: &Tensor, augment: &Augment, draws: Draws) -> Result<Tensor> {
     let Some(settings) = &augment.erasing else {
         return Ok(images.shallow_clone());
     };
-    let (count, _, height, width) = images.size4()?;
-    let frames: Vec<Option<Frame>> = (0..first + usize::try_from(count)?)
-        .map(|_| draw(settings, (height, width), &mut random))
-        .collect();
+    let (_, _, height, width) = images.size4()?;
+    let frames = draws.of_each(|random| draw(settings, (height, width), random));
     let color = match settings.fill {
         ErasingFill::Mean => MEAN,
         ErasingFill::Black => [0.0; 3],
     };
-    erased(images, &frames[first..], color)
+    erased(images, &frames, color)
 }
 
 fn draw(settings: &Erasing, (height, width): (i64, i64), random: &mut SplitMix64) -> Option<Frame> {

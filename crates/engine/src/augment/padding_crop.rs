@@ -3,29 +3,22 @@
 use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
 use warmstart_schema::experiment::{Augment, PaddingFill};
-use warmstart_schema::seed::SplitMix64;
 
+use super::Draws;
 use super::area::place;
 use super::axis::Axis;
 
-/// Shifts images `[N, 3, H, W]`, which are the rows of a batch from `first` on.
-pub(super) fn apply(
-    images: &Tensor,
-    augment: &Augment,
-    mut random: SplitMix64,
-    first: usize,
-) -> Result<Tensor> {
+/// Shifts images `[N, 3, H, W]`.
+pub(super) fn apply(images: &Tensor, augment: &Augment, draws: Draws) -> Result<Tensor> {
     let Some(settings) = &augment.padding_crop else {
         return Ok(images.shallow_clone());
     };
     let padding = i64::from(settings.pixels);
-    let shifts: Vec<(i64, i64)> = (0..first + usize::try_from(images.size4()?.0)?)
-        .map(|_| {
-            let down = place(&mut random, 2 * padding);
-            (down - padding, place(&mut random, 2 * padding) - padding)
-        })
-        .collect();
-    shifted(images, &shifts[first..], padding, settings.fill)
+    let shifts = draws.of_each(|random| {
+        let down = place(random, 2 * padding) - padding;
+        (down, place(random, 2 * padding) - padding)
+    });
+    shifted(images, &shifts, padding, settings.fill)
 }
 
 /// Images as they are seen from a window that is shifted down and to the right.

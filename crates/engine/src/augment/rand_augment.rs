@@ -13,6 +13,7 @@ use warmstart_schema::seed::SplitMix64;
 
 use self::geometry::Affine;
 use self::picture::Picture;
+use super::Draws;
 
 /// The magnitude at which an operation changes an image the most.
 const LARGEST: f64 = 10.0;
@@ -154,25 +155,16 @@ impl Change {
     }
 }
 
-/// Changes images `[N, 3, H, W]`, which are the rows of a batch from `first` on. Pixels of changed images become whole 255ths.
-pub(super) fn apply(
-    images: &Tensor,
-    augment: &Augment,
-    mut random: SplitMix64,
-    first: usize,
-) -> Result<Tensor> {
+/// Changes images `[N, 3, H, W]`. Pixels of changed images become whole 255ths.
+pub(super) fn apply(images: &Tensor, augment: &Augment, draws: Draws) -> Result<Tensor> {
     let Some(settings) = &augment.rand_augment else {
         return Ok(images.shallow_clone());
     };
-    let count = usize::try_from(images.size4()?.0)?;
-    let mut all: Vec<Vec<Change>> = (0..first + count)
-        .map(|_| {
-            (0..settings.operations)
-                .filter_map(|_| Change::draw(settings, &mut random))
-                .collect()
-        })
-        .collect();
-    changed(images, &all.split_off(first))
+    let all = draws.of_each(|random| {
+        let changes = (0..settings.operations).filter_map(|_| Change::draw(settings, random));
+        changes.collect::<Vec<Change>>()
+    });
+    changed(images, &all)
 }
 
 fn changed(images: &Tensor, changes: &[Vec<Change>]) -> Result<Tensor> {

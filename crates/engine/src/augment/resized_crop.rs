@@ -5,25 +5,18 @@ use tch::{Kind, Tensor};
 use warmstart_schema::experiment::{Augment, ResizedCrop};
 use warmstart_schema::seed::SplitMix64;
 
+use super::Draws;
 use super::area::{Frame, Range, rounded};
 use super::axis::Axis;
 
-/// Crops images `[N, 3, H, W]`, which are the rows of a batch from `first` on.
-pub(super) fn apply(
-    images: &Tensor,
-    augment: &Augment,
-    mut random: SplitMix64,
-    first: usize,
-) -> Result<Tensor> {
+/// Crops images `[N, 3, H, W]`.
+pub(super) fn apply(images: &Tensor, augment: &Augment, draws: Draws) -> Result<Tensor> {
     let Some(settings) = &augment.resized_crop else {
         return Ok(images.shallow_clone());
     };
-    let (count, _, height, width) = images.size4()?;
-    // Rows before `first` draw too, so that a row has the same frame alone as in its batch.
-    let frames: Vec<Frame> = (0..first + usize::try_from(count)?)
-        .map(|_| draw(settings, (height, width), &mut random))
-        .collect();
-    cropped(images, &frames[first..])
+    let (_, _, height, width) = images.size4()?;
+    let frames = draws.of_each(|random| draw(settings, (height, width), random));
+    cropped(images, &frames)
 }
 
 fn draw(settings: &ResizedCrop, (height, width): (i64, i64), random: &mut SplitMix64) -> Frame {

@@ -122,7 +122,12 @@ fn images_without_a_change_keep_their_bits_and_threads_do_not_matter() {
         rand_augment: Some(RandAugment::default()),
         ..Augment::NONE
     };
-    let run = || apply(&images, &settings, SplitMix64::new(2), 0).unwrap();
+    let draws = || Draws {
+        random: SplitMix64::new(2),
+        first: 0,
+        images: 7,
+    };
+    let run = || apply(&images, &settings, draws()).unwrap();
     let threads = tch::get_num_threads();
     let found = [1, 3].map(|count| {
         tch::set_num_threads(count);
