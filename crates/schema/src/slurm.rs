@@ -177,7 +177,7 @@ impl Slurm {
         self.take_mistakes().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// The options of `sbatch` that it stands for, one a line.
+    /// It as options of `sbatch`, one a line.
     pub fn options(&self) -> Vec<String> {
         let mut copy = self.clone();
         let words = copy.words();

@@ -123,7 +123,7 @@ pub(super) fn quoted(path: &Path) -> io::Result<String> {
     });
     text.map(|text| format!("\"{text}\"")).ok_or_else(|| {
         let what = format!(
-            "Slurm cannot be told of a folder with quotes, backslashes, percent signs or control characters in its path: {}",
+            "Slurm takes no folder with quotes, backslashes, percent signs or control characters in its path: {}",
             path.display()
         );
         io::Error::other(Failure::new(Kind::Input, what).help("use another folder with --checkpoints"))

@@ -1,4 +1,4 @@
-//! Logs how a job ended where its worker could not, and gives the run back. Whoever asks Slurm does what a monitor does for a
+//! Logs how a job ended where its worker could not, and gives the run back. The process that asks Slurm does what a monitor does for a
 //! worker of this machine.
 
 use std::io;
