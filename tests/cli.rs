@@ -8,6 +8,9 @@ mod answers;
 #[path = "cli/book.rs"]
 mod book;
 #[cfg(test)]
+#[path = "cli/cache.rs"]
+mod cache;
+#[cfg(test)]
 #[path = "cli/compare.rs"]
 mod compare;
 #[cfg(test)]

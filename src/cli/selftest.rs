@@ -9,7 +9,7 @@ use serde_json::json;
 use signal_hook::iterator::Signals;
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::run::{Launch, RunDir};
-use warmstart_runs::verify::{self, Outcomes, Workplace};
+use warmstart_runs::verify::{self, Fingerprints, TemporaryRuns};
 use warmstart_runs::worker::{Response, Worker};
 use warmstart_schema::experiment::{self, Experiment};
 use warmstart_schema::selftest::{Check, Verdict};
@@ -124,7 +124,7 @@ impl Session<'_> {
             return Ok(Flow::Done);
         }
         let experiment = experiment::parse(EXPERIMENT, "self-test.yaml").map_err(Problems)?;
-        let place = Workplace::new(&std::env::temp_dir(), Worker::find()?)?;
+        let place = TemporaryRuns::new(&std::env::temp_dir(), Worker::find()?)?;
         let straight = self.new_run(&place, &experiment)?;
         let Ok(status) = carry_out(&place, &straight, None, &mut self.signals)? else {
             return Ok(Flow::Interrupted);
@@ -139,7 +139,7 @@ impl Session<'_> {
                 let Ok(status) = carry_out(&place, &run, Some(stop), &mut self.signals)? else {
                     return Ok(Flow::Interrupted);
                 };
-                verify::state(&run, status, &Outcome::Stopped)?;
+                verify::check_end(&run, status, &Outcome::Stopped)?;
             }
             let Ok(status) = carry_out(&place, &run, None, &mut self.signals)? else {
                 return Ok(Flow::Interrupted);
@@ -180,7 +180,7 @@ impl Session<'_> {
         Ok(Flow::Done)
     }
 
-    fn new_run(&self, place: &Workplace, experiment: &Experiment) -> anyhow::Result<RunDir> {
+    fn new_run(&self, place: &TemporaryRuns, experiment: &Experiment) -> anyhow::Result<RunDir> {
         place
             .new_run(&Launch {
                 experiment,
@@ -191,7 +191,12 @@ impl Session<'_> {
     }
 
     /// Kills a worker (SIGKILL) once it has saved this many steps.
-    fn kill_after(&mut self, place: &Workplace, run: &RunDir, least: u64) -> anyhow::Result<Flow> {
+    fn kill_after(
+        &mut self,
+        place: &TemporaryRuns,
+        run: &RunDir,
+        least: u64,
+    ) -> anyhow::Result<Flow> {
         let mut child = place.start(run, None)?;
         loop {
             if let Some(status) = child.try_wait()? {
@@ -217,8 +222,8 @@ impl Session<'_> {
         &mut self,
         name: &str,
         what: &str,
-        whole: &Outcomes,
-        parts: &Outcomes,
+        whole: &Fingerprints,
+        parts: &Fingerprints,
         took: Duration,
     ) -> anyhow::Result<()> {
         let (verdict, text) = if whole.equals(parts) {
@@ -282,8 +287,8 @@ impl Session<'_> {
     }
 }
 
-fn outcomes(run: &RunDir, status: ExitStatus) -> anyhow::Result<Outcomes> {
-    verify::outcomes(run, &verify::state(run, status, &FINISHED)?)
+fn outcomes(run: &RunDir, status: ExitStatus) -> anyhow::Result<Fingerprints> {
+    verify::fingerprints(run, &verify::check_end(run, status, &FINISHED)?)
 }
 
 fn line(check: &Check) -> String {

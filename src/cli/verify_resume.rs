@@ -14,7 +14,7 @@ use super::{Context, Exit, experiment, follow, output};
 use warmstart_report::fit::Column;
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::store::{ExperimentFile, ExperimentKey};
-use warmstart_runs::verify::{self, Outcomes, Workplace};
+use warmstart_runs::verify::{self, Fingerprints, TemporaryRuns};
 use warmstart_runs::worker::Worker;
 
 const POLL: Duration = Duration::from_millis(50);
@@ -70,7 +70,7 @@ pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow:
         (experiment.seeds, experiment.grid) = (None, None);
     }
     let mut signals = follow::listen()?;
-    let place = Workplace::new(&context.checkpoints, Worker::find()?)?;
+    let place = TemporaryRuns::new(&context.checkpoints, Worker::find()?)?;
     bring_source(context, &file, &place)?;
     let launch = Launch {
         experiment: &experiment,
@@ -90,8 +90,8 @@ pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow:
     let Ok(status) = carry_out(&place, &straight, None, &mut signals)? else {
         return Ok(Exit::Interrupted);
     };
-    let state = verify::state(&straight, status, &FINISHED)?;
-    let whole = verify::outcomes(&straight, &state)?;
+    let state = verify::check_end(&straight, status, &FINISHED)?;
+    let whole = verify::fingerprints(&straight, &state)?;
     let per_epoch = state
         .dataset
         .as_ref()
@@ -120,7 +120,7 @@ pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow:
         let Ok(status) = carry_out(&place, &split, stop, &mut signals)? else {
             return Ok(Exit::Interrupted);
         };
-        let state = verify::state(&split, status, wanted)?;
+        let state = verify::check_end(&split, status, wanted)?;
         if stop.is_none() {
             return conclude(
                 context,
@@ -128,7 +128,7 @@ pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow:
                 file.label(),
                 &whole,
                 stops,
-                &verify::outcomes(&split, &state)?,
+                &verify::fingerprints(&split, &state)?,
             );
         }
     }
@@ -136,7 +136,11 @@ pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow:
 }
 
 /// Both runs must find the run that the experiment starts from.
-fn bring_source(context: &Context, file: &ExperimentFile, place: &Workplace) -> anyhow::Result<()> {
+fn bring_source(
+    context: &Context,
+    file: &ExperimentFile,
+    place: &TemporaryRuns,
+) -> anyhow::Result<()> {
     let Ok(experiment) = &file.loaded else {
         return Ok(());
     };
@@ -157,12 +161,12 @@ fn bring_source(context: &Context, file: &ExperimentFile, place: &Workplace) -> 
             .help(format!("train `{}` first", init.from))
             .into());
     };
-    Ok(place.bring(RunDir::of(&context.checkpoints, &run.id).path())?)
+    Ok(place.copy_run(RunDir::of(&context.checkpoints, &run.id).path())?)
 }
 
 /// Runs a worker to its end, or until a signal.
 pub(super) fn carry_out(
-    place: &Workplace,
+    place: &TemporaryRuns,
     run: &RunDir,
     stop_after: Option<u64>,
     signals: &mut Signals,
@@ -185,9 +189,9 @@ fn conclude(
     context: &Context,
     arguments: &Arguments,
     label: &str,
-    straight: &Outcomes,
+    straight: &Fingerprints,
     stops: [u64; 2],
-    split: &Outcomes,
+    split: &Fingerprints,
 ) -> anyhow::Result<Exit> {
     let equal = straight.equals(split);
     if context.json {
@@ -201,7 +205,7 @@ fn conclude(
             "split": split,
         }))?;
     } else {
-        let row = |name: &str, outcomes: &Outcomes| {
+        let row = |name: &str, outcomes: &Fingerprints| {
             let test = output::figure(outcomes.test_loss);
             [name.to_owned(), outcomes.steps.to_string()]
                 .into_iter()
@@ -223,7 +227,7 @@ fn conclude(
             Column::words("test loss", 5),
         ];
         let table = output::table(&columns, rows.into());
-        let Outcomes {
+        let Fingerprints {
             device,
             threads,
             libtorch,

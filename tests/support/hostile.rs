@@ -136,7 +136,7 @@ pub(super) fn write_experiment(folder: &Path, texts: Texts) {
         quoted(1),
         quoted(2)
     );
-    // The longest valid file name.
+    // 50 characters are at most 200 bytes, and a file name may have 255.
     let name: String = texts
         .of(3)
         .chars()
@@ -308,7 +308,7 @@ pub(super) enum Kind {
 /// The first forbidden item in `bytes`: a control character, an unlisted sequence, a hidden or direction-changing character, or a
 /// cell of more than 32 bytes.
 pub(super) fn refuse(bytes: &[u8], kind: Kind) -> Result<(), String> {
-    let text = str::from_utf8(bytes).map_err(|error| format!("no UTF-8: {error}"))?;
+    let text = str::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}"))?;
     let near = |at: usize| {
         let (from, to) = (
             text.floor_char_boundary(at.saturating_sub(40)),
@@ -333,6 +333,13 @@ pub(super) fn refuse(bytes: &[u8], kind: Kind) -> Result<(), String> {
                 return Err(format!("the control character {c:?}: {}", near(at)));
             }
             '\u{ad}'
+            | '\u{34f}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{20e3}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{ffa0}'
+            | '\u{1f3fb}'..='\u{1f3ff}'
             | '\u{61c}'
             | '\u{180e}'
             | '\u{200b}'..='\u{200f}'
@@ -388,6 +395,7 @@ fn only_listed_sequences_are_allowed() {
     assert_eq!(refuse("a\nb".as_bytes(), Kind::Lines), Ok(()));
     for bad in ATOMS.iter().filter(|atom| atom.contains(char::is_control)) {
         assert!(
+            // Some sequences that begin like this are allowed.
             refuse(format!("a{bad}").as_bytes(), Kind::Frames).is_err()
                 || bad.starts_with("\u{1b}["),
             "{bad:?}"

@@ -29,9 +29,9 @@ use crate::worker_log;
 
 /// Dashboards look at the lock by taking it for a moment; an owner holds it for longer than this.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
-/// The longest that a cluster may take from its notice to the end of a job, and how often a worker that waits for that looks.
-const LONGEST_NOTICE: Duration = Duration::from_hours(1);
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// The longest that a cluster may take from its notice to the end of a job.
+const MAX_NOTICE: Duration = Duration::from_hours(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Carries out the run in `folder` until it ends or is interrupted. False when it failed.
 pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<bool> {
@@ -42,10 +42,14 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
     let lock = run.lock_within(LOCK_PATIENCE);
     let Some(lock) = lock.with_context(doing("locking", &run, "run.lock"))? else {
         return Err(anyhow!(
-            "another worker has run {}: stop it first, or look at it in the dashboard",
+            "another worker is training run {}: stop it first, or look at it in the dashboard",
             info.id
         ));
     };
+    // Another start of the same job may have taken the run while this one waited for the lock.
+    let info = run
+        .info()
+        .with_context(doing("reading", &run, "run.json"))?;
     let before = run
         .state()
         .with_context(doing("reading", &run, "events.jsonl"))?;
@@ -90,25 +94,25 @@ fn leave_job(run: &RunDir, info: &RunInfo, me: Job, lock: RunLock) -> Result<()>
     let state = run
         .state()
         .with_context(doing("reading", run, "events.jsonl"))?;
-    let outcome = &state.outcome;
-    let is_over =
-        |run: &RunDir| !matches!(outcome, Some(Outcome::Stopped)) || slurm::is_stopped(run);
-    if !is_over(run) {
-        worker_log::line("saved; waiting for Slurm to end this job and to start it again");
-        drop(lock);
-        // Nobody starts a job again whose time is up. One that makes no progress in its time would never end.
-        if has_progressed(&state)
-            && slurm::is_time_up(me)
-            && let Err(why) = slurm::requeue(me)
-        {
-            worker_log::line(&format!(
-                "its time is up, and Slurm does not start it again: {why}"
-            ));
+    let is_interrupted = matches!(state.outcome, Some(Outcome::Stopped));
+    let mut lock = Some(lock);
+    if is_interrupted && !slurm::is_stopped(run) {
+        // The next start of the job takes the run.
+        lock = None;
+        if !is_stopped_by_user(run, me, &state) {
+            worker_log::line(
+                "Slurm has not ended this job within an hour; resume the run to continue",
+            );
+            return Ok(());
         }
-        let began = Instant::now();
-        while began.elapsed() < LONGEST_NOTICE && !slurm::is_stopped(run) {
-            std::thread::sleep(LOOK_AGAIN);
-        }
+    }
+    if lock.is_none() {
+        lock = run
+            .lock_within(LOCK_PATIENCE)
+            .with_context(doing("locking", run, "run.lock"))?;
+    }
+    // Another start of the job has it.
+    if lock.is_none() {
         return Ok(());
     }
     slurm::release(run).with_context(doing("writing", run, "run.json"))?;
@@ -117,6 +121,28 @@ fn leave_job(run: &RunDir, info: &RunInfo, me: Job, lock: RunLock) -> Result<()>
         start_next(run, info);
     }
     Ok(())
+}
+
+/// Waits until Slurm kills this process, or the user stops the run: then true. False after [`MAX_NOTICE`].
+fn is_stopped_by_user(run: &RunDir, me: Job, state: &RunState) -> bool {
+    worker_log::line("saved; waiting for Slurm to end this job and to start it again");
+    // Slurm does not requeue a job at its time limit, so this asks it to. A job without progress would repeat for ever.
+    if has_progressed(state)
+        && slurm::is_time_up(me)
+        && let Err(why) = slurm::requeue(me)
+    {
+        worker_log::line(&format!(
+            "its time is up, and Slurm does not start it again: {why}"
+        ));
+    }
+    let began = Instant::now();
+    while began.elapsed() < MAX_NOTICE {
+        if slurm::is_stopped(run) {
+            return true;
+        }
+        std::thread::sleep(POLL_INTERVAL);
+    }
+    false
 }
 
 /// Whether this attempt has done steps that a checkpoint holds.
@@ -142,11 +168,19 @@ fn start_next(run: &RunDir, info: &RunInfo) {
     let Some(root) = run.path().parent() else {
         return;
     };
-    let Ok(programs) = Programs::find() else {
-        worker_log::line(
-            "the queue cannot continue: the worker's program is no longer where it was",
-        );
-        return;
+    let programs = match Programs::find() {
+        Ok(programs) => programs,
+        Err(places) => {
+            let places: Vec<String> = places
+                .iter()
+                .map(|place| place.display().to_string())
+                .collect();
+            let text = format!(
+                "the queue waits for a dashboard: the programs are no longer at {}",
+                places.join(", ")
+            );
+            return worker_log::line(&text);
+        }
     };
     for failure in Queue::new(root).start_next(&programs, &info.id) {
         worker_log::line(&failure);

@@ -14,6 +14,7 @@ mod watch;
 pub use self::change::Change;
 pub use self::experiment_index::ExperimentKey;
 pub use self::experiments::{ExperimentFile, experiments, source};
+pub(crate) use self::log_tail::log_tail;
 pub use self::log_tail::worker_log_tail;
 pub use self::problem::RunProblem;
 pub use self::run::Run;

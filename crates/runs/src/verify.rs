@@ -1,6 +1,6 @@
 //! Proves an exact resume: trains one experiment without a stop, and again with two stops and resumes, and compares the bits.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -10,6 +10,7 @@ use crate::checkpoint;
 use crate::launcher;
 use crate::run::{Launch, RunDir};
 use crate::storage::{Disk, fingerprint};
+use crate::store::log_tail;
 use anyhow::Context;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -19,16 +20,24 @@ use warmstart_schema::state::{Outcome, RunState};
 use crate::failure::{Failure, Kind};
 use crate::worker::{Worker, does_not_start};
 
+/// How the folders of these runs begin, among the other runs. No list shows them.
+const PREFIX: &str = ".verify-resume-";
+/// Held while the process lives that made the folder.
+const LOCK: &str = "lock";
+/// Lines of the worker's log in an error.
+const LAST_LINES: usize = 3;
+
 /// The folder of the two runs; deleted on drop.
 #[derive(Debug)]
-pub struct Workplace {
+pub struct TemporaryRuns {
     folder: TempDir,
+    _lock: File,
     worker: Worker,
 }
 
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Outcomes {
+pub struct Fingerprints {
     /// SHA-256 of the last checkpoint's weights, and of its optimizer's state.
     pub weights: String,
     pub optimizer: String,
@@ -36,14 +45,14 @@ pub struct Outcomes {
     pub figures: String,
     pub steps: u64,
     pub test_loss: Option<f64>,
-    /// The checkpoint that its bits come from.
+    /// Device, threads and libtorch of the last attempt: only where they are equal can bits be compared.
     pub device: String,
     pub threads: u32,
     pub libtorch: String,
     pub not_exact: Vec<String>,
 }
 
-impl Outcomes {
+impl Fingerprints {
     /// Whether two runs ended with the same bits.
     pub fn equals(&self, other: &Self) -> bool {
         (&self.weights, &self.optimizer, &self.figures)
@@ -51,18 +60,19 @@ impl Outcomes {
     }
 }
 
-impl Workplace {
-    /// A folder among the runs that no list shows.
+impl TemporaryRuns {
+    /// A folder among the runs.
     pub fn new(checkpoints: &Path, worker: Worker) -> io::Result<Self> {
-        fs::create_dir_all(checkpoints)?;
-        let folder = tempfile::Builder::new()
-            .prefix(".verify-resume-")
-            .tempdir_in(checkpoints)?;
-        Ok(Self { folder, worker })
+        let (folder, lock) = folder_among(checkpoints)?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+            worker,
+        })
     }
 
     /// Copies a run that the experiment starts from.
-    pub fn bring(&self, run: &Path) -> io::Result<()> {
+    pub fn copy_run(&self, run: &Path) -> io::Result<()> {
         copy(
             run,
             &self.folder.path().join(run.file_name().unwrap_or_default()),
@@ -94,8 +104,27 @@ impl Workplace {
     }
 }
 
+/// A folder among the runs, locked. Folders of processes that were killed are removed first.
+fn folder_among(checkpoints: &Path) -> io::Result<(TempDir, File)> {
+    fs::create_dir_all(checkpoints)?;
+    for entry in fs::read_dir(checkpoints)?.flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let lock = File::open(entry.path().join(LOCK)).ok();
+        if is_ours && lock.is_some_and(|lock| lock.try_lock().is_ok()) {
+            // One that cannot be removed is in nobody's way.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let folder = tempfile::Builder::new()
+        .prefix(PREFIX)
+        .tempdir_in(checkpoints)?;
+    let lock = File::create(folder.path().join(LOCK))?;
+    lock.lock()?;
+    Ok((folder, lock))
+}
+
 /// Checks how a worker left its run; an error if it failed or exited otherwise than requested.
-pub fn state(run: &RunDir, status: ExitStatus, wanted: &Outcome) -> anyhow::Result<RunState> {
+pub fn check_end(run: &RunDir, status: ExitStatus, wanted: &Outcome) -> anyhow::Result<RunState> {
     let state = run.state().context("reading events.jsonl")?;
     let is_wanted = match (&state.outcome, wanted) {
         (Some(Outcome::Finished { .. }), Outcome::Finished { .. }) => true,
@@ -107,42 +136,40 @@ pub fn state(run: &RunDir, status: ExitStatus, wanted: &Outcome) -> anyhow::Resu
     }
     let (what, help) = match state.outcome {
         Some(Outcome::Failed { error, help, .. }) => (format!("the run failed: {error}"), help),
-        other => (
-            format!("the worker exited with {status}, its run is {other:?}"),
-            "train the experiment to see the cause".to_owned(),
+        None => {
+            let lines = log_tail(run, LAST_LINES).join(" | ");
+            (
+                format!(
+                    "the worker exited with {status} before it logged an end; its last lines: {lines}"
+                ),
+                "train the experiment to see more".to_owned(),
+            )
+        }
+        Some(_) => (
+            format!("the worker exited with {status}, and not where it was to end"),
+            "try again, and leave its process alone".to_owned(),
         ),
     };
     Err(Failure::new(Kind::Disk, what).help(help).into())
 }
 
-/// The result of a finished run.
-pub fn outcomes(run: &RunDir, state: &RunState) -> anyhow::Result<Outcomes> {
+/// Hashes the newest whole checkpoint and the figures of a finished run. Fails if the run has no checkpoint.
+pub fn fingerprints(run: &RunDir, state: &RunState) -> anyhow::Result<Fingerprints> {
     let content = checkpoint::newest(&Disk, run)?
         .0
         .context("the run has no checkpoint")?;
     let mut training = content.state;
     training.train_time = 0.0;
     let attempt = state.attempt.as_ref().context("no worker took the run")?;
-    let epoch = |epoch: &Epoch| {
-        [
-            epoch.train_loss,
-            epoch.train_acc,
-            epoch.val_loss,
-            epoch.val_acc,
-            epoch.learning_rate,
-        ]
-        .map(f64::to_bits)
+    let without_times = |epoch: &Epoch| Epoch {
+        images_per_second: 0.0,
+        train_time: 0.0,
+        data_wait: None,
+        ..epoch.clone()
     };
-    let test = state
-        .test
-        .as_ref()
-        .map(|test| [test.loss, test.accuracy].map(f64::to_bits));
-    let figures = (
-        state.epochs.iter().map(epoch).collect::<Vec<_>>(),
-        test,
-        &training,
-    );
-    Ok(Outcomes {
+    let epochs: Vec<Epoch> = state.epochs.iter().map(without_times).collect();
+    let figures = (epochs, &state.test, &training);
+    Ok(Fingerprints {
         weights: fingerprint(&content.model),
         optimizer: fingerprint(&content.optimizer),
         figures: fingerprint(&serde_json::to_vec(&figures)?),
@@ -187,6 +214,20 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_of_killed_processes_are_removed_and_others_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let (alive, _lock) = folder_among(root.path()).unwrap();
+        let killed = root.path().join(".verify-resume-killed");
+        fs::create_dir(&killed).unwrap();
+        fs::write(killed.join(LOCK), "").unwrap();
+        let run = root.path().join("20261130-000000-0000");
+        fs::create_dir(&run).unwrap();
+        let (second, _lock) = folder_among(root.path()).unwrap();
+        assert!(!killed.exists() && run.exists());
+        assert!(alive.path().exists() && second.path().exists());
+    }
 
     #[test]
     fn a_run_is_stopped_twice_within_epochs() {

@@ -122,12 +122,12 @@ where
         model.launcher = launcher;
         model.folders = folder_options;
         model.size = terminal.size().unwrap_or(model.size);
-        let kept = folders
+        let saved = folders
             .state
             .as_deref()
             .map(Memory::read)
             .unwrap_or_default();
-        let choices = ChoiceTracker::start(&mut model, kept);
+        let choices = ChoiceTracker::start(&mut model, &saved);
         let effects = Effects::start(folders, sender.clone(), wake.clone());
         Self {
             terminal,

@@ -8,60 +8,47 @@ use super::columns;
 use super::memory::Memory;
 use super::model::{Model, Screen, Smoothing};
 
-/// Folders of experiments whose expanded rows are remembered.
-const FOLDERS: usize = 50;
-
 /// Follows the choices to remember.
 #[derive(Debug)]
 pub(crate) struct ChoiceTracker {
     /// The absolute path of the folder of experiments.
     folder: PathBuf,
-    /// The choices at the last check.
-    seen: Option<Memory>,
-    kept: Memory,
+    last_checked: Option<Memory>,
 }
 
 impl ChoiceTracker {
     /// Applies remembered choices to the model, and follows it from there.
-    pub(crate) fn start(model: &mut Model, kept: Memory) -> Self {
-        let folder =
-            fs::canonicalize(&model.experiments).unwrap_or_else(|_| model.experiments.clone());
-        apply(&kept, model, &folder);
+    pub(crate) fn start(model: &mut Model, saved: &Memory) -> Self {
+        let folder = fs::canonicalize(&model.experiments)
+            .or_else(|_| std::path::absolute(&model.experiments))
+            .unwrap_or_else(|_| model.experiments.clone());
+        apply(saved, model, &folder);
         Self {
-            seen: now(model, &folder),
+            last_checked: current(model, &folder),
             folder,
-            kept,
         }
     }
 
-    /// The memory to write if the user chose something since. Other choices stay as they were.
+    /// What the user chose since, and nothing else: another dashboard may have saved other choices.
     pub(crate) fn changed(&mut self, model: &Model) -> Option<Memory> {
-        let now = now(model, &self.folder)?;
-        let before = self.seen.replace(now.clone())?;
+        let now = current(model, &self.folder)?;
+        let before = self.last_checked.replace(now.clone())?;
         if now == before {
             return None;
         }
-        let kept = &mut self.kept;
-        if now.columns != before.columns {
-            kept.columns = now.columns;
-        }
-        if now.sort != before.sort {
-            kept.sort = now.sort;
-        }
-        if now.flat != before.flat {
-            kept.flat = now.flat;
-        }
-        if now.detail != before.detail {
-            kept.detail = now.detail;
-        }
-        if now.expanded != before.expanded {
-            kept.expanded.extend(now.expanded);
-            kept.expanded.retain(|_, files| !files.is_empty());
-            while kept.expanded.len() > FOLDERS {
-                kept.expanded.pop_first();
-            }
-        }
-        Some(kept.clone())
+        Some(Memory {
+            columns: now
+                .columns
+                .filter(|now| before.columns.as_ref() != Some(now)),
+            sort: now.sort.filter(|now| before.sort.as_ref() != Some(now)),
+            flat: now.flat.filter(|now| before.flat != Some(*now)),
+            detail: now.detail.filter(|now| before.detail.as_ref() != Some(now)),
+            expanded: if now.expanded == before.expanded {
+                BTreeMap::new()
+            } else {
+                now.expanded
+            },
+        })
     }
 }
 
@@ -89,7 +76,7 @@ fn apply(memory: &Memory, model: &mut Model, folder: &Path) {
 }
 
 /// The current state on screen, as if the user had chosen all of it.
-pub(crate) fn now(model: &Model, folder: &Path) -> Option<Memory> {
+pub(crate) fn current(model: &Model, folder: &Path) -> Option<Memory> {
     let all = model.below.iter().chain([&model.open]);
     let list = all.into_iter().find_map(|screen| match screen {
         Screen::Experiments(list) => Some(list),

@@ -22,6 +22,7 @@ use self::progress::Progress;
 use self::workers::Workers;
 use super::effect::{Effect, Undo};
 use super::folders::Folders;
+use super::memory::Memory;
 use super::message::{Message, Report};
 use super::paths;
 use warmstart_runs::actions;
@@ -173,9 +174,13 @@ fn execute(
         Effect::SaveLog { id, text } => {
             report(exports::log(&folders.exports, checkpoints, &id, &text).map(Some))
         }
-        Effect::Remember(memory) => {
-            // The dashboard works without its memory, so ignore errors.
-            let _ = folders.state.as_ref().map(|path| memory.write(path));
+        Effect::Remember(change) => {
+            if let Some(path) = &folders.state {
+                let mut memory = Memory::read(path);
+                memory.merge(*change);
+                // The dashboard works without its memory, so ignore errors.
+                let _ = memory.write(path);
+            }
             None
         }
         // The loop runs these, or they have their own thread.

@@ -5,25 +5,25 @@ use ratatui::layout::{Rect, Size};
 use warmstart_schema::text::wrap;
 
 /// Nothing useful fits on a smaller terminal.
-pub(crate) const LEAST: Size = Size::new(40, 10);
+pub(crate) const MIN_TERMINAL: Size = Size::new(40, 10);
 
 /// Whether a terminal of this size shows anything. If not, no key may act on content that the user
 /// cannot see.
 pub(crate) fn fits(size: Size) -> bool {
-    size.width >= LEAST.width && size.height >= LEAST.height
+    size.width >= MIN_TERMINAL.width && size.height >= MIN_TERMINAL.height
 }
 
 /// Wrap longer lines: wide text is hard to read.
-const MOST: usize = 90;
+const MAX_LINE_WIDTH: usize = 90;
 
-/// Width of a line in a popup, in characters, on a terminal of this width.
+/// Width of a line in a popup, in terminal columns, on a terminal of this width.
 pub(crate) fn popup_width(terminal: u16) -> usize {
-    usize::from(terminal.saturating_sub(4)).min(MOST)
+    usize::from(terminal.saturating_sub(4)).min(MAX_LINE_WIDTH)
 }
 
 /// The area for a popup of `lines` lines: over the body, or over everything above the footer if the
 /// body is too small.
-pub(crate) fn room(body: Rect, lines: usize) -> Rect {
+pub(crate) fn popup_area(body: Rect, lines: usize) -> Rect {
     if lines + 2 <= usize::from(body.height) {
         body
     } else {
@@ -41,21 +41,27 @@ pub(crate) struct Question {
     /// Its lines, wrapped.
     pub text: Vec<String>,
     /// Whether the answers fit below it; the footer shows them too.
-    pub has_answers: bool,
+    pub shows_answers: bool,
 }
 
 /// Lays out a question of this width over the body.
 pub(crate) fn question(lines: &[String], width: usize, body: Rect) -> Question {
     let text: Vec<String> = lines.iter().flat_map(|line| wrap(line, width)).collect();
-    let has_answers = text.len() + 4 <= usize::from(room(body, text.len() + 2).height);
-    Question { text, has_answers }
+    let shows_answers = text.len() + 4 <= usize::from(popup_area(body, text.len() + 2).height);
+    Question {
+        text,
+        shows_answers,
+    }
 }
 
-/// Whether the whole question is visible, so that the user can answer. The body is five rows lower
-/// than the terminal.
+/// Whether the whole question is visible, so that the user can answer. Header, rules and footer take
+/// five rows; the body starts at the third.
 pub(crate) fn shows_whole_question(lines: &[String], terminal: Size) -> bool {
     let body = Rect::new(0, 2, terminal.width, terminal.height.saturating_sub(5));
-    let Question { text, has_answers } = question(lines, popup_width(terminal.width), body);
-    let rows = text.len() + if has_answers { 2 } else { 0 };
-    rows + 2 <= usize::from(room(body, rows).height)
+    let Question {
+        text,
+        shows_answers,
+    } = question(lines, popup_width(terminal.width), body);
+    let rows = text.len() + if shows_answers { 2 } else { 0 };
+    rows + 2 <= usize::from(popup_area(body, rows).height)
 }

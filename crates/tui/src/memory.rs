@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use warmstart_runs::storage::{self, Disk};
 
+/// Folders of experiments whose expanded rows are remembered.
+const FOLDERS: usize = 50;
 /// A larger file is not ours.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -40,6 +42,34 @@ impl Memory {
             Vec::new()
         };
         serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Takes over what a change names; other choices stay. Of more than [`FOLDERS`] folders, others than those of the change go.
+    pub fn merge(&mut self, change: Self) {
+        let Self {
+            columns,
+            sort,
+            flat,
+            detail,
+            expanded,
+        } = change;
+        self.columns = columns.or(self.columns.take());
+        self.sort = sort.or(self.sort.take());
+        self.flat = flat.or(self.flat);
+        self.detail = detail.or(self.detail.take());
+        let changed: Vec<PathBuf> = expanded.keys().cloned().collect();
+        self.expanded.extend(expanded);
+        self.expanded.retain(|_, files| !files.is_empty());
+        while self.expanded.len() > FOLDERS {
+            let mut others = self
+                .expanded
+                .keys()
+                .filter(|folder| !changed.contains(folder));
+            let Some(other) = others.next().cloned() else {
+                break;
+            };
+            self.expanded.remove(&other);
+        }
     }
 
     /// Replaces the file atomically.

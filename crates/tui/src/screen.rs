@@ -23,7 +23,7 @@ pub(crate) use self::picture::printed;
 use super::command::Command;
 use super::format::plural;
 use super::keys::Context;
-use super::layout::{LEAST, fits};
+use super::layout::{MIN_TERMINAL, fits};
 use super::model::{Model, Screen};
 use super::mouse::{HitBox, HitMap};
 use super::theme::THEME;
@@ -84,7 +84,7 @@ pub(crate) fn draw_with_hit_map(frame: &mut Frame, model: &Model) -> HitMap {
 }
 
 fn draw_too_small(frame: &mut Frame, area: Rect, model: &Model) {
-    let Size { width, height } = LEAST;
+    let Size { width, height } = MIN_TERMINAL;
     let quit = model.keys.label(Context::Small, Command::Quit);
     let quit = quit.map_or(String::new(), |key| format!("; {key} quits"));
     let text = format!(

@@ -49,7 +49,7 @@ impl Transform {
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Jitter {
     order: [Transform; 4],
-    /// Factors.
+    /// This and the next two are factors: 1 changes nothing.
     brightness: f64,
     contrast: f64,
     saturation: f64,
@@ -58,7 +58,7 @@ struct Jitter {
 }
 
 impl Jitter {
-    /// Draws the same numbers whatever the settings.
+    /// Draws the same numbers whatever the settings, so that a change of one strength changes no other draw.
     fn draw(settings: &ColorJitter, random: &mut SplitMix64) -> Self {
         let mut order = Transform::ALL;
         random.shuffle(&mut order);
@@ -116,7 +116,7 @@ fn jitter(images: &Tensor, jitters: &[Jitter], settings: &ColorJitter) -> Result
                 .f_to_device(device)?;
             let rows = Tensor::f_from_slice(&rows)?.f_to_device(device)?;
             let changed = transform.apply(&images.f_index_select(0, &rows)?, &amounts)?;
-            images = images.f_index_copy(0, &rows, &changed)?;
+            let _ = images.f_index_copy_(0, &rows, &changed)?;
         }
     }
     Ok(images)
@@ -128,8 +128,8 @@ fn blend(images: &Tensor, others: &Tensor, amounts: &Tensor) -> Result<Tensor> {
     Ok(images.f_mul(amounts)?.f_add(&rest)?.f_clamp(0.0, 1.0)?)
 }
 
-/// The lightness of each pixel, `[n, 1, H, W]`.
-fn gray(images: &Tensor) -> Result<Tensor> {
+/// The luma of each pixel, `[n, 1, H, W]`, by ITU-R BT.601.
+fn luma(images: &Tensor) -> Result<Tensor> {
     let channel = |index| images.f_narrow(1, index, 1);
     Ok(channel(0)?
         .f_mul_scalar(0.2989)?
@@ -142,12 +142,12 @@ fn brightness(images: &Tensor, factors: &Tensor) -> Result<Tensor> {
 }
 
 fn contrast(images: &Tensor, factors: &Tensor) -> Result<Tensor> {
-    let mean = gray(images)?.f_mean_dim(&[1_i64, 2, 3][..], true, Kind::Float)?;
+    let mean = luma(images)?.f_mean_dim(&[1_i64, 2, 3][..], true, Kind::Float)?;
     blend(images, &mean, factors)
 }
 
 fn saturation(images: &Tensor, factors: &Tensor) -> Result<Tensor> {
-    blend(images, &gray(images)?, factors)
+    blend(images, &luma(images)?, factors)
 }
 
 /// Turns the hue by shares of a full turn.
@@ -166,7 +166,8 @@ struct Hsv {
 
 /// Of pixels `[n, 3, H, W]` in 0..1; the hue and saturation of gray are 0.
 fn rgb_to_hsv(images: &Tensor) -> Result<Hsv> {
-    let [red, green, blue] = [0, 1, 2].map(|index| images.narrow(1, index, 1));
+    let channel = |index| images.f_narrow(1, index, 1);
+    let (red, green, blue) = (channel(0)?, channel(1)?, channel(2)?);
     let (largest, smallest) = (images.f_amax([1], true)?, images.f_amin([1], true)?);
     let range = largest.f_sub(&smallest)?;
     let is_gray = range.f_eq(0.0)?;

@@ -58,7 +58,7 @@ fn tokens(source: &str) -> Result<Vec<Vec<Character>>, Mistake> {
     if let Some(at) = quote {
         return mistake(
             at,
-            "this quotation mark has no partner",
+            "this quotation mark is never closed",
             Some("end the text with \"".to_owned()),
         );
     }
@@ -220,7 +220,7 @@ fn test(
         let help = format!("write {field}:…, or -{field}:… for what it must not be");
         return mistake(
             sign[0].at,
-            format!("{field} is a text; {sign_text} compares figures"),
+            format!("{field} is text; {sign_text} works only with numbers"),
             Some(help),
         );
     }
@@ -243,17 +243,18 @@ fn setting(
 ) -> Result<Test, Mistake> {
     let text: String = value.iter().map(|character| character.c).collect();
     let figure = text.parse::<f64>().ok().filter(|figure| figure.is_finite());
+    let values = value.split(|character| character.c == ',' && !character.quoted);
+    let patterns: Vec<Pattern> = values
+        .filter(|value| !value.is_empty())
+        .map(pattern)
+        .collect();
     match (value.first(), comparison) {
-        (None, _) => mistake(end, format!("expected a value after {field}"), None),
-        (Some(_), None | Some(Comparison::Equal)) => {
-            let values = value.split(|character| character.c == ',' && !character.quoted);
-            Ok(Test::Setting(
-                path,
-                values
-                    .filter(|value| !value.is_empty())
-                    .map(pattern)
-                    .collect(),
-            ))
+        (Some(_), None | Some(Comparison::Equal)) if !patterns.is_empty() => {
+            Ok(Test::Setting(path, patterns))
+        }
+        (None, _) | (_, None | Some(Comparison::Equal)) => {
+            let help = format!("write {field}: and a value, as it is in the experiment's file");
+            mistake(end, format!("expected a value after {field}"), Some(help))
         }
         (Some(first), Some(comparison)) => {
             let Some(figure) = figure else {
@@ -351,6 +352,9 @@ fn figure(name: &str, field: &Field, value: &[Character], end: usize) -> Result<
 /// A day in UTC, or a longer or shorter part of `2026-11-22T10:01:07Z`.
 fn day(value: &[Character], end: usize) -> Result<String, Mistake> {
     const SHAPE: &str = "0000-00-00T00:00:00Z";
+    // A year, a month, a day, an hour, a minute, a second.
+    const WHOLE: [usize; 7] = [4, 7, 10, 13, 16, 19, 20];
+    let typed: String = value.iter().map(|character| character.c).collect();
     let text: String = value
         .iter()
         .flat_map(|character| character.c.to_uppercase())
@@ -366,11 +370,14 @@ fn day(value: &[Character], end: usize) -> Result<String, Mistake> {
             c == shape
         }
     };
-    let is_day =
-        text.len() >= 4 && text.len() <= SHAPE.len() && text.chars().zip(SHAPE.chars()).all(fits);
+    let is_day = WHOLE.contains(&text.len()) && text.chars().zip(SHAPE.chars()).all(fits);
     if is_day {
         Ok(text)
     } else {
-        mistake(first.at, format!("`{}` is not a day", shown(&text)), help())
+        mistake(
+            first.at,
+            format!("`{}` is not a day", shown(&typed)),
+            help(),
+        )
     }
 }

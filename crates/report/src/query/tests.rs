@@ -227,7 +227,18 @@ fn every_mistake_has_a_position_and_a_next_step() {
             "did you mean train.epochs?",
         ),
         ("dropout>high", 8, "`high` is not a number", "-dropout:"),
-        ("dropout:", 8, "expected a value after dropout", ""),
+        (
+            "dropout:",
+            8,
+            "expected a value after dropout",
+            "write dropout: and a value",
+        ),
+        (
+            "dropout:,",
+            9,
+            "expected a value after dropout",
+            "write dropout: and a value",
+        ),
         (
             "status:runing",
             7,
@@ -269,26 +280,32 @@ fn every_mistake_has_a_position_and_a_next_step() {
         (
             "status>done",
             6,
-            "status is a text; > compares figures",
+            "status is text; > works only with numbers",
             "write status:…, or -status:…",
         ),
-        ("tag!=x", 3, "tag is a text; != compares figures", "-tag:"),
+        (
+            "tag!=x",
+            3,
+            "tag is text; != works only with numbers",
+            "-tag:",
+        ),
         (">5", 0, "expected a field before >", "fields: "),
         ("-", 0, "nothing follows this -", "right behind it"),
         ("a - b", 2, "nothing follows this -", "right behind it"),
         (
             "name:\"two",
             5,
-            "this quotation mark has no partner",
+            "this quotation mark is never closed",
             "end the text",
         ),
         (
             "created>yesterday",
             8,
-            "`YESTERDAY` is not a day",
+            "`yesterday` is not a day",
             "such as 2026-11-22",
         ),
         ("created:", 8, "expected a day after created", "2026-11"),
+        ("created:2026-1", 8, "`2026-1` is not a day", "or 2026-11"),
         ("ä \u{1b}[31m:x", 2, "no field is called `[31m`", "quotes"),
     ] {
         let mistake = Query::parse(query).unwrap_err();

@@ -13,7 +13,12 @@ const TAIL: u64 = 64 << 10;
 
 /// Up to `lines` last lines of a run's `worker.log`, sanitized; none if there is no log.
 pub fn worker_log_tail(root: &Path, id: &RunId, lines: usize) -> Vec<String> {
-    let tail = tail_bytes(&launcher::default().log(&RunDir::of(root, id))).unwrap_or_default();
+    log_tail(&RunDir::of(root, id), lines)
+}
+
+/// The same, of a run in any folder.
+pub(crate) fn log_tail(run: &RunDir, lines: usize) -> Vec<String> {
+    let tail = tail_bytes(&launcher::default().log(run)).unwrap_or_default();
     let shown: Vec<String> = String::from_utf8_lossy(&tail)
         .lines()
         .map(|line| text::line(line, 400))

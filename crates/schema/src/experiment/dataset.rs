@@ -80,7 +80,7 @@ impl Dataset {
         }
     }
 
-    /// Which label is learnt; `Fine` where pictures have one.
+    /// The label that the model learns; `Fine` if each image has only one.
     pub fn labels(&self) -> Labels {
         match self.kind {
             DatasetKind::Emoji98 { labels } | DatasetKind::Cifar100 { labels, .. } => labels,
@@ -162,13 +162,15 @@ fn default_validation() -> f64 {
     VALIDATION
 }
 
+/// Fields that only a folder of pictures has.
+const FOLDER_FIELDS: [&str; 3] = ["test", "split", "strict"];
+
 fn restrict(schema: &mut Schema) {
-    const OF_FOLDERS: &[&str] = &["test", "split", "strict"];
     forbid(
         schema,
         &[
             (&["emoji98"], &["path"]),
-            (&["emoji98", "cifar100", "cifar10"], OF_FOLDERS),
+            (&["emoji98", "cifar100", "cifar10"], &FOLDER_FIELDS),
         ],
     );
     if let Some(Value::Array(rules)) = schema.get_mut("allOf") {
@@ -185,22 +187,21 @@ fn restrict(schema: &mut Schema) {
 
 impl Fields {
     /// Refuses what belongs to folders of pictures.
-    fn of_published(&self) -> Result<(), Misplaced> {
-        let of_folders = [
-            ("test", self.test.is_some()),
-            ("split", self.split.is_some()),
-            ("strict", self.strict),
-        ];
-        match of_folders.into_iter().find(|(_, is_set)| *is_set) {
+    fn refuse_folder_fields(&self) -> Result<(), Misplaced> {
+        let is_set = [self.test.is_some(), self.split.is_some(), self.strict];
+        let found = FOLDER_FIELDS
+            .into_iter()
+            .zip(is_set)
+            .find(|(_, is_set)| *is_set);
+        match found {
             Some((field, _)) => Err(Misplaced::only(field, "`name: image_folder`")),
             None => Ok(()),
         }
     }
 
     fn folder(self) -> Result<ImageFolder, Misplaced> {
-        let path = self.path.filter(|path| !path.as_os_str().is_empty());
         Ok(ImageFolder {
-            path: path.ok_or_else(|| {
+            path: self.path.ok_or_else(|| {
                 Misplaced::new(
                     "path",
                     "the folder with the pictures",
@@ -218,7 +219,8 @@ impl Fields {
 impl TryFrom<Fields> for Dataset {
     type Error = Misplaced;
 
-    fn try_from(fields: Fields) -> Result<Self, Misplaced> {
+    fn try_from(mut fields: Fields) -> Result<Self, Misplaced> {
+        fields.path = fields.path.filter(|path| !path.as_os_str().is_empty());
         let (validation, limit, labels) = (fields.validation, fields.limit, fields.labels);
         let has_coarse_labels = matches!(fields.name, DatasetName::Emoji98 | DatasetName::Cifar100);
         if labels == Labels::Coarse && !has_coarse_labels {
@@ -226,19 +228,19 @@ impl TryFrom<Fields> for Dataset {
                 "labels",
                 "`fine`",
                 "`coarse`",
-                "this dataset has one label a picture",
+                "each image of this dataset has one label",
             ));
         }
         if fields.name != DatasetName::ImageFolder {
-            fields.of_published()?;
+            fields.refuse_folder_fields()?;
         }
         let kind = match fields.name {
             DatasetName::Emoji98 if fields.path.is_some() => {
                 return Err(Misplaced::new(
                     "path",
                     "no path",
-                    "one",
-                    "this dataset is part of warmstart itself",
+                    "a path",
+                    "remove the line: emoji98 is part of warmstart",
                 ));
             }
             DatasetName::Emoji98 => DatasetKind::Emoji98 { labels },

@@ -23,7 +23,7 @@ use tui_input::Input;
 use self::frame::draw_box;
 use super::{help, paint};
 use crate::format::plural;
-use crate::layout::{self, Question, popup_width, room};
+use crate::layout::{self, Question, popup_area, popup_width};
 use crate::model::{Model, Popup, PromptKind};
 use crate::theme::THEME;
 use warmstart_report::compare::Format;
@@ -39,11 +39,17 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let (title, lines, down) = match popup {
         Popup::Question { lines, effects } => {
             let lines = question(lines, effects.is_empty(), width, area);
-            return draw_box(frame, room(area, lines.len()), "question", lines, None);
+            return draw_box(
+                frame,
+                popup_area(area, lines.len()),
+                "question",
+                lines,
+                None,
+            );
         }
         Popup::Export { chosen } => {
             let lines = formats(model, *chosen, width);
-            let area = room(area, lines.len());
+            let area = popup_area(area, lines.len());
             return draw_box(
                 frame,
                 area,
@@ -91,9 +97,12 @@ fn question(
     width: usize,
     body: Rect,
 ) -> Vec<Line<'static>> {
-    let Question { text, has_answers } = layout::question(lines, width, body);
+    let Question {
+        text,
+        shows_answers,
+    } = layout::question(lines, width, body);
     let mut text: Vec<Line> = text.into_iter().map(Line::from).collect();
-    if has_answers {
+    if shows_answers {
         text.push(Line::default());
         let answers: &[(&str, &str)] = if nothing_follows {
             &[("n", "back")]

@@ -176,7 +176,7 @@ impl Decoder {
                 0x20.. => {
                     bytes.push(byte);
                     if let [button, column, row] = bytes[..] {
-                        self.events.extend(meaning::click(button, column, row));
+                        self.events.extend(meaning::x10_mouse(button, column, row));
                     } else {
                         self.state = State::Click(bytes);
                     }
@@ -188,7 +188,7 @@ impl Decoder {
                     keep(&mut sequence, byte);
                     self.state = State::Single(sequence);
                 }
-                0x20..=0x7e => self.events.extend(meaning::single(&sequence, byte)),
+                0x20..=0x7e => self.events.extend(meaning::ss3(&sequence, byte)),
                 _ => self.interrupted(State::Single(sequence), byte, now),
             },
             State::Text(text) => self.text(text, byte, now),
@@ -273,6 +273,10 @@ impl Decoder {
 
     fn control(&mut self, mut sequence: Vec<u8>, byte: u8, now: Instant) {
         match byte {
+            // rxvt's keys with shift end with what begins the end of a response. Those have more than digits before it.
+            b'$' if !sequence.is_empty() && sequence.iter().all(u8::is_ascii_digit) => {
+                self.events.extend(meaning::csi(&sequence, byte));
+            }
             0x20..=0x3f => {
                 keep(&mut sequence, byte);
                 self.state = State::Control(sequence);
@@ -281,7 +285,7 @@ impl Decoder {
             b'M' if sequence.is_empty() => self.state = State::Click(Vec::new()),
             b'~' if sequence == b"200" => self.state = State::Text(Text::paste(now)),
             0x40..=0x7e if sequence.len() > MAX_SEQUENCE => {}
-            0x40..=0x7e => self.events.extend(meaning::control(&sequence, byte)),
+            0x40..=0x7e => self.events.extend(meaning::csi(&sequence, byte)),
             _ => self.interrupted(State::Control(sequence), byte, now),
         }
     }

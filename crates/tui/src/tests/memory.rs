@@ -5,21 +5,22 @@ use std::path::Path;
 
 use super::fixtures::typical;
 use super::press;
-use crate::choices::{ChoiceTracker, now};
+use crate::choices::{ChoiceTracker, current};
 use crate::memory::Memory;
 use crate::model::Model;
 
 fn screen(model: &Model) -> Memory {
-    now(model, Path::new("/e")).unwrap()
+    current(model, Path::new("/e")).unwrap()
 }
 
 /// The restored choices, and the choices after these keys.
 fn after(memory: &Memory, keys: &str) -> (Memory, Memory) {
     let mut model = typical();
-    let mut choices = ChoiceTracker::start(&mut model, memory.clone());
+    let mut choices = ChoiceTracker::start(&mut model, memory);
     assert_eq!(choices.changed(&model), None, "nothing was chosen yet");
     press(&mut model, keys);
-    let left = choices.changed(&model).unwrap_or_else(|| memory.clone());
+    let mut left = memory.clone();
+    left.merge(choices.changed(&model).unwrap_or_default());
     (left, screen(&model))
 }
 
@@ -49,6 +50,37 @@ fn choices_are_restored() {
     let (left, _) = after(&left, "O");
     let (_, again) = after(&left, "");
     assert_eq!(serde_json::to_value(&again).unwrap()["sort"], "px");
+}
+
+#[test]
+fn choices_of_two_dashboards_are_both_kept() {
+    let (mut one, mut other) = (typical(), typical());
+    let mut memory = Memory::default();
+    let mut of_one = ChoiceTracker::start(&mut one, &memory);
+    let mut of_other = ChoiceTracker::start(&mut other, &memory);
+    press(&mut one, "v");
+    press(&mut other, "o");
+    memory.merge(of_one.changed(&one).unwrap());
+    memory.merge(of_other.changed(&other).unwrap());
+    let saved = serde_json::to_value(&memory).unwrap();
+    assert_eq!(saved["flat"], true);
+    assert!(saved["sort"].is_string(), "{saved}");
+}
+
+#[test]
+fn the_folder_that_is_open_is_never_forgotten() {
+    let expanded = |folder: &str| Memory {
+        expanded: [(folder.into(), ["file".into()].into())].into(),
+        ..Memory::default()
+    };
+    let mut memory = Memory::default();
+    for number in 0..50 {
+        memory.merge(expanded(&format!("/z{number}")));
+    }
+    // The first of all in the order of the alphabet.
+    memory.merge(expanded("/a"));
+    assert_eq!(memory.expanded.len(), 50);
+    assert!(memory.expanded.contains_key(Path::new("/a")));
 }
 
 #[test]

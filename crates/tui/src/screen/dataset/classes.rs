@@ -1,6 +1,6 @@
 //! ```text
-//!  98 classes, 6 to 152 training images each: the largest has 25.3 times as many as the smallest
-//!  fewest keycap (6)   most country-flag (152)   class_weights: balanced, a keycap weighs 3.62
+//!  98 classes, 6 to 152 training images each: imbalance 25.3 to 1
+//!  class_weights: balanced, from 0.14 to 3.62; keycap 3.62   fewest keycap (6)   most country-flag (152)
 //!  0  airplane            ━━━━━━━╸────────────────   12
 //! ```
 //! The number of images per class in a split, and how uneven it is.
@@ -11,7 +11,7 @@ use warmstart_runs::pictures::UNEVEN;
 use warmstart_schema::experiment::Sampler;
 use warmstart_schema::look::{Facts, Split};
 
-use crate::format::{count, plural};
+use crate::format::count;
 use crate::model::DatasetView;
 use crate::screen::paint;
 use crate::theme::THEME;
@@ -62,7 +62,11 @@ fn draw_range(buf: &mut Buffer, area: Rect, part: Split, counts: &[u32]) {
     else {
         return;
     };
-    let classes = plural(counts.len(), "classe").replace("1 classe", "1 class");
+    let classes = if counts.len() == 1 {
+        "1 class".to_owned()
+    } else {
+        format!("{} classes", counts.len())
+    };
     let images = part.adjective();
     let (text, style) = if least == most {
         (
@@ -107,8 +111,7 @@ fn draw_ends(buf: &mut Buffer, area: Rect, facts: &Facts, counts: &[u32]) {
             count(u64::from(counts[class]))
         ))
     };
-    let smallest = (0..counts.len()).min_by_key(|&class| counts[class]);
-    let largest = (0..counts.len()).rev().max_by_key(|&class| counts[class]);
+    let (smallest, largest) = smallest_and_largest(counts, 0).unzip();
     let weights = match (&facts.class_weights, smallest) {
         (Some(weights), Some(class)) => {
             let (low, high) = weights
@@ -121,7 +124,7 @@ fn draw_ends(buf: &mut Buffer, area: Rect, facts: &Facts, counts: &[u32]) {
             format!("class_weights: balanced, from {low:.2} to {high:.2}; {name} {own:.2}")
         }
         _ => match facts.sampler {
-            Some(sampler) => drawn(sampler, facts, counts),
+            Some(sampler) => drawn(sampler, facts),
             None => "class_weights: none, all weigh the same".to_owned(),
         },
     };
@@ -134,14 +137,20 @@ fn draw_ends(buf: &mut Buffer, area: Rect, facts: &Facts, counts: &[u32]) {
     );
 }
 
-/// How often an epoch draws an image of the smallest and of the largest class.
-fn drawn(sampler: Sampler, facts: &Facts, counts: &[u32]) -> String {
+/// The smallest and the largest class with at least so many images; of equal ones the first.
+fn smallest_and_largest(counts: &[u32], least: u32) -> Option<(usize, usize)> {
+    let classes = || (0..counts.len()).filter(|&class| counts[class] >= least);
+    let smallest = classes().min_by_key(|&class| counts[class])?;
+    let largest = classes().rev().max_by_key(|&class| counts[class])?;
+    Some((smallest, largest))
+}
+
+/// How often an epoch draws a training image of the smallest and of the largest class.
+fn drawn(sampler: Sampler, facts: &Facts) -> String {
+    let counts = &facts.part(Split::Train).by_class;
     let (all, shares) = (counts.iter().sum::<u32>(), sampler.shares(counts));
     let times = |class: usize| shares[class] * f64::from(all) / f64::from(counts[class]);
-    let present = || (0..counts.len()).filter(|&class| counts[class] > 0);
-    let smallest = present().min_by_key(|&class| counts[class]);
-    let largest = present().max_by_key(|&class| counts[class]);
-    let (Some(smallest), Some(largest)) = (smallest, largest) else {
+    let Some((smallest, largest)) = smallest_and_largest(counts, 1) else {
         return format!("sampler: {}", sampler.as_str());
     };
     let name = |class: usize| facts.classes.get(class).map_or("", String::as_str);

@@ -17,7 +17,7 @@ use ratatui::text::{Line, Span};
 use super::frame::draw_box;
 use super::input;
 use crate::format;
-use crate::layout::{popup_width, room};
+use crate::layout::{popup_area, popup_width};
 use crate::model::{Destination, Draft, Editor, Focus, ValueEntry};
 use crate::screen::paint;
 use crate::theme::THEME;
@@ -76,7 +76,7 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
     // Keep the box's size while problems appear and disappear.
     lines.resize(lines.len().max(10), Line::default());
     lines.push(Line::raw(" ".repeat(width)));
-    draw_box(frame, room(area, lines.len()), &title, lines, None);
+    draw_box(frame, popup_area(area, lines.len()), &title, lines, None);
 }
 
 /// The value, highlighted while the next character would replace it.

@@ -10,8 +10,8 @@ use crossterm::event::{
 type Parameters = Vec<Vec<Option<u32>>>;
 
 /// `ESC O` and a letter; some terminals put a number for the modifiers before the letter.
-pub(super) fn single(parameters: &[u8], last: u8) -> Option<Event> {
-    let parameters = read(parameters)?;
+pub(super) fn ss3(parameters: &[u8], last: u8) -> Option<Event> {
+    let parameters = parse_parameters(parameters)?;
     if parameters.is_empty()
         && let Some(code) = arrow(last.to_ascii_uppercase()).filter(|_| last.is_ascii_lowercase())
     {
@@ -23,18 +23,18 @@ pub(super) fn single(parameters: &[u8], last: u8) -> Option<Event> {
         .map_or(Some(Modified::NONE), |last| Modified::read(last))?;
     let code = match last {
         b'R' => KeyCode::F(3),
-        _ => lettered(last)?,
+        _ => key_of_letter(last)?,
     };
     Some(modified.press(code))
 }
 
 /// `ESC [`, the parameters, and the last letter. Sequences with a private mark are responses, not
 /// keys.
-pub(super) fn control(sequence: &[u8], last: u8) -> Option<Event> {
+pub(super) fn csi(sequence: &[u8], last: u8) -> Option<Event> {
     if let Some(parameters) = sequence.strip_prefix(b"<") {
-        return mouse(&read(parameters)?, last);
+        return sgr_mouse(&parse_parameters(parameters)?, last);
     }
-    let parameters = read(sequence)?;
+    let parameters = parse_parameters(sequence)?;
     let first = parameters
         .first()
         .and_then(|parameter| parameter.first().copied().flatten());
@@ -48,18 +48,21 @@ pub(super) fn control(sequence: &[u8], last: u8) -> Option<Event> {
         (b'O', 0) => Some(Event::FocusLost),
         (b'M', 3..) => {
             let [button, column, row] = first_three(&parameters)?;
-            at(button.checked_sub(32)?, column, row, false)
+            mouse_event(button.checked_sub(32)?, column, row, false)
         }
-        (b'u', 1..) => unicode(first?, parameters[0].get(1).copied().flatten(), modified()?),
+        (b'u', 1..) => {
+            key_of_codepoint(first?, parameters[0].get(1).copied().flatten(), modified()?)
+        }
         // xterm's modifyOtherKeys.
         (b'~', 3) if first == Some(27) => {
-            unicode(parameters[2].first().copied().flatten()?, None, modified()?)
+            key_of_codepoint(parameters[2].first().copied().flatten()?, None, modified()?)
         }
-        (b'~', 1..=3) => Some(modified()?.press(numbered(first?)?)),
+        (b'~', 1..=3) => Some(modified()?.press(key_of_number(first?)?)),
         // rxvt.
-        (b'^', 1) => Some(pressed(numbered(first?)?, KeyModifiers::CONTROL)),
+        (b'$', 1) => Some(pressed(key_of_number(first?)?, KeyModifiers::SHIFT)),
+        (b'^', 1) => Some(pressed(key_of_number(first?)?, KeyModifiers::CONTROL)),
         (b'@', 1) => Some(pressed(
-            numbered(first?)?,
+            key_of_number(first?)?,
             KeyModifiers::CONTROL | KeyModifiers::SHIFT,
         )),
         (b'a'..=b'd', 0) => Some(pressed(
@@ -75,31 +78,34 @@ pub(super) fn control(sequence: &[u8], last: u8) -> Option<Event> {
         }
         // An old form has only the modifiers.
         (_, 1) if first.is_some_and(|first| first > 1) => {
-            Some(Modified::read(&parameters[0])?.press(lettered(last)?))
+            Some(Modified::read(&parameters[0])?.press(key_of_letter(last)?))
         }
         (_, 0..=2) if first.is_none_or(|first| first == 1) => {
-            Some(modified()?.press(lettered(last)?))
+            Some(modified()?.press(key_of_letter(last)?))
         }
         _ => None,
     }
 }
 
 /// `ESC [ M` and three bytes.
-pub(super) fn click(button: u8, column: u8, row: u8) -> Option<Event> {
+pub(super) fn x10_mouse(button: u8, column: u8, row: u8) -> Option<Event> {
     let [button, column, row] = [button, column, row].map(|byte| u32::from(byte).checked_sub(32));
-    at(button?, column?, row?, false)
+    mouse_event(button?, column?, row?, false)
 }
 
-fn read(parameters: &[u8]) -> Option<Parameters> {
+fn parse_parameters(parameters: &[u8]) -> Option<Parameters> {
     if parameters.is_empty() {
         return Some(Vec::new());
     }
     let number = |text: &[u8]| match text {
         [] => Some(None),
-        _ => std::str::from_utf8(text).ok()?.parse().ok().map(Some),
+        _ if text.iter().all(u8::is_ascii_digit) => {
+            std::str::from_utf8(text).ok()?.parse().ok().map(Some)
+        }
+        // It is not a key.
+        _ => None,
     };
     let parameter = |text: &[u8]| text.split(|byte| *byte == b':').map(number).collect();
-    // With anything except digits it is not a key.
     parameters
         .split(|byte| *byte == b';')
         .map(parameter)
@@ -186,7 +192,7 @@ fn arrow(letter: u8) -> Option<KeyCode> {
     }
 }
 
-fn lettered(letter: u8) -> Option<KeyCode> {
+fn key_of_letter(letter: u8) -> Option<KeyCode> {
     match letter {
         b'E' => Some(KeyCode::KeypadBegin),
         b'F' => Some(KeyCode::End),
@@ -199,7 +205,7 @@ fn lettered(letter: u8) -> Option<KeyCode> {
 }
 
 /// DEC's key numbers, which have gaps between the function keys.
-fn numbered(number: u32) -> Option<KeyCode> {
+fn key_of_number(number: u32) -> Option<KeyCode> {
     let function = |first: u32, f: u32| u8::try_from(number - first + f).ok().map(KeyCode::F);
     match number {
         1 | 7 => Some(KeyCode::Home),
@@ -218,7 +224,7 @@ fn numbered(number: u32) -> Option<KeyCode> {
 }
 
 /// A key by its character, as xterm and kitty send it on request.
-fn unicode(number: u32, shifted: Option<u32>, mut modified: Modified) -> Option<Event> {
+fn key_of_codepoint(number: u32, shifted: Option<u32>, mut modified: Modified) -> Option<Event> {
     let shift = modified.modifiers.contains(KeyModifiers::SHIFT);
     let code = match number {
         8 | 127 => KeyCode::Backspace,
@@ -241,8 +247,12 @@ fn unicode(number: u32, shifted: Option<u32>, mut modified: Modified) -> Option<
                     modified.modifiers.remove(KeyModifiers::SHIFT);
                     KeyCode::Char(shifted)
                 }
-                // On any layout, shift makes letters upper case.
-                None if shift => KeyCode::Char(c.to_ascii_uppercase()),
+                // On any layout, shift makes letters upper case. Some, as ß, have no single one.
+                None if shift => {
+                    let mut upper = c.to_uppercase();
+                    let single = upper.next().filter(|_| upper.next().is_none());
+                    KeyCode::Char(single.unwrap_or(c))
+                }
                 None => KeyCode::Char(c),
             }
         }
@@ -297,18 +307,18 @@ fn kitty(number: u32) -> Option<(KeyCode, KeyEventState)> {
 }
 
 /// SGR's form: `M` for a press, `m` for a release.
-fn mouse(parameters: &Parameters, last: u8) -> Option<Event> {
+fn sgr_mouse(parameters: &Parameters, last: u8) -> Option<Event> {
     let [button, column, row] = first_three(parameters)?;
     match last {
-        b'M' => at(button, column, row, false),
-        b'm' => at(button, column, row, true),
+        b'M' => mouse_event(button, column, row, false),
+        b'm' => mouse_event(button, column, row, true),
         _ => None,
     }
 }
 
 /// A mouse event at a position counted from 1. In the button's number, bits 0-1 are the button,
 /// bits 2-4 the modifiers, bit 5 a movement, and bits 6-7 the group of buttons.
-fn at(button: u32, column: u32, row: u32, is_up: bool) -> Option<Event> {
+fn mouse_event(button: u32, column: u32, row: u32, is_up: bool) -> Option<Event> {
     const HELD: [(u32, KeyModifiers); 3] = [
         (0b100, KeyModifiers::SHIFT),
         (0b1000, KeyModifiers::ALT),

@@ -290,7 +290,7 @@ fn key_in_two_pieces_is_decoded() {
 }
 
 /// The bytes that xterm, rxvt, the Linux console and kitty send for keys.
-const KEYS: [(&[u8], (KeyCode, KeyModifiers)); 98] = [
+const KEYS: [(&[u8], (KeyCode, KeyModifiers)); 100] = [
     (b"a", (KeyCode::Char('a'), NONE)),
     (b"A", (KeyCode::Char('A'), SHIFT)),
     (b" ", (KeyCode::Char(' '), NONE)),
@@ -361,6 +361,8 @@ const KEYS: [(&[u8], (KeyCode, KeyModifiers)); 98] = [
     (b"\x1b[a", (KeyCode::Up, SHIFT)),
     (b"\x1bOd", (KeyCode::Left, CONTROL)),
     (b"\x1b[7^", (KeyCode::Home, CONTROL)),
+    (b"\x1b[7$", (KeyCode::Home, SHIFT)),
+    (b"\x1b[3$", (KeyCode::Delete, SHIFT)),
     (b"\x1b[3@", (KeyCode::Delete, CONTROL.union(SHIFT))),
     // Function keys.
     (b"\x1bOP", (KeyCode::F(1), NONE)),
