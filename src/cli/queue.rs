@@ -9,7 +9,7 @@ use warmstart_runs::run::RunId;
 
 use super::{Context, Exit, output};
 use warmstart_report::fit::Column;
-use warmstart_runs::actions::waiting;
+use warmstart_runs::actions::{self, waiting};
 use warmstart_runs::names;
 use warmstart_runs::store::{Run, Runs};
 use warmstart_schema::state::Status;
@@ -63,8 +63,12 @@ fn to(text: &str) -> Result<Move, String> {
 }
 
 pub(super) fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let (_, runs) = context.runs();
+    let (_, mut runs) = context.runs();
     let root = &context.checkpoints;
+    if arguments.verb.is_none() && runs.has_due_round() {
+        warn(context, actions::advance(root)?);
+        (_, runs) = context.runs();
+    }
     let said = match &arguments.verb {
         None => {
             list(context, &runs)?;

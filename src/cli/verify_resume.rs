@@ -67,7 +67,7 @@ pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow:
             context,
             "one run is checked, without the file's `seeds` and `grid`",
         );
-        (experiment.seeds, experiment.grid) = (None, None);
+        (experiment.seeds, experiment.grid, experiment.halving) = (None, None, None);
     }
     let mut signals = follow::listen()?;
     let place = Workplace::new(&context.checkpoints, Worker::find()?)?;

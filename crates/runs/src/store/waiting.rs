@@ -3,6 +3,8 @@
 use crate::queue::Entry;
 use crate::run::RunId;
 
+use warmstart_schema::state::Status;
+
 use super::{ExperimentKey, Run, Runs};
 
 /// In a word, and in a sentence.
@@ -12,7 +14,85 @@ pub struct WaitsFor {
     pub sentence: String,
 }
 
+/// What a run waits for at a round of its group's halving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// So many runs of its group train or wait in the queue.
+    Others(usize),
+    /// So many were stopped, or have never run.
+    Left(usize),
+    /// Not all members were launched, or one was taken out of the queue.
+    Incomplete,
+    /// The next process that advances the queue decides.
+    Due,
+}
+
 impl Runs {
+    /// Whether a round of a group's halving can be decided now.
+    pub fn has_due_round(&self) -> bool {
+        self.paused().any(|run| self.round_of(run) == Round::Due)
+    }
+
+    /// What a run waits for at a round of its group's halving, in a sentence.
+    pub fn waits_for_group(&self, run: &Run) -> Option<String> {
+        let epoch = run.round()?;
+        let runs = |count: usize| match count {
+            1 => "1 run of its group".to_owned(),
+            count => format!("{count} runs of its group"),
+        };
+        let resumes = "`warmstart train` with the group's file";
+        Some(match self.round_of(run) {
+            Round::Others(count) => {
+                format!("waits for {} to reach epoch {epoch}", runs(count))
+            }
+            Round::Left(count) => {
+                let (were, them) = if count == 1 {
+                    ("was", "it")
+                } else {
+                    ("were", "them")
+                };
+                format!(
+                    "waits for {} at epoch {epoch}, which {were} stopped: {resumes} resumes {them}",
+                    runs(count)
+                )
+            }
+            Round::Incomplete => format!(
+                "waits at epoch {epoch} for runs of its group that are not in the queue: {resumes} queues them"
+            ),
+            Round::Due => format!(
+                "all of its group are at epoch {epoch}: the next look at the queue halves it"
+            ),
+        })
+    }
+
+    fn round_of(&self, run: &Run) -> Round {
+        let group = self.queue().halving.iter();
+        let Some(group) = group.clone().find(|group| group.contains(&run.id)) else {
+            return Round::Incomplete;
+        };
+        let epoch = run.round();
+        let is_due = |other: &&Run| {
+            let rounds = other.member().and_then(|member| member.halving.as_ref());
+            let next = rounds.and_then(|rounds| rounds.next(&other.state.halvings));
+            next.is_some() && next <= epoch
+        };
+        let others = group.iter().filter_map(|id| self.get(id)).filter(is_due);
+        let (mut open, mut left) = (0, 0);
+        for other in others {
+            match other.status() {
+                status if status.is_live() || matches!(status, Status::Queued(_)) => open += 1,
+                Status::Stopped => left += 1,
+                _ if other.state.attempt.is_none() => left += 1,
+                _ => {}
+            }
+        }
+        match (open, left) {
+            (0, 0) => Round::Due,
+            (0, left) => Round::Left(left),
+            (open, _) => Round::Others(open),
+        }
+    }
+
     /// What a run has its place on: as the queue started it, or else its device.
     pub fn slot_of<'a>(&'a self, run: &'a Run) -> &'a str {
         let active = &self.queue().active;
