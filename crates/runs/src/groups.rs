@@ -89,10 +89,10 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// The members that are done or were stopped by halving.
+    /// The members that are done.
     pub fn done(&self) -> impl Iterator<Item = &'a Run> {
         self.0.iter().filter_map(|step| match step {
-            Step::Done(run) | Step::Halved(run) => Some(*run),
+            Step::Done(run) => Some(*run),
             _ => None,
         })
     }
