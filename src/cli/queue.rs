@@ -158,8 +158,12 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
             })
         });
         let (running, waiting): (Vec<Value>, Vec<Value>) = (running.collect(), waiting.collect());
+        let groups = runs
+            .groups_that_wait()
+            .map(|(run, text)| json!({ "run": run.id, "waits_for": text }));
+        let groups: Vec<Value> = groups.collect();
         return output::answer_json(
-            &json!({ "paused": queue.paused, "slots": queue.slots, "running": running, "waiting": waiting }),
+            &json!({ "paused": queue.paused, "slots": queue.slots, "running": running, "waiting": waiting, "halving": groups }),
         );
     }
     let running = runs.live().map(|run| {
@@ -202,6 +206,9 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
             Column::words("state", 2),
         ];
         output::answer(&output::table(&columns, rows))?;
+    }
+    for (run, text) in runs.groups_that_wait() {
+        output::note(context, &format!("run {}, {}, {text}", run.id, run.label()));
     }
     if let Some(reason) = &queue.paused {
         output::note(

@@ -1,10 +1,6 @@
 //! Successive halving of a group of real runs, launched by the program that users call.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test's helpers fail by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -170,11 +166,53 @@ fn attempts(run: &RunDir) -> u32 {
     run.state().unwrap().attempt.unwrap().number
 }
 
+fn equals_a_run_that_never_waited(run: &RunDir) {
+    let state = run.state().unwrap();
+    assert!(state.attempt.as_ref().unwrap().not_exact.is_empty());
+    let alone = Place::new();
+    let yaml = fs::read_to_string(run.experiment_yaml()).unwrap();
+    let file = alone.write("alone.yaml", &yaml);
+    let (code, _, said) = alone.say(&["train", &file, "--device", "cpu"]);
+    assert_eq!(code, 0, "{said}");
+    let whole = alone.runs().remove(0);
+    assert_eq!(attempts(&whole), 1);
+    let (one, other) = (last(run), last(&whole));
+    assert_eq!(one.model, other.model);
+    assert_eq!(one.optimizer, other.optimizer);
+    assert_eq!(one.state, other.state);
+    assert_eq!(figures(run), figures(&whole));
+    assert_eq!(state.test, whole.state().unwrap().test);
+}
+
+#[test]
+fn processes_that_train_a_run_together_wait_together() {
+    let place = Place::new();
+    let tiny = TINY
+        .replace("epochs: 5", "epochs: 3\n  devices: 2")
+        .replace("batch_size: 4", "batch_size: 8");
+    let grid = "grid: { train.optimizer.learning_rate: [0.03, 0.01] }\nhalving: { epochs: [1] }\n";
+    let file = place.write("tiny.yaml", &format!("{tiny}{grid}"));
+    let (code, _, said) = place.say(&["train", &file, "--device", "cpu"]);
+    assert_eq!(code, 0, "{said}");
+    let (loser, winner) = (
+        place.ended(&Outcome::Halved).remove(0),
+        place.ended(&FINISHED).remove(0),
+    );
+    assert_eq!((figures(&loser).len(), figures(&winner).len()), (1, 3));
+    equals_a_run_that_never_waited(&winner);
+}
+
 #[test]
 fn the_worse_half_stops_and_the_better_half_trains_as_if_it_had_never_waited() {
     let place = Place::new();
     let file = place.write("tiny.yaml", &format!("{TINY}{HALVED}"));
-    let (code, _, said) = place.say(&["train", &file, "--device", "cpu"]);
+    let notices = place.0.path().join("notices");
+    let mut train = place.command(&["train", &file, "--device", "cpu"]);
+    train.env(
+        "WARMSTART_NOTIFY",
+        format!("cat >> '{}'", notices.display()),
+    );
+    let (code, _, said) = said(&train.output().unwrap());
     assert_eq!(code, 0, "{said}");
     assert!(
         said.contains("epoch 3 is done; waits for its group")
@@ -183,6 +221,13 @@ fn the_worse_half_stops_and_the_better_half_trains_as_if_it_had_never_waited() {
     );
     let (losers, winners) = (place.ended(&Outcome::Halved), place.ended(&FINISHED));
     assert_eq!((losers.len(), winners.len()), (2, 2), "{said}");
+    // Neither a pause nor the end of a worse setting is worth a notice.
+    let sent = || {
+        let text = fs::read_to_string(&notices).unwrap_or_default();
+        text.lines().count()
+    };
+    place.wait_until("the last notice is sent", |_| sent() >= 2);
+    assert_eq!(sent(), 2);
     let best = |run: &RunDir| {
         let epochs = run.state().unwrap().epochs;
         let losses = epochs.iter().take(3).map(|epoch| epoch.val_loss);
@@ -205,20 +250,7 @@ fn the_worse_half_stops_and_the_better_half_trains_as_if_it_had_never_waited() {
     // The same settings without a group, in a folder of their own.
     for winner in &winners {
         assert_eq!(attempts(winner), 2);
-        let state = winner.state().unwrap();
-        assert!(state.attempt.as_ref().unwrap().not_exact.is_empty());
-        let alone = Place::new();
-        let yaml = fs::read_to_string(winner.experiment_yaml()).unwrap();
-        let file = alone.write("alone.yaml", &yaml);
-        let (code, _, said) = alone.say(&["train", &file, "--device", "cpu"]);
-        assert_eq!(code, 0, "{said}");
-        let whole = alone.runs().remove(0);
-        let (one, other) = (last(winner), last(&whole));
-        assert_eq!(one.model, other.model);
-        assert_eq!(one.optimizer, other.optimizer);
-        assert_eq!(one.state, other.state);
-        assert_eq!(figures(winner), figures(&whole));
-        assert_eq!(state.test, whole.state().unwrap().test);
+        equals_a_run_that_never_waited(winner);
     }
 
     // Another launch trains nothing.

@@ -127,9 +127,11 @@ impl Member {
         figure(self.rounds.monitor, &self.state, epoch).filter(|_| counts)
     }
 
-    fn took_part(&self, epoch: u32) -> Option<&Halved> {
-        let decided = self.state.halvings.iter();
-        decided.rev().find(|round| round.epoch == epoch)
+    /// Whether it continues after this round; none if that is not decided.
+    fn decided(&self, epoch: u32) -> Option<bool> {
+        let mut rounds = self.state.halvings.iter();
+        let round = rounds.find(|round| round.epoch == epoch)?;
+        Some(round.continues)
     }
 
     /// Logs what a round decided.
@@ -209,53 +211,66 @@ fn next(members: &[Member]) -> Next {
     }
 }
 
-/// Decides a round, and logs it in each member that has no decision yet. A member whose log does not take it is left
-/// out. Returns why.
-fn decide(root: &Path, members: &mut Vec<Member>, epoch: u32) -> Vec<Failed> {
-    let is_in = |member: &Member| member.next() == Some(epoch) || member.took_part(epoch).is_some();
-    let mut settings: Vec<(Vec<Setting>, Vec<Option<f64>>, Option<bool>)> = Vec::new();
-    for member in members.iter().filter(|member| is_in(member)) {
-        let known = settings.iter().position(|(of, ..)| *of == member.settings);
-        let known = known.unwrap_or_else(|| {
-            settings.push((member.settings.clone(), Vec::new(), None));
-            settings.len() - 1
-        });
-        let (_, figures, decided) = &mut settings[known];
-        figures.push(member.figure(epoch));
-        // Another seed was added, or the process that decided has ended meanwhile.
-        let earlier = member.took_part(epoch).map(|round| round.continues);
-        *decided = decided.or(earlier);
+/// Settings in a round, in the order of the file.
+#[derive(Debug)]
+struct Candidate {
+    settings: Vec<Setting>,
+    /// Of each member.
+    figures: Vec<Option<f64>>,
+    /// Whether they continue, if that was decided before: a seed was added, or the process that decided has ended meanwhile.
+    decided: Option<bool>,
+}
+
+fn candidates(members: &[Member], epoch: u32) -> Vec<Candidate> {
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for member in members {
+        let decided = member.decided(epoch);
+        if decided.is_none() && member.next() != Some(epoch) {
+            continue;
+        }
+        let mut known = candidates.iter();
+        let known = known.position(|candidate| candidate.settings == member.settings);
+        let place = known.unwrap_or(candidates.len());
+        if known.is_none() {
+            candidates.push(Candidate {
+                settings: member.settings.clone(),
+                figures: Vec::new(),
+                decided: None,
+            });
+        }
+        let candidate = &mut candidates[place];
+        candidate.figures.push(member.figure(epoch));
+        candidate.decided = candidate.decided.or(decided);
     }
+    candidates
+}
+
+/// Decides a round, and logs it in each member that has no decision yet. A member whose log does not take it is left out. Returns
+/// why.
+fn decide(root: &Path, members: &mut Vec<Member>, epoch: u32) -> Vec<Failed> {
     let Some(monitor) = members.first().map(|member| member.rounds.monitor) else {
         return Vec::new();
     };
-    let figures: Vec<Vec<Option<f64>>> = settings
-        .iter()
-        .map(|(_, figures, _)| figures.clone())
-        .collect();
+    let candidates = candidates(members, epoch);
+    let figures: Vec<Vec<Option<f64>>> = candidates.iter().map(|it| it.figures.clone()).collect();
     let places = places(monitor, &figures);
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let mut failures = Vec::new();
-    members.retain_mut(|member| {
-        if member.next() != Some(epoch) {
-            return true;
-        }
-        let place = settings
-            .iter()
-            .zip(&places)
-            .find(|((of, ..), _)| *of == member.settings);
-        let Some(((_, _, decided), place)) = place else {
-            return true;
-        };
-        let place = Halved {
+    let place_of = |settings: &[Setting]| {
+        let mut both = candidates.iter().zip(&places);
+        let (candidate, place) = both.find(|(candidate, _)| candidate.settings == settings)?;
+        Some(Halved {
             epoch,
             rank: count(place.rank),
             of: count(places.len()),
             monitor,
             figure: place.figure,
-            continues: decided.unwrap_or(place.continues),
-        };
-        let Err(error) = member.log(root, place) else {
+            continues: candidate.decided.unwrap_or(place.continues),
+        })
+    };
+    let mut failures = Vec::new();
+    members.retain_mut(|member| {
+        let place = place_of(&member.settings).filter(|_| member.next() == Some(epoch));
+        let Some(Err(error)) = place.map(|place| member.log(root, place)) else {
             return true;
         };
         let what = format!("its log does not take the halving at epoch {epoch}: {error}");

@@ -44,8 +44,6 @@ struct ByState {
     live: BTreeSet<RunId>,
     queued: BTreeSet<RunId>,
     failed_or_lost: BTreeSet<RunId>,
-    /// Runs that wait for a round of their group's halving.
-    paused: BTreeSet<RunId>,
     /// Runs with an unreadable `run.json`.
     nameless: BTreeSet<RunId>,
 }
@@ -58,10 +56,6 @@ impl ByState {
             (&mut self.live, status.is_some_and(Status::is_live)),
             (&mut self.queued, matches!(status, Some(Status::Queued(_)))),
             (&mut self.failed_or_lost, is_failed),
-            (
-                &mut self.paused,
-                run.is_some_and(|run| run.round().is_some()),
-            ),
             (&mut self.nameless, run.is_some_and(|run| run.info.is_err())),
         ] {
             if belongs {
@@ -197,11 +191,6 @@ impl Runs {
     /// Runs that a worker has or is about to have, oldest first.
     pub fn live(&self) -> impl Iterator<Item = &Run> {
         self.by_state.live.iter().filter_map(|id| self.get(id))
-    }
-
-    /// Runs that wait for a round of their group's halving.
-    pub(super) fn paused(&self) -> impl Iterator<Item = &Run> {
-        self.by_state.paused.iter().filter_map(|id| self.get(id))
     }
 
     /// The newest run of each experiment, and every unreadable run; in no order.

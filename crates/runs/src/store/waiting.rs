@@ -30,18 +30,28 @@ enum Round {
 impl Runs {
     /// Whether a round of a group's halving can be decided now.
     pub fn has_due_round(&self) -> bool {
-        self.paused().any(|run| self.round_of(run) == Round::Due)
+        let mut rounds = self.rounds();
+        rounds.any(|(run, group)| self.round_of(run, group) == Round::Due)
+    }
+
+    /// What each group that is being halved waits for, in a sentence, with a run that waits.
+    pub fn groups_that_wait(&self) -> impl Iterator<Item = (&Run, String)> {
+        let rounds = self.rounds();
+        rounds.filter_map(|(run, _)| Some((run, self.waits_for_group(run)?)))
     }
 
     /// What a run waits for at a round of its group's halving, in a sentence.
     pub fn waits_for_group(&self, run: &Run) -> Option<String> {
         let epoch = run.round()?;
+        let group = &self.queue().halving;
+        let group = group.iter().find(|group| group.contains(&run.id));
+        let round = group.map_or(Round::Incomplete, |group| self.round_of(run, group));
         let runs = |count: usize| match count {
             1 => "1 run of its group".to_owned(),
             count => format!("{count} runs of its group"),
         };
-        let resumes = "`warmstart train` with the group's file";
-        Some(match self.round_of(run) {
+        let train = "`warmstart train` with the group's file";
+        Some(match round {
             Round::Others(count) => {
                 format!("waits for {} to reach epoch {epoch}", runs(count))
             }
@@ -52,24 +62,31 @@ impl Runs {
                     ("were", "them")
                 };
                 format!(
-                    "waits for {} at epoch {epoch}, which {were} stopped: {resumes} resumes {them}",
+                    "waits for {} at epoch {epoch}, which {were} stopped: {train} resumes {them}",
                     runs(count)
                 )
             }
             Round::Incomplete => format!(
-                "waits at epoch {epoch} for runs of its group that are not in the queue: {resumes} queues them"
+                "waits at epoch {epoch} for runs of its group that are not in the queue: {train} adds them"
             ),
-            Round::Due => format!(
-                "all of its group are at epoch {epoch}: the next look at the queue halves it"
-            ),
+            Round::Due => {
+                format!("waits at epoch {epoch} for a look at the queue: its group can be halved")
+            }
         })
     }
 
-    fn round_of(&self, run: &Run) -> Round {
-        let group = self.queue().halving.iter();
-        let Some(group) = group.clone().find(|group| group.contains(&run.id)) else {
-            return Round::Incomplete;
-        };
+    /// Of each group whose next round has runs that wait, one of them.
+    fn rounds(&self) -> impl Iterator<Item = (&Run, &[RunId])> {
+        self.queue().halving.iter().filter_map(|group| {
+            let runs = group.iter().filter_map(|id| self.get(id));
+            let waiting = runs.filter_map(|run| Some((run.round()?, run)));
+            let (_, run) = waiting.min_by_key(|(epoch, _)| *epoch)?;
+            Some((run, &**group))
+        })
+    }
+
+    /// What a run of this group waits for.
+    fn round_of(&self, run: &Run, group: &[RunId]) -> Round {
         let epoch = run.round();
         let is_due = |other: &&Run| {
             let rounds = other.member().and_then(|member| member.halving.as_ref());

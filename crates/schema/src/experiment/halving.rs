@@ -108,17 +108,15 @@ pub(super) fn mistakes(experiment: &Experiment, settings: usize) -> Vec<Mistake>
     let wrong =
         |message: String, help: &str| vec![Mistake::at(&["halving", "epochs"], message, help)];
     let rises = "write rising epochs, as [3, 6]";
-    if epochs.is_empty() {
+    let Some(first) = epochs.first() else {
         return wrong("expected at least one epoch, found none".to_owned(), rises);
-    }
-    if epochs[0] == 0 {
+    };
+    if *first == 0 {
         return wrong("expected epochs from 1, found 0".to_owned(), rises);
     }
-    if let Some(pair) = epochs.windows(2).find(|pair| pair[0] >= pair[1]) {
-        let message = format!(
-            "expected rising epochs, found {} after {}",
-            pair[1], pair[0]
-        );
+    let mut pairs = epochs.iter().zip(epochs.iter().skip(1));
+    if let Some((before, after)) = pairs.find(|(before, after)| before >= after) {
+        let message = format!("expected rising epochs, found {after} after {before}");
         return wrong(message, rises);
     }
     let most = rounds(settings);
