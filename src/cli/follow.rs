@@ -20,7 +20,7 @@ use warmstart_runs::store::{Change, Run, RunProblem, Runs, Watcher, worker_log_t
 const POLL: Duration = Duration::from_millis(100);
 /// Interval of starting waiting runs, in case a worker died without starting the next one.
 const ADVANCE: Duration = Duration::from_secs(2);
-/// A run counts as lost after this long, because its last events may still arrive.
+/// A run counts as lost, or as one that waits for its group, after this long, because its last events may still arrive.
 const LOST: Duration = Duration::from_millis(500);
 /// How many lines of the worker's output to print if its log has no cause.
 const LOG_LINES: usize = 5;
@@ -53,7 +53,7 @@ pub(super) fn follow(
         progress,
         interrupts: 0,
         advanced: Instant::now(),
-        lost: None,
+        over: None,
     };
     // Read the runs before the first signal, because only known runs can be stopped.
     while !following.step()? {
@@ -80,8 +80,8 @@ struct Following<'a> {
     /// How often the user asked to stop.
     interrupts: u32,
     advanced: Instant,
-    /// Since when no run is live and one is lost.
-    lost: Option<Instant>,
+    /// Since when no run is live, and one is lost or waits for its group.
+    over: Option<Instant>,
 }
 
 impl Following<'_> {
@@ -139,18 +139,22 @@ impl Following<'_> {
             .any(|run| matches!(run.status(), Status::Queued(_)));
         let is_over = !waits && !runs.iter().any(|run| run.status().is_live());
         let has_lost = runs.iter().any(|run| run.status() == Status::Lost);
-        if waits && self.advanced.elapsed() >= ADVANCE {
+        // A user who has asked to stop wants no run of the next round.
+        let is_paused = |run: &&Run| run.round().is_some() && self.interrupts == 0;
+        let pauses = runs.iter().any(is_paused);
+        let is_time = self.advanced.elapsed() >= ADVANCE;
+        if ((waits || pauses) && is_time) || (is_over && pauses && self.over.is_none()) {
             self.advanced = Instant::now();
             self.help_along()?;
         }
-        if !is_over || !has_lost {
-            self.lost = None;
+        if !is_over || !(has_lost || pauses) {
+            self.over = None;
             return Ok(is_over);
         }
-        Ok(self.lost.get_or_insert_with(Instant::now).elapsed() >= LOST)
+        Ok(self.over.get_or_insert_with(Instant::now).elapsed() >= LOST)
     }
 
-    /// Starts waiting runs whose device is free.
+    /// Halves groups that are due, and starts waiting runs whose device is free.
     fn help_along(&self) -> anyhow::Result<()> {
         for (run, error) in actions::advance(&self.context.checkpoints)? {
             self.progress
@@ -228,7 +232,10 @@ impl Following<'_> {
             );
         }
         let has_gone = gone.count() > 0;
-        let is_done = |run: &Run| run.status() == Status::Finished && run.state.setback.is_none();
+        let is_done = |run: &Run| {
+            let is_over = matches!(run.status(), Status::Finished | Status::Halved);
+            is_over && run.state.setback.is_none()
+        };
         let has_failed = |run: &Run| {
             let failed = matches!(run.state.setback, Some(Outcome::Failed { .. }));
             failed
@@ -291,6 +298,11 @@ impl Following<'_> {
                     self.context,
                     &format!("run {id} saved and stopped; `warmstart resume {id}` continues it"),
                 );
+            }
+            Status::Paused => {
+                if let Some(text) = self.runs.waits_for_group(run) {
+                    output::note(self.context, &format!("run {id} {text}"));
+                }
             }
             _ => {}
         }

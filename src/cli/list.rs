@@ -72,6 +72,9 @@ struct Newest<'a> {
 struct Members {
     done: usize,
     all: usize,
+    /// Members that halving stopped.
+    #[serde(skip_serializing_if = "is_zero")]
+    halved: usize,
     /// The settings of the means: those that validation chose, or the best so far.
     settings: String,
     chosen: bool,
@@ -95,6 +98,14 @@ impl<'a> Newest<'a> {
     }
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's `skip_serializing_if` passes a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 impl From<&Summary> for Members {
     fn from(group: &Summary) -> Self {
         let deviation = |metric: &Metric| {
@@ -104,6 +115,7 @@ impl From<&Summary> for Members {
         Self {
             done: group.done,
             all: group.all,
+            halved: group.halved,
             settings: group.settings.clone(),
             chosen: group.is_final,
             standard_deviation: Metric::ALL.iter().filter_map(deviation).collect(),

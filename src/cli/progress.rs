@@ -126,7 +126,7 @@ fn update(bar: &ProgressBar, run: &Run, width: usize) {
     bar.set_length(of.max(1));
     bar.set_position(done);
     bar.set_message(message(run));
-    if !run.status().is_live() && !matches!(run.status(), Status::Queued(_)) {
+    if !run.status().is_live() && !matches!(run.status(), Status::Queued(_) | Status::Paused) {
         bar.abandon();
     }
 }
@@ -218,6 +218,14 @@ fn remark(event: &Event) -> Option<String> {
             "checkpoint not saved: {}; training continues",
             warmstart_schema::text::line(error, 300)
         )),
+        Event::Halved(place) => {
+            let end = if place.continues {
+                "continues"
+            } else {
+                "stopped"
+            };
+            Some(format!("halving: {place}: {end}"))
+        }
         _ => None,
     }
 }
@@ -240,6 +248,7 @@ fn say_line(run: &Run, event: &Event) {
             )
         }
         Event::Stopping => "stopping".to_owned(),
+        Event::Paused { epoch, .. } => format!("epoch {epoch} is done; waits for its group"),
         Event::Stopped { step, .. } => format!("stopped after step {step}"),
         Event::Finished {
             train_time,

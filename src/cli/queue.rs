@@ -9,7 +9,7 @@ use warmstart_runs::run::RunId;
 
 use super::{Context, Exit, output};
 use warmstart_report::fit::Column;
-use warmstart_runs::actions::waiting;
+use warmstart_runs::actions::{self, waiting};
 use warmstart_runs::names;
 use warmstart_runs::store::{Run, Runs};
 use warmstart_schema::state::Status;
@@ -63,8 +63,12 @@ fn to(text: &str) -> Result<Move, String> {
 }
 
 pub(super) fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let (_, runs) = context.runs();
+    let (_, mut runs) = context.runs();
     let root = &context.checkpoints;
+    if arguments.verb.is_none() && runs.has_due_round() {
+        warn(context, actions::advance(root)?);
+        (_, runs) = context.runs();
+    }
     let said = match &arguments.verb {
         None => {
             list(context, &runs)?;
@@ -154,8 +158,12 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
             })
         });
         let (running, waiting): (Vec<Value>, Vec<Value>) = (running.collect(), waiting.collect());
+        let groups = runs
+            .groups_that_wait()
+            .map(|(run, text)| json!({ "run": run.id, "waits_for": text }));
+        let groups: Vec<Value> = groups.collect();
         return output::answer_json(
-            &json!({ "paused": queue.paused, "slots": queue.slots, "running": running, "waiting": waiting }),
+            &json!({ "paused": queue.paused, "slots": queue.slots, "running": running, "waiting": waiting, "halving": groups }),
         );
     }
     let running = runs.live().map(|run| {
@@ -198,6 +206,9 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
             Column::words("state", 2),
         ];
         output::answer(&output::table(&columns, rows))?;
+    }
+    for (run, text) in runs.groups_that_wait() {
+        output::note(context, &format!("run {}, {}, {text}", run.id, run.label()));
     }
     if let Some(reason) = &queue.paused {
         output::note(

@@ -93,7 +93,11 @@ fn identity(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Vec<Fact> 
     let facts = [
         Some(("run", run.id.to_string())),
         Some(("experiment", run.label().to_owned())),
-        Some(("state", status(run))),
+        Some(("state", status(run, runs))),
+        run.state
+            .halvings
+            .last()
+            .map(|place| ("halving", place.to_string())),
         of_file(run, runs, file).map(|file| ("file", file)),
         question.map(|question| ("question", question)),
         Some(created),
@@ -250,9 +254,14 @@ fn images(dataset: &DatasetFacts) -> String {
     )
 }
 
-fn status(run: &Run) -> String {
+fn status(run: &Run, runs: &Runs) -> String {
     let status = run.status();
     match (&run.state.outcome, status) {
+        (_, Status::Paused) => match runs.waits_for_group(run) {
+            Some(text) => format!("paused: {text}"),
+            None => "paused".to_owned(),
+        },
+        (_, Status::Halved) => "stopped by halving".to_owned(),
         (_, Status::Queued(place)) => format!("queued, place {place}"),
         (
             Some(Outcome::Finished {

@@ -49,16 +49,18 @@ pub(super) struct Interrupted;
 
 pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let plain = experiment::named(context, &arguments.name, &arguments.set)?;
-    let probes = plain
-        .loaded
-        .as_ref()
-        .is_ok_and(|experiment| experiment.probe.is_some());
+    let plain = plain.loaded.as_ref().ok();
+    let probes = plain.is_some_and(|experiment| experiment.probe.is_some());
     let length = if probes {
         format!("probe.strengths={}", arguments.epochs.max(4))
     } else {
         format!("train.epochs={}", arguments.epochs)
     };
     let mut changes = vec![length, format!("dataset.limit={}", arguments.limit)];
+    if plain.is_some_and(|experiment| experiment.halving.is_some()) {
+        // Its rounds may be later than these epochs.
+        changes.push("halving=null".to_owned());
+    }
     changes.extend_from_slice(&arguments.set);
     let file = experiment::named(context, &arguments.name, &changes)?;
     let mut experiment = file.loaded.clone().map_err(Problems)?;

@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::{Value, json};
 use warmstart_runs::event_log::EventWriter;
 use warmstart_runs::run::RunDir;
-use warmstart_schema::event::{Epoch, Event, Test};
+use warmstart_schema::event::{Epoch, Event, Halved, Test};
+use warmstart_schema::experiment::Monitor;
 
 use crate::place::Place;
 
@@ -261,6 +262,60 @@ fn two_groups_are_compared_by_equal_seeds() {
         .say(&["compare", "alpha", "beta", "--format", "csv"])
         .out;
     assert!(csv.contains("paired t-test"), "{csv}");
+}
+
+#[test]
+fn settings_that_halving_stopped_have_ended_and_are_not_chosen() {
+    let place = two_groups();
+    let loser = RunDir::new(place.checkpoints().join("20260103-000000-aaaa"));
+    let other = RunDir::new(place.checkpoints().join("20260104-000000-aaaa"));
+    for dir in [&loser, &other] {
+        let mut info = dir.info().unwrap();
+        let halving = json!({ "epochs": [1], "monitor": "val_loss" });
+        info.member.as_mut().unwrap().halving = serde_json::from_value(halving).unwrap();
+        dir.write_info(&info).unwrap();
+        let log = fs::read_to_string(dir.events()).unwrap();
+        let trained: Vec<&str> = log.lines().take(2).collect();
+        fs::write(dir.events(), trained.join("\n") + "\n").unwrap();
+        let mut log = EventWriter::open(&dir.events()).unwrap();
+        log.write(&Event::Paused {
+            epoch: 1,
+            step: 10,
+            train_time: 1.0,
+        })
+        .unwrap();
+        log.write(&Event::Halved(Halved {
+            epoch: 1,
+            rank: 2,
+            of: 2,
+            monitor: Monitor::ValLoss,
+            figure: Some(0.49),
+            continues: false,
+        }))
+        .unwrap();
+        log.sync().unwrap();
+    }
+    let rows = place.say(&["compare", "alpha", "--json"]).json();
+    assert_eq!(
+        (&rows[0]["group"]["chosen"], &rows[1]["group"]["chosen"]),
+        (&json!(true), &json!(false))
+    );
+    assert!(rows[0]["test_acc"].is_number());
+    let text = place.say(&["compare", "alpha", "--columns", "state"]).out;
+    assert!(text.contains("halved"), "{text}");
+    let shown = place
+        .say(&["show", "20260103-000000-aaaa", "--json"])
+        .json();
+    assert_eq!(shown["state"], "halved");
+    assert_eq!(shown["halving"]["rounds"][0]["rank"], 2);
+    let text = place.say(&["show", "20260103-000000-aaaa"]).out;
+    assert!(
+        text.contains("stopped by halving")
+            && text.contains("epoch 1, 2nd of 2 settings by val_loss (0.4900)"),
+        "{text}"
+    );
+    let runs = place.say(&["runs", "--filter", "state:halved", "--json"]);
+    assert_eq!(runs.json().as_array().unwrap().len(), 2);
 }
 
 #[test]

@@ -87,6 +87,9 @@ impl Trainer<'_> {
             return self.stop();
         }
         while self.setup.state.epoch < self.setup.epochs && !self.setup.state.stopped_early {
+            if self.pauses()? {
+                return self.wait_for_group();
+            }
             if self.epoch()? == Flow::Interrupted {
                 return self.stop();
             }
@@ -147,6 +150,18 @@ impl Trainer<'_> {
                 .setup
                 .stop_after
                 .is_some_and(|last| self.setup.state.step >= last)
+    }
+
+    /// Whether the run waits for its group here.
+    fn pauses(&mut self) -> Result<bool> {
+        let epoch = self.setup.state.epoch;
+        let is_due = self.setup.pause_after.is_some_and(|last| epoch >= last);
+        let next = if is_due && !self.is_asked_to_stop() {
+            Next::Stop
+        } else {
+            Next::Proceed
+        };
+        Ok(matches!(self.agree(next)?, Next::Stop))
     }
 
     /// Trains the rest of an epoch, validates, saves.

@@ -569,6 +569,7 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         epochs: experiment.train.epochs,
         format: NumberFormat::Float32,
         stop_after,
+        pause_after: None,
         reporter: &mut reporter,
         interrupt: &Interrupt::default(),
         group: None,

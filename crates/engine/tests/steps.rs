@@ -236,6 +236,7 @@ fn trained(
         state,
         format: NumberFormat::Float32,
         stop_after,
+        pause_after: None,
         reporter: &mut reporter,
         interrupt: &Interrupt::default(),
         group: None,

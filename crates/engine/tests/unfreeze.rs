@@ -186,6 +186,7 @@ fn trained(root: &Path, table: &Value, case: &Value, recipe: &[String]) -> RunDi
         state: fresh(),
         format: NumberFormat::Float32,
         stop_after: None,
+        pause_after: None,
         reporter: &mut reporter,
         interrupt: &Interrupt::default(),
         group: None,

@@ -384,6 +384,8 @@ mod tests {
             Status::Suspended,
             Status::Stopping,
             Status::Stopped,
+            Status::Paused,
+            Status::Halved,
             Status::Finished,
             Status::Failed,
             Status::Lost,

@@ -37,14 +37,19 @@ impl<'a> Cell<'a> {
         self.runs.iter().filter(is_done).copied().collect()
     }
 
-    /// `done`, or `2/3 done` while members have not ended.
+    /// `done`, `halved` if halving stopped these settings, or `2/3 done` while members have not ended.
     pub fn state(&self) -> String {
-        let (done, all) = (self.done().len(), self.runs.len());
-        if done == all {
-            Status::Finished.as_str().to_owned()
-        } else {
-            format!("{done}/{all} done")
+        let halved = self.halved();
+        if halved > 0 && halved == self.runs.len() {
+            return Status::Halved.as_str().to_owned();
         }
+        state(self.done().len(), halved, self.runs.len())
+    }
+
+    /// How many members halving stopped.
+    fn halved(&self) -> usize {
+        let is_halved = |run: &&&Run| run.status() == Status::Halved;
+        self.runs.iter().filter(is_halved).count()
     }
 
     /// Of a member that is not done, a live one first; or done.
@@ -117,7 +122,12 @@ fn choose(cells: &mut [Cell]) {
         only.choice = Choice::Chosen;
         return;
     }
-    let has_ended = |run: &&Run| matches!(run.status(), Status::Finished | Status::Failed);
+    let has_ended = |run: &&Run| {
+        matches!(
+            run.status(),
+            Status::Finished | Status::Failed | Status::Halved
+        )
+    };
     if !cells.iter().flat_map(|cell| &cell.runs).all(has_ended) {
         return;
     }
@@ -158,6 +168,8 @@ pub struct Summary {
     /// Members that are done, and all.
     pub done: usize,
     pub all: usize,
+    /// Members that halving stopped.
+    pub halved: usize,
     /// Of a live member first, then of one that is not done.
     pub status: Option<Status>,
     /// The settings of the means, in words; empty without a grid.
@@ -190,13 +202,19 @@ impl Summary {
                 let (mean, spread) = mean(&figures)?;
                 Some((metric, mean, spread))
             });
-        let open = |cell: &&Cell| cell.status() != Some(Status::Finished);
+        let open = |cell: &&Cell| {
+            let status = cell.status();
+            !matches!(status, Some(Status::Finished | Status::Halved))
+        };
+        let done_cell = |cell: &&Cell| cell.status() == Some(Status::Finished);
         let live = |cell: &&Cell| cell.status().is_some_and(Status::is_live);
         let state = cells.iter().find(live).or_else(|| cells.iter().find(open));
+        let state = state.or_else(|| cells.iter().find(done_cell));
         Some(Self {
             figures: figures.collect(),
             done: cells.iter().map(|cell| cell.done().len()).sum(),
             all: cells.iter().map(|cell| cell.runs.len()).sum(),
+            halved: cells.iter().map(Cell::halved).sum(),
             status: state.or(cells.first()).and_then(Cell::status),
             settings: shown.map_or_else(String::new, |cell| in_words(cell.settings)),
             is_final: choice == Choice::Chosen,
@@ -209,12 +227,19 @@ impl Summary {
         found.map(|(_, mean, spread)| (*mean, *spread))
     }
 
-    /// `done`, or `2/3 done`.
+    /// `done`, `done, 3 halved`, or `2/3 done`.
     pub fn state(&self) -> String {
-        if self.done == self.all {
-            Status::Finished.as_str().to_owned()
-        } else {
-            format!("{}/{} done", self.done, self.all)
-        }
+        state(self.done, self.halved, self.all)
+    }
+}
+
+/// The state of so many members, of which these are done and those were stopped by halving.
+fn state(done: usize, halved: usize, all: usize) -> String {
+    if done + halved < all {
+        format!("{done}/{all} done")
+    } else if halved > 0 {
+        format!("{}, {halved} halved", Status::Finished.as_str())
+    } else {
+        Status::Finished.as_str().to_owned()
     }
 }

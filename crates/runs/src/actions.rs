@@ -126,7 +126,7 @@ pub fn launch_group(
     device: &str,
 ) -> anyhow::Result<GroupLaunch> {
     let programs = programs()?;
-    let mut launch = GroupLaunch::default();
+    let (mut launch, mut members) = (GroupLaunch::default(), Vec::new());
     for step in steps {
         let queued = match step {
             Step::Launch(member, of) => {
@@ -136,15 +136,32 @@ pub fn launch_group(
             Step::Resume(run) => {
                 queue_resume(root, run, &[], From::Checkpoint).map(|()| run.id.clone())
             }
-            Step::Done(_) | Step::Busy(_) | Step::Unreadable(_) => continue,
+            Step::Waits(run)
+            | Step::Halved(run)
+            | Step::Done(run)
+            | Step::Busy(run)
+            | Step::Unreadable(run) => {
+                members.push(run.id.clone());
+                continue;
+            }
         };
         match queued {
-            Ok(id) => launch.queued.push(id),
+            Ok(id) => {
+                members.push(id.clone());
+                launch.queued.push(id);
+            }
             Err(error) => {
                 launch.failed = Some(error);
                 break;
             }
         }
+    }
+    let is_halved = file.group.as_ref().is_some_and(|it| it.rounds.is_some());
+    // Members that could not be added are missing: the group waits for the next launch.
+    if is_halved && launch.failed.is_none() {
+        Queue::new(root)
+            .halve(members)
+            .map_err(|error| unwritable(root, &error))?;
     }
     match start(root, &programs) {
         Ok(failed) => {
@@ -207,6 +224,12 @@ fn queue_resume(root: &Path, run: &Run, changes: &[String], from: From) -> anyho
             return refuse(
                 format!("run {id} already waits at place {place}"),
                 "it starts when its turn comes",
+            );
+        }
+        Status::Paused if run.round().is_some() => {
+            return refuse(
+                format!("run {id} waits for its group"),
+                "`warmstart train` with the file of the group resumes the runs that others wait for; a run that is deleted is not waited for",
             );
         }
         status if status.is_live() => {

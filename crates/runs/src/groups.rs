@@ -25,6 +25,10 @@ pub enum Step<'a> {
     Done(&'a Run),
     /// It runs or waits already.
     Busy(&'a Run),
+    /// It waits for a round of its group's halving.
+    Waits(&'a Run),
+    /// A round of its group's halving stopped it.
+    Halved(&'a Run),
     /// Its folder cannot be read, so nobody knows whether it is done.
     Unreadable(&'a Run),
     /// It was stopped, failed or lost: it is resumed from its last checkpoint.
@@ -54,13 +58,16 @@ impl<'a> Plan<'a> {
             }
         }
         let step = |member: &'a Member| {
-            let key = MemberOf::new(&id, member);
+            let key = MemberOf::new(&id, group, member);
             let Some(run) = known.get(&key).copied() else {
                 return Step::Launch(member, key);
             };
             match run.status() {
                 Status::Finished => Step::Done(run),
                 Status::Unreadable => Step::Unreadable(run),
+                Status::Paused if run.round().is_some() => Step::Waits(run),
+                Status::Paused => Step::Resume(run),
+                status if status.is_resumable() && run.is_halved() => Step::Halved(run),
                 status if status.is_resumable() => Step::Resume(run),
                 _ => Step::Busy(run),
             }
@@ -74,10 +81,10 @@ impl<'a> Plan<'a> {
         self.0.iter().filter(adds).count()
     }
 
-    /// The members that run or wait already.
+    /// The members that run or wait already, in the queue or for their group.
     pub fn busy(&self) -> impl Iterator<Item = &'a Run> {
         self.0.iter().filter_map(|step| match step {
-            Step::Busy(run) => Some(*run),
+            Step::Busy(run) | Step::Waits(run) => Some(*run),
             _ => None,
         })
     }
@@ -92,14 +99,16 @@ impl<'a> Plan<'a> {
 
     /// `6 runs: 3 to train, 1 to resume, 2 done and skipped`.
     pub fn in_words(&self) -> String {
-        let mut counts = [0; 5];
+        let mut counts = [0; 7];
         for step in &self.0 {
             let index = match step {
                 Step::Launch(..) => 0,
                 Step::Resume(_) => 1,
                 Step::Busy(_) => 2,
-                Step::Done(_) => 3,
-                Step::Unreadable(_) => 4,
+                Step::Waits(_) => 3,
+                Step::Done(_) => 4,
+                Step::Halved(_) => 5,
+                Step::Unreadable(_) => 6,
             };
             counts[index] += 1;
         }
@@ -107,7 +116,9 @@ impl<'a> Plan<'a> {
             "to train",
             "to resume",
             "running or queued already",
+            "waiting for their group",
             "done and skipped",
+            "stopped by halving",
             "unreadable and skipped",
         ];
         let parts: Vec<String> = counts

@@ -8,6 +8,7 @@ pub mod event_log;
 pub mod failure;
 pub mod feature_cache;
 pub mod groups;
+mod halving;
 pub mod heartbeat;
 pub mod launcher;
 pub mod member;

@@ -1,7 +1,7 @@
 //! Which member of a group of runs a run is.
 
 use serde::{Deserialize, Serialize};
-use warmstart_schema::experiment::{Group, Member, Setting};
+use warmstart_schema::experiment::{Group, Member, Rounds, Setting};
 use warmstart_schema::text;
 
 use crate::storage::fingerprint;
@@ -16,12 +16,17 @@ pub struct MemberOf {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settings: Vec<Setting>,
     pub seed: u64,
+    /// The rounds after which the worse half of the group is stopped; none without `halving`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halving: Option<Rounds>,
 }
 
 impl MemberOf {
-    pub(crate) fn new(group: &str, member: &Member) -> Self {
+    /// A member of `group`, whose name is `id`.
+    pub(crate) fn new(id: &str, group: &Group, member: &Member) -> Self {
         Self {
-            group: group.to_owned(),
+            group: id.to_owned(),
+            halving: group.rounds.clone(),
             settings: member.settings.clone(),
             seed: member.experiment.seed,
         }

@@ -46,10 +46,15 @@ pub fn run(worker: &Path, folder: &Path, notify: fn() -> Option<String>) -> Exit
     };
     let code = monitor.watch();
     monitor.run.release_reserve();
+    // It may have a worker again as soon as the queue advances.
+    let is_paused = monitor
+        .run
+        .state()
+        .is_ok_and(|state| state.outcome == Some(Outcome::Paused));
     for failure in Queue::new(&monitor.root).start_next(&monitor.programs, &monitor.id) {
         say(&failure);
     }
-    if let Some(command) = notify() {
+    if let Some(command) = notify().filter(|_| !is_paused) {
         notice::send(&monitor.root, &monitor.id, &command);
     }
     code

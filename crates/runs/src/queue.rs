@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::halving;
 use crate::launcher::{self, Handle, Programs, Started};
 use crate::run::{RunDir, RunId};
 use crate::storage::{Disk, replace};
@@ -64,6 +65,9 @@ pub struct Content {
     /// How many runs a device takes at a time.
     #[serde(default = "one")]
     pub slots: u32,
+    /// The runs of each group that is halved, in the order of its file, until its last round is decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub halving: Vec<Vec<RunId>>,
 }
 
 fn one() -> u32 {
@@ -77,6 +81,7 @@ impl Default for Content {
             active: Vec::new(),
             paused: None,
             slots: one(),
+            halving: Vec::new(),
         }
     }
 }
@@ -237,7 +242,20 @@ impl Queue {
         self.change(|content| {
             let before = content.waiting.len();
             content.waiting.retain(|entry| entry.run != *run);
-            content.waiting.len() < before
+            let is_out = content.waiting.len() < before;
+            if is_out {
+                halving::taken_out(&self.root, content, run)?;
+            }
+            Ok(is_out)
+        })?
+    }
+
+    /// Makes these runs, in the order of their file, a group that is halved.
+    pub fn halve(&self, group: Vec<RunId>) -> io::Result<()> {
+        self.change(|content| {
+            let is_other = |known: &Vec<RunId>| !known.iter().any(|run| group.contains(run));
+            content.halving.retain(is_other);
+            content.halving.push(group);
         })
     }
 
@@ -260,7 +278,7 @@ impl Queue {
         self.change(|content| content.slots = slots.max(1))
     }
 
-    /// Starts every run that can start now. `leaving` is the run whose worker ends, and does not count.
+    /// Decides the rounds of halving that are due, and starts every run that can start now. `leaving` is the run whose worker ends, and does not count.
     pub fn advance(&self, programs: &Programs, leaving: Option<&RunId>) -> io::Result<Advance> {
         // A worker on a node of a cluster knows nothing of the machine where the other runs are.
         let is_here = launcher::current().local().is_some();
@@ -271,6 +289,10 @@ impl Queue {
                 !is_ours(&active.entry)
                     || (leaving != Some(&active.entry.run) && self.is_running(active))
             });
+            // A worker elsewhere does not see which runs have a worker here.
+            if is_here {
+                advance.failed = halving::advance(&self.root, content);
+            }
             let startable = content.take_startable(is_ours);
             let runs: Vec<RunDir> = startable
                 .iter()

@@ -62,6 +62,15 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
         "log": log,
         "settings": run.experiment.as_deref(),
     });
+    // Only a member of a group that is halved has them.
+    let rounds = run.member().and_then(|member| member.halving.as_ref());
+    if let (Some(rounds), Some(object)) = (rounds, whole.as_object_mut()) {
+        let decided = state.halvings.iter().cloned();
+        let decided: Vec<Value> = decided.map(|place| event(Event::Halved(place))).collect();
+        let halving =
+            json!({ "epochs": rounds.epochs, "rounds": decided, "waits_at": run.round() });
+        object.insert("halving".to_owned(), halving);
+    }
     // Only a probe has them.
     if let (Some(neighbours), Some(object)) = (state.neighbours, whole.as_object_mut()) {
         object.insert(

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::ModelCounts;
 use crate::exit::Exit;
+pub use crate::experiment::Halved;
 use crate::experiment::NumberFormat;
 pub use crate::failure::Failure;
 use crate::identity::Handle;
@@ -152,6 +153,15 @@ pub enum Event {
         #[serde(with = "real")]
         train_time: f64,
     },
+    /// The worker ended at the end of an epoch at which its group is halved.
+    Paused {
+        epoch: u32,
+        step: u64,
+        #[serde(with = "real")]
+        train_time: f64,
+    },
+    /// A round of its group's halving was decided.
+    Halved(Halved),
     Finished {
         #[serde(with = "real")]
         train_time: f64,

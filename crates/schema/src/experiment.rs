@@ -7,6 +7,7 @@ mod ema;
 mod evaluate;
 mod fields;
 mod groups;
+mod halving;
 mod members;
 mod misplaced;
 mod mix;
@@ -35,6 +36,7 @@ pub use self::ema::Ema;
 pub use self::evaluate::Evaluate;
 pub use self::fields::{Freeze, OnNan, Weights};
 pub use self::groups::Groups;
+pub use self::halving::{Halved, Halving, Rounds};
 pub use self::members::{Grid, Group, MOST_MEMBERS, Member, Setting, in_words};
 pub use self::mix::Mix;
 pub use self::optimizer::Optimizer;
@@ -75,6 +77,8 @@ pub struct Experiment {
     /// one for each seed too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grid: Option<Grid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halving: Option<Halving>,
     pub dataset: Dataset,
     #[serde(default)]
     pub input: Input,
@@ -352,7 +356,7 @@ pub struct EarlyStopping {
 }
 
 /// The metric that decides which epoch is best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Monitor {
     #[default]
@@ -361,6 +365,14 @@ pub enum Monitor {
 }
 
 impl Monitor {
+    /// As files and logs name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ValLoss => "val_loss",
+            Self::ValAcc => "val_acc",
+        }
+    }
+
     /// Whether `new` is better than `best` by more than `min_delta`; NaN never is.
     pub fn improves(self, new: f64, best: f64, min_delta: f64) -> bool {
         match self {
@@ -397,9 +409,9 @@ pub struct Reference {
 }
 
 impl Experiment {
-    /// Whether its file describes several runs.
+    /// Whether its file describes several runs, or says that it does.
     pub fn is_group(&self) -> bool {
-        self.seeds.is_some() || self.grid.is_some()
+        self.seeds.is_some() || self.grid.is_some() || self.halving.is_some()
     }
 
     /// The metric that decides which checkpoint is best: early stopping's, or validation loss.

@@ -44,6 +44,10 @@ pub enum Outcome {
         stopped_early: bool,
     },
     Stopped,
+    /// At the end of an epoch at which its group is halved, it waits for the others.
+    Paused,
+    /// A round of its group's halving stopped it.
+    Halved,
     Failed {
         kind: Failure,
         error: String,

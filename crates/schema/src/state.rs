@@ -12,7 +12,7 @@ pub use self::stage::Stage;
 pub use self::status::{Liveness, Status};
 pub use self::timeline::{Downsampled, Moment, Progress, Sample};
 use crate::event::{
-    Attempt, Batch, Change, Changed, Checkpoint, DatasetFacts, Epoch, Event, Fetch, Level,
+    Attempt, Batch, Change, Changed, Checkpoint, DatasetFacts, Epoch, Event, Fetch, Halved, Level,
     ModelFacts, Neighbours, Phase, PhaseProgress, Record, StartedFrom, System, Test, WeightsFacts,
 };
 use crate::exit::Exit;
@@ -68,6 +68,9 @@ pub struct RunState {
     pub changes: Vec<Changed>,
     /// Whether a change waits for the next attempt.
     pub awaits_change: bool,
+    /// What the rounds of its group's halving decided, in order.
+    #[serde(default)]
+    pub halvings: Vec<Halved>,
     pub outcome: Option<Outcome>,
     /// How the newest attempt ended, if it brought nothing new; the earlier results stay.
     #[serde(default)]
@@ -207,6 +210,12 @@ impl RunState {
             }
             Event::Stopping => self.stopping = true,
             Event::Stopped { .. } => self.end(Outcome::Stopped),
+            Event::Paused { epoch, .. } => {
+                let text = format!("epoch {epoch} is done; the run waits for its group");
+                self.note(t, Level::Info, &text);
+                self.end(Outcome::Paused);
+            }
+            Event::Halved(place) => self.halve(t, place),
             Event::Finished { stopped_early, .. } => self.end(Outcome::Finished { stopped_early }),
             Event::Failed { kind, error, help } => {
                 let (error, help) = (text::line(&error, 2000), text::line(&help, 500));
@@ -256,6 +265,8 @@ impl RunState {
             (Liveness::Held | Liveness::HeartbeatLost, None) if self.stopping => Status::Stopping,
             (Liveness::Held | Liveness::HeartbeatLost, None) => Status::Active(self.phase),
             (_, Some(Outcome::Stopped)) => Status::Stopped,
+            (_, Some(Outcome::Paused)) => Status::Paused,
+            (_, Some(Outcome::Halved)) => Status::Halved,
             (_, Some(Outcome::Failed { .. })) => Status::Failed,
             (Liveness::Unknown, None) => Status::Unreadable,
             (_, None) => Status::Lost,
@@ -405,6 +416,24 @@ impl RunState {
         }
         self.changes.push(changed);
         self.awaits_change = true;
+    }
+
+    /// A round of its group's halving was decided, while no worker had the run.
+    fn halve(&mut self, t: f64, place: Halved) {
+        let end = if place.continues {
+            "continues"
+        } else {
+            "is stopped"
+        };
+        self.note(t, Level::Info, &format!("halving: {place}; the run {end}"));
+        let has_own_end = matches!(
+            self.outcome,
+            Some(Outcome::Finished { .. } | Outcome::Failed { .. })
+        );
+        if !place.continues && !has_own_end {
+            self.outcome = Some(Outcome::Halved);
+        }
+        self.halvings.push(place);
     }
 
     fn progress(&mut self, t: f64, batch: Batch) {

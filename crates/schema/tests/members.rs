@@ -149,6 +149,26 @@ fn more_values_and_another_name_keep_the_group_and_another_setting_makes_a_new_o
 }
 
 #[test]
+fn halving_belongs_to_the_group_and_to_no_member() {
+    let grid = "grid: { train.optimizer.learning_rate: [0.1, 0.01, 0.001] }\n";
+    let plain = group(grid, &[]);
+    assert_eq!(plain.rounds, None);
+    let halved = group(&format!("{grid}halving: {{ epochs: [1, 2] }}\n"), &[]);
+    assert_eq!(halved.rounds.as_ref().unwrap().epochs, [1, 2]);
+    assert_ne!(halved.identity, plain.identity);
+    let other = group(
+        &format!("{grid}halving: {{ epochs: [1, 2] }}\n"),
+        &["halving.epochs=[1]"],
+    );
+    assert_ne!(other.identity, halved.identity);
+    for member in halved.members {
+        let yaml = member.experiment.to_yaml().unwrap();
+        assert!(!yaml.contains("halving"), "{yaml}");
+        assert!(experiment::parse(&yaml, "again").is_ok());
+    }
+}
+
+#[test]
 fn changes_apply_to_every_member_and_never_to_a_field_of_the_grid() {
     let grid = "grid: { train.optimizer.learning_rate: [0.1, 0.01] }\n";
     let members = group(grid, &["train.epochs=9"]).members;

@@ -421,7 +421,7 @@ impl Group {
         };
         let (kind, how) = match Exit::of(status, false).outcome(true, false) {
             Outcome::Failed { kind, error, .. } => (kind, error),
-            Outcome::Stopped | Outcome::Finished { .. } => (Failure::Killed, status.to_string()),
+            _ => (Failure::Killed, status.to_string()),
         };
         UserError {
             kind,

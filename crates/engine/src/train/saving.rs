@@ -80,14 +80,12 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Saves everything that is still unsaved, before the test.
+    /// Saves everything that is still unsaved.
     pub(super) fn settle(&mut self) -> Result<()> {
-        self.commit_best()
-            .context("saving the best checkpoint before the test")?;
+        self.commit_best().context("saving the best checkpoint")?;
         if self.failed_saves > 0 {
             self.failed_saves = MAX_FAILED_SAVES - 1;
-            self.save(false)
-                .context("saving the last checkpoint before the test")?;
+            self.save(false).context("saving the last checkpoint")?;
         }
         Ok(())
     }
@@ -106,6 +104,13 @@ impl Trainer<'_> {
             seconds,
         }));
         Ok(())
+    }
+
+    /// Ends at the end of an epoch, which has been saved.
+    pub(super) fn wait_for_group(&mut self) -> Result<Ended> {
+        self.settle()?;
+        let epoch = self.setup.state.epoch;
+        Ok(Ended::Paused { epoch })
     }
 
     /// Saves and stops.

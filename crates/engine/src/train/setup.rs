@@ -18,8 +18,14 @@ use crate::reporter::Reporter;
 /// How an attempt ended when nothing went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    Finished { stopped_early: bool },
+    Finished {
+        stopped_early: bool,
+    },
     Stopped,
+    /// At the end of this epoch it waits for its group.
+    Paused {
+        epoch: u32,
+    },
 }
 
 /// What training works on.
@@ -44,6 +50,8 @@ pub struct Setup<'a> {
     pub epochs: u32,
     /// Optimizer steps of the whole run after which it saves and stops, as on a request.
     pub stop_after: Option<u64>,
+    /// The epoch at whose end the run waits for its group; only rank 0 knows it.
+    pub pause_after: Option<u32>,
     pub reporter: &'a mut Reporter,
     pub interrupt: &'a Interrupt,
     /// The processes that train the run together; none where this one trains it alone.

@@ -73,6 +73,11 @@ pub(super) fn attempt(
                 stopped_early,
             },
             Ended::Stopped => Event::Stopped { step, train_time },
+            Ended::Paused { epoch } => Event::Paused {
+                epoch,
+                step,
+                train_time,
+            },
         },
         Err(error) => {
             let UserError { kind, error, help } = UserError::of(&error);

@@ -39,6 +39,14 @@ pub(super) struct Context<'a> {
     pub interrupt: &'a Interrupt,
 }
 
+impl Context<'_> {
+    /// The epoch at whose end the run waits for its group.
+    pub(super) fn pause_after(&self) -> Option<u32> {
+        let member = self.info.member.as_ref()?;
+        member.halving.as_ref()?.next(&self.before.halvings)
+    }
+}
+
 /// The device that an attempt trains on.
 pub(super) struct Place {
     pub device: Device,

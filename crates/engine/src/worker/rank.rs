@@ -209,6 +209,7 @@ fn carry_out(folder: &Path, mut group: Group, parts: [Vec<u8>; 3]) -> Result<()>
         state: content.state,
         epochs: experiment.train.epochs,
         stop_after: None,
+        pause_after: None,
         reporter: &mut reporter,
         interrupt: &interrupt,
         group: Some(group),

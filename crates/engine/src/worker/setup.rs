@@ -206,6 +206,7 @@ pub(super) fn prepare<'a>(
         state,
         epochs: experiment.train.epochs,
         stop_after: context.stop_after,
+        pause_after: context.pause_after(),
         reporter,
         interrupt,
         group: None,

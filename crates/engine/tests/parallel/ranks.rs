@@ -266,6 +266,7 @@ fn as_rank(
         state,
         format: NumberFormat::Float32,
         stop_after: None,
+        pause_after: None,
         reporter: &mut reporter,
         interrupt,
         group,

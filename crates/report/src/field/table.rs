@@ -179,7 +179,7 @@ pub(super) static FIELDS: &[Field] = &[
 const RUNNING: &str = "running";
 const NEVER: &str = "never";
 const BROKEN: &str = "broken";
-pub(super) const STATES: [&str; 23] = [
+pub(super) const STATES: [&str; 25] = [
     RUNNING,
     "queued",
     "starting",
@@ -196,6 +196,8 @@ pub(super) const STATES: [&str; 23] = [
     "unknown",
     "stopping",
     "stopped",
+    "paused",
+    "halved",
     "done",
     "finished",
     "failed",

@@ -41,7 +41,7 @@ pub(super) fn send(root: &Path, id: &RunId, command: &str) {
     }
 }
 
-/// The run as JSON; none if the user stopped the run.
+/// The run as JSON; none if the user or its group's halving stopped the run.
 fn event(run: &Run) -> Option<&'static str> {
     use warmstart_schema::event::Failure::NotANumber;
     match &run.state.outcome {
@@ -50,7 +50,7 @@ fn event(run: &Run) -> Option<&'static str> {
             kind: NotANumber, ..
         }) => Some("not_a_number"),
         Some(Outcome::Failed { .. }) => Some("failed"),
-        Some(Outcome::Stopped) => None,
+        Some(Outcome::Stopped | Outcome::Paused | Outcome::Halved) => None,
         None => Some("lost"),
     }
 }

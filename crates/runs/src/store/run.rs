@@ -83,6 +83,19 @@ impl Run {
         self.info.as_ref().ok()?.member.as_ref()
     }
 
+    /// The epoch of the round of its group's halving for which it waits.
+    pub fn round(&self) -> Option<u32> {
+        let rounds = self.member()?.halving.as_ref()?;
+        let next = rounds.next(&self.state.halvings)?;
+        let last = self.state.epochs.last()?;
+        (self.status() == Status::Paused && next <= last.epoch).then_some(next)
+    }
+
+    /// Whether a round of its group's halving stopped it. It can be resumed nevertheless.
+    pub fn is_halved(&self) -> bool {
+        self.state.halvings.iter().any(|round| !round.continues)
+    }
+
     /// Whether the file that it was launched from has changed since.
     pub fn is_changed_since(&self, file: &ExperimentFile) -> bool {
         let Ok(info) = &self.info else { return false };

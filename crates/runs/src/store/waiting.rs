@@ -3,6 +3,8 @@
 use crate::queue::Entry;
 use crate::run::RunId;
 
+use warmstart_schema::state::Status;
+
 use super::{ExperimentKey, Run, Runs};
 
 /// In a word, and in a sentence.
@@ -12,7 +14,102 @@ pub struct WaitsFor {
     pub sentence: String,
 }
 
+/// What a run waits for at a round of its group's halving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// So many runs of its group train or wait in the queue.
+    Others(usize),
+    /// So many were stopped, or have never run.
+    Left(usize),
+    /// Not all members were launched, or one was taken out of the queue.
+    Incomplete,
+    /// The next process that advances the queue decides.
+    Due,
+}
+
 impl Runs {
+    /// Whether a round of a group's halving can be decided now.
+    pub fn has_due_round(&self) -> bool {
+        let mut rounds = self.rounds();
+        rounds.any(|(run, group)| self.round_of(run, group) == Round::Due)
+    }
+
+    /// What each group that is being halved waits for, in a sentence, with a run that waits.
+    pub fn groups_that_wait(&self) -> impl Iterator<Item = (&Run, String)> {
+        let rounds = self.rounds();
+        rounds.filter_map(|(run, _)| Some((run, self.waits_for_group(run)?)))
+    }
+
+    /// What a run waits for at a round of its group's halving, in a sentence.
+    pub fn waits_for_group(&self, run: &Run) -> Option<String> {
+        let epoch = run.round()?;
+        let group = &self.queue().halving;
+        let group = group.iter().find(|group| group.contains(&run.id));
+        let round = group.map_or(Round::Incomplete, |group| self.round_of(run, group));
+        let runs = |count: usize| match count {
+            1 => "1 run of its group".to_owned(),
+            count => format!("{count} runs of its group"),
+        };
+        let train = "`warmstart train` with the group's file";
+        Some(match round {
+            Round::Others(count) => {
+                format!("waits for {} to reach epoch {epoch}", runs(count))
+            }
+            Round::Left(count) => {
+                let (were, them) = if count == 1 {
+                    ("was", "it")
+                } else {
+                    ("were", "them")
+                };
+                format!(
+                    "waits for {} at epoch {epoch}, which {were} stopped: {train} resumes {them}",
+                    runs(count)
+                )
+            }
+            Round::Incomplete => format!(
+                "waits at epoch {epoch} for runs of its group that are not in the queue: {train} adds them"
+            ),
+            Round::Due => {
+                format!("waits at epoch {epoch} for a look at the queue: its group can be halved")
+            }
+        })
+    }
+
+    /// Of each group whose next round has runs that wait, one of them.
+    fn rounds(&self) -> impl Iterator<Item = (&Run, &[RunId])> {
+        self.queue().halving.iter().filter_map(|group| {
+            let runs = group.iter().filter_map(|id| self.get(id));
+            let waiting = runs.filter_map(|run| Some((run.round()?, run)));
+            let (_, run) = waiting.min_by_key(|(epoch, _)| *epoch)?;
+            Some((run, &**group))
+        })
+    }
+
+    /// What a run of this group waits for.
+    fn round_of(&self, run: &Run, group: &[RunId]) -> Round {
+        let epoch = run.round();
+        let is_due = |other: &&Run| {
+            let rounds = other.member().and_then(|member| member.halving.as_ref());
+            let next = rounds.and_then(|rounds| rounds.next(&other.state.halvings));
+            next.is_some() && next <= epoch
+        };
+        let others = group.iter().filter_map(|id| self.get(id)).filter(is_due);
+        let (mut open, mut left) = (0, 0);
+        for other in others {
+            match other.status() {
+                status if status.is_live() || matches!(status, Status::Queued(_)) => open += 1,
+                Status::Stopped => left += 1,
+                _ if other.state.attempt.is_none() => left += 1,
+                _ => {}
+            }
+        }
+        match (open, left) {
+            (0, 0) => Round::Due,
+            (0, left) => Round::Left(left),
+            (open, _) => Round::Others(open),
+        }
+    }
+
     /// What a run has its place on: as the queue started it, or else its device.
     pub fn slot_of<'a>(&'a self, run: &'a Run) -> &'a str {
         let active = &self.queue().active;

@@ -164,6 +164,8 @@ const CYCLE: &str = "\
 name: Cycle
 seeds: [1, 2]
 grid: { train.clip_norm: [1, 2] }
+halving:
+  epochs: [5]
 dataset:
   name: emoji98
 model:
@@ -436,7 +438,7 @@ fn wrong_values(source: &str, index: usize, field: &Field) -> usize {
     case("\"\"").is_refused();
     // ===== A wrong type: every field refuses it. =====
     let list = match field.path.as_str() {
-        "seeds" => "[1, -2]",
+        "seeds" | "halving.epochs" => "[1, -2]",
         // Any line is a line of the shell.
         "slurm.before" => "[[x]]",
         _ => "[1, 2]",

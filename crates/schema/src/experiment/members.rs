@@ -8,7 +8,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::Experiment;
+use super::{Experiment, Rounds, halving};
 use crate::text;
 
 /// The most runs that one file may describe.
@@ -16,7 +16,7 @@ pub const MOST_MEMBERS: usize = 200;
 /// The most characters of a value in a name and a record.
 const VALUE: usize = 60;
 /// Fields that describe an experiment, or that have one meaning for all of its runs.
-const FIXED: [&str; 8] = [
+const FIXED: [&str; 9] = [
     "name",
     "group",
     "question",
@@ -24,6 +24,7 @@ const FIXED: [&str; 8] = [
     "slurm",
     "init",
     "grid",
+    "halving",
     "seeds",
 ];
 
@@ -135,6 +136,8 @@ pub struct Group {
     pub identity: String,
     /// First every member with the first seed, then every member with the second.
     pub members: Vec<Member>,
+    /// The rounds after which the worse half of the settings is stopped; none without `halving`.
+    pub rounds: Option<Rounds>,
 }
 
 /// What is wrong with `seeds` or `grid`: the keys that lead there, what was expected, and what to do.
@@ -172,11 +175,12 @@ pub(super) fn combinations(experiment: &Experiment) -> Result<Vec<Settings<'_>>,
         grid.iter()
             .filter_map(|(field, values)| grid_mistake(field, values)),
     );
-    let runs = grid
+    let settings = grid
         .iter()
         .map(|(_, values)| values.len())
-        .chain(experiment.seeds.as_ref().map(Vec::len))
         .fold(1, usize::saturating_mul);
+    let seeds = experiment.seeds.as_ref().map_or(1, Vec::len);
+    let runs = settings.saturating_mul(seeds);
     if runs > MOST_MEMBERS {
         let place = if experiment.grid.is_some() {
             "grid"
@@ -193,6 +197,9 @@ pub(super) fn combinations(experiment: &Experiment) -> Result<Vec<Settings<'_>>,
             format!("expected at most {MOST_MEMBERS} runs, found {found}"),
             "name fewer values, or write several files",
         ));
+    }
+    if mistakes.is_empty() {
+        mistakes = halving::mistakes(experiment, settings);
     }
     if !mistakes.is_empty() {
         return Err(mistakes);

@@ -13,9 +13,9 @@ use serde_yaml::Value;
 use self::limits::excess;
 use self::locate::{duplicate, locate, locate_keys, place_of};
 
-use super::members::{self, Group, Mistake};
+use super::members::{self, Group, Member, Mistake};
 use super::misplaced::Misplaced;
-use super::{Experiment, validate};
+use super::{Experiment, halving, validate};
 use crate::text;
 
 /// Longer texts are not experiments.
@@ -464,6 +464,11 @@ fn group(
             fields.remove(field);
         }
     }
+    // The group has it in common, and no member has it.
+    let common = document.clone();
+    if let Some(fields) = document.as_mapping_mut() {
+        fields.remove("halving");
+    }
     let one_seed = [experiment.seed];
     let seeds = experiment.seeds.as_deref().unwrap_or(&one_seed);
     let mut of_first = Vec::new();
@@ -480,10 +485,13 @@ fn group(
             member
         })
     });
-    let members = members.collect();
+    let members: Vec<Member> = members.collect();
+    let rounds =
+        halving::of_members(experiment, &members).map_err(|mistake| vec![problem(mistake)])?;
     Ok(Group {
-        identity: identity(experiment, document),
+        identity: identity(experiment, common),
         members,
+        rounds,
     })
 }
 

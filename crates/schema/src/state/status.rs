@@ -69,6 +69,10 @@ pub enum Status {
     Suspended,
     Stopping,
     Stopped,
+    /// It waits for a round of its group's halving.
+    Paused,
+    /// A round of its group's halving stopped it.
+    Halved,
     Finished,
     Failed,
     /// The end of its worker is unknown: the machine restarted, or it was another machine's.
@@ -95,7 +99,10 @@ impl Status {
 
     /// Whether it can be resumed.
     pub fn is_resumable(self) -> bool {
-        matches!(self, Self::Stopped | Self::Failed | Self::Lost)
+        matches!(
+            self,
+            Self::Stopped | Self::Halved | Self::Failed | Self::Lost
+        )
     }
 
     pub fn as_str(self) -> &'static str {
@@ -109,6 +116,8 @@ impl Status {
             Self::Suspended => "suspended",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
+            Self::Paused => "paused",
+            Self::Halved => "halved",
             Self::Finished => "done",
             Self::Failed => "failed",
             Self::Lost => "lost",

@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
+use warmstart_runs::queue::Content;
 use warmstart_runs::store::{Change, ExperimentFile};
-use warmstart_schema::event::{Epoch, Event, Record, Test};
-use warmstart_schema::experiment;
+use warmstart_schema::event::{Epoch, Event, Halved, Record, Test};
+use warmstart_schema::experiment::{self, Monitor};
 use warmstart_schema::state::Liveness;
 
 use super::fixtures::{empty, id};
 use super::{drawn, press, text};
 use crate::effect::Effect;
 use crate::message::{Catalogue, Message};
-use crate::model::{Kind, Model, Popup};
+use crate::model::{Kind, Model, Popup, QueueWatch};
 use crate::update::update;
 use warmstart_runs::member::group_id;
 
@@ -23,9 +24,13 @@ const FILE: &str = "name: Sweep\ndataset: { name: emoji98 }\nmodel: { backbone: 
 
 /// A file of four members, of which these are done, with their validation and test accuracy.
 fn sweep(done: &[(usize, f64, f64)]) -> Model {
+    sweep_of(FILE, done)
+}
+
+fn sweep_of(source: &str, done: &[(usize, f64, f64)]) -> Model {
     let mut model = empty();
     let path = PathBuf::from("experiments/sweep.yaml");
-    let (loaded, group) = experiment::parse_group(FILE, "sweep.yaml", &[]).unwrap();
+    let (loaded, group) = experiment::parse_group(source, "sweep.yaml", &[]).unwrap();
     let group = group.unwrap();
     let file = ExperimentFile {
         group: Some(group.clone()),
@@ -46,7 +51,7 @@ fn sweep(done: &[(usize, f64, f64)]) -> Model {
             "format": 1, "id": name, "experiment": member.experiment.name, "group": "g", "stem": "sweep",
             "source": "experiments/sweep.yaml", "file": place, "created": format!("2026-01-01T00:00:0{index}Z"),
             "device": "cpu",
-            "member": { "group": group_id(&group), "settings": member.settings, "seed": member.experiment.seed },
+            "member": { "group": group_id(&group), "settings": member.settings, "seed": member.experiment.seed, "halving": group.rounds },
         });
         changes.push(Change::Added {
             id: name.clone(),
@@ -190,4 +195,104 @@ fn the_comparison_shows_settings_and_opens_into_members() {
     press(&mut model, "<tab>");
     let screen = text(&drawn(&model, 200, 40));
     assert!(line(&screen, "seed 2").contains("0.7400"), "{screen}");
+}
+
+/// Members 1 and 2 of a group that is halved at epoch 2 end with this.
+fn halved(ends: [Event; 2]) -> Model {
+    let source = format!(
+        "{}halving: {{ epochs: [2] }}\n",
+        FILE.replace("seeds: [1, 2]\n", "")
+    );
+    let mut model = sweep_of(&source, &[(0, 0.7, 0.6), (1, 0.5, 0.9)]);
+    let changes = (0..).zip(ends).flat_map(|(index, event)| {
+        let id = id(&format!("20260101-00000{index}-aaaa"));
+        let epoch = Event::Epoch(Epoch {
+            epoch: 2,
+            val_loss: 0.5,
+            ..Epoch::default()
+        });
+        let events = [epoch, event];
+        let worker = json!({
+            "number": 1, "worker": { "boot_id": "b", "pid": 9, "start_ticks": 1 }, "host": "h", "device": "cpu",
+            "device_name": "c", "device_reason": "r", "threads": 1, "libtorch": "2", "epochs": 3, "resumed_from": null,
+        });
+        let attempt = Event::Attempt(serde_json::from_value(worker).unwrap());
+        let records = std::iter::once(attempt).chain(events);
+        [Change::Events {
+            id,
+            records: records.map(|event| Record { t: 1.0, event }).collect(),
+            damaged: 0,
+            restarted: true,
+        }]
+    });
+    let changes = changes.collect();
+    update(&mut model, Message::Changes { now: 2.0, changes });
+    model
+}
+
+fn place(rank: u32, continues: bool) -> Event {
+    Event::Halved(Halved {
+        epoch: 2,
+        rank,
+        of: 2,
+        monitor: Monitor::ValLoss,
+        figure: Some(0.5),
+        continues,
+    })
+}
+
+#[test]
+fn a_run_that_halving_stopped_shows_its_place() {
+    let paused = Event::Paused {
+        epoch: 2,
+        step: 20,
+        train_time: 1.0,
+    };
+    let mut model = halved([place(2, false), paused]);
+    press(&mut model, "<tab>");
+    press(&mut model, "<down>");
+    let screen = text(&drawn(&model, 160, 30));
+    assert!(
+        line(&screen, "learning_rate 0.01").contains("paused")
+            && line(&screen, "learning_rate 0.1 ").contains("halved"),
+        "{screen}"
+    );
+    press(&mut model, "<down>");
+    press(&mut model, "<enter>");
+    let screen = text(&drawn(&model, 160, 40));
+    assert!(
+        screen.contains("stopped by halving") && screen.contains("epoch 2, 2nd of 2"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn the_dashboard_halves_a_group_that_no_other_process_halves() {
+    let paused = || Event::Paused {
+        epoch: 2,
+        step: 20,
+        train_time: 1.0,
+    };
+    let mut model = halved([paused(), paused()]);
+    let group = (0..2).map(|index| id(&format!("20260101-00000{index}-aaaa")));
+    let queue = Content {
+        halving: vec![group.collect()],
+        ..Content::default()
+    };
+    model.queue_watch = QueueWatch::Moves;
+    let changes = vec![Change::Queue(queue)];
+    update(&mut model, Message::Changes { now: 3.0, changes });
+    let changes = Vec::new();
+    let effects = update(&mut model, Message::Changes { now: 9.0, changes });
+    assert!(
+        effects.iter().any(|it| matches!(it, Effect::Advance)),
+        "{effects:?}"
+    );
+    // Somebody must launch the file again.
+    let queue = Content::default();
+    let changes = vec![Change::Queue(queue)];
+    update(&mut model, Message::Changes { now: 10.0, changes });
+    let changes = Vec::new();
+    let effects = update(&mut model, Message::Changes { now: 19.0, changes });
+    assert!(effects.is_empty(), "{effects:?}");
 }

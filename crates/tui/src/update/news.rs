@@ -121,16 +121,17 @@ fn news(run: &Run, before: &Before, now: f64) -> Option<News> {
     })
 }
 
-/// Starts the next run if the worker that should have started it was killed.
+/// Starts the next run if the worker that should have started it was killed, and halves a group if no other process does.
 pub(super) fn watch_queue(model: &mut Model) -> Vec<Effect> {
     let runs = model.live().next().is_some();
     let queue = model.runs.queue();
     let waits = !queue.waiting.is_empty() && queue.paused.is_none();
+    let is_due = model.runs.has_due_round();
     let now = model.now;
     model.queue_watch = match model.queue_watch {
-        _ if runs => QueueWatch::Moves,
+        _ if runs && !is_due => QueueWatch::Moves,
         QueueWatch::Unseen => QueueWatch::Unseen,
-        _ if !waits => QueueWatch::Moves,
+        _ if !waits && !is_due => QueueWatch::Moves,
         QueueWatch::Moves => QueueWatch::StuckSince(now),
         QueueWatch::StuckSince(since) if now - since >= STUCK => {
             model.queue_watch = QueueWatch::StuckSince(now);
@@ -170,6 +171,11 @@ fn sentence(run: &Run, now: f64) -> Option<Report> {
             (false, format!("{label} is {}", run.trouble(now)?.what))
         }
         Status::Stopped => (true, format!("{label} stopped; u resumes it")),
+        Status::Paused => (true, format!("{label} waits for its group")),
+        Status::Halved => {
+            let place = run.state.halvings.last()?;
+            (true, format!("{label} is stopped by halving: {place}"))
+        }
         Status::Stopping => (true, format!("{label} is stopping")),
         Status::Starting => (true, format!("{label} is starting")),
         Status::Waiting | Status::Unclear => (

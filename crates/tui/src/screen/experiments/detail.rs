@@ -292,6 +292,16 @@ fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
                 THEME.muted,
             );
         }
+        (Status::Paused, _) => {
+            let text = model.runs.waits_for_group(run);
+            let text = text.as_deref().unwrap_or("it is to continue; u resumes it");
+            paint::left(buf, row, text, THEME.muted);
+        }
+        (Status::Halved, _) => {
+            let place = run.state.halvings.last().map(ToString::to_string);
+            let text = format!("stopped by halving: {}", place.unwrap_or_default());
+            paint::left(buf, row, &text, THEME.muted);
+        }
         (status, Some(alert))
             if alert.level == Level::Warning
                 || status.is_stuck()

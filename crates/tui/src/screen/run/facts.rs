@@ -39,6 +39,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, curso
         gradient(run),
         plain(run, cursor),
         frozen(run),
+        halving(run),
         optimizer(run),
         data(run),
         classes(run),
@@ -187,6 +188,13 @@ fn frozen(run: &Run) -> Option<Fact> {
         ("CHANGED", THEME.error)
     };
     Some(("frozen", format!("{} tensors {word}", proof.tensors), style))
+}
+
+/// The place of its settings in the last round of its group's halving.
+fn halving(run: &Run) -> Option<Fact> {
+    let place = run.state.halvings.last()?;
+    let (epoch, rank) = (place.epoch, place.rank_in_words());
+    Some(("halving", format!("epoch {epoch}, {rank}"), THEME.text))
 }
 
 fn optimizer(run: &Run) -> Option<Fact> {

@@ -97,7 +97,15 @@ fn result(run: &Run, with_best: bool) -> String {
         })
     )
     .then(|| "stopped early".to_owned());
-    let parts: Vec<String> = [test, best, trained, early].into_iter().flatten().collect();
+    let halving = match run.status() {
+        Status::Paused => Some("waits for its group".to_owned()),
+        Status::Halved => Some("stopped by halving".to_owned()),
+        _ => None,
+    };
+    let parts: Vec<String> = [halving, test, best, trained, early]
+        .into_iter()
+        .flatten()
+        .collect();
     match run.status() {
         _ if !parts.is_empty() => parts.join(" · "),
         Status::Queued(place) => format!("waits in the queue, place {place}"),
