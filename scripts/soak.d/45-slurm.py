@@ -22,6 +22,8 @@ PROGRAM = ROOT / "target" / os.environ.get("WARMSTART_PROFILE", "release") / "wa
 EPOCHS = int(os.environ.get("WARMSTART_SLURM_EPOCHS", "8"))
 # How many times longer a run is that needs more than one time limit of a minute.
 LONG = int(os.environ.get("WARMSTART_SLURM_LONG", "4"))
+# What a run that trains says later; a short one may be done.
+CONTINUES = ("training", "validating", "saving", "done")
 FOLDER = pathlib.Path(os.environ.get("WARMSTART_SLURM_FOLDER", "/tmp/warmstart-slurm"))
 CONF = FOLDER / "slurm.conf"
 
@@ -358,7 +360,7 @@ def cancelled(place):
 
 
 def controller(place, slurm, reference):
-    """Without a controller runs go on, and nothing is known to be lost or sent again."""
+    """Without a controller runs continue, and nothing is known to be lost or sent again."""
     run = Run(place, "uncontrolled")
     run.moves()
     second = Run(place, "unknown")
@@ -367,8 +369,8 @@ def controller(place, slurm, reference):
     slurm.stop("slurmctld")
     moves = run.moves(60)
     state = run.state()
-    figure("S8", "controller down: a run that trains", f"{state}, continues" if moves is not None else state, "training, continues",
-           moves is not None and state in ("training", "validating", "saving"))
+    figure("S8", "controller down: a run that trains", f"{'continues' if moves is not None else 'halts'}, {state}", "continues",
+           moves is not None and state in CONTINUES)
     second.until("unknown", seconds=90)
     refused = second.warmstart("resume", second.id, "--detach").returncode
     figure("S8", "controller down: a run that waits", f"{second.state()}, resume {'refused' if refused else 'accepted'}",
@@ -387,8 +389,8 @@ def daemon(place, slurm, reference):
     run.moves()
     slurm.stop("slurmd")
     moves, state = run.moves(60), run.state()
-    figure("S9", "slurmd down: a run that trains", f"{state}, {'continues' if moves is not None else 'halts'}", "continues",
-           moves is not None and state in ("training", "validating", "saving"))
+    figure("S9", "slurmd down: a run that trains", f"{'continues' if moves is not None else 'halts'}, {state}", "continues",
+           moves is not None and state in CONTINUES)
     slurm.daemon()
     same("S9", "slurmd up again", run, reference)
 

@@ -502,7 +502,7 @@ fn a_second_worker_on_a_run_is_refused_with_the_reason() {
     wait_for(&run, &mut first, |event| matches!(event, Event::Attempt(_)));
     assert!(!finish(&run));
     assert!(
-        log(&run).contains("another worker has run"),
+        log(&run).contains("another worker is training run"),
         "{}",
         log(&run)
     );

@@ -87,7 +87,7 @@ fn queue_new(
         discard_if_never_started(&run);
         return Err(unwritable(root, &error).into());
     }
-    let slot = launcher::of_run(&run).slot(device);
+    let slot = launcher::of_run(&run).slot(device, experiment.train.devices);
     let after_file = info.init_file.clone();
     let entry = Entry {
         run: info.id.clone(),
@@ -260,7 +260,8 @@ fn queue_resume(root: &Path, run: &Run, changes: &[String], from: From) -> anyho
         .filter(|_| begins)
         .map(|init| source_name(init, info.init_file.as_deref()));
     let dir = RunDir::of(root, id);
-    let slot = launcher::after(&dir, launcher::chosen()).slot(&info.device);
+    let devices = run.experiment.as_deref().map_or(1, |it| it.train.devices);
+    let slot = launcher::after(&dir, launcher::chosen()).slot(&info.device, devices);
     let after_file = info.init_file.clone().filter(|_| after.is_some());
     let entry = Entry {
         run: id.clone(),

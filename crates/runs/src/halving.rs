@@ -1,11 +1,12 @@
 //! Successive halving of groups. A worker ends at the end of a round's epoch. Once every run of its group has done so or has ended
-//! otherwise, whoever advances the queue decides: the better half of the settings waits in the queue again, the others are stopped.
+//! otherwise, the process that advances the queue decides: the better half of the settings waits in the queue again, the others are
+//! stopped.
 
 use std::io;
 use std::path::Path;
 
 use warmstart_schema::event::{Event, Halved, Record, now};
-use warmstart_schema::experiment::{Monitor, Rounds, Setting};
+use warmstart_schema::experiment::{self, Monitor, Rounds, Setting};
 use warmstart_schema::metric::Metric;
 use warmstart_schema::state::{Outcome, RunState};
 
@@ -154,7 +155,10 @@ impl Member {
     }
 
     fn entry(&self, root: &Path) -> Entry {
-        let slot = launcher::of_run(&RunDir::of(root, &self.info.id)).slot(&self.info.device);
+        let dir = RunDir::of(root, &self.info.id);
+        let experiment = experiment::load(&dir.experiment_yaml(), &[]);
+        let devices = experiment.map_or(1, |experiment| experiment.train.devices);
+        let slot = launcher::of_run(&dir).slot(&self.info.device, devices);
         Entry {
             run: self.info.id.clone(),
             stem: self.info.stem.clone(),

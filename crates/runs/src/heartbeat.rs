@@ -75,6 +75,7 @@ impl LivenessTracker {
             Event::Phase { phase } => self.phase = *phase,
             Event::Batch(_) | Event::Progress(_) => self.step(record.t),
             Event::Stopped { .. }
+            | Event::Paused { .. }
             | Event::Finished { .. }
             | Event::Failed { .. }
             | Event::Exit(_) => {
@@ -230,10 +231,16 @@ mod tests {
 
     #[test]
     fn ended_runs_have_no_usual_time() {
-        let mut tracker = trained([0.1; 50]);
-        tracker.take(&record(9.0, "\"stopped\",\"step\":1,\"train_time\":1"));
-        assert_eq!((tracker.ended(), tracker.usual()), (Some(9.0), None));
-        tracker.take(&record(10.0, "\"stopping\""));
-        assert_eq!(tracker.last(), Some(10.0));
+        for end in ["\"stopped\"", "\"paused\",\"epoch\":1"] {
+            let mut tracker = trained([0.1; 50]);
+            tracker.take(&record(9.0, &format!("{end},\"step\":1,\"train_time\":1")));
+            assert_eq!(
+                (tracker.ended(), tracker.usual()),
+                (Some(9.0), None),
+                "{end}"
+            );
+            tracker.take(&record(10.0, "\"stopping\""));
+            assert_eq!(tracker.last(), Some(10.0));
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
@@ -20,7 +21,7 @@ pub struct Entry {
     pub run: RunId,
     /// The experiment's file stem.
     pub stem: String,
-    /// The device that it needs: `cpu` or `cuda:N`.
+    /// The devices that it needs: `cpu`, `cuda:N`, or `cuda:N-M` for several GPUs.
     pub slot: String,
     /// The experiment whose runs must end first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,6 +34,16 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether both runs need the same device.
+    pub fn shares_device_with(&self, other: &Self) -> bool {
+        match (gpus(&self.slot), gpus(&other.slot)) {
+            (Some(ours), Some(theirs)) => {
+                ours.start() <= theirs.end() && theirs.start() <= ours.end()
+            }
+            _ => self.slot == other.slot,
+        }
+    }
+
     /// Whether this run waits for the other's end. Full paths, if both are known, distinguish files of one stem.
     pub fn comes_after(&self, other: &Self) -> bool {
         match (&self.after_file, &other.file) {
@@ -40,6 +51,13 @@ impl Entry {
             _ => self.after.as_ref() == Some(&other.stem),
         }
     }
+}
+
+/// The GPUs of a slot; none if it is not one of GPUs.
+fn gpus(slot: &str) -> Option<RangeInclusive<u32>> {
+    let numbers = slot.strip_prefix("cuda:")?;
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    Some(first.parse().ok()?..=last.parse().ok()?)
 }
 
 /// A worker that was started and may still run.
@@ -135,7 +153,9 @@ impl Content {
                     .map(|active| &active.entry)
                     .chain(&startable)
             };
-            let taken = running().filter(|other| other.slot == entry.slot).count();
+            let taken = running()
+                .filter(|other| entry.shares_device_with(other))
+                .count();
             let is_full = launcher::is_limited(&entry.slot) && taken >= self.slots.max(1) as usize;
             let blocked = is_full
                 || !may_start(entry)

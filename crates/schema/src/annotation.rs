@@ -68,7 +68,9 @@ impl TagChange {
 /// A word that needs no quotes anywhere.
 fn is_tag(tag: &str) -> bool {
     let allowed = |c: char| c.is_alphanumeric() || "-_./".contains(c);
-    (1..=TAG).contains(&tag.chars().count()) && tag.chars().all(allowed) && !tag.starts_with('-')
+    // Some letters are blank, as Hangul's filler.
+    let is_visible = tag.chars().all(allowed) && text::is_cell(tag);
+    (1..=TAG).contains(&tag.chars().count()) && is_visible && !tag.starts_with('-')
 }
 
 impl Annotation {
@@ -144,6 +146,7 @@ mod tests {
             "+a:b",
             "+-x",
             "+\u{202e}x",
+            "+\u{3164}x",
             &format!("+{}", "a".repeat(33)),
         ] {
             assert!(

@@ -45,7 +45,7 @@ fn other(bytes: &[u8]) -> Option<(String, String)> {
             .map(|size| format!(" of {size} bytes"))
             .unwrap_or_default();
         return Some((
-            format!("the file of weights is a Git LFS pointer, not the file itself{size}"),
+            format!("the file of weights is a Git LFS pointer, not the file{size} itself"),
             "run `git lfs pull` in its repository, or download the file itself (on the hub: /resolve/main/…, not /raw/main/…)"
                 .to_owned(),
         ));

@@ -43,7 +43,7 @@ fn workers(root: &std::path::Path) {
         .iter()
         .filter(|record| matches!(record.event, Event::Attempt(_)))
         .count();
-    let refused = log(&run).matches("another worker has run").count();
+    let refused = log(&run).matches("another worker is training run").count();
     assert_eq!((attempts, refused), (1, 1), "{}", log(&run));
     std::fs::remove_dir_all(run.path()).unwrap();
 }

@@ -137,8 +137,8 @@ pub trait Launcher {
         run.worker_log()
     }
 
-    /// What of this machine a run takes a place on, in the queue.
-    fn slot(&self, device: &str) -> String;
+    /// What of this machine a run of so many devices takes a place on, in the queue.
+    fn slot(&self, device: &str, devices: u32) -> String;
 
     /// Asks who starts the workers where these are, and logs the ends that no worker could log. Takes seconds; nothing for
     /// workers of this machine.

@@ -120,13 +120,20 @@ impl Launcher for Local {
         }
     }
 
-    fn slot(&self, device: &str) -> String {
+    fn slot(&self, device: &str, devices: u32) -> String {
         let has_gpu = || Path::new("/dev/nvidia0").exists();
-        match device {
-            "auto" if has_gpu() => "cuda:0".to_owned(),
-            "auto" => "cpu".to_owned(),
-            "cuda" => "cuda:0".to_owned(),
-            other => other.to_owned(),
+        let first = match device {
+            "auto" if has_gpu() => "cuda:0",
+            "auto" => "cpu",
+            "cuda" => "cuda:0",
+            other => other,
+        };
+        let gpu = first
+            .strip_prefix("cuda:")
+            .and_then(|gpu| gpu.parse::<u32>().ok());
+        match gpu {
+            Some(gpu) if devices > 1 => format!("{first}-{}", gpu.saturating_add(devices - 1)),
+            _ => first.to_owned(),
         }
     }
 }

@@ -56,8 +56,13 @@ pub fn own() -> Option<Job> {
 /// other jobs.
 pub(super) fn cpus() -> Option<usize> {
     own()?;
-    let read = |name: &str| std::env::var(name).ok()?.parse().ok();
-    read("SLURM_CPUS_PER_TASK").or_else(|| read("SLURM_CPUS_ON_NODE"))
+    cpus_of(|name| std::env::var(name).ok())
+}
+
+/// Those of a task where the job names them, else all of the job's on its node.
+fn cpus_of(variable: impl Fn(&str) -> Option<String>) -> Option<usize> {
+    let names = ["SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"];
+    names.iter().find_map(|name| variable(name)?.parse().ok())
 }
 
 /// Whether this machine can send jobs.
@@ -316,7 +321,7 @@ impl Launcher for Slurm {
         Origin::Elsewhere
     }
 
-    fn slot(&self, _: &str) -> String {
+    fn slot(&self, _: &str, _: u32) -> String {
         SLOT.to_owned()
     }
 
@@ -328,6 +333,24 @@ impl Launcher for Slurm {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_counts_the_cpus_of_its_task_before_those_of_its_node() {
+        let cpus = |task: &'static str, node: &'static str| {
+            cpus_of(move |name| {
+                let value = if name == "SLURM_CPUS_PER_TASK" {
+                    task
+                } else {
+                    node
+                };
+                (!value.is_empty()).then(|| value.to_owned())
+            })
+        };
+        assert_eq!(cpus("4", "16"), Some(4));
+        assert_eq!(cpus("", "16"), Some(16));
+        assert_eq!(cpus("many", "16"), None);
+        assert_eq!(cpus("", ""), None);
+    }
 
     #[test]
     fn ids_are_read_from_what_sbatch_prints() {

@@ -34,6 +34,27 @@ fn each_slot_runs_one_run_in_order() {
 }
 
 #[test]
+fn a_run_on_several_gpus_takes_a_place_on_each() {
+    let waiting = vec![
+        entry("a", "cuda:0-1", None),
+        entry("b", "cuda:1", None),
+        entry("c", "cuda:2", None),
+        entry("d", "cuda:2-3", None),
+        entry("e", "cuda:3", None),
+        entry("f", "cuda:10", None),
+    ];
+    let mut content = Content {
+        waiting,
+        ..Content::default()
+    };
+    assert_eq!(
+        names(&content.take_startable(|_| true)),
+        ["a", "c", "e", "f"]
+    );
+    assert_eq!(names(&content.waiting), ["b", "d"]);
+}
+
+#[test]
 fn runs_wait_for_their_initial_run_on_any_slot() {
     let waiting = vec![
         entry("a", "cuda:0", None),

@@ -147,13 +147,13 @@ impl Runs {
             .waiting
             .iter()
             .take_while(|other| other.run != entry.run)
-            .find(|other| other.slot == entry.slot);
-        match before.or(active().find(|other| other.slot == entry.slot)) {
+            .find(|other| other.shares_device_with(entry));
+        match before.or(active().find(|other| other.shares_device_with(entry))) {
             Some(other) => says(
                 &entry.slot,
                 format!(
                     "{} goes to {} before it.",
-                    entry.slot,
+                    other.slot,
                     label(&other.run, &other.stem)
                 ),
             ),

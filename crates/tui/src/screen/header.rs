@@ -7,6 +7,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use warmstart_schema::event::System;
+use warmstart_schema::state::Status;
 use warmstart_schema::text;
 
 use super::paint;
@@ -66,10 +67,10 @@ fn right_side(
         if named {
             spans.push(Span::styled(format!("{}  ", run.label()), THEME.text));
         }
-        spans.push(Span::styled(
-            usage(run.device(), run.state.system.as_ref()),
-            THEME.text,
-        ));
+        // The last figures of a worker that is gone say nothing about now.
+        let system = run.state.system.as_ref();
+        let system = system.filter(|_| run.status() != Status::Waiting);
+        spans.push(Span::styled(usage(run.device(), system), THEME.text));
         if others > 0 {
             spans.push(Span::styled(format!("  and {others} more"), THEME.muted));
         }

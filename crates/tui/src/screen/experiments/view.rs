@@ -25,7 +25,9 @@ use warmstart_schema::text;
 
 use super::detail;
 use crate::columns::ColumnId;
+use crate::command::{Command, ListCommand};
 use crate::format::{NOT_YET, duration, metric, path, plural, rate};
+use crate::keys::Context;
 use crate::model::{Entry, Filter, Kind, ListLine, Listing, Model, Typing};
 use crate::mouse::{HitBox, HitMap};
 use crate::screen::paint;
@@ -153,6 +155,8 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
             "All of the {runs} are archived. . shows them, v shows the experiments."
         )],
         (false, _) => {
+            let new = Command::List(ListCommand::New);
+            let new = model.keys.label(Context::Experiments, new);
             let mut lines = match &catalogue.error {
                 Some(error) => vec![format!("No experiment can be read: {error}")],
                 None => vec![
@@ -161,6 +165,7 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
                         .to_owned(),
                 ],
             };
+            lines.extend(new.map(|key| format!("{key} writes one for a folder of pictures.")));
             lines
                 .extend(hides_away.then(|| format!("{} archived; . shows them.", count_are(away))));
             lines
