@@ -199,13 +199,13 @@ enum Next {
     Decision(u32),
 }
 
-/// What the halving of these members needs next.
+/// What the halving of these members needs next, if none of them that is live has a round before it.
 fn next(members: &[Member]) -> Next {
     let Some(epoch) = members.iter().filter_map(Member::next).min() else {
         return Next::Nothing;
     };
     let mut due = members.iter().filter(|member| member.next() == Some(epoch));
-    let is_open = due.any(|member| member.is_live || member.is_left() || member.is_to_continue());
+    let is_open = due.any(|member| member.is_left() || member.is_to_continue());
     // If all have failed, nothing tells which is better.
     let has_figure = members.iter().any(|member| member.figure(epoch).is_some());
     if is_open || !has_figure {

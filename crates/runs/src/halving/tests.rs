@@ -360,6 +360,7 @@ fn a_run_that_its_user_takes_out_of_the_queue_stays_out() {
     };
     assert_eq!(group.queue().push(entry).unwrap(), Push::Queued);
     assert!(group.queue().remove(&group.runs[0]).unwrap());
+    fs::remove_dir_all(group.dir(0).path()).unwrap();
     for run in 1..4 {
         group.trains(run, 1, &[9.0, 1.0], paused(2));
     }
