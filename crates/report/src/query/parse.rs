@@ -254,7 +254,8 @@ fn setting(
         }
         (None, _) | (_, None | Some(Comparison::Equal)) => {
             let help = format!("write {field}: and a value, as it is in the experiment's file");
-            mistake(end, format!("expected a value after {field}"), Some(help))
+            let at = value.first().map_or(end, |first| first.at);
+            mistake(at, format!("expected a value after {field}"), Some(help))
         }
         (Some(first), Some(comparison)) => {
             let Some(figure) = figure else {

@@ -235,7 +235,7 @@ fn every_mistake_has_a_position_and_a_next_step() {
         ),
         (
             "dropout:,",
-            9,
+            8,
             "expected a value after dropout",
             "write dropout: and a value",
         ),

@@ -348,7 +348,7 @@ mod tests {
         };
         assert_eq!(cpus("4", "16"), Some(4));
         assert_eq!(cpus("", "16"), Some(16));
-        assert_eq!(cpus("many", "16"), None);
+        assert_eq!(cpus("many", "16"), Some(16));
         assert_eq!(cpus("", ""), None);
     }
 
