@@ -87,7 +87,7 @@ impl Trainer<'_> {
             return self.stop();
         }
         while self.setup.state.epoch < self.setup.epochs && !self.setup.state.stopped_early {
-            if self.pauses()? {
+            if self.pauses() {
                 return self.wait_for_group();
             }
             if self.epoch()? == Flow::Interrupted {
@@ -152,16 +152,10 @@ impl Trainer<'_> {
                 .is_some_and(|last| self.setup.state.step >= last)
     }
 
-    /// Whether the run waits for its group here.
-    fn pauses(&mut self) -> Result<bool> {
-        let epoch = self.setup.state.epoch;
-        let is_due = self.setup.pause_after.is_some_and(|last| epoch >= last);
-        let next = if is_due && !self.is_asked_to_stop() {
-            Next::Stop
-        } else {
-            Next::Proceed
-        };
-        Ok(matches!(self.agree(next)?, Next::Stop))
+    /// Whether the run waits for its group here. The other processes of a run end when rank 0 does.
+    fn pauses(&self) -> bool {
+        let last = self.setup.pause_after;
+        last.is_some_and(|last| self.setup.state.epoch >= last) && !self.is_asked_to_stop()
     }
 
     /// Trains the rest of an epoch, validates, saves.

@@ -89,6 +89,12 @@ impl<'a> Plan<'a> {
         })
     }
 
+    /// Whether members wait for a round of their group's halving, which a launch may decide.
+    pub fn has_round(&self) -> bool {
+        let waits = |step: &Step| matches!(step, Step::Waits(_));
+        self.0.iter().any(waits)
+    }
+
     /// The members that are done.
     pub fn done(&self) -> impl Iterator<Item = &'a Run> {
         self.0.iter().filter_map(|step| match step {

@@ -279,6 +279,15 @@ fn the_dashboard_halves_a_group_that_no_other_process_halves() {
         halving: vec![group.collect()],
         ..Content::default()
     };
+    // Opening the dashboard starts nothing; a launch may.
+    press(&mut model, "r");
+    let Some(Popup::Question { lines, effects }) = model.popup.take() else {
+        panic!("nothing is asked");
+    };
+    assert!(
+        lines.concat().contains("2 waiting for their group") && effects.len() == 1,
+        "{lines:?}"
+    );
     model.queue_watch = QueueWatch::Moves;
     let changes = vec![Change::Queue(queue)];
     update(&mut model, Message::Changes { now: 3.0, changes });

@@ -38,7 +38,7 @@ fn launch(model: &mut Model) -> Vec<Effect> {
     let plan = Plan::of(file, &model.runs);
     if let Some(plan) = &plan {
         lines.push(format!("{label}, {}.", plan.in_words()));
-        if plan.queued() == 0 {
+        if plan.queued() == 0 && !plan.has_round() {
             lines.push("There is nothing to launch.".to_owned());
             model.popup = Some(Popup::Question {
                 lines,
@@ -60,6 +60,7 @@ fn launch(model: &mut Model) -> Vec<Effect> {
         return effects;
     }
     let question = match plan {
+        Some(plan) if plan.queued() == 0 => "Halve the group, if no run is missing?".to_owned(),
         Some(plan) => format!("Queue {}?", plural(plan.queued(), "run")),
         None if is_odd => "Launch it anyway?".to_owned(),
         None => format!("Send {label}?"),
