@@ -822,3 +822,60 @@ fn a_run_that_slurm_trained_can_be_extended_on_this_machine() {
                 .any(|call| call.starts_with("sbatch"))
     );
 }
+
+#[test]
+fn jobs_of_a_group_that_wait_are_halved_by_a_look_at_the_queue_and_the_better_ones_are_sent_again()
+{
+    let cluster = Cluster::new();
+    let file = cluster.place.write(
+        "sweep.yaml",
+        "name: Sweep\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
+         train: { epochs: 3, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n\
+         grid: { train.optimizer.learning_rate: [0.1, 0.01, 0.001] }\nhalving: { epochs: [1] }\n",
+    );
+    let said = cluster.say(&["train", &file, "--detach", "--launcher", "slurm"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let runs: Vec<PathBuf> = said
+        .out
+        .lines()
+        .map(|id| cluster.place.checkpoints().join(id))
+        .collect();
+    assert_eq!(cluster.calls().len(), 1, "one array of three jobs");
+    let pause = |run: &Path, loss: &str| {
+        attempt(
+            run,
+            &format!(
+                "{{\"t\":2.0,\"event\":\"epoch\",\"epoch\":1,\"step\":10,\"train_loss\":1.0,\"train_acc\":0.5,\"val_loss\":{loss},\"val_acc\":0.4,\"learning_rate\":0.001,\"images_per_second\":100,\"train_time\":1.5,\"best\":true}}\n\
+                 {{\"t\":3.0,\"event\":\"paused\",\"epoch\":1,\"step\":10,\"train_time\":1.5}}\n"
+            ),
+        );
+    };
+    for (run, loss) in runs.iter().zip(["3.0", "1.0", "2.0"]) {
+        pause(run, loss);
+    }
+    // While Slurm has the job of one of them, nothing is decided.
+    let release = |run: &Path| {
+        let mut info = info(run);
+        info.as_object_mut().unwrap().remove("worker");
+        std::fs::write(run.join("run.json"), info.to_string()).unwrap();
+    };
+    runs.iter().skip(1).for_each(|run| release(run));
+    cluster.answer(
+        "squeue.out",
+        "41_0|RUNNING|2027-01-01T10:00:00|1:00:00|n1|None\n",
+    );
+    assert_eq!(cluster.say(&["queue", "resume"]).code, 0);
+    let sent = |calls: Vec<String>| calls.iter().filter(|it| it.starts_with("sbatch")).count();
+    assert_eq!(sent(cluster.calls()), 0);
+    cluster.no_longer("squeue.out");
+    release(&runs[0]);
+    let said = cluster.say(&["queue"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(sent(cluster.calls()), 1, "one array of the two better ones");
+    assert_eq!(cluster.state(&runs[0]), "halved");
+    let scripts = runs
+        .iter()
+        .map(|run| std::fs::read_to_string(run.join("slurm.sh")).unwrap());
+    let arrays: Vec<bool> = scripts.map(|it| it.contains("--array=0-1\n")).collect();
+    assert_eq!(arrays, [false, true, true]);
+}
