@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs on a real Slurm: one node over loopback, with its own configuration, keys and state in a temporary folder.
+"""Runs on a real Slurm over loopback, of one node and at the end of two, with its own configuration, keys and state in a temporary folder.
 
     scripts/soak.d/45-slurm.py [PART ...]    start it, measure, stop it
     scripts/soak.d/45-slurm.py up|down       start or stop it, for work by hand; `up` prints what the shell must export
@@ -29,13 +29,13 @@ CONF = FOLDER / "slurm.conf"
 
 
 class Slurm:
-    """munged, slurmctld and slurmd of one node."""
+    """munged, slurmctld, and a slurmd for each node. All nodes are this machine; each has its own name and port."""
 
     def __init__(self, folder=FOLDER):
-        self.folder = folder
+        self.folder, self.nodes = folder, ["one"]
 
     def configure(self):
-        for name in ["munge", "state", "spool"]:
+        for name in ["munge", "state", *(f"spool/{node}" for node in self.nodes)]:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o755)
         (self.folder / "munge").chmod(0o711)
@@ -44,7 +44,9 @@ class Slurm:
             key.write_bytes(os.urandom(1024))
         key.chmod(0o600)
         host = os.uname().nodename.split(".")[0]
-        cpus = os.cpu_count()
+        cpus, all_nodes = os.cpu_count(), ",".join(self.nodes)
+        nodes = "\n".join(f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={16818 + number} CPUs={cpus} State=UNKNOWN"
+                          for number, node in enumerate(self.nodes))
         # The higher partition takes the node from the lower ones; a job of `grace` has a minute's notice.
         CONF.write_text(f"""ClusterName=soak
 SlurmctldHost={host}(127.0.0.1)
@@ -54,13 +56,12 @@ AuthType=auth/munge
 AuthInfo=socket={self.folder}/munge/socket
 CredType=cred/munge
 StateSaveLocation={self.folder}/state
-SlurmdSpoolDir={self.folder}/spool
+SlurmdSpoolDir={self.folder}/spool/%n
 SlurmctldPidFile={self.folder}/slurmctld.pid
-SlurmdPidFile={self.folder}/slurmd.pid
+SlurmdPidFile={self.folder}/slurmd-%n.pid
 SlurmctldLogFile={self.folder}/slurmctld.log
-SlurmdLogFile={self.folder}/slurmd.log
+SlurmdLogFile={self.folder}/slurmd-%n.log
 SlurmctldPort=16817
-SlurmdPort=16818
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -75,10 +76,10 @@ MinJobAge=30
 OverTimeLimit=0
 ReturnToService=2
 SchedulerParameters=sched_min_interval=100000,bf_interval=5,enable_user_top
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} State=UNKNOWN
-PartitionName=low Nodes={host} Default=YES PriorityTier=1 State=UP
-PartitionName=grace Nodes={host} PriorityTier=1 GraceTime=60 State=UP
-PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF State=UP
+{nodes}
+PartitionName=low Nodes={all_nodes} Default=YES PriorityTier=1 State=UP
+PartitionName=grace Nodes={all_nodes} PriorityTier=1 GraceTime=60 State=UP
+PartitionName=high Nodes={all_nodes} PriorityTier=10 PreemptMode=OFF State=UP
 """)
 
     def munged(self):
@@ -90,11 +91,18 @@ PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF State=UP
         subprocess.run(["slurmctld", "-f", CONF], check=True)
 
     def daemon(self):
-        subprocess.run(["slurmd", "-f", CONF, "-N", os.uname().nodename.split(".")[0]], check=True)
+        for node in self.nodes:
+            subprocess.run(["slurmd", "-f", CONF, "-N", node], check=True)
 
     def stop(self, name):
         """Stops a daemon by its pid file, and waits for its end."""
-        file = self.folder / ("munge/pid" if name == "munged" else f"{name}.pid")
+        if name == "slurmd":
+            for node in self.nodes:
+                self.end(name, self.folder / f"slurmd-{node}.pid")
+        else:
+            self.end(name, self.folder / ("munge/pid" if name == "munged" else f"{name}.pid"))
+
+    def end(self, name, file):
         try:
             pid = int(file.read_text())
             if name not in pathlib.Path(f"/proc/{pid}/comm").read_text():
@@ -108,17 +116,18 @@ PartitionName=high Nodes={host} PriorityTier=10 PreemptMode=OFF State=UP
             time.sleep(0.05)
         os.kill(pid, 9)
 
-    def up(self):
+    def up(self, nodes=("one",)):
+        self.nodes = list(nodes)
         self.configure()
         self.munged()
         self.controller()
         self.daemon()
         for _ in range(100):
             said = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True).stdout
-            if "idle" in said:
+            if "idle" in said and "unknown" not in said:
                 return
             time.sleep(0.1)
-        raise SystemExit(f"error: the node does not become idle: {said.strip()}; see the logs in {self.folder}")
+        raise SystemExit(f"error: the nodes do not become idle: {said.strip()}; see the logs in {self.folder}")
 
     def down(self):
         for name in ["slurmd", "slurmctld", "munged"]:
@@ -431,6 +440,23 @@ def array(place):
     figure("S11", "each task trains its own run", f"{different} different models", "4", different == 4)
 
 
+def two_nodes(place, slurm, reference):
+    """A run whose node is taken away continues on the other one."""
+    slurm.down()
+    slurm.up(("one", "two"))
+    run = Run(place, "moved")
+    run.moves()
+    on = lambda: call("squeue", "-h", "-j", run.job(), "-o", "%N").stdout.strip()
+    first = on()
+    call("scontrol", "update", f"NodeName={first}", "State=DRAIN", "Reason=soak")
+    call("scontrol", "requeue", run.job())
+    run.at_once()
+    run.until("training", "validating", "saving", seconds=180)
+    second = on()
+    figure("S12", "its node is drained: the run goes to another", f"from {first} to {second}", "another node", first != second != "")
+    same("S12", "requeued to another node", run, reference)
+
+
 def measure(slurm, chosen):
     lacking = [name for name in ["sbatch", "slurmctld", "slurmd", "munged"] if not shutil.which(name)]
     if lacking or os.getuid() != 0:
@@ -448,6 +474,7 @@ def measure(slurm, chosen):
                 "limit": lambda: time_limit(place), "cancelled": lambda: cancelled(place),
                 "controller": lambda: controller(place, slurm, reference), "daemon": lambda: daemon(place, slurm, reference),
                 "killed": lambda: killed(place, reference), "array": lambda: array(place),
+                "nodes": lambda: two_nodes(place, slurm, reference),
             }
             for name, part in parts.items():
                 if not chosen or name in chosen:
