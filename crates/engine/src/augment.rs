@@ -5,6 +5,7 @@ mod affine;
 mod area;
 mod axis;
 mod color_jitter;
+mod draws;
 mod erasing;
 mod padding_crop;
 mod rand_augment;
@@ -17,27 +18,12 @@ use tch::{Kind, Tensor};
 use warmstart_schema::experiment::Augment;
 use warmstart_schema::seed::SplitMix64;
 
+use self::draws::Draws;
+
 struct Operation {
     /// The name of the random stream, `augment.<name>`. Each operation has another, so that a new one does not change the others.
     stream: &'static str,
     apply: fn(&Tensor, &Augment, Draws) -> Result<Tensor>,
-}
-
-/// The random stream of an operation, for images that are the rows of a batch from some row on.
-struct Draws {
-    random: SplitMix64,
-    /// Counted from 0.
-    first: usize,
-    images: usize,
-}
-
-impl Draws {
-    /// What `draw` draws for each image. Earlier rows draw too, so that a row has the same alone as in its batch.
-    fn of_each<T>(mut self, mut draw: impl FnMut(&mut SplitMix64) -> T) -> Vec<T> {
-        let rows = 0..self.first + self.images;
-        let all = rows.map(|_| draw(&mut self.random));
-        all.skip(self.first).collect()
-    }
 }
 
 /// In the order in which they are applied. A new operation is a file and a row here.

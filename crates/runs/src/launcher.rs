@@ -4,6 +4,7 @@
 //! row in [`of`] and in [`of_run`].
 
 mod contract;
+mod cores;
 pub mod local;
 mod logind;
 mod programs;
@@ -21,6 +22,7 @@ pub use warmstart_schema::identity::Handle;
 use warmstart_schema::slurm::Slurm as Wanted;
 
 pub use self::contract::{Host, Launcher, Origin, Request, Stage, Standing, Started, WorkerState};
+pub use self::cores::cores;
 pub use self::logind::Login;
 pub use self::programs::{MONITOR, MONITORED_BY, Programs, training};
 
@@ -125,12 +127,6 @@ pub fn after(run: &RunDir, choice: &Choice) -> &'static dyn Launcher {
 /// This process, as a worker.
 pub fn current() -> Handle {
     slurm::own().map_or_else(local::current, Handle::Slurm)
-}
-
-/// How many cores this process may use, at least 1.
-pub fn cores() -> usize {
-    let seen = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    slurm::cpus().map_or(seen, |cpus| cpus.clamp(1, seen))
 }
 
 /// Whether somebody else than the worker must be asked where it is, because it is no process of a known machine.

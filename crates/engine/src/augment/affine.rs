@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 use warmstart_schema::experiment::Augment;
 use warmstart_schema::seed::SplitMix64;
 
-use super::Draws;
+use super::draws::Draws;
 
 /// The numbers of libtorch's `GridSamplerInterpolation` and `GridSamplerPadding`.
 const BILINEAR: i64 = 0;

@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 use warmstart_schema::experiment::{Augment, ColorJitter};
 use warmstart_schema::seed::SplitMix64;
 
-use super::Draws;
+use super::draws::Draws;
 
 /// One of the changes of an image's colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,8 +5,8 @@ use tch::{Kind, Tensor};
 use warmstart_schema::experiment::{Augment, Erasing, ErasingFill};
 use warmstart_schema::seed::SplitMix64;
 
-use super::Draws;
 use super::area::{Frame, Range};
+use super::draws::Draws;
 
 /// The mean colour of `ImageNet`.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];

@@ -4,9 +4,9 @@ use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
 use warmstart_schema::experiment::{Augment, PaddingFill};
 
-use super::Draws;
 use super::area::place;
 use super::axis::Axis;
+use super::draws::Draws;
 
 /// Shifts images `[N, 3, H, W]`.
 pub(super) fn apply(images: &Tensor, augment: &Augment, draws: Draws) -> Result<Tensor> {

@@ -13,7 +13,7 @@ use warmstart_schema::seed::SplitMix64;
 
 use self::geometry::Affine;
 use self::picture::Picture;
-use super::Draws;
+use super::draws::Draws;
 
 /// The magnitude at which an operation changes an image the most.
 const LARGEST: f64 = 10.0;

@@ -5,9 +5,9 @@ use tch::{Kind, Tensor};
 use warmstart_schema::experiment::{Augment, ResizedCrop};
 use warmstart_schema::seed::SplitMix64;
 
-use super::Draws;
 use super::area::{Frame, Range, rounded};
 use super::axis::Axis;
+use super::draws::Draws;
 
 /// Crops images `[N, 3, H, W]`.
 pub(super) fn apply(images: &Tensor, augment: &Augment, draws: Draws) -> Result<Tensor> {

@@ -31,7 +31,7 @@ const HELP: &str = "if the machine's memory was full (`dmesg` says so), lower tr
 /// How often rank 0 looks for a request to stop while the others load.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How long NCCL may take to connect the GPUs.
-const CONNECTING: Duration = Duration::from_secs(120);
+const CONNECTING: Duration = Duration::from_mins(2);
 /// Bytes of a float32 number, and of a float64 number.
 const FLOAT: usize = 4;
 const DOUBLE: usize = 8;

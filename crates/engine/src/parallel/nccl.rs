@@ -54,10 +54,14 @@ fn checked(message: *mut c_char) -> Result<()> {
     bail!(text)
 }
 
-/// The library was found in this process.
+/// The library is loaded in this process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Library(());
 
+#[expect(
+    clippy::unused_self,
+    reason = "the value proves that the library is loaded"
+)]
 impl Library {
     /// Finds the library; an error says why gradients go through the machine's memory.
     pub(crate) fn find() -> Result<Self> {

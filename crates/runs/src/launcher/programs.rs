@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::cores::cores;
 use super::torch;
 use crate::run::RunDir;
 
@@ -82,7 +83,7 @@ pub fn training(program: &Path, run: &RunDir) -> Command {
     command.arg("train").arg(run.path());
     let is_chosen = |name| std::env::var_os(name).is_some();
     if !is_chosen("OMP_WAIT_POLICY") && !is_chosen("GOMP_SPINCOUNT") {
-        let (name, value) = waiting(load(), super::cores() as f64);
+        let (name, value) = waiting(load(), cores() as f64);
         command.env(name, value);
     }
     command

@@ -52,19 +52,6 @@ pub fn own() -> Option<Job> {
     })
 }
 
-/// The CPUs of the job that this process is the worker of. Without a limit by cgroups it sees all cores of its node, also those of
-/// other jobs.
-pub(super) fn cpus() -> Option<usize> {
-    own()?;
-    cpus_of(|name| std::env::var(name).ok())
-}
-
-/// Those of a task where the job names them, else all of the job's on its node.
-fn cpus_of(variable: impl Fn(&str) -> Option<String>) -> Option<usize> {
-    let names = ["SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"];
-    names.iter().find_map(|name| variable(name)?.parse().ok())
-}
-
 /// Whether this machine can send jobs.
 pub fn can_submit() -> bool {
     finds("sbatch")
@@ -333,24 +320,6 @@ impl Launcher for Slurm {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_worker_counts_the_cpus_of_its_task_before_those_of_its_node() {
-        let cpus = |task: &'static str, node: &'static str| {
-            cpus_of(move |name| {
-                let value = if name == "SLURM_CPUS_PER_TASK" {
-                    task
-                } else {
-                    node
-                };
-                (!value.is_empty()).then(|| value.to_owned())
-            })
-        };
-        assert_eq!(cpus("4", "16"), Some(4));
-        assert_eq!(cpus("", "16"), Some(16));
-        assert_eq!(cpus("many", "16"), Some(16));
-        assert_eq!(cpus("", ""), None);
-    }
 
     #[test]
     fn ids_are_read_from_what_sbatch_prints() {

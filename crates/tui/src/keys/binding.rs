@@ -132,6 +132,7 @@ pub(crate) const fn control(c: char) -> Key {
 }
 
 /// A row of a table of keys.
+#[derive(Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) action: &'static str,
     pub(crate) keys: &'static [Key],

@@ -186,7 +186,7 @@ fn title(column: &Column) -> (String, String) {
 struct Columns<'a> {
     /// Indices of the table's columns.
     kept: &'a [usize],
-    columns: Vec<table::Column>,
+    wanted: Vec<table::Column>,
     name: Rect,
     places: Vec<Place>,
 }
@@ -194,7 +194,7 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(shown: &Shown, indices: &'a [usize], scrolled: usize, area: Rect) -> Self {
         let kept = &indices[scrolled.min(indices.len().saturating_sub(1))..];
-        let columns: Vec<table::Column> = kept
+        let wanted: Vec<table::Column> = kept
             .iter()
             .zip(1..)
             .map(|(index, order)| fitted(shown, *index, order))
@@ -204,18 +204,18 @@ impl<'a> Columns<'a> {
             width: area.width.saturating_sub(6),
             ..area
         };
-        let roomy = table::fit(&columns, inner, NAME.0..=NAME.1, GAP + 1);
+        let roomy = table::fit(&wanted, inner, NAME.0..=NAME.1, GAP + 1);
         let table::Fitted {
             name,
             columns: places,
-        } = if roomy.columns.len() == columns.len() {
+        } = if roomy.columns.len() == wanted.len() {
             roomy
         } else {
-            table::fit(&columns, inner, NAME.0..=NAME.1, GAP)
+            table::fit(&wanted, inner, NAME.0..=NAME.1, GAP)
         };
         Self {
             kept,
-            columns,
+            wanted,
             name,
             places,
         }
@@ -225,7 +225,7 @@ impl<'a> Columns<'a> {
     fn drawn(&self) -> impl Iterator<Item = (Place, &table::Column, usize)> {
         self.places
             .iter()
-            .map(|place| (*place, &self.columns[place.column], self.kept[place.column]))
+            .map(|place| (*place, &self.wanted[place.column], self.kept[place.column]))
     }
 }
 
