@@ -263,7 +263,7 @@ fn failed_lost_deleted_and_unreadable_runs_do_not_delay_a_round() {
     assert!(matches!(group.outcome(0), Some(Outcome::Failed { .. })));
     let is_lost = Group::new(&["1", "2"], &[1], &[2]);
     is_lost.trains(0, 1, &[9.0, 2.0], paused(2));
-    // Its worker ended without a word after the first epoch.
+    // Its worker exited after the first epoch and logged no end.
     is_lost.trains(1, 1, &[0.1], Event::Stopping);
     assert_eq!(is_lost.decide(), [0]);
     assert_eq!(is_lost.outcome(1), Some(Outcome::Halved));
