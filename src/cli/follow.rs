@@ -139,8 +139,9 @@ impl Following<'_> {
             .any(|run| matches!(run.status(), Status::Queued(_)));
         let is_over = !waits && !runs.iter().any(|run| run.status().is_live());
         let has_lost = runs.iter().any(|run| run.status() == Status::Lost);
-        // A user who has asked to stop wants no run of the next round.
-        let is_paused = |run: &&Run| run.round().is_some() && self.interrupts == 0;
+        // A user who has asked to stop wants no run of the next round. A run that continues is paused until the process that has
+        // decided puts it into the queue; `help_along` waits for that process.
+        let is_paused = |run: &&Run| run.status() == Status::Paused && self.interrupts == 0;
         let pauses = runs.iter().any(is_paused);
         let is_time = self.advanced.elapsed() >= ADVANCE;
         if ((waits || pauses) && is_time) || (is_over && pauses && self.over.is_none()) {
