@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs on a real Slurm over loopback, of one node and at the end of two, with its own configuration, keys and state in a temporary folder.
+"""Runs on a real Slurm over loopback, of one node and once of two, with its own configuration, keys and state in a temporary folder.
 
     scripts/soak.d/45-slurm.py [PART ...]    start it, measure, stop it
     scripts/soak.d/45-slurm.py up|down       start or stop it, for work by hand; `up` prints what the shell must export
@@ -33,6 +33,8 @@ class Slurm:
 
     def __init__(self, folder=FOLDER):
         self.folder, self.nodes = folder, ["one"]
+        # Seconds until a node that does not answer is down.
+        self.patience = 60
 
     def configure(self):
         for name in ["munge", "state", *(f"spool/{node}" for node in self.nodes)]:
@@ -70,7 +72,7 @@ SelectTypeParameters=CR_CPU
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 SlurmctldTimeout=30
-SlurmdTimeout=60
+SlurmdTimeout={self.patience}
 KillWait=20
 MinJobAge=30
 OverTimeLimit=0
@@ -116,8 +118,8 @@ PartitionName=high Nodes={all_nodes} PriorityTier=10 PreemptMode=OFF State=UP
             time.sleep(0.05)
         os.kill(pid, 9)
 
-    def up(self, nodes=("one",)):
-        self.nodes = list(nodes)
+    def up(self, nodes=("one",), patience=60):
+        self.nodes, self.patience = list(nodes), patience
         self.configure()
         self.munged()
         self.controller()
@@ -457,6 +459,27 @@ def two_nodes(place, slurm, reference):
     same("S12", "requeued to another node", run, reference)
 
 
+def node_failure(place, slurm, reference):
+    """The power of the node fails: nothing of the job is left. Slurm starts it again when the node is back."""
+    slurm.down()
+    slurm.up(patience=10)
+    run = Run(place, "unplugged")
+    run.moves()
+    # The step's parent first: it would report the end of the worker.
+    for process in ["slurmstepd", f"warmstart-worker train {run.folder}", f"slurmd -f {CONF}"]:
+        call("pkill", "-KILL", "--full", process)
+    waits = run.until("waiting", seconds=150)
+    slurm.daemon()
+    run.at_once()
+    run.seen = []
+    run.until("training", "validating", "saving", "done", seconds=180)
+    # From the new start to the first line of its log. What is said of it in between must not tell its user to stop it.
+    wrong = [state for state in run.seen if state not in ("waiting", "starting", *CONTINUES)]
+    good = waits is not None and "starting" in run.seen and not wrong
+    figure("S13", "its node loses power and comes back", " -> ".join(run.seen), "waiting, starting, training", good)
+    same("S13", "started again after its node failed", run, reference)
+
+
 def measure(slurm, chosen):
     lacking = [name for name in ["sbatch", "slurmctld", "slurmd", "munged"] if not shutil.which(name)]
     if lacking or os.getuid() != 0:
@@ -474,7 +497,7 @@ def measure(slurm, chosen):
                 "limit": lambda: time_limit(place), "cancelled": lambda: cancelled(place),
                 "controller": lambda: controller(place, slurm, reference), "daemon": lambda: daemon(place, slurm, reference),
                 "killed": lambda: killed(place, reference), "array": lambda: array(place),
-                "nodes": lambda: two_nodes(place, slurm, reference),
+                "nodes": lambda: two_nodes(place, slurm, reference), "power": lambda: node_failure(place, slurm, reference),
             }
             for name, part in parts.items():
                 if not chosen or name in chosen:

@@ -786,6 +786,33 @@ fn a_preempted_run_waits_and_a_held_one_says_who_releases_it() {
 }
 
 #[test]
+fn a_job_that_was_started_again_is_starting_until_its_worker_logs() {
+    let cluster = Cluster::new();
+    let run = cluster.launch(&[]);
+    let job = |restarts: u32| {
+        format!(
+            "JobId=41 JobState=RUNNING Reason=None Restarts={restarts} ExitCode=0:0 NodeList=n4\n"
+        )
+    };
+    let runs = "41|RUNNING|2027-01-01T10:00:00|1:00:00|n4|None\n";
+    // The node of its first start failed: the log has no end. Or its worker saved before it left.
+    for (log, first) in [("", "hung"), (STOPPED, "stopping")] {
+        attempt(&run, log);
+        for (restarts, state) in [(0, first), (1, "starting"), (3, "starting")] {
+            cluster.answer("job.41", &job(restarts));
+            cluster.answer("squeue.out", runs);
+            let shown = cluster.show(&run);
+            assert_eq!(shown["state"], state, "{log:?}, {restarts} restarts");
+            let help = shown["trouble"]["help"].as_str().unwrap_or_default();
+            assert_eq!(help.contains("stop"), state == "hung", "{shown}");
+        }
+        // Nobody says how often it was started.
+        cluster.no_longer("job.41");
+        assert_eq!(cluster.state(&run), first);
+    }
+}
+
+#[test]
 fn a_run_that_slurm_trained_can_be_extended_on_this_machine() {
     let cluster = Cluster::new();
     cluster.answer("runs", "");

@@ -55,6 +55,8 @@ pub struct Standing {
 pub enum Stage {
     /// It is to start, for the first time or again.
     Waiting,
+    /// It has begun, and the worker of this start has logged nothing yet.
+    Starting,
     Running,
     /// It was suspended. Slurm, an administrator or a signal continues it.
     Suspended,

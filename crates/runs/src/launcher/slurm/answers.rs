@@ -23,6 +23,8 @@ pub(super) struct Job {
     pub(super) reason: Option<String>,
     /// Its exit code and signal, if it has ended.
     pub(super) exit: Option<(u32, u32)>,
+    /// How often it was started again, if that is known.
+    pub(super) restarts: Option<u32>,
 }
 
 /// The jobs in an answer of `squeue`.
@@ -44,6 +46,7 @@ fn line(line: &str) -> Option<Job> {
         nodes: said(nodes),
         reason: said(reason),
         exit: None,
+        restarts: None,
     })
 }
 
@@ -71,6 +74,7 @@ pub(super) fn shown(answer: &str) -> Option<Job> {
         nodes: field("NodeList").and_then(said),
         reason: field("Reason").and_then(said),
         exit: field("ExitCode").and_then(exit_of),
+        restarts: field("Restarts").and_then(|count| count.parse().ok()),
     })
 }
 
@@ -93,6 +97,7 @@ pub(super) fn accounted(answer: &str, id: JobId) -> Option<Job> {
             nodes: said(nodes).filter(|nodes| nodes != "None assigned"),
             reason: None,
             exit: exit_of(exit),
+            restarts: None,
         })
     };
     answer.lines().filter_map(own).next_back()
@@ -199,8 +204,11 @@ StartTime=2026-11-29T09:05:53 EndTime=2026-11-29T09:07:53 Partition=low NodeList
                 nodes: Some("vm".to_owned()),
                 reason: Some("TimeLimit".to_owned()),
                 exit: Some((0, 15)),
+                restarts: Some(0),
             }
         );
+        let again = shown(&SHOWN.replace("Restarts=0", "Restarts=12")).unwrap();
+        assert_eq!(again.restarts, Some(12));
         let task = SHOWN.replace("JobId=2 ", "JobId=7 ArrayJobId=5 ArrayTaskId=3 ");
         assert_eq!(shown(&task).unwrap().id, "5_3".parse().unwrap());
         let waiting = SHOWN.replace("JobId=2 ", "JobId=5 ArrayJobId=5 ArrayTaskId=0-4 ");

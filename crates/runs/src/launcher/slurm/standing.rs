@@ -29,7 +29,7 @@ impl Job {
         let stage = self.stage();
         let (text, help) = match stage {
             Stage::Waiting => self.waits(),
-            Stage::Running => (format!("job {id} runs{on}"), String::new()),
+            Stage::Starting | Stage::Running => (format!("job {id} runs{on}"), String::new()),
             Stage::Suspended if self.state == "STOPPED" => (
                 format!("a signal has stopped job {id}{on}"),
                 format!("`scancel --signal=CONT {id}` continues it"),
@@ -56,6 +56,14 @@ impl Job {
             ),
         };
         Standing { stage, text, help }
+    }
+
+    /// A job that runs, and whose worker has logged nothing yet.
+    pub(super) fn starting(&self) -> Standing {
+        Standing {
+            stage: Stage::Starting,
+            ..self.standing()
+        }
     }
 
     /// Why it waits, and what to do about it.

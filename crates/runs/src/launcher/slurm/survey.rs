@@ -22,7 +22,7 @@ use crate::storage::{Disk, replace};
 const KEPT: &str = ".squeue";
 /// How long that answer is used.
 const FRESH: Duration = Duration::from_secs(10);
-/// How many jobs that `squeue` no longer lists are asked for one by one; the others come with the next question.
+/// How many jobs that `squeue` no longer lists are asked for one by one, and how many that run; the others come with the next question.
 const ONE_BY_ONE: usize = 20;
 /// How long a job of an unanswered `sbatch` may take to appear.
 const APPEARS: Duration = Duration::from_mins(2);
@@ -42,13 +42,16 @@ pub(super) fn survey(root: &Path, workers: &[(RunId, Handle)]) -> BTreeMap<RunId
                 .collect();
         }
     };
-    let mut left = ONE_BY_ONE;
+    let (mut left, mut silent_left) = (ONE_BY_ONE, ONE_BY_ONE);
     let mut standings = BTreeMap::new();
     for (id, start) in jobs() {
         let run = RunDir::of(root, id);
         let standing = match start.slurm_job {
             None => unanswered(&run, start),
             Some(job) => match listed_as(&listed, job) {
+                Some(found) if found.stage() == Stage::Running => {
+                    Some(silent(&run, start, &found, &mut silent_left))
+                }
                 Some(found) => Some(said(&run, start, found)),
                 None if left > 0 => {
                     left -= 1;
@@ -136,6 +139,25 @@ fn said(run: &RunDir, start: Start, job: Job) -> Standing {
     standing
 }
 
+/// A job that runs and whose worker shows no sign of life: the worker that the log names may be that of an earlier start. Only
+/// `scontrol` knows how often a job has started.
+fn silent(run: &RunDir, start: Start, job: &Job, left: &mut usize) -> Standing {
+    let logged = run.state().ok().and_then(|state| state.attempt);
+    let logged = logged.and_then(|attempt| attempt.worker.job());
+    let Some(logged) = logged.filter(|logged| logged.is_start_of(start)) else {
+        return job.starting();
+    };
+    if *left == 0 {
+        return job.standing();
+    }
+    *left -= 1;
+    match show(job.id) {
+        Ok(Some(now)) if now.restarts.is_some_and(|count| count > logged.restart) => job.starting(),
+        // The worker is hung, or `scontrol` does not know more.
+        _ => job.standing(),
+    }
+}
+
 fn over(run: &RunDir, start: Start, end: &End, standing: Standing) -> Standing {
     match settle(run, start, end) {
         Ok(()) => standing,
@@ -149,22 +171,24 @@ fn over(run: &RunDir, start: Start, end: &End, standing: Standing) -> Standing {
 
 /// A job that `squeue` does not list: `scontrol` knows it a little longer.
 fn unlisted(run: &RunDir, start: Start, id: JobId) -> Standing {
-    let arguments = ["show", "job", "--oneliner", &id.to_string()].map(ToOwned::to_owned);
-    let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
-    match call("scontrol", &arguments) {
-        Ok(answer) => match answers::shown(&answer) {
-            Some(job) => {
-                // `squeue` has other fields; the end is the one with the exit code.
-                said(run, start, Job { id, ..job })
-            }
-            None => unknown(
-                start,
-                &Trouble::Silent("the answer of `scontrol` is not understood".to_owned()),
-            ),
-        },
+    match show(id) {
+        // `squeue` has other fields; the end is the one with the exit code.
+        Ok(Some(job)) => said(run, start, job),
+        Ok(None) => unknown(
+            start,
+            &Trouble::Silent("the answer of `scontrol` is not understood".to_owned()),
+        ),
         Err(Trouble::NoSuchJob(_)) => forgotten(run, start, id),
         Err(trouble) => unknown(start, &trouble),
     }
+}
+
+/// What `scontrol` says of a job; none if its answer is not understood.
+fn show(id: JobId) -> Result<Option<Job>, Trouble> {
+    let text = id.to_string();
+    let arguments = ["show", "job", "--oneliner", &text].map(AsRef::as_ref);
+    let answer = call("scontrol", &arguments)?;
+    Ok(answers::shown(&answer).map(|job| Job { id, ..job }))
 }
 
 /// A job that the controller has forgotten: the cluster's accounting may know how it ended, where there is one.

@@ -131,14 +131,14 @@ impl LivenessCheck {
         if launcher::is_held(dir, Some(worker)) || self.beats(dir) {
             return self.held(dir);
         }
-        let job = |worker: &Handle| worker.job();
-        let newest = self.newest.as_ref().and_then(job);
+        let newest = self.newest.as_ref().and_then(Handle::job);
         let has_begun = newest
-            .zip(job(worker))
+            .zip(worker.job())
             .is_some_and(|(newest, now)| newest.is_start_of(now));
         let has_left = has_begun && self.tracker.ended().is_some();
         match standing.map(|standing| standing.stage) {
             Some(Stage::Waiting) => Liveness::Waiting,
+            Some(Stage::Starting) => Liveness::Started,
             Some(Stage::Unknown) => Liveness::Unclear,
             Some(Stage::Over) => Liveness::Free,
             Some(Stage::Ending) => Liveness::Leaving,
