@@ -2,11 +2,14 @@
 //!
 //! The objective is scikit-learn's: `C · Σ loss + ½ ‖W‖²`, where the intercepts are not penalized. It is divided by `C · n` here,
 //! so that one tolerance serves all strengths. L-BFGS: Nocedal and Wright, Numerical Optimization, 2nd edition, algorithm 7.5.
+//!
+//! Features are correlated, and L-BFGS is slow where the curvatures differ much. So the fit turns the features into their principal
+//! components, where the Hessian is nearly diagonal, and begins with that diagonal. The penalty and the minimum stay the same.
 
 use std::collections::VecDeque;
 
-use anyhow::{Result, ensure};
-use tch::{Kind, Tensor};
+use anyhow::{Context, Result, ensure};
+use tch::{Device, Kind, Tensor};
 
 /// Pairs of steps and changes of the gradient that describe the curvature.
 const HISTORY: usize = 10;
@@ -39,10 +42,62 @@ impl Default for Tolerance {
 /// Features and classes to fit.
 #[derive(Debug)]
 pub struct Problem {
-    /// `[n, F]`, float64.
+    /// `[n, F]`, float64; the principal components if there are some.
     features: Tensor,
     /// `[n, C]`, float64: 1 in the column of the class.
     one_hot: Tensor,
+    components: Option<Components>,
+}
+
+/// The principal components of features: centred, then turned so that they do not correlate.
+#[derive(Debug)]
+struct Components {
+    /// `[F]`.
+    mean: Tensor,
+    /// The directions, orthonormal, as columns `[F, F]`.
+    directions: Tensor,
+    /// Of each component, `[F]`.
+    variances: Tensor,
+}
+
+impl Components {
+    /// Of features `[n, F]`, and the components `[n, F]`.
+    fn of(features: &Tensor) -> Result<(Self, Tensor)> {
+        let mean = features.f_mean_dim(0_i64, false, Kind::Double)?;
+        let centred = features.f_sub(&mean)?;
+        let covariance = centred
+            .f_tr()?
+            .f_matmul(&centred)?
+            .f_div_scalar(features.size2()?.0 as f64)?;
+        // A GPU needs another library for this, and it is small.
+        let (variances, directions) = covariance.f_to_device(Device::Cpu)?.f_linalg_eigh("L")?;
+        let components = Self {
+            mean,
+            variances: variances.f_clamp_min(0.0)?.f_to_device(features.device())?,
+            directions: directions.f_to_device(features.device())?,
+        };
+        let turned = centred.f_matmul(&components.directions)?;
+        Ok((components, turned))
+    }
+
+    /// The classifier of components that gives the same logits.
+    fn enter(&self, classifier: &Classifier) -> Result<Classifier> {
+        Ok(Classifier {
+            intercepts: classifier
+                .intercepts
+                .f_add(&classifier.weights.f_mv(&self.mean)?)?,
+            weights: classifier.weights.f_matmul(&self.directions)?,
+        })
+    }
+
+    /// The classifier of features that gives the same logits as this one of components.
+    fn leave(&self, classifier: &Classifier) -> Result<Classifier> {
+        let weights = classifier.weights.f_matmul(&self.directions.f_tr()?)?;
+        Ok(Classifier {
+            intercepts: classifier.intercepts.f_sub(&weights.f_mv(&self.mean)?)?,
+            weights,
+        })
+    }
 }
 
 /// A linear classifier: logits are `features · weightsᵀ + intercepts`.
@@ -116,12 +171,23 @@ impl Problem {
         Ok(Self {
             features: features.f_to_kind(Kind::Double)?.f_contiguous()?,
             one_hot: labels.f_one_hot(classes)?.f_to_kind(Kind::Double)?,
+            components: None,
         })
     }
 
-    /// `[n, F]`, float64.
-    pub fn features(&self) -> &Tensor {
-        &self.features
+    /// The same problem, ready for [`Self::fit`].
+    pub fn prepared(self) -> Result<Self> {
+        let (components, features) = tch::no_grad(|| Components::of(&self.features))?;
+        Ok(Self {
+            features,
+            components: Some(components),
+            ..self
+        })
+    }
+
+    /// How many features an image has.
+    pub fn width(&self) -> Result<i64> {
+        Ok(self.features.size2()?.1)
     }
 
     /// How many images it has.
@@ -137,7 +203,10 @@ impl Problem {
     /// Mean loss and accuracy of a classifier on these images.
     pub fn measure(&self, classifier: &Classifier) -> Result<Measured> {
         tch::no_grad(|| {
-            let logits = classifier.logits(&self.features)?;
+            let logits = match &self.components {
+                Some(components) => components.enter(classifier)?.logits(&self.features)?,
+                None => classifier.logits(&self.features)?,
+            };
             let likely = logits.f_log_softmax(-1, Kind::Double)?;
             let loss = likely.f_mul(&self.one_hot)?.f_sum(Kind::Double)?.f_neg()?;
             let right = logits
@@ -171,12 +240,18 @@ impl Problem {
         is_asked_to_stop: impl Fn() -> bool,
     ) -> Result<Option<Fit>> {
         let classes = self.one_hot.size2()?.1;
+        let components = self
+            .components
+            .as_ref()
+            .context("the problem is not prepared")?;
+        let start = components.enter(start)?;
+        let scale = self.inverse_curvatures(c, &start, components)?;
         let mut at = Point::new(self, c, start.flat()?)?;
         let mut history = History::default();
         let mut iterations = 0;
         let fit = |at: &Point, iterations: usize, converged: bool| -> Result<Option<Fit>> {
             Ok(Some(Fit {
-                classifier: Classifier::of_flat(&at.x, classes)?,
+                classifier: components.leave(&Classifier::of_flat(&at.x, classes)?)?,
                 iterations,
                 converged,
             }))
@@ -192,13 +267,8 @@ impl Problem {
                 return Ok(None);
             }
             iterations += 1;
-            let direction = history.direction(&at.gradient)?;
-            let first = if history.pairs.is_empty() {
-                (1.0 / number(&at.gradient.f_norm()?)?).min(1.0)
-            } else {
-                1.0
-            };
-            match self.search(c, &at, &direction, first)? {
+            let direction = history.direction(&at.gradient, &scale)?;
+            match self.search(c, &at, &direction)? {
                 Some(next) => {
                     history.add(&at, &next)?;
                     at = next;
@@ -210,13 +280,37 @@ impl Problem {
         }
     }
 
+    /// 1 over the curvature along each weight and intercept `[C · (F + 1)]`, at the beginning of a fit. The curvature of the mean loss
+    /// is `p · (1 − p)` times the component's variance, here with the mean over images and classes. One factor for all classes keeps the
+    /// sum of the intercepts, which nothing else determines.
+    fn inverse_curvatures(
+        &self,
+        c: f64,
+        start: &Classifier,
+        components: &Components,
+    ) -> Result<Tensor> {
+        let (images, classes) = self.one_hot.size2()?;
+        let likely = start.logits(&self.features)?.f_softmax(-1, Kind::Double)?;
+        let spread = likely.f_sub(&likely.f_square()?)?.f_mean(Kind::Double)?;
+        let spread = number(&spread)?.max(f64::EPSILON);
+        let of_weights = components
+            .variances
+            .f_mul_scalar(spread)?
+            .f_add_scalar(1.0 / (c * images as f64))?
+            .f_reciprocal()?
+            .f_repeat([classes])?;
+        let of_intercepts =
+            of_weights.f_new_full([classes], 1.0 / spread, (Kind::Double, of_weights.device()))?;
+        Ok(Tensor::f_cat(&[of_weights, of_intercepts], 0)?)
+    }
+
     /// A step along `direction` that meets Wolfe's conditions, by bisection; or the best that lowers the objective enough.
-    fn search(&self, c: f64, at: &Point, direction: &Tensor, first: f64) -> Result<Option<Point>> {
+    fn search(&self, c: f64, at: &Point, direction: &Tensor) -> Result<Option<Point>> {
         let slope = number(&at.gradient.f_dot(direction)?)?;
         if slope >= 0.0 {
             return Ok(None);
         }
-        let (mut low, mut high, mut step) = (0.0, f64::INFINITY, first);
+        let (mut low, mut high, mut step) = (0.0, f64::INFINITY, 1.0);
         let mut good = None;
         for _ in 0..MAX_TRIALS {
             let point = Point::new(self, c, at.x.f_add(&(direction * step))?)?;
@@ -303,8 +397,9 @@ impl History {
         Ok(())
     }
 
-    /// The direction of descent: minus the inverse Hessian's estimate times the gradient, by the two-loop recursion (algorithm 7.4).
-    fn direction(&self, gradient: &Tensor) -> Result<Tensor> {
+    /// The direction of descent: minus the inverse Hessian's estimate times the gradient, by the two-loop recursion (algorithm 7.4). The
+    /// estimate begins with the diagonal `scale`, times what the newest step says of it (equation 7.20, in the scaled variables).
+    fn direction(&self, gradient: &Tensor, scale: &Tensor) -> Result<Tensor> {
         let mut q = gradient.f_neg()?;
         let mut shares = Vec::with_capacity(self.pairs.len());
         for (step, change, inverse) in self.pairs.iter().rev() {
@@ -312,8 +407,9 @@ impl History {
             q = q.f_sub(&(change * share))?;
             shares.push(share);
         }
+        q = q.f_mul(scale)?;
         if let Some((_, change, inverse)) = self.pairs.back() {
-            q = q.f_div_scalar(inverse * number(&change.f_dot(change)?)?)?;
+            q = q.f_div_scalar(inverse * number(&change.f_dot(&change.f_mul(scale)?)?)?)?;
         }
         for ((step, change, inverse), share) in self.pairs.iter().zip(shares.into_iter().rev()) {
             let back = inverse * number(&change.f_dot(&q)?)?;
@@ -361,6 +457,7 @@ mod tests {
             &integers(&table["train_labels"]),
             4,
         )
+        .and_then(Problem::prepared)
         .unwrap()
     }
 
@@ -377,11 +474,11 @@ mod tests {
     fn weights_and_intercepts_are_those_of_scikit_learn_at_every_strength() {
         let table = table();
         let problem = problem(&table);
-        let width = problem.features().size()[1];
+        let width = problem.width().unwrap();
         let tests = matrix(&table["test"]);
         for case in table["logistic"].as_array().unwrap() {
             let c = case["c"].as_f64().unwrap();
-            let start = Classifier::zero(4, width, problem.features()).unwrap();
+            let start = Classifier::zero(4, width, &problem.features).unwrap();
             let fit = problem.fit(c, &start, TIGHT, || false).unwrap().unwrap();
             let Classifier {
                 weights,
@@ -406,7 +503,7 @@ mod tests {
         let table = table();
         let problem = problem(&table);
         let tests = matrix(&table["test"]);
-        let mut at = Classifier::zero(4, problem.features().size()[1], problem.features()).unwrap();
+        let mut at = Classifier::zero(4, problem.width().unwrap(), &problem.features).unwrap();
         for case in table["logistic"].as_array().unwrap() {
             let c = case["c"].as_f64().unwrap();
             let fit = problem
@@ -427,8 +524,7 @@ mod tests {
     fn a_fit_repeats_itself_to_the_last_bit_and_stops_when_asked() {
         let table = table();
         let problem = problem(&table);
-        let start =
-            || Classifier::zero(4, problem.features().size()[1], problem.features()).unwrap();
+        let start = || Classifier::zero(4, problem.width().unwrap(), &problem.features).unwrap();
         let bits = || {
             let fit = problem
                 .fit(1.0, &start(), Tolerance::default(), || false)

@@ -18,7 +18,7 @@ use crate::data::Features;
 use crate::features::Keeper;
 use crate::interrupt::Flow;
 use crate::train::evaluate::evaluate;
-use crate::train::{Ended, Examples, Setup};
+use crate::train::{Ended, Examples, Setup, Views};
 
 /// A probe under way.
 #[derive(Debug)]
@@ -113,22 +113,27 @@ impl Prober<'_> {
         let batches = |images: usize| u32::try_from(images / batch_size).unwrap_or(u32::MAX);
         for examples in [train, validation, test] {
             let len = examples.len();
-            let kept = keeper.keep(examples, model, reporter, |reporter, done| {
-                if reporter.is_progress_due() {
-                    let seconds = started.elapsed().as_secs_f64().max(1e-9);
-                    reporter.progress(&Event::Progress(PhaseProgress {
-                        phase: Phase::Loading,
-                        epoch: state.epoch,
-                        step: state.step,
-                        done: batches(before + done),
-                        total: batches(total),
-                        images_per_second: (before + done) as f64 / seconds,
-                        loss: None,
-                        accuracy: None,
-                    }));
-                }
-                !interrupt.is_requested()
-            })?;
+            let kept = keeper.keep(
+                (examples, &Views::plain()),
+                model,
+                reporter,
+                |reporter, done| {
+                    if reporter.is_progress_due() {
+                        let seconds = started.elapsed().as_secs_f64().max(1e-9);
+                        reporter.progress(&Event::Progress(PhaseProgress {
+                            phase: Phase::Loading,
+                            epoch: state.epoch,
+                            step: state.step,
+                            done: batches(before + done),
+                            total: batches(total),
+                            images_per_second: (before + done) as f64 / seconds,
+                            loss: None,
+                            accuracy: None,
+                        }));
+                    }
+                    !interrupt.is_requested()
+                },
+            )?;
             if kept.is_none() {
                 return Ok(Flow::Interrupted);
             }
@@ -145,7 +150,7 @@ impl Prober<'_> {
 
     /// Fits at each strength that is left, the weakest first, each from the one before.
     fn path(&mut self) -> Result<Flow> {
-        let train = self.problem(&[&self.setup.train])?;
+        let train = self.problem(&[&self.setup.train])?.prepared()?;
         let validation = self.problem(&[&self.setup.validation])?;
         while (self.setup.state.epoch as usize) < self.strengths.len() {
             if self.is_asked_to_stop() {
@@ -231,7 +236,9 @@ impl Prober<'_> {
             .best
             .context("no strength has a validation accuracy")?;
         let c = self.strengths[best as usize - 1];
-        let all = self.problem(&[&self.setup.train, &self.setup.validation])?;
+        let all = self
+            .problem(&[&self.setup.train, &self.setup.validation])?
+            .prepared()?;
         let started = Instant::now();
         let Some(fit) = self.fit(&all, c)? else {
             return Ok(Flow::Interrupted);
