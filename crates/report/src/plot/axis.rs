@@ -164,7 +164,7 @@ impl Axis {
         self.panned(moved * room / length)
     }
 
-    /// About `most` round values within the range at most, in one format.
+    /// At most about `most` round values within the range. No two have the same text.
     pub fn labels(self, most: usize) -> Vec<(f64, String)> {
         let span = self.high - self.low;
         if !span.is_finite() || span <= 0.0 {
@@ -178,24 +178,17 @@ impl Axis {
         }
         let step = self.step(span / most.max(1) as f64);
         let first = (self.low / step - 1e-9).ceil();
-        // A step of 0.05 needs two decimals, one of 20 none.
-        let decimals = (0..6).find(|&n| fits(step, n)).unwrap_or(6);
         (0..=most + 1)
             .map(|n| (first + n as f64) * step)
             .take_while(|value| *value <= self.high + step * 1e-6)
-            .map(|value| {
-                (
-                    value,
-                    self.text(value, usize::try_from(decimals).unwrap_or(0)),
-                )
-            })
+            .map(|value| (value, self.text(value, step)))
             .collect()
     }
 
     fn step(self, least: f64) -> f64 {
         match self.unit {
-            // An axis within one epoch has no whole numbers, so show fractions.
-            Unit::Whole if self.high - self.low > 1.0 => nice(least).max(1.0),
+            // An axis within one epoch may have no whole numbers, so show fractions.
+            Unit::Whole if self.high - self.low >= 1.0 => nice(least).max(1.0),
             Unit::Number | Unit::Bytes | Unit::Whole => nice(least),
             Unit::Seconds => {
                 let days = || 86_400.0 * nice(least / 86_400.0).max(1.0);
@@ -229,20 +222,22 @@ impl Axis {
             .into_iter()
             .step_by(every)
             .map(|value| {
-                let decimals = (0..6).find(|&n| fits(value, n)).unwrap_or(6);
-                (
-                    value,
-                    self.text(value, usize::try_from(decimals).unwrap_or(0)),
-                )
+                let step = match self.unit {
+                    // The two largest parts are enough: `2h46m`.
+                    Unit::Seconds => (value / 100.0).max(value.min(1.0)),
+                    _ => value,
+                };
+                (value, self.text(value, step))
             })
             .collect()
     }
 
-    fn text(self, value: f64, decimals: usize) -> String {
+    /// A value, exact enough to tell it from those a step away.
+    fn text(self, value: f64, step: f64) -> String {
         match self.unit {
-            Unit::Number => number(value, decimals),
-            Unit::Whole => whole(value, decimals),
-            Unit::Seconds => clock(value, decimals),
+            Unit::Number => number(value, step),
+            Unit::Whole => whole(value, step),
+            Unit::Seconds => clock(value, step),
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -294,53 +289,75 @@ fn fits(step: f64, decimals: i32) -> bool {
     (scaled - scaled.round()).abs() < 1e-6 && scaled.round() >= 1.0
 }
 
+/// How many decimals a step needs: 0.05 needs two, 20 none; at most six.
+fn decimals(step: f64) -> usize {
+    (0..6)
+        .find(|&n| fits(step, n))
+        .map_or(6, |n| usize::try_from(n).unwrap_or(0))
+}
+
 /// Writes numbers with too many digits for an axis with an exponent.
-fn number(value: f64, decimals: usize) -> String {
+fn number(value: f64, step: f64) -> String {
+    let decimals = decimals(step);
     if value == 0.0 && decimals >= 5 {
         return "0".to_owned();
     }
-    // Adding 0 turns -0 into 0.
-    if value.abs() >= 1e5 || decimals >= 5 {
-        format!("{value:.0e}")
-    } else {
-        format!("{:.decimals$}", value + 0.0)
+    if value.abs() < 1e5 && decimals < 5 {
+        // Adding 0 turns -0 into 0.
+        return format!("{:.decimals$}", value + 0.0);
     }
+    let power = |number: f64| (number.abs().log10() + 1e-9).floor();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the digits between two powers of ten, and it saturates"
+    )]
+    let digits = (power(value) - power(step)).clamp(0.0, 17.0) as usize;
+    format!("{value:.digits$e}")
 }
 
 /// A count with thousands and millions abbreviated: `20k`.
-fn whole(value: f64, decimals: usize) -> String {
+fn whole(value: f64, step: f64) -> String {
     match value.abs() {
-        size if size >= 1e9 => number(value, decimals),
+        size if size >= 1e9 => number(value, step),
         size if size >= 1e6 => format!("{}M", value / 1e6),
         size if size >= 1e4 => format!("{}k", value / 1e3),
-        _ => number(value, decimals),
+        _ => number(value, step),
     }
 }
 
-/// Seconds as `30s`, `5m`, `1h30m`, `2d`.
-fn clock(value: f64, decimals: usize) -> String {
-    if value < 60.0 {
-        return if value == 0.0 {
-            "0".to_owned()
-        } else {
-            format!("{value:.decimals$}s")
-        };
-    }
-    let (days, hours) = ((value / 86_400.0).floor(), (value / 3600.0).floor() % 24.0);
-    let (minutes, seconds) = ((value / 60.0).floor() % 60.0, value % 60.0);
-    let parts = [
-        (days, "d"),
-        (hours, "h"),
-        (minutes, "m"),
-        (seconds.floor(), "s"),
+/// Seconds as `30s`, `5m`, `1h30m`, `2d`, down to the unit of the step.
+fn clock(value: f64, step: f64) -> String {
+    const PARTS: [(f64, f64, &str); 3] = [
+        (86_400.0, f64::INFINITY, "d"),
+        (3600.0, 24.0, "h"),
+        (60.0, 60.0, "m"),
     ];
-    parts
-        .iter()
-        .filter(|(count, _)| *count > 0.0)
-        .take(2)
-        .map(|(count, unit)| format!("{count:.0}{unit}"))
-        .collect::<Vec<_>>()
-        .concat()
+    let decimals = decimals(step);
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if value < 60.0 {
+        return format!("{value:.decimals$}s");
+    }
+    // A multiple of 0.2 may be a little less than a whole minute.
+    let value = (value * 1e6).round() / 1e6;
+    let mut text = String::new();
+    for (unit, most, name) in PARTS {
+        let count = (value / unit).floor() % most;
+        if count > 0.0 {
+            text += &format!("{count:.0}{name}");
+        }
+        if unit <= step {
+            return text;
+        }
+    }
+    let seconds = value % 60.0;
+    if seconds > 0.0 {
+        let decimals = if fits(seconds, 0) { 0 } else { decimals };
+        text += &format!("{seconds:.decimals$}s");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -371,7 +388,19 @@ mod tests {
     #[case(Axis::linear(1.0, 30.0), 4, "10 20 30")]
     #[case(Axis::linear(0.0, 0.1), 5, "0.00 0.02 0.04 0.06 0.08 0.10")]
     #[case(Axis::linear(1.0, 3.0).in_unit(Unit::Whole), 6, "1 2 3")]
-    #[case(Axis::linear(0.0, 1.0).in_unit(Unit::Whole), 2, "0.0 0.5 1.0")]
+    #[case(Axis::linear(0.0, 1.0).in_unit(Unit::Whole), 2, "0 1")]
+    #[case(Axis::linear(1.0, 2.0).in_unit(Unit::Whole), 5, "1 2")]
+    #[case(Axis::linear(0.2, 0.8).in_unit(Unit::Whole), 3, "0.2 0.4 0.6 0.8")]
+    #[case(Axis::linear(0.0, 1.5e-4), 3, "0 5e-5 1.0e-4 1.5e-4")]
+    #[case(
+        Axis::linear(0.0, 300_000.0),
+        6,
+        "0 50000 1.0e5 1.5e5 2.0e5 2.5e5 3.0e5"
+    )]
+    #[case(Axis::linear(90_000.0, 92_700.0).in_unit(Unit::Seconds), 4, "1d1h 1d1h15m 1d1h30m 1d1h45m")]
+    #[case(Axis::linear(100.0, 101.0).in_unit(Unit::Seconds), 5, "1m40s 1m40.2s 1m40.4s 1m40.6s 1m40.8s 1m41s")]
+    #[case(Axis::linear(119.4, 120.2).in_unit(Unit::Seconds), 4, "1m59.4s 1m59.6s 1m59.8s 2m 2m0.2s")]
+    #[case(Axis::linear(10.0, 20_000.0).in_unit(Unit::Seconds).logarithmic(), 4, "10s 1m40s 16m40s 2h46m")]
     #[case(Axis::linear(0.0, 100_000.0).in_unit(Unit::Whole), 5, "0 20k 40k 60k 80k 100k")]
     #[case(Axis::linear(0.0, 300.0).in_unit(Unit::Seconds), 5, "0 1m 2m 3m 4m 5m")]
     #[case(Axis::linear(0.0, 5400.0).in_unit(Unit::Seconds), 4, "0 30m 1h 1h30m")]
@@ -382,7 +411,11 @@ mod tests {
     #[case(Axis::linear(0.5, 5.0).logarithmic(), 5, "0.5 1 2 5")]
     #[case(Axis::linear(1e-5, 1e-3).logarithmic(), 3, "1e-5 0.0001 0.001")]
     #[case(Axis::linear(0.31, 0.34).logarithmic(), 3, "0.31 0.32 0.33 0.34")]
-    fn labels_are_round_and_alike(#[case] axis: Axis, #[case] most: usize, #[case] expected: &str) {
+    fn labels_are_round_numbers_that_differ(
+        #[case] axis: Axis,
+        #[case] most: usize,
+        #[case] expected: &str,
+    ) {
         assert_eq!(
             texts(axis, most),
             expected
