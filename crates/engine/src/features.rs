@@ -14,7 +14,7 @@ use warmstart_schema::experiment::{Experiment, NumberFormat};
 use self::key::{Key, Keys};
 use crate::model::Model;
 use crate::reporter::Reporter;
-use crate::train::Examples;
+use crate::train::{Examples, Views};
 
 /// Where features come from and go to.
 #[derive(Debug)]
@@ -56,27 +56,30 @@ impl Keeper {
         }
     }
 
-    /// Puts the features of all examples in the pictures' place. `each` hears how many are computed and says whether to
-    /// continue. Returns how long the model waited for pictures; `None` if interrupted.
+    /// Puts the features of all views of all examples in the pictures' place. `each` gets the number of views done so far and
+    /// returns whether to continue. Returns how long the model waited for pictures; `None` if interrupted.
     pub(crate) fn keep(
         &self,
-        examples: &mut Examples,
+        (examples, views): (&mut Examples, &Views),
         model: &Model,
         reporter: &mut Reporter,
         mut each: impl FnMut(&mut Reporter, usize) -> bool,
     ) -> Result<Option<Duration>> {
         let place = self.cache.as_ref().zip(examples.identity());
-        let place = place.map(|((cache, keys), identity)| (cache, keys.of(identity, examples)));
+        let place = match place {
+            Some(((cache, keys), identity)) => Some((cache, keys.of(identity, examples, views)?)),
+            None => None,
+        };
         if let Some((cache, key)) = &place
-            && read(cache, key, examples, model, reporter)?
+            && read(cache, key, (examples, views), model, reporter)?
         {
             return Ok(Some(Duration::ZERO));
         }
         let pictures = examples.len();
         let stays = examples.watch();
-        let waited = examples.keep_features(model, self.batch_size, self.format, |done| {
-            each(reporter, done)
-        })?;
+        let (size, format) = (self.batch_size, self.format);
+        let waited =
+            examples.keep_features(model, size, format, views, |done| each(reporter, done))?;
         // Features of fewer pictures, or of pictures that somebody changed meanwhile, are not those that the key names.
         let is_whole = waited.is_some() && examples.len() == pictures && stays();
         if let Some((cache, key)) = place.filter(|_| is_whole) {
@@ -90,7 +93,7 @@ impl Keeper {
 fn read(
     cache: &FeatureCache,
     key: &Key,
-    examples: &mut Examples,
+    (examples, views): (&mut Examples, &Views),
     model: &Model,
     reporter: &mut Reporter,
 ) -> Result<bool> {
@@ -106,10 +109,13 @@ fn read(
             return Ok(false);
         }
     };
-    let shape = (examples.len(), model.architecture().features);
+    let shape = (
+        examples.len() * views.count(),
+        model.architecture().features,
+    );
     match stored::parse(&bytes, key, shape, model.device()) {
         Ok(features) => {
-            examples.use_features(features)?;
+            examples.use_features(features, views)?;
             let text = format!(
                 "features read from the cache: {} {} images",
                 examples.len(),

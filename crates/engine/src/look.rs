@@ -24,7 +24,7 @@ use crate::augment::augment_alone;
 use crate::data::{self, Input, Splits, prepared_splits};
 use crate::failure::UserError;
 use crate::initial;
-use crate::train::{classes, place_in_epoch};
+use crate::train::{Views, classes, place_in_epoch};
 
 /// Says what the dataset of the experiment in `file` holds, then answers questions until there are no more.
 pub fn serve(file: &Path, questions: impl BufRead, mut answers: impl Write) -> Result<()> {
@@ -420,13 +420,27 @@ impl DatasetSource {
     ) -> Result<Option<Tensor>> {
         ensure!(part == Split::Train, "only training images are augmented");
         ensure!(epoch > 0, "epochs are counted from 1");
-        let Experiment { seed, augment, .. } = &self.experiment;
+        let Experiment {
+            seed,
+            augment,
+            train,
+            ..
+        } = &self.experiment;
         let place = place_in_epoch(&self.experiment, epoch, position, &self.order(epoch)?);
+        // Kept views are drawn in the order of the images, and before the first epoch.
+        let (number, place) = match self.experiment.train.cache_views {
+            Some(views) => {
+                let (position, size) = (position as usize, train.batch_size as usize);
+                let first = ((position / size) as u64, position % size);
+                (Views::in_epoch(views, epoch), place.map(|_| first))
+            }
+            None => (epoch, place),
+        };
         let seen = |(batch, row)| {
             augment_alone(
                 image,
                 augment,
-                |stream| derive(*seed, stream, u64::from(epoch), batch),
+                |stream| derive(*seed, stream, u64::from(number), batch),
                 row,
             )
         };

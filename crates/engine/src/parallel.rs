@@ -11,7 +11,7 @@ mod shard;
 
 pub(crate) use self::flat::whole;
 pub use self::flat::{flat, put_back};
-pub use self::group::{FirstIsGone, Group};
-pub use self::link::Next;
+pub use self::group::{Group, RankZeroExited};
+pub use self::link::Decision;
 pub(crate) use self::nccl::Library as Nccl;
 pub use self::shard::shard;

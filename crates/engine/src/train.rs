@@ -26,10 +26,10 @@ use warmstart_schema::event::{Epoch, Event, Level, Phase, Plain, Test};
 use warmstart_schema::experiment::{Evaluate, Monitor, NumberFormat};
 use warmstart_schema::policy;
 
-use self::accumulation::Waiting;
+use self::accumulation::Accumulated;
 pub use self::average::Average;
 pub use self::batches::{
-    Examples, autocast, batches_per_epoch, classes, place_in_epoch, steps_per_epoch,
+    Examples, Views, autocast, batches_per_epoch, classes, place_in_epoch, steps_per_epoch,
 };
 use self::clock::{Clock, count, evaluation_progress};
 use self::evaluate::evaluate;
@@ -37,7 +37,7 @@ use self::guard::Guard;
 pub use self::setup::{Ended, Setup};
 use crate::interrupt::Flow;
 use crate::metric;
-use crate::parallel::Next;
+use crate::parallel::Decision;
 use crate::weights::{self, LoadPolicy};
 
 /// Training under way.
@@ -46,7 +46,7 @@ struct Trainer<'a> {
     setup: Setup<'a>,
     /// Unweighted loss and metrics of the epoch so far, as float64 on the device, so that no step waits for them.
     sums: Tensor,
-    waiting: Waiting,
+    accumulated: Accumulated,
     guard: Guard,
     last_save: Instant,
     failed_saves: u32,
@@ -62,7 +62,7 @@ pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
     let mut trainer = Trainer {
         setup,
         sums,
-        waiting: Waiting::default(),
+        accumulated: Accumulated::default(),
         guard: Guard::default(),
         last_save: Instant::now(),
         failed_saves: 0,
@@ -171,7 +171,7 @@ impl Trainer<'_> {
         // A single left-over image makes no batch.
         let end = order.len().min(count * batch_size);
         let (own, own_size) = self.own_images(&order[begin.min(end)..end]);
-        let mut batches = self.setup.train.in_order(&own, own_size)?;
+        let mut batches = self.setup.train.in_order(&own, epoch, own_size)?;
         self.setup.reporter.phase(Phase::Training);
         let mut clock = Clock::start();
         let save_every = self.setup.experiment.train.checkpoint.every();
@@ -181,21 +181,21 @@ impl Trainer<'_> {
             let is_between = (self.setup.state.batch as usize).is_multiple_of(self.accumulate());
             if is_between {
                 let next = if asked {
-                    Next::Stop
+                    Decision::Stop
                 } else if self.last_save.elapsed() >= save_every {
-                    Next::Save
+                    Decision::Save
                 } else {
-                    Next::Proceed
+                    Decision::Proceed
                 };
-                match self.agree(next)? {
-                    Next::Proceed => {}
-                    Next::Save => {
+                match self.decision(next)? {
+                    Decision::Proceed => {}
+                    Decision::Save => {
                         self.pause(&mut clock)?;
                         self.save(false)?;
                         self.setup.reporter.phase(Phase::Training);
                         clock = Clock::start();
                     }
-                    Next::Stop => {
+                    Decision::Stop => {
                         self.pause(&mut clock)?;
                         return Ok(Flow::Interrupted);
                     }
@@ -211,13 +211,13 @@ impl Trainer<'_> {
             };
             self.batch(epoch, (batch, shard.start), &mut clock)?;
         }
-        self.level_statistics()?;
+        self.broadcast_statistics()?;
         let pace = clock.pace();
         self.pause(&mut clock)?;
         if self.setup.state.sums.images == 0 {
             let skipped = self.setup.state.skipped.in_a_row > 0;
             return Err(if skipped {
-                guard::not_a_number(&self.setup, f64::NAN)
+                guard::nothing_but_skipped_steps(&self.setup)
             } else {
                 self.setup.train.none_readable()
             });
@@ -391,9 +391,9 @@ impl Trainer<'_> {
 
     /// Measures the best checkpoint on the test images, once.
     fn test(&mut self) -> Result<Flow> {
-        self.settle()?;
+        self.save_pending()?;
         // The best checkpoint is whole from here on.
-        self.meet()?;
+        self.barrier()?;
         self.setup.reporter.phase(Phase::Testing);
         let (batch_size, format) = (self.batch_size(), self.format());
         let Setup {

@@ -14,13 +14,15 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use pictures::{broken, folder};
-use tch::Device;
+use tch::{Device, Tensor};
 use warmstart_engine::augment::augment;
 use warmstart_engine::data::{self, Input};
 use warmstart_engine::look::{pixels, serve};
-use warmstart_engine::train::Examples;
+use warmstart_engine::model::{Model, ModelSpec};
+use warmstart_engine::train::{Examples, Views};
 use warmstart_runs::search_paths::SearchPaths;
-use warmstart_schema::experiment::parse;
+use warmstart_schema::architecture::{Backbone, Stem};
+use warmstart_schema::experiment::{Interpolation, NumberFormat, parse};
 use warmstart_schema::look::{Answer, Ask, Facts, Picture, Split, Wanted};
 use warmstart_schema::seed::{derive, epoch_order};
 
@@ -265,7 +267,7 @@ fn an_epoch_shows_each_image_as_training_augments_it() {
     let pictures = all_pictures(answers);
     let order = epoch_order(7, 2, train.len());
     // The training loop takes the images like this: five batches for an epoch of 140 images.
-    for (number, batch) in (0_u64..).zip(train.in_order(&order, 32).unwrap()) {
+    for (number, batch) in (0_u64..).zip(train.in_order(&order, 2, 32).unwrap()) {
         let Input::Images(images) = batch.unwrap().input else {
             panic!("no images")
         };
@@ -294,6 +296,91 @@ fn an_epoch_shows_each_image_as_training_augments_it() {
     let still = all_pictures(facts_and_answers(&plain, &questions).1);
     assert!((0..40).all(|at| still[at].pixels == still[at + 40].pixels));
     assert!((0..40).any(|at| still[at].pixels != pictures[at].pixels));
+}
+
+#[test]
+fn kept_views_repeat_and_an_epoch_shows_the_view_that_its_features_are_of() {
+    let text = yaml(
+        "{ name: emoji98, limit: 200 }",
+        "augment: { rotation: 15, horizontal_flip: true, zoom: 0.1 }\n",
+    )
+    .replace("weights: random", "weights: random, freeze: backbone")
+    .replace("batch_size: 32", "batch_size: 32, cache_views: 2");
+    let experiment = parse(&text, "x").unwrap();
+    let views = Views::of_training(&experiment).unwrap();
+    let splits = data::splits(&experiment, &SearchPaths::from_env(), Device::Cpu).unwrap();
+    let mut train = Examples::new(Split::Train, splits.train);
+    let count = u32::try_from(train.len()).unwrap();
+    let in_epoch = |epoch| {
+        let answers = facts_and_answers(&text, &shown(Split::Train, 0..count, Some(epoch))).1;
+        let pictures = all_pictures(answers).into_iter();
+        pictures
+            .map(|picture| picture.pixels.unwrap())
+            .collect::<Vec<_>>()
+    };
+    let (first, second, third) = (in_epoch(1), in_epoch(2), in_epoch(3));
+    assert_eq!(first, third);
+    assert_ne!(first, second);
+
+    let spec = ModelSpec {
+        backbone: Backbone::Resnet18,
+        stem: Stem::Original,
+        classes: 98,
+        hidden: 0,
+        dropout: 0.0,
+        drop_path: 0.0,
+        frozen_blocks: usize::MAX,
+        norm_inference: false,
+        input_size: None,
+        interpolation: Interpolation::Bilinear,
+        mean: [0.5; 3],
+        std: [0.25; 3],
+    };
+    let model = Model::new(&spec, 7, Device::Cpu).unwrap();
+    let mut expected = Vec::new();
+    for (number, batch) in (0_u64..).zip(train.all(32).unwrap()) {
+        let Input::Images(images) = batch.unwrap().input else {
+            panic!("no images")
+        };
+        let draw = |stream| derive(7, stream, 2, number);
+        let seen = augment(&images, &experiment.augment, draw).unwrap();
+        for row in 0..seen.size()[0] {
+            let at = usize::try_from(number).unwrap() * 32 + usize::try_from(row).unwrap();
+            assert_eq!(second[at], pixels(&seen.narrow(0, row, 1)).unwrap(), "{at}");
+        }
+        expected.push(model.features(&seen).unwrap());
+    }
+    let expected = Tensor::cat(&expected, 0);
+    let mut done = Vec::new();
+    train
+        .keep_features(&model, 32, NumberFormat::Float32, &views, |now| {
+            done.push(now);
+            true
+        })
+        .unwrap();
+    assert_eq!(done.last(), Some(&(2 * train.len())));
+    assert!(done.is_sorted());
+    assert_eq!(
+        train.len(),
+        count as usize,
+        "an epoch visits each image once"
+    );
+    let order = epoch_order(7, 4, train.len());
+    let mut at = 0;
+    for batch in train.in_order(&order, 4, 32).unwrap() {
+        let batch = batch.unwrap();
+        let Input::Features(features) = batch.input else {
+            panic!("no features")
+        };
+        let size = batch.members.len();
+        let wanted: Vec<i64> = order[at..at + size].iter().map(|&p| p.into()).collect();
+        assert_eq!(
+            features,
+            expected.index_select(0, &Tensor::from_slice(&wanted))
+        );
+        at += size;
+    }
+    assert_eq!(at, train.len());
 }
 
 #[test]

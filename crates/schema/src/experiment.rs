@@ -2,6 +2,7 @@
 //! refused.
 
 mod augment;
+mod cache_views;
 mod dataset;
 mod ema;
 mod evaluate;
@@ -296,6 +297,11 @@ pub struct Train {
     pub clip_norm: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<Ema>,
+    /// With a frozen backbone and `augment`: augment each training image this many times before the first epoch, and keep the features
+    /// of these views. Each epoch takes the next view, and after the last one the first again. By default each epoch augments each
+    /// image again and runs the backbone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_views: Option<u32>,
     #[serde(default)]
     pub checkpoint: Saving,
     /// What to do about a step whose loss or gradients are not finite.
@@ -430,11 +436,13 @@ impl Experiment {
         self.input.resize.unwrap_or(self.dataset.name().pixels())
     }
 
-    /// Whether training sees every image unchanged, so that a frozen backbone gives the same features each time.
-    pub fn keeps_training_images(&self) -> bool {
-        self.augment.is_identity()
-            && self.train.mixing.is_none()
-            && self.input.progressive.is_empty()
+    /// How many views of each image training sees in turn, so that a frozen backbone gives the same features each time; none if
+    /// every epoch sees other ones.
+    pub fn kept_views(&self) -> Option<u32> {
+        let is_kept = self.train.mixing.is_none() && self.input.progressive.is_empty();
+        let views = self.train.cache_views;
+        let views = views.or_else(|| self.augment.is_identity().then_some(1));
+        views.filter(|_| is_kept)
     }
 
     /// Number of classes; none if only the image folder determines it.

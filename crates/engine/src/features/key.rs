@@ -16,7 +16,7 @@ use warmstart_schema::experiment::{Experiment, NumberFormat};
 
 use crate::ffi;
 use crate::model::Model;
-use crate::train::Examples;
+use crate::train::{Examples, Views};
 
 /// Raise it when the files or the meaning of a key change.
 const FORMAT: u32 = 1;
@@ -107,20 +107,22 @@ impl Keys {
         })
     }
 
-    /// The key of these pictures' features.
-    pub(super) fn of(&self, identity: &str, examples: &Examples) -> Key {
+    /// The key of the features of these pictures, seen so.
+    pub(super) fn of(&self, identity: &str, examples: &Examples, views: &Views) -> Result<Key> {
         let mut hash = Sha256::new();
-        for line in self.base.iter().map(String::as_str).chain([identity]) {
+        let views = views.described()?;
+        let base = self.base.iter().map(String::as_str);
+        for line in base.chain([identity]).chain(views.as_deref()) {
             hash.update((line.len() as u64).to_le_bytes());
             hash.update(line);
         }
         let mut facts = self.facts.clone();
         facts.insert("images".to_owned(), examples.len().to_string());
         facts.insert("part".to_owned(), examples.part().adjective().to_owned());
-        Key {
+        Ok(Key {
             hash: format!("{:x}", hash.finalize()),
             facts,
-        }
+        })
     }
 }
 

@@ -9,13 +9,13 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use tch::{Kind, Tensor};
 use warmstart_schema::event::Failure;
 use warmstart_schema::exit::Exit;
 use warmstart_schema::state::Outcome;
 
-use super::link::{Link, Message, Next, Voice};
+use super::link::{Decision, FailureReporter, Link, Message};
 use super::memory::{Memory, Shape};
 use super::nccl::{Library, Nccl, any_is_closed};
 use super::process::Process;
@@ -54,15 +54,15 @@ pub struct Group {
 
 /// The error of a rank when rank 0 has ended, which logs why.
 #[derive(Debug)]
-pub struct FirstIsGone;
+pub struct RankZeroExited;
 
-impl fmt::Display for FirstIsGone {
+impl fmt::Display for RankZeroExited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the process that leads this one has ended")
     }
 }
 
-impl std::error::Error for FirstIsGone {}
+impl std::error::Error for RankZeroExited {}
 
 impl Group {
     /// All ranks of a group, which sums up to `numbers` float32 numbers at once.
@@ -158,7 +158,10 @@ impl Group {
             match joined.recv_timeout(LOOK_AGAIN) {
                 Ok(communicator) => break communicator.context("connecting the GPUs by NCCL")?,
                 Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                Err(RecvTimeoutError::Disconnected) => {
+                    bail!("NCCL's thread ended without an answer")
+                }
+                Err(RecvTimeoutError::Timeout) => {
                     return Err(UserError::input(
                         format!(
                             "NCCL has not connected {size} GPUs in {} s",
@@ -180,7 +183,7 @@ impl Group {
     }
 
     /// What can tell rank 0 of a failure when this value is gone.
-    pub(crate) fn voice(&self) -> Result<Voice> {
+    pub(crate) fn voice(&self) -> Result<FailureReporter> {
         let link = self.links.first().context("a rank without a link")?;
         Ok(link.voice()?)
     }
@@ -217,43 +220,43 @@ impl Group {
             }
         }
         self.memory.forget_parts()?;
-        self.tell(Next::Proceed)?;
+        self.send_to_all(Decision::Proceed)?;
         Ok(Flow::Done)
     }
 
     /// Waits until all ranks are here.
-    pub fn meet(&mut self) -> Result<()> {
+    pub fn barrier(&mut self) -> Result<()> {
         if !self.is_first() {
-            self.say(0, &Message::Arrived)?;
-            return self.told().map(drop);
+            self.send_to(0, &Message::Arrived)?;
+            return self.receive_decision().map(drop);
         }
         for index in 0..self.links.len() {
-            match self.hear(index)? {
+            match self.receive_from(index)? {
                 Message::Arrived => {}
                 message => return Err(self.unexpected(index, message)),
             }
         }
-        self.tell(Next::Proceed)
+        self.send_to_all(Decision::Proceed)
     }
 
     /// What rank 0 decides; what the others want does not count.
-    pub fn agree(&mut self, next: Next) -> Result<Next> {
+    pub fn decision(&mut self, next: Decision) -> Result<Decision> {
         if !self.is_first() {
-            return self.told();
+            return self.receive_decision();
         }
-        self.tell(next)?;
+        self.send_to_all(next)?;
         Ok(next)
     }
 
     /// The lines of all ranks on rank 0, none on the others.
-    pub fn collect(&mut self, lines: Vec<String>) -> Result<Vec<String>> {
+    pub fn gather(&mut self, lines: Vec<String>) -> Result<Vec<String>> {
         if !self.is_first() {
-            self.say(0, &Message::Lines(lines))?;
+            self.send_to(0, &Message::Lines(lines))?;
             return Ok(Vec::new());
         }
         let mut all = lines;
         for index in 0..self.links.len() {
-            match self.hear(index)? {
+            match self.receive_from(index)? {
                 Message::Lines(lines) => all.extend(lines),
                 message => return Err(self.unexpected(index, message)),
             }
@@ -272,7 +275,11 @@ impl Group {
     }
 
     /// The sums over all ranks of float32 numbers `[n]`, and of float64 numbers. All ranks get all sums.
-    pub fn sum(&mut self, floats: &Tensor, doubles: &[f64]) -> Result<(Tensor, Vec<f64>)> {
+    pub fn all_reduce_sum(
+        &mut self,
+        floats: &Tensor,
+        doubles: &[f64],
+    ) -> Result<(Tensor, Vec<f64>)> {
         if self.nccl.is_none() || floats.numel() == 0 {
             return self.sum_in_memory(floats, doubles);
         }
@@ -289,7 +296,7 @@ impl Group {
         nccl.sum(floats)
     }
 
-    /// They are added in the order of the ranks, so they are the same bits each time. Each rank adds a part of the numbers.
+    /// Adds in the order of the ranks, so that the bits are the same each time. Each rank adds one part of the numbers.
     fn sum_in_memory(&mut self, floats: &Tensor, doubles: &[f64]) -> Result<(Tensor, Vec<f64>)> {
         let (rank, size) = (self.rank, self.size());
         let count = floats.numel();
@@ -308,7 +315,7 @@ impl Group {
         self.memory.write(own, &model::bytes(floats)?)?;
         let bytes: Vec<u8> = doubles.iter().flat_map(|one| one.to_le_bytes()).collect();
         self.memory.write(own + end, &bytes)?;
-        self.meet()?;
+        self.barrier()?;
         let from = |rank: usize| count * rank / size;
         let (begin, length) = (from(rank), from(rank + 1) - from(rank));
         let at = (begin * FLOAT) as u64;
@@ -333,20 +340,20 @@ impl Group {
                 *sum += f64::from_le_bytes(*one);
             }
         }
-        self.meet()?;
+        self.barrier()?;
         Ok((self.numbers(result, count)?, sums))
     }
 
     /// The float32 numbers `[n]` of rank 0, on the CPU. All ranks give as many.
-    pub fn spread(&mut self, floats: &Tensor) -> Result<Tensor> {
+    pub fn broadcast(&mut self, floats: &Tensor) -> Result<Tensor> {
         let place = self.shape.place(0);
         if self.is_first() {
             self.memory.write(place, &model::bytes(floats)?)?;
         }
-        self.meet()?;
+        self.barrier()?;
         let numbers = self.numbers(place, floats.numel())?;
         // Nobody writes there before all have read.
-        self.meet()?;
+        self.barrier()?;
         Ok(numbers)
     }
 
@@ -360,27 +367,27 @@ impl Group {
     }
 
     /// Tells all other ranks.
-    fn tell(&mut self, next: Next) -> Result<()> {
+    fn send_to_all(&mut self, next: Decision) -> Result<()> {
         for index in 0..self.links.len() {
-            self.say(index, &Message::Next(next))?;
+            self.send_to(index, &Message::Decision(next))?;
         }
         Ok(())
     }
 
     /// What rank 0 tells.
-    fn told(&mut self) -> Result<Next> {
-        match self.hear(0)? {
-            Message::Next(next) => Ok(next),
+    fn receive_decision(&mut self) -> Result<Decision> {
+        match self.receive_from(0)? {
+            Message::Decision(next) => Ok(next),
             message => Err(self.unexpected(0, message)),
         }
     }
 
-    fn say(&mut self, index: usize, message: &Message) -> Result<()> {
+    fn send_to(&mut self, index: usize, message: &Message) -> Result<()> {
         let said = self.links[index].send(message);
         said.map_err(|error| self.lost(index, &error))
     }
 
-    fn hear(&mut self, index: usize) -> Result<Message> {
+    fn receive_from(&mut self, index: usize) -> Result<Message> {
         let heard = self.links[index].receive();
         heard.map_err(|error| self.lost(index, &error))
     }
@@ -406,7 +413,7 @@ impl Group {
     /// The error of a process that is not there any more: why it says it failed, or how it ended.
     fn lost(&mut self, index: usize, error: &io::Error) -> anyhow::Error {
         if !self.is_first() {
-            return FirstIsGone.into();
+            return RankZeroExited.into();
         }
         while let Ok(Some(message)) = self.links[index].receive_within(LAST_WORDS) {
             if let Message::Failed(blame) = message {
@@ -510,9 +517,9 @@ mod tests {
                         .map(|one| f64::from(one) / 3.0)
                         .collect();
                     let (floats, doubles) = group
-                        .sum(&Tensor::from_slice(&row(rank, count)), &doubles)
+                        .all_reduce_sum(&Tensor::from_slice(&row(rank, count)), &doubles)
                         .unwrap();
-                    let of_first = group.spread(&Tensor::from_slice(&row(rank, 3))).unwrap();
+                    let of_first = group.broadcast(&Tensor::from_slice(&row(rank, 3))).unwrap();
                     assert_eq!(bits(&of_first), bits(&Tensor::from_slice(&row(0, 3))));
                     let doubles = doubles.into_iter().map(f64::to_bits);
                     (bits(&floats), doubles.collect::<Vec<_>>())
@@ -550,13 +557,13 @@ mod tests {
     fn rank_0_decides_and_gathers_lines() {
         let all = in_threads(3, 1, |group| {
             let rank = group.rank();
-            let wish = [Next::Save, Next::Stop, Next::Proceed][rank];
-            let agreed = group.agree(wish).unwrap();
+            let wish = [Decision::Save, Decision::Stop, Decision::Proceed][rank];
+            let agreed = group.decision(wish).unwrap();
             if group.is_first() {
                 group.ask_to_end().unwrap();
             }
-            group.meet().unwrap();
-            let lines = group.collect(vec![format!("of {rank}")]).unwrap();
+            group.barrier().unwrap();
+            let lines = group.gather(vec![format!("of {rank}")]).unwrap();
             (agreed, group.is_asked_to_end().unwrap(), lines)
         });
         let none = Vec::<String>::new;
@@ -564,9 +571,9 @@ mod tests {
         assert_eq!(
             all,
             [
-                (Next::Save, true, lines),
-                (Next::Save, true, none()),
-                (Next::Save, true, none())
+                (Decision::Save, true, lines),
+                (Decision::Save, true, none()),
+                (Decision::Save, true, none())
             ]
         );
     }
@@ -580,7 +587,7 @@ mod tests {
                 group.links.clear();
                 return None;
             }
-            let error = group.meet().unwrap_err();
+            let error = group.barrier().unwrap_err();
             group.links.clear();
             Some(error)
         });
@@ -593,7 +600,7 @@ mod tests {
                 "look for it"
             )
         );
-        assert!(errors[1].as_ref().unwrap().is::<FirstIsGone>());
+        assert!(errors[1].as_ref().unwrap().is::<RankZeroExited>());
         assert!(errors[2].is_none());
     }
 

@@ -15,7 +15,7 @@ pub(super) enum Message {
     /// This rank is at the next meeting point.
     Arrived,
     /// What all do next, from rank 0.
-    Next(Next),
+    Decision(Decision),
     /// Lines for the log, which rank 0 writes.
     Lines(Vec<String>),
     /// This rank ends because of an error.
@@ -24,7 +24,7 @@ pub(super) enum Message {
 
 /// What all ranks do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Next {
+pub enum Decision {
     Proceed,
     Save,
     Stop,
@@ -53,8 +53,8 @@ impl Link {
         Ok(self.0.try_clone()?.into())
     }
 
-    pub(super) fn voice(&self) -> io::Result<Voice> {
-        Ok(Voice(Self(self.0.try_clone()?)))
+    pub(super) fn voice(&self) -> io::Result<FailureReporter> {
+        Ok(FailureReporter(Self(self.0.try_clone()?)))
     }
 
     pub(super) fn send(&mut self, message: &Message) -> io::Result<()> {
@@ -103,9 +103,9 @@ impl Link {
 
 /// What is left to a rank that fails: it tells rank 0 why.
 #[derive(Debug)]
-pub(crate) struct Voice(Link);
+pub(crate) struct FailureReporter(Link);
 
-impl Voice {
+impl FailureReporter {
     /// Rank 0 may be gone as well; then nobody needs to know.
     pub(crate) fn fail(&mut self, error: &anyhow::Error) {
         let _ = self.0.send(&Message::Failed(UserError::of(error)));

@@ -36,7 +36,7 @@ impl Part {
 
 /// The batches whose gradients wait for the next step.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct Accumulated {
     pub batches: u32,
     pub images: usize,
     /// The sum of these images' weights, a scalar on the device; none if all are equal.

@@ -4,11 +4,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tch::Tensor;
 use warmstart_runs::pictures::listed;
-use warmstart_schema::experiment::{Experiment, Labels, NumberFormat, Sampler};
+use warmstart_schema::experiment::{Augment, Experiment, Labels, NumberFormat, Sampler};
 use warmstart_schema::look::Split;
-use warmstart_schema::seed::epoch_order;
+use warmstart_schema::seed::{derive, epoch_order};
 
+use crate::augment;
 use crate::data::{Batches, Features, Input, Source, Subset};
 use crate::failure::UserError;
 use crate::ffi::Autocast;
@@ -54,17 +56,79 @@ pub struct Examples {
     pictures: Rc<dyn Source>,
     /// In the pictures' place, once [`Self::keep_features`] computed them, and until [`Self::use_pictures`].
     features: Option<Stand>,
-    /// Which pictures, or which of the features.
+    /// Which pictures, or which of the features of the first view.
     members: Vec<u32>,
     sampling: Option<Sampling>,
     /// SHA-256 over the pictures in their order, where each is known by its content.
     identity: Option<String>,
 }
 
+/// The views of each example whose features are kept. Epochs take them in turn.
+#[derive(Debug, Clone)]
+pub struct Views {
+    count: u32,
+    augment: Augment,
+    seed: u64,
+}
+
+impl Views {
+    /// Each example as it is.
+    pub fn plain() -> Self {
+        Self {
+            count: 1,
+            augment: Augment::NONE,
+            seed: 0,
+        }
+    }
+
+    /// What training sees; none if every epoch sees something else.
+    pub fn of_training(experiment: &Experiment) -> Option<Self> {
+        let count = experiment.kept_views()?;
+        Some(if experiment.augment.is_identity() {
+            Self::plain()
+        } else {
+            Self {
+                count,
+                augment: experiment.augment.clone(),
+                seed: experiment.seed,
+            }
+        })
+    }
+
+    pub fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// The number of the view that an epoch sees, both counted from 1.
+    pub fn in_epoch(count: u32, epoch: u32) -> u32 {
+        epoch.saturating_sub(1) % count.max(1) + 1
+    }
+
+    /// What determines the views, in words; none where they are the examples as they are.
+    pub fn described(&self) -> Result<Option<String>> {
+        if self.augment.is_identity() {
+            return Ok(None);
+        }
+        let augment = serde_json::to_string(&self.augment)?;
+        Ok(Some(format!(
+            "views {} of seed {}: {augment}",
+            self.count, self.seed
+        )))
+    }
+
+    /// The images `[N, 3, H, W]` of a batch, counted from 0 in the order of the examples, as the view with this number, from 1.
+    fn of(&self, images: &Tensor, view: u32, batch: u64) -> Result<Tensor> {
+        let draw = |stream| derive(self.seed, stream, u64::from(view), batch);
+        augment::augment(images, &self.augment, draw)
+    }
+}
+
 /// Features in the place of pictures.
 #[derive(Debug)]
 struct Stand {
+    /// Those of the first view, then those of the next.
     features: Features,
+    views: u32,
     /// Which pictures there were, and their classes where epochs draw by them.
     members: Vec<u32>,
     classes: Option<Vec<u32>>,
@@ -139,19 +203,22 @@ impl Examples {
         self.features.as_ref().map(|stand| &stand.features)
     }
 
-    /// Puts features of all examples, in their order, in the pictures' place.
-    pub fn use_features(&mut self, features: Features) -> Result<()> {
-        let all = (0..u32::try_from(features.len())?).collect();
+    /// Puts features of all examples, in their order, in the pictures' place: those of the first view, then those of the next.
+    pub fn use_features(&mut self, features: Features, views: &Views) -> Result<()> {
+        let count = features.len() / views.count().max(1);
+        let all = (0..u32::try_from(count)?).collect();
         let classes = match &mut self.sampling {
             // Pictures that could not be read have no features.
-            Some(sampling) => Some(std::mem::replace(
-                &mut sampling.classes,
-                features.classes()?,
-            )),
+            Some(sampling) => {
+                let mut classes = features.classes()?;
+                classes.truncate(count);
+                Some(std::mem::replace(&mut sampling.classes, classes))
+            }
             None => None,
         };
         self.features = Some(Stand {
             features,
+            views: views.count,
             members: std::mem::replace(&mut self.members, all),
             classes,
         });
@@ -216,11 +283,13 @@ impl Examples {
         &self.members
     }
 
-    /// The examples at the positions that `order` names, in batches.
-    pub fn in_order(&self, order: &[u32], batch_size: usize) -> Result<Batches> {
+    /// The examples at the positions that `order` names, in batches, as an epoch sees them, counted from 1.
+    pub fn in_order(&self, order: &[u32], epoch: u32, batch_size: usize) -> Result<Batches> {
+        let views = self.features.as_ref().map_or(1, |stand| stand.views);
+        let before = (Views::in_epoch(views, epoch) - 1) * u32::try_from(self.len())?;
         let order: Vec<u32> = order
             .iter()
-            .map(|&position| self.members[position as usize])
+            .map(|&position| self.members[position as usize] + before)
             .collect();
         self.source().batches(&order, batch_size)
     }
@@ -248,35 +317,45 @@ impl Examples {
         )
     }
 
-    /// Computes the features of all examples once, in order; a frozen backbone gives the same ones each time, so they take the
-    /// pictures' place. `each` hears how many are done and says whether to go on. Returns how long the model waited for
-    /// pictures; `None` when it did not go on.
+    /// Computes the features of all views of all examples once, in order; a frozen backbone gives the same ones each time, so they
+    /// take the pictures' place. `each` gets the number of views done so far and returns whether to continue. Returns how long the
+    /// model waited for pictures; `None` when it did not continue.
     pub fn keep_features(
         &mut self,
         model: &Model,
         batch_size: usize,
         format: NumberFormat,
+        views: &Views,
         mut each: impl FnMut(usize) -> bool,
     ) -> Result<Option<Duration>> {
         let _autocast = autocast(format, model)?;
-        let (mut features, mut labels, mut waited) = (Vec::new(), Vec::new(), Duration::ZERO);
-        for (batch, number) in self.all(batch_size)?.zip(1..) {
+        let (mut labels, mut waited) = (Vec::new(), Duration::ZERO);
+        let mut by_view: Vec<Vec<Tensor>> = (0..views.count()).map(|_| Vec::new()).collect();
+        for (batch, number) in self.all(batch_size)?.zip(0..) {
             let batch = batch?;
-            if let Input::Images(images) = &batch.input
-                && !batch.members.is_empty()
-            {
-                features.push(model.features(images)?);
+            waited += batch.waited.unwrap_or_default();
+            let begun = self.len().min(number * batch_size);
+            let images = self.len().min((number + 1) * batch_size) - begun;
+            for (view, features) in (1..).zip(&mut by_view) {
+                if let Input::Images(images) = &batch.input
+                    && !batch.members.is_empty()
+                {
+                    features.push(model.features(&views.of(images, view, number as u64)?)?);
+                }
+                if !each(begun * views.count() + images * view as usize) {
+                    return Ok(None);
+                }
+            }
+            if !batch.members.is_empty() {
                 labels.push(batch.labels);
             }
-            waited += batch.waited.unwrap_or_default();
-            if !each(self.len().min(number * batch_size)) {
-                return Ok(None);
-            }
         }
-        if features.is_empty() {
+        if labels.is_empty() {
             return Err(self.none_readable());
         }
-        self.use_features(Features::new(&features, &labels)?)?;
+        let labels = Tensor::f_cat(&labels, 0)?.f_repeat([i64::from(views.count)])?;
+        let features: Vec<Tensor> = by_view.into_iter().flatten().collect();
+        self.use_features(Features::new(&features, &[labels])?, views)?;
         Ok(Some(waited))
     }
 }

@@ -10,7 +10,7 @@ use crate::data::{Batch, Input};
 use crate::interrupt::Interrupt;
 use crate::metric;
 use crate::model::{Mode, Model};
-use crate::parallel::{self, Group, Next};
+use crate::parallel::{self, Decision, Group};
 use crate::views;
 
 /// Categorical cross-entropy of logits `[n, C]` against one-hot labels of the classes `[n]`, mean over the batch.
@@ -101,8 +101,12 @@ pub fn evaluate(
         )?;
     }
     if let Some(group) = &mut group {
-        let next = if is_asked { Next::Stop } else { Next::Proceed };
-        is_asked = group.agree(next)? == Next::Stop;
+        let next = if is_asked {
+            Decision::Stop
+        } else {
+            Decision::Proceed
+        };
+        is_asked = group.decision(next)? == Decision::Stop;
     }
     if is_asked {
         return Ok(None);
@@ -130,7 +134,7 @@ fn is_asked_to_end(interrupt: &Interrupt, group: Option<&Group>) -> Result<bool>
 fn of_all(group: &mut Group, sums: &Tensor, images: usize) -> Result<(Tensor, usize)> {
     let mut doubles = Vec::<f64>::try_from(sums)?;
     doubles.push(images as f64);
-    let (_, mut doubles) = group.sum(&parallel::flat(&[])?, &doubles)?;
+    let (_, mut doubles) = group.all_reduce_sum(&parallel::flat(&[])?, &doubles)?;
     let images = doubles.pop().map_or(0, parallel::whole);
     Ok((Tensor::f_from_slice(&doubles)?, images))
 }

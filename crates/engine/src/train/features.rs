@@ -7,14 +7,14 @@ use warmstart_runs::pictures::listed;
 use warmstart_schema::event::{Event, Level, Phase, PhaseProgress};
 
 use super::clock::count;
-use super::{Setup, Trainer};
+use super::{Examples, Setup, Trainer, Views};
 use crate::features::Keeper;
 use crate::interrupt::Flow;
 use crate::worker_log;
 
 impl Trainer<'_> {
-    /// A backbone that is frozen whole gives the same features of the same image each time: validation images never change,
-    /// training images not unless they are augmented.
+    /// A backbone that is frozen whole gives the same features of the same image each time. Validation images never change; training
+    /// images change in each epoch if they are augmented, unless `train.cache_views` keeps some views of each.
     pub(super) fn keep_features(&mut self) -> Result<Flow> {
         let batch_size = self.batch_size();
         let Setup {
@@ -41,17 +41,17 @@ impl Trainer<'_> {
             return Ok(Flow::Done);
         }
         let keeper = Keeper::new(experiment, model, &state.conditions, batch_size, reporter);
-        let total = train.len() + validation.len();
-        let mut all = vec![validation];
-        if experiment.keeps_training_images() {
-            all.push(train);
-        }
+        let mut all = vec![(validation, Views::plain())];
+        all.extend(Views::of_training(experiment).map(|views| (train, views)));
+        let views_of =
+            |(examples, views): &(&mut _, Views)| Examples::len(examples) * views.count();
+        let total: usize = all.iter().map(views_of).sum();
         let (started, mut before, mut waited) = (Instant::now(), 0, Duration::ZERO);
-        for examples in all {
-            let len = examples.len();
+        for (examples, views) in all {
+            let len = examples.len() * views.count();
             let is_training = before > 0;
             let begun = Instant::now();
-            let kept = keeper.keep(examples, model, reporter, |reporter, done| {
+            let kept = keeper.keep((examples, &views), model, reporter, |reporter, done| {
                 if reporter.is_progress_due() {
                     let rate = (before + done) as f64 / started.elapsed().as_secs_f64();
                     reporter.progress(&Event::Progress(PhaseProgress {
@@ -106,7 +106,7 @@ impl Trainer<'_> {
             .flat_map(|part| part.unreadable())
             .collect();
         if let Some(group) = group {
-            found = group.collect(found)?;
+            found = group.gather(found)?;
         }
         for picture in &found {
             worker_log::line(&format!("left out: {picture}"));

@@ -68,7 +68,7 @@ impl Guard {
     }
 
     /// Whether the step must be skipped because of this loss.
-    pub(super) fn is_spoilt_by(&mut self, loss: &Tensor) -> Result<bool> {
+    pub(super) fn is_non_finite_loss(&mut self, loss: &Tensor) -> Result<bool> {
         if !self.is_on {
             return Ok(false);
         }
@@ -128,6 +128,15 @@ pub(super) fn not_a_number(setup: &Setup, loss: f64) -> anyhow::Error {
         "the training loss is {loss} in epoch {}, by step {}",
         state.epoch + 1,
         state.step
+    );
+    not_finite(setup, error)
+}
+
+/// The error of an epoch whose steps were all left out.
+pub(super) fn nothing_but_skipped_steps(setup: &Setup) -> anyhow::Error {
+    let epoch = setup.state.epoch + 1;
+    let error = format!(
+        "all steps of epoch {epoch} were left out: their loss or their gradients are not finite numbers"
     );
     not_finite(setup, error)
 }

@@ -25,6 +25,13 @@ impl Trainer<'_> {
                 sampler.as_str()
             ));
         }
+        if let Some(views) = experiment.train.cache_views {
+            notes.push(format!(
+                "train.cache_views: each training image is augmented {views} times before the first epoch; epoch {} sees the views of \
+                 epoch 1 again",
+                views + 1
+            ));
+        }
         if !experiment.model.unfreeze.is_empty() {
             let model = &experiment.model;
             let steps: Vec<String> = model.unfreeze.iter().map(ToString::to_string).collect();

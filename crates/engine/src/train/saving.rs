@@ -81,7 +81,7 @@ impl Trainer<'_> {
     }
 
     /// Saves everything that is still unsaved.
-    pub(super) fn settle(&mut self) -> Result<()> {
+    pub(super) fn save_pending(&mut self) -> Result<()> {
         self.commit_best().context("saving the best checkpoint")?;
         if self.failed_saves > 0 {
             self.failed_saves = MAX_FAILED_SAVES - 1;
@@ -108,7 +108,7 @@ impl Trainer<'_> {
 
     /// Ends at the end of an epoch, which has been saved.
     pub(super) fn wait_for_group(&mut self) -> Result<Ended> {
-        self.settle()?;
+        self.save_pending()?;
         let epoch = self.setup.state.epoch;
         Ok(Ended::Paused { epoch })
     }

@@ -6,7 +6,7 @@ use warmstart_schema::event::{Batch, Event};
 use warmstart_schema::seed::{self, SplitMix64};
 
 use super::Trainer;
-use super::accumulation::{Part, Waiting};
+use super::accumulation::{Accumulated, Part};
 use super::batches::autocast;
 use super::clock::{Clock, count};
 use super::evaluate::Weighted;
@@ -41,7 +41,7 @@ impl Trainer<'_> {
         if let Some(waited) = batch.as_ref().and_then(|batch| batch.waited) {
             *clock.waited.get_or_insert_default() += waited;
         }
-        let batch = match (self.waiting.alone.take(), batch) {
+        let batch = match (self.accumulated.alone.take(), batch) {
             (Some(alone), Some(batch)) => Some(joined(alone, batch)?),
             (alone, batch) => alone.or(batch),
         };
@@ -50,23 +50,23 @@ impl Trainer<'_> {
             match batch.members.len() {
                 0 => {}
                 1 if part.is_last => {}
-                1 => self.waiting.alone = Some(batch),
-                _ => self.leave_gradients(epoch, index, (batch, first), part)?,
+                1 => self.accumulated.alone = Some(batch),
+                _ => self.accumulate_gradients(epoch, index, (batch, first), part)?,
             }
         }
         if part.is_last {
-            let waiting = std::mem::take(&mut self.waiting);
-            let waiting = self.with_others(waiting)?;
-            clock.images += waiting.images;
-            if waiting.batches > 0 {
-                self.step(epoch, index, &waiting, part, clock)?;
+            let accumulated = std::mem::take(&mut self.accumulated);
+            let accumulated = self.all_reduce(accumulated)?;
+            clock.images += accumulated.images;
+            if accumulated.batches > 0 {
+                self.step(epoch, index, &accumulated, part, clock)?;
             }
         }
         Ok(())
     }
 
     /// Adds a batch's gradients to those that wait.
-    fn leave_gradients(
+    fn accumulate_gradients(
         &mut self,
         epoch: u32,
         index: usize,
@@ -75,7 +75,7 @@ impl Trainer<'_> {
     ) -> Result<()> {
         let format = self.format();
         let moment = self.position(index) * self.accumulate() as u64 + part.place as u64;
-        if self.waiting.batches == 0 {
+        if self.accumulated.batches == 0 {
             self.begin_step()?;
         }
         let is_whole = !self.is_shared();
@@ -128,7 +128,7 @@ impl Trainer<'_> {
             if is_whole {
                 sum.f_div(&weight)?
             } else {
-                self.waiting.weight = Some(match &self.waiting.weight {
+                self.accumulated.weight = Some(match &self.accumulated.weight {
                     Some(before) => before.f_add(&weight)?,
                     None => weight,
                 });
@@ -146,15 +146,15 @@ impl Trainer<'_> {
                 scaled(&mean, share)?
             }
         };
-        self.waiting.batches += 1;
-        self.waiting.images += members.len();
-        if self.guard.is_spoilt_by(&minimized)? {
+        self.accumulated.batches += 1;
+        self.accumulated.images += members.len();
+        if self.guard.is_non_finite_loss(&minimized)? {
             return Ok(());
         }
         minimized.f_backward()?;
         let sums = metric::batch_sums(&loss, &logits, &targets.main_labels()?)?;
         if self.setup.group.is_some() {
-            self.waiting.sums = Some(match &self.waiting.sums {
+            self.accumulated.sums = Some(match &self.accumulated.sums {
                 Some(before) => before.f_add(&sums)?,
                 None => sums,
             });
@@ -183,14 +183,14 @@ impl Trainer<'_> {
     }
 
     /// Makes the gradients that wait those of the mean over all images that entered, each weighing as it does.
-    fn normalize(&self, waiting: &Waiting, part: Part) -> Result<()> {
+    fn normalize(&self, accumulated: &Accumulated, part: Part) -> Result<()> {
         let optimizer = &self.setup.optimizer;
-        match &waiting.weight {
+        match &accumulated.weight {
             Some(weight) => {
                 optimizer.scale_gradients(&weight.f_reciprocal()?.f_mul_scalar(part.images as f64)?)
             }
-            None if self.is_shared() && waiting.images != part.images => {
-                let factor = Tensor::from(part.images as f64 / waiting.images as f64);
+            None if self.is_shared() && accumulated.images != part.images => {
+                let factor = Tensor::from(part.images as f64 / accumulated.images as f64);
                 optimizer.scale_gradients(&factor.f_to_device(self.setup.model.device())?)
             }
             None => Ok(()),
@@ -202,13 +202,13 @@ impl Trainer<'_> {
         &mut self,
         epoch: u32,
         index: usize,
-        waiting: &Waiting,
+        accumulated: &Accumulated,
         part: Part,
         clock: &Clock,
     ) -> Result<()> {
         let rate = self.learning_rate(self.position(index));
         if !self.guard.is_non_finite() {
-            self.normalize(waiting, part)?;
+            self.normalize(accumulated, part)?;
         }
         let batches = count(self.batches_per_epoch());
         let setup = &mut self.setup;

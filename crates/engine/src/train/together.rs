@@ -5,9 +5,9 @@ use tch::Tensor;
 use warmstart_runs::checkpoint::Sums;
 
 use super::Trainer;
-use super::accumulation::Waiting;
+use super::accumulation::Accumulated;
 use crate::metric;
-use crate::parallel::{self, Group, Next};
+use crate::parallel::{self, Decision, Group};
 
 impl Trainer<'_> {
     /// What this process trains on of `order`, an epoch's images from the beginning of a batch on; and how many of a whole batch.
@@ -20,20 +20,20 @@ impl Trainer<'_> {
     }
 
     /// What all do next: what this process wants, or in a group what rank 0 wants.
-    pub(super) fn agree(&mut self, next: Next) -> Result<Next> {
+    pub(super) fn decision(&mut self, next: Decision) -> Result<Decision> {
         match &mut self.setup.group {
-            Some(group) => group.agree(next),
+            Some(group) => group.decision(next),
             None => Ok(next),
         }
     }
 
     /// Waits until all processes are here.
-    pub(super) fn meet(&mut self) -> Result<()> {
-        self.setup.group.as_mut().map_or(Ok(()), Group::meet)
+    pub(super) fn barrier(&mut self) -> Result<()> {
+        self.setup.group.as_mut().map_or(Ok(()), Group::barrier)
     }
 
     /// What waits in all processes together. The gradients become the sums of theirs.
-    pub(super) fn with_others(&mut self, own: Waiting) -> Result<Waiting> {
+    pub(super) fn all_reduce(&mut self, own: Accumulated) -> Result<Accumulated> {
         if self.setup.group.is_none() {
             return Ok(own);
         }
@@ -53,7 +53,8 @@ impl Trainer<'_> {
         });
         let setup = &mut self.setup;
         let group = setup.group.as_mut().context("the group is gone")?;
-        let (gradients, doubles) = group.sum(&setup.optimizer.flat_gradients()?, &doubles)?;
+        let (gradients, doubles) =
+            group.all_reduce_sum(&setup.optimizer.flat_gradients()?, &doubles)?;
         setup.optimizer.set_gradients(&gradients)?;
         let (&[batches, images, weight, loss], sums) = doubles
             .split_first_chunk::<4>()
@@ -62,19 +63,19 @@ impl Trainer<'_> {
         let weight = setup.class_weights.as_ref().map(|_| weight);
         self.guard.join(loss);
         self.add(&Tensor::f_from_slice(sums)?.f_to_device(device)?, images)?;
-        Ok(Waiting {
+        Ok(Accumulated {
             batches: u32::try_from(parallel::whole(batches))?,
             images,
             weight: weight
                 .map(|weight| Tensor::from(weight).f_to_device(device))
                 .transpose()?,
-            ..Waiting::default()
+            ..Accumulated::default()
         })
     }
 
     /// Gives all processes rank 0's statistics of normalization, which the others have of other images. Training does not read
     /// them, so that this is early enough before an evaluation.
-    pub(super) fn level_statistics(&mut self) -> Result<()> {
+    pub(super) fn broadcast_statistics(&mut self) -> Result<()> {
         let setup = &mut self.setup;
         let Some(group) = &mut setup.group else {
             return Ok(());
@@ -93,7 +94,7 @@ impl Trainer<'_> {
             .flatten()
             .map(Tensor::shallow_clone)
             .collect();
-        let numbers = group.spread(&parallel::flat(&statistics)?)?;
+        let numbers = group.broadcast(&parallel::flat(&statistics)?)?;
         parallel::put_back(&numbers, &statistics)
     }
 }

@@ -94,10 +94,7 @@ pub(super) fn report(
     keep_labels(run, &splits)?;
     let sets = splits.folder.as_ref().map(FolderSplits::sets);
     if let Some(sets) = &sets {
-        for text in before
-            .map(|before| moved(&sets.since(&before)))
-            .unwrap_or_default()
-        {
+        if let Some(text) = before.and_then(|before| describe_moves(&sets.since(&before))) {
             reporter.note(Level::Warning, text);
         }
         run.write_pictures(sets)
@@ -107,10 +104,10 @@ pub(super) fn report(
     Ok(splits)
 }
 
-/// How the pictures changed since the last attempt, in sentences.
-fn moved(moves: &Moves) -> Vec<String> {
+/// How the pictures changed since the last attempt, in a sentence; none if they did not.
+fn describe_moves(moves: &Moves) -> Option<String> {
     if moves.is_none() {
-        return Vec::new();
+        return None;
     }
     let changes = [
         (&moves.added, "added"),
@@ -126,8 +123,7 @@ fn moved(moves: &Moves) -> Vec<String> {
         "none of the others has changed between training, validation and test".to_owned()
     } else {
         format!(
-            "{} that were learnt from are now measured on, or the other way round, so that figures before and after do not \
-             compare: {}",
+            "{} moved between training and evaluation: {}. Figures before and after do not compare",
             moves.crossed.len(),
             listed(&moves.crossed)
         )
@@ -137,7 +133,7 @@ fn moved(moves: &Moves) -> Vec<String> {
     } else {
         format!("pictures: {}", counts.join(", "))
     };
-    vec![format!("since the last attempt, {changed}; {crossed}")]
+    Some(format!("since the last attempt, {changed}; {crossed}"))
 }
 
 /// Warns where the run whose weights this one takes was trained on pictures that this one measures on.
@@ -165,7 +161,7 @@ pub(super) fn warn_of_leak(
         .collect();
     if !leaked.is_empty() {
         let text = format!(
-            "run {}, which this one starts from, has learnt from {}: their figures look better than they are; give both the same \
+            "run {}, from which this one starts, was trained on {}: the figures on them are too good; give both runs the same \
              seed, shares and pictures",
             from.run,
             leaked.join(" and ")

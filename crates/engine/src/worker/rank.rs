@@ -22,7 +22,7 @@ use super::setup::{built, experiment_of, restore};
 use crate::data::{self, Subset};
 use crate::failure::{UserError, panic_text};
 use crate::interrupt::{Flow, Interrupt};
-use crate::parallel::{FirstIsGone, Group, Nccl};
+use crate::parallel::{Group, Nccl, RankZeroExited};
 use crate::reporter::Reporter;
 use crate::train::{Examples, Setup, train};
 use crate::{device, worker_log};
@@ -110,7 +110,7 @@ fn nccl(reporter: &mut Reporter) -> Option<(Nccl, Vec<u8>)> {
     found.ok()
 }
 
-/// Is a rank above 0 of the run in `folder`, until training ends. False when it failed.
+/// Trains as a rank above 0 of the run in `folder`, until training ends. Returns whether it succeeded.
 pub fn take_part(folder: &Path, rank: usize) -> bool {
     let joined = die_with_rank_0()
         .and_then(|()| Ok(Interrupt::deaf()?))
@@ -130,7 +130,7 @@ pub fn take_part(folder: &Path, rank: usize) -> bool {
         return true;
     };
     // Rank 0 has logged why it ended, or could not.
-    if error.downcast_ref::<FirstIsGone>().is_none() {
+    if error.downcast_ref::<RankZeroExited>().is_none() {
         worker_log::line(&format!("rank {rank} failed: {error:#}"));
     }
     false
@@ -191,7 +191,7 @@ fn carry_out(folder: &Path, mut group: Group, parts: [Vec<u8>; 3]) -> Result<()>
     let (mut reporter, interrupt) = (Reporter::silent(), Interrupt::default());
     let training = examples(Split::Train, train_members, splits.train)
         .sampled(experiment.train.sampler, experiment.dataset.labels())?;
-    group.meet()?;
+    group.barrier()?;
     if let Some(id) = nccl {
         group.connect(Nccl::find()?, &id, gpu)?;
     }

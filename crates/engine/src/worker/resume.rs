@@ -48,7 +48,7 @@ pub(super) fn put_aside(run: &RunDir, reporter: &mut Reporter) -> Result<()> {
 }
 
 /// Whether `dataset.path` was changed since the checkpoint to a folder of other pictures.
-pub(super) fn other_pictures(
+pub(super) fn is_folder_replaced(
     saved: Option<&Content>,
     before: &RunState,
     conditions: &Conditions,
@@ -70,7 +70,7 @@ pub(super) fn other_pictures(
 }
 
 /// The error of a folder that holds other pictures.
-pub(super) fn not_these(experiment: &Experiment) -> anyhow::Error {
+pub(super) fn replaced_pictures_error(experiment: &Experiment) -> anyhow::Error {
     let path = experiment
         .dataset
         .path()
@@ -86,7 +86,7 @@ pub(super) fn not_these(experiment: &Experiment) -> anyhow::Error {
 }
 
 /// Adds to an error of a run with checkpoints how to name the moved folder.
-pub(super) fn where_pictures_are(error: anyhow::Error, before: &RunState) -> anyhow::Error {
+pub(super) fn with_path_hint(error: anyhow::Error, before: &RunState) -> anyhow::Error {
     match error.downcast::<UserError>() {
         Ok(blame) if before.checkpoint.is_some() => UserError {
             help: format!(
@@ -155,7 +155,10 @@ fn not_exact(
 }
 
 /// The note about a finished run that is extended; none for other runs.
-pub(super) fn extended(before: &RunState, epochs: u32) -> Option<String> {
+pub(super) fn extension_note(before: &RunState, epochs: u32) -> Option<String> {
+    if before.starts_over {
+        return None;
+    }
     let last = before
         .epochs
         .last()

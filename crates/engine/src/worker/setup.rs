@@ -133,7 +133,7 @@ pub(super) fn prepare<'a>(
     let Choice { format, note } =
         number_format::choose(context, experiment, &preparation, saved.as_ref())?;
     let conditions = conditions(&context.place, (threads, devices, format), yaml, pictures);
-    let moved = own.is_some() && resume::other_pictures(saved.as_ref(), before, &conditions);
+    let moved = own.is_some() && resume::is_folder_replaced(saved.as_ref(), before, &conditions);
     let saved = saved.map(|content| resume::resumed(content, before, &conditions, experiment));
     report_attempt(context, &conditions, saved.as_ref(), experiment, reporter);
     if let Some((level, text)) = note {
@@ -153,9 +153,9 @@ pub(super) fn prepare<'a>(
     let preparation = now;
     let splits = own
         .unwrap_or_else(|| context.splits(experiment, &preparation))
-        .map_err(|error| resume::where_pictures_are(error, before))?;
+        .map_err(|error| resume::with_path_hint(error, before))?;
     if moved {
-        return Err(resume::not_these(experiment));
+        return Err(resume::replaced_pictures_error(experiment));
     }
     let at = saved
         .as_ref()
@@ -278,7 +278,7 @@ fn report_attempt(
             .unwrap_or_default(),
         heartbeat: Some(heartbeat::INTERVAL),
     }));
-    if let Some(text) = resume::extended(before, epochs) {
+    if let Some(text) = resume::extension_note(before, epochs) {
         reporter.note(Level::Info, text);
     }
 }
@@ -296,6 +296,7 @@ fn model(
     let blocks = Architecture::new(experiment.model.backbone).blocks.len();
     let classes = splits.labels.names.len();
     let (mut model, mut optimizer) = built(experiment, preparation, classes, context.place.device)?;
+    let is_resumed = saved.is_some();
     let average;
     let (state, origin) = if let Some(content) = saved {
         average = restore(experiment, (&mut model, &mut optimizer), &content)?;
@@ -324,7 +325,7 @@ fn model(
         context.run,
         experiment,
         origin.run.as_ref(),
-        state.step > 0,
+        is_resumed,
         context.before,
         reporter,
     );
@@ -348,7 +349,7 @@ fn model(
         started_from: origin.run,
         counts: count(architecture, &head, spec.frozen_blocks),
         cached_features: spec.frozen_blocks == blocks
-            && experiment.keeps_training_images()
+            && experiment.kept_views().is_some()
             && experiment.train.devices == 1,
         preparation: Some(preparation.clone()),
     }));

@@ -285,6 +285,37 @@ fn averaged_weights_resume_bit_for_bit_and_are_evaluated() {
     }
 }
 
+#[test]
+fn a_run_with_kept_views_resumes_bit_for_bit() {
+    let _alone = alone();
+    let root = root();
+    let changes = [
+        "model.freeze=backbone",
+        "augment={ rotation: 20, horizontal_flip: true }",
+        "train.cache_views=2",
+    ];
+    let interrupt = Interrupt::default();
+    let run = new_run(root.path(), &changes);
+    assert!(train(&run, &interrupt).unwrap(), "{}", log(&run));
+    let facts = state(&run).model.unwrap();
+    assert!(facts.cached_features);
+    let whole = result(&run).unwrap();
+    let plain = new_run(root.path(), &["model.freeze=backbone", "augment={}"]);
+    assert!(train(&plain, &interrupt).unwrap());
+    assert!(result(&plain).unwrap() != whole, "the views are augmented");
+    for step in 1..9 {
+        let run = new_run(root.path(), &changes);
+        let options = Options {
+            stop_after: Some(step),
+            progress_every: Duration::ZERO,
+        };
+        assert!(worker::run(run.path(), options, &interrupt).unwrap());
+        assert!(train(&run, &interrupt).unwrap(), "{}", log(&run));
+        let broken = result(&run).unwrap();
+        assert!(broken == whole, "{}", difference(&whole, &broken));
+    }
+}
+
 /// Every optimizer state joins the run in a later stage than the head's, and the first stage reads features.
 const UNFREEZING: [&str; 6] = [
     "model.freeze=backbone",

@@ -633,7 +633,7 @@ fn a_run_from_a_base_warns_about_pictures_that_the_base_trained_on() {
     let same = run_on(root.path(), &data, &["train.epochs=1", from]);
     assert!(finish(&same), "{}", log(&same));
     assert!(
-        !warnings(&same).contains("learnt from"),
+        !warnings(&same).contains("was trained on"),
         "{}",
         warnings(&same)
     );
@@ -643,7 +643,7 @@ fn a_run_from_a_base_warns_about_pictures_that_the_base_trained_on() {
     let count = |part: &[String]| part.iter().filter(|name| theirs.contains(name)).count();
     let [_, validation, test] = parts_of(&other);
     let expected = format!(
-        "has learnt from {} of the {} validation pictures and {} of the {} test pictures",
+        "was trained on {} of the {} validation pictures and {} of the {} test pictures",
         count(&validation),
         validation.len(),
         count(&test),

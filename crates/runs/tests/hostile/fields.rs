@@ -160,6 +160,23 @@ probe:
   batch_size: 32
   precision: float32
 ";
+const VIEWS: &str = "\
+name: Views
+dataset:
+  name: emoji98
+augment:
+  horizontal_flip: true
+model:
+  backbone: resnet18
+  freeze: backbone
+train:
+  epochs: 1
+  batch_size: 32
+  cache_views: 8
+  optimizer:
+    name: adam
+    learning_rate: 0.1
+";
 const CYCLE: &str = "\
 name: Cycle
 seeds: [1, 2]
@@ -219,7 +236,7 @@ evaluate:
   flip: true
   five_crops: 0.8
 ";
-const ALL: [&str; 6] = [STEPS, PLATEAU, CYCLE, EXPONENTIAL, OFTEN, PROBE];
+const ALL: [&str; 7] = [STEPS, PLATEAU, CYCLE, EXPONENTIAL, OFTEN, PROBE, VIEWS];
 /// Fields that accept any finite number from 0.
 const UNBOUNDED: [&str; 4] = [
     "train.early_stopping.min_delta",

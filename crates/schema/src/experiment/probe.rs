@@ -89,6 +89,7 @@ impl Train {
             mixing: None,
             clip_norm: None,
             ema: None,
+            cache_views: None,
             checkpoint: Saving::default(),
             on_nan: OnNan::default(),
             deterministic: false,

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use super::{
-    Every, Experiment, Freeze, Length, Optimizer, RunKind, Shape, Weights, probe, unfreeze,
+    Every, Experiment, Freeze, Length, Optimizer, RunKind, Shape, Weights, cache_views, probe,
+    unfreeze,
 };
 use crate::architecture::{Architecture, Backbone, InputSize, Stem};
 
@@ -69,7 +70,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_head,
         validate_slurm,
     ];
-    let training: [fn(&Experiment, &mut Vec<Finding>); 14] = [
+    let training: [fn(&Experiment, &mut Vec<Finding>); 15] = [
         validate_length,
         validate_devices,
         unfreeze::validate,
@@ -81,6 +82,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_sampler,
         validate_mix,
         validate_ema,
+        cache_views::validate,
         validate_saving,
         validate_evaluate,
         validate_reference,

@@ -54,7 +54,7 @@ fn ranks_get_the_sums_of_floats_by_nccl_and_of_doubles_by_memory() {
         [1, 5, 1000].map(|count| {
             let own =
                 Tensor::ones([count], (Kind::Float, tch::Device::Cpu)) * f64::from(rank + 0.5);
-            let (floats, doubles) = group.sum(&own, &[f64::from(rank), 2.0]).unwrap();
+            let (floats, doubles) = group.all_reduce_sum(&own, &[f64::from(rank), 2.0]).unwrap();
             (Vec::<f32>::try_from(&floats).unwrap(), doubles)
         })
     });
