@@ -14,14 +14,14 @@ use warmstart_schema::state::{Outcome, Status};
 use super::progress::Progress;
 use super::{Context, Exit, output};
 use warmstart_report::compare::{Format, Options, Selection, render, table};
-use warmstart_runs::actions;
+use warmstart_runs::actions::{self, Stop};
 use warmstart_runs::store::{Change, Run, RunProblem, Runs, Watcher, worker_log_tail};
 
 const POLL: Duration = Duration::from_millis(100);
 /// Interval of starting waiting runs, in case a worker died without starting the next one.
 const ADVANCE: Duration = Duration::from_secs(2);
 /// A run counts as lost, or as one that waits for its group, after this long, because its last events may still arrive.
-const LOST: Duration = Duration::from_millis(500);
+const SETTLING: Duration = Duration::from_millis(500);
 /// How many lines of the worker's output to print if its log has no cause.
 const LOG_LINES: usize = 5;
 
@@ -39,7 +39,7 @@ pub(super) fn follow(
 ) -> anyhow::Result<Exit> {
     watcher.want(followed.iter().cloned());
     let progress = Progress::new(context, &followed);
-    let heard = followed
+    let announced = followed
         .iter()
         .filter(|id| runs.get(id).is_some())
         .cloned()
@@ -49,8 +49,9 @@ pub(super) fn follow(
         watcher,
         runs,
         followed,
-        heard,
+        announced,
         progress,
+        unqueued: HashSet::new(),
         interrupts: 0,
         advanced: Instant::now(),
         over: None,
@@ -73,10 +74,12 @@ struct Following<'a> {
     context: &'a Context,
     watcher: Watcher,
     /// Runs that need no announcement any more.
-    heard: HashSet<RunId>,
+    announced: HashSet<RunId>,
     runs: Runs,
     followed: Vec<RunId>,
     progress: Progress,
+    /// Runs that Ctrl-C took out of the queue before they had started.
+    unqueued: HashSet<RunId>,
     /// How often the user asked to stop.
     interrupts: u32,
     advanced: Instant,
@@ -99,7 +102,7 @@ impl Following<'_> {
                 && let Some(first) = records.first()
             {
                 entries.push((first.t, id.clone(), records.clone()));
-                self.heard.insert(id.clone());
+                self.announced.insert(id.clone());
             }
             self.runs.apply(change);
         }
@@ -108,7 +111,7 @@ impl Following<'_> {
                 .runs
                 .get(id)
                 .is_some_and(|run| run.state.outcome.is_some());
-            if is_over && self.heard.insert(id.clone()) {
+            if is_over && self.announced.insert(id.clone()) {
                 // It had ended before the first read, which brings its summary without its log.
                 let log = RunDir::of(&self.context.checkpoints, id).events();
                 let records = EventReader::new(log)
@@ -140,26 +143,25 @@ impl Following<'_> {
         let is_over = !waits && !runs.iter().any(|run| run.status().is_live());
         let has_lost = runs.iter().any(|run| run.status() == Status::Lost);
         // A user who has asked to stop wants no run of the next round. A run that continues is paused until the process that has
-        // decided puts it into the queue; `help_along` waits for that process.
+        // decided puts it into the queue; `advance_queue` waits for that process.
         let is_paused = |run: &&Run| run.status() == Status::Paused && self.interrupts == 0;
         let pauses = runs.iter().any(is_paused);
         let is_time = self.advanced.elapsed() >= ADVANCE;
         if ((waits || pauses) && is_time) || (is_over && pauses && self.over.is_none()) {
             self.advanced = Instant::now();
-            self.help_along()?;
+            self.advance_queue()?;
         }
         if !is_over || !(has_lost || pauses) {
             self.over = None;
             return Ok(is_over);
         }
-        Ok(self.over.get_or_insert_with(Instant::now).elapsed() >= LOST)
+        Ok(self.over.get_or_insert_with(Instant::now).elapsed() >= SETTLING)
     }
 
     /// Halves groups that are due, and starts waiting runs whose device is free.
-    fn help_along(&self) -> anyhow::Result<()> {
-        for (run, error) in actions::advance(&self.context.checkpoints)? {
-            self.progress
-                .warn(self.context, &format!("cannot start run {run}: {error}"));
+    fn advance_queue(&self) -> anyhow::Result<()> {
+        for failed in actions::advance(&self.context.checkpoints)? {
+            self.progress.warn(self.context, &failed.to_string());
         }
         Ok(())
     }
@@ -176,15 +178,19 @@ impl Following<'_> {
         self.progress.note(self.context, text);
         let is_waiting = |run: &&Run| matches!(run.status(), Status::Queued(_));
         let runs = || self.followed.iter().filter_map(|id| self.runs.get(id));
+        let mut unqueued = Vec::new();
         // Remove waiting runs first, or the end of a running one starts them.
         for run in runs()
             .filter(is_waiting)
             .chain(runs().filter(|run| run.status().is_live()))
         {
-            if let Err(error) = actions::stop(&self.context.checkpoints, run, now) {
-                self.progress.warn(self.context, &format!("{error:#}"));
+            match actions::stop(&self.context.checkpoints, run, now) {
+                Ok(Stop::Unqueued) if run.state.attempt.is_none() => unqueued.push(run.id.clone()),
+                Ok(_) => {}
+                Err(error) => self.progress.warn(self.context, &format!("{error:#}")),
             }
         }
+        self.unqueued.extend(unqueued);
     }
 
     /// Says how each run ended and prints the table of all.
@@ -217,22 +223,28 @@ impl Following<'_> {
             format,
             output::width(),
         ))?;
-        let gone = self
+        let missing = self
             .followed
             .iter()
             .filter(|id| self.runs.get(id).is_none());
-        for id in gone.clone() {
+        let (unqueued, gone): (Vec<&RunId>, Vec<&RunId>) =
+            missing.partition(|id| self.unqueued.contains(id));
+        for id in unqueued {
+            let text = format!("run {id} had not started; it is out of the queue");
+            output::note(self.context, &text);
+        }
+        let has_gone = !gone.is_empty();
+        for id in gone {
             let root = super::shown(&self.context.checkpoints);
             let what = format!(
-                "run {id} is gone: its folder was removed from {root} while it was followed"
+                "run {id} is gone: its folder was moved or removed from {root} while it was followed"
             );
-            self.complain(
+            self.report_problem(
                 &what,
                 &[],
-                "what it had learnt is lost with it; its worker ends by itself",
+                "`warmstart trash` lists what was deleted there; a worker that still has the run ends by itself",
             );
         }
-        let has_gone = gone.count() > 0;
         let is_done = |run: &Run| {
             let is_over = matches!(run.status(), Status::Finished | Status::Halved);
             is_over && run.state.setback.is_none()
@@ -270,7 +282,7 @@ impl Following<'_> {
         match run.status() {
             Status::Failed | Status::Lost if run.state.attempt.is_none() => {
                 let help = "the worker did not start: run `warmstart doctor` for details";
-                self.complain(
+                self.report_problem(
                     &format!("run {id} never started"),
                     &worker_log_tail(&self.context.checkpoints, id, LOG_LINES),
                     help,
@@ -292,13 +304,17 @@ impl Following<'_> {
                 } else {
                     format!(" (`warmstart resume {id}`)")
                 };
-                self.complain(&format!("run {id} {what}"), &log, &(help + &resume));
+                self.report_problem(&format!("run {id} {what}"), &log, &(help + &resume));
             }
             Status::Stopped => {
-                output::note(
-                    self.context,
-                    &format!("run {id} saved and stopped; `warmstart resume {id}` continues it"),
-                );
+                let text = if run.state.has_unsaved_steps() {
+                    format!(
+                        "run {id} stopped without saving; `warmstart resume {id}` continues it from its last checkpoint"
+                    )
+                } else {
+                    format!("run {id} saved and stopped; `warmstart resume {id}` continues it")
+                };
+                output::note(self.context, &text);
             }
             Status::Paused => {
                 if let Some(text) = self.runs.waits_for_group(run) {
@@ -309,7 +325,7 @@ impl Following<'_> {
         }
     }
 
-    fn complain(&self, what: &str, lines: &[String], help: &str) {
+    fn report_problem(&self, what: &str, lines: &[String], help: &str) {
         output::error(self.context, what);
         for line in lines {
             output::note(self.context, &format!("  {line}"));

@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     /// Only those with at least so many parameters: 5M, 500k, 5000000
     #[arg(long, value_name = "COUNT", value_parser = parameters)]
     min_params: Option<u64>,
-    /// Only those with at most so many parameters
+    /// Only those with at most so many parameters: 12M
     #[arg(long, value_name = "COUNT", value_parser = parameters)]
     max_params: Option<u64>,
     #[command(flatten)]
@@ -122,10 +122,13 @@ impl Arguments {
     fn none_left(&self) -> Failure {
         let names = Backbone::ALL.map(Backbone::as_str);
         let near = self.name.iter().find_map(|part| text::closest(part, names));
-        let help = near.map_or_else(
-            || "`warmstart models` without a filter lists all".to_owned(),
-            |near| format!("did you mean `{near}`?"),
-        );
+        // `12` for 12 million.
+        let is_tiny = self.max_params.filter(|most| *most < 1000);
+        let help = match (near, is_tiny) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some(most)) => format!("did you mean `--max-params {most}M`?"),
+            (None, None) => "`warmstart models` without a filter lists all".to_owned(),
+        };
         Failure::new(Kind::NotFound, "no backbone has that name and size").help(help)
     }
 }

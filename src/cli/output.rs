@@ -175,7 +175,7 @@ pub(super) fn explain(context: &Context, cause: &anyhow::Error) -> Exit {
         help(context, text);
     }
     match failure.kind {
-        Kind::Input => Exit::Input,
+        Kind::Input | Kind::CheckpointsGone => Exit::Input,
         Kind::NotFound => Exit::NotFound,
         Kind::Worker => Exit::Worker,
         Kind::Disk => Exit::RunFailed,

@@ -1,10 +1,8 @@
 //! `warmstart queue`
 
-use std::io;
-
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use warmstart_runs::queue::Move;
+use warmstart_runs::queue::{Failed, Move};
 use warmstart_runs::run::RunId;
 
 use super::{Context, Exit, output};
@@ -125,9 +123,9 @@ fn answer(context: &Context, json: &Value, text: &str) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn warn(context: &Context, failed: Vec<(RunId, io::Error)>) {
-    for (run, error) in failed {
-        output::warn(context, &format!("cannot start run {run}: {error}"));
+fn warn(context: &Context, failed: Vec<Failed>) {
+    for one in failed {
+        output::warn(context, &one.to_string());
     }
 }
 

@@ -4,12 +4,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Context, Exit, follow, output};
-use warmstart_runs::actions::{self, From};
+use warmstart_runs::actions::{self, ResumeFrom};
 use warmstart_runs::names;
 
 /// Resume a stopped, failed or lost run from its last checkpoint, and follow it
 ///
-/// `--set train.epochs=20` extends a finished run. Its test is measured again at the end.
+/// `--set train.epochs=20` extends a finished run. Its test is measured again at the end. A halved run, which a round of its group
+/// has stopped, trains to its end.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Id or experiment of a run
@@ -33,9 +34,9 @@ pub(super) fn resume(context: &Context, arguments: &Arguments) -> anyhow::Result
     let id = run.id.clone();
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
     let from = if arguments.from_start {
-        From::Start
+        ResumeFrom::Start
     } else {
-        From::Checkpoint
+        ResumeFrom::Checkpoint
     };
     output::note_job(context, run.label(), run.experiment.as_deref());
     actions::resume_from(&context.checkpoints, run, &arguments.set, from)?;

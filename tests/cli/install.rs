@@ -85,8 +85,14 @@ fn unsafe_code_is_only_in_the_listed_files() {
             "crates/tui/src/terminal/crash.rs"
         ]
     );
+    let rules = fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
+    for path in &lifted {
+        let path = path.strip_prefix("crates/").unwrap();
+        assert!(rules.contains(path), "CONTRIBUTING.md does not name {path}");
+    }
     println!(
-        "FIGURE D8\tmodules with unsafe code: libtorch's C++, the kernels, the fork, the handler of fatal signals\t4\t4\tok"
+        "FIGURE D8\tmodules with unsafe code: libtorch's C++, the kernels, NCCL, the fork, the handler of fatal signals\t{0}\t{0}\tok",
+        lifted.len()
     );
 }
 

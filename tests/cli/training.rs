@@ -102,6 +102,12 @@ fn control_c_saves_the_run_unqueues_the_rest_and_resume_continues() {
         "{}",
         said.err
     );
+    assert!(
+        said.err.contains("had not started; it is out of the queue")
+            && !said.err.contains("is gone"),
+        "{}",
+        said.err
+    );
     let runs = place.runs();
     assert_eq!(
         runs.len(),

@@ -36,53 +36,18 @@ pub fn export(folder: &Path, output: Option<&Path>) -> Answer {
 fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
     let best = BestCheckpoint::load(folder)?;
     let file = place(output, &best)?;
-    let labels = file.with_extension("labels.json");
-    let config_file = config_beside(&file);
-    // An export that was killed may have left these two files.
-    let beside = [
-        (&labels, json_lines(&best.classes)?),
-        (&config_file, json_lines(&config(&best))?),
-    ];
-    let is_identical = beside.each_ref().map(|(path, text)| {
-        let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
-        is_file && std::fs::read(path).is_ok_and(|found| found == *text)
-    });
-    let taken = beside
-        .iter()
-        .zip(is_identical)
-        .filter(|(_, is_identical)| !is_identical)
-        .map(|((path, _), _)| *path);
-    for path in std::iter::once(&file).chain(taken) {
-        if path.symlink_metadata().is_ok() {
-            return Err(UserError::input(
-                format!(
-                    "{} is there already, and nothing is overwritten",
-                    shown(path)
-                ),
-                "move it away, or name another file with --output",
-            ));
-        }
-    }
+    let labels = Companion::new(file.with_extension("labels.json"), &best.classes)?;
+    let config = Companion::new(config_beside(&file), &config(&best))?;
+    let missing: Vec<&Companion> = [&labels, &config]
+        .into_iter()
+        .filter(|companion| !companion.is_written())
+        .collect();
+    refuse_to_overwrite(
+        std::iter::once(&*file).chain(missing.iter().map(|companion| &*companion.path)),
+    )?;
     let load = python(&best, &file);
     let bytes = bytes(&best, &load)?;
-    let mut fresh: Vec<&Path> = Vec::new();
-    let mut write = || {
-        for ((path, text), _) in beside
-            .iter()
-            .zip(is_identical)
-            .filter(|(_, is_identical)| !is_identical)
-        {
-            storage::create(path, text).map_err(|error| cannot_write(path, &error))?;
-            fresh.push(path);
-        }
-        storage::create(&file, &bytes).map_err(|error| cannot_write(&file, &error))
-    };
-    write().inspect_err(|_| {
-        // Without the model they would block the next export. The first error is the one to report.
-        for path in &fresh {
-            let _ = std::fs::remove_file(path);
-        }
-    })?;
+    write((&file, &bytes), &missing)?;
     let state = &best.content.state;
     let sha256 = format!("{:x}", Sha256::digest(&bytes));
     Ok(Exported {
@@ -90,18 +55,66 @@ fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
         epoch: state.epoch,
         step: state.step,
         file,
-        labels,
-        config: Some(config_file),
+        labels: labels.path,
+        config: Some(config.path),
         bytes: bytes.len() as u64,
         sha256,
         load,
     })
 }
 
-fn json_lines(value: &impl serde::Serialize) -> Result<Vec<u8>> {
-    let mut text = serde_json::to_vec_pretty(value)?;
-    text.push(b'\n');
-    Ok(text)
+/// A JSON file beside the exported model.
+struct Companion {
+    path: PathBuf,
+    text: Vec<u8>,
+}
+
+impl Companion {
+    fn new(path: PathBuf, value: &impl serde::Serialize) -> Result<Self> {
+        let mut text = serde_json::to_vec_pretty(value)?;
+        text.push(b'\n');
+        Ok(Self { path, text })
+    }
+
+    /// Whether the file is there with the same content: an export that was killed may have left it.
+    fn is_written(&self) -> bool {
+        let is_file = self
+            .path
+            .symlink_metadata()
+            .is_ok_and(|meta| meta.is_file());
+        is_file && std::fs::read(&self.path).is_ok_and(|found| found == self.text)
+    }
+}
+
+fn refuse_to_overwrite<'a>(mut paths: impl Iterator<Item = &'a Path>) -> Result<()> {
+    match paths.find(|path| path.symlink_metadata().is_ok()) {
+        None => Ok(()),
+        Some(path) => Err(UserError::input(
+            format!(
+                "{} is there already, and nothing is overwritten",
+                shown(path)
+            ),
+            "move it away, or name another file with --output",
+        )),
+    }
+}
+
+/// Writes the companions, then the model. After an error, none of them is left: without the model they would block the next export.
+fn write((file, bytes): (&Path, &[u8]), companions: &[&Companion]) -> Result<()> {
+    let mut fresh: Vec<&Path> = Vec::new();
+    let mut write_all = || {
+        for Companion { path, text } in companions {
+            storage::create(path, text).map_err(|error| cannot_write(path, &error))?;
+            fresh.push(path);
+        }
+        storage::create(file, bytes).map_err(|error| cannot_write(file, &error))
+    };
+    write_all().inspect_err(|_| {
+        // The first error is the one to report.
+        for path in &fresh {
+            let _ = std::fs::remove_file(path);
+        }
+    })
 }
 
 /// The path of the configuration: the hub's name next to `model.safetensors`, else the file's name.

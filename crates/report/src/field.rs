@@ -128,7 +128,7 @@ pub struct ListColumn {
     pub usual: bool,
 }
 
-/// The singular and plural name of a field's values.
+/// What one value of a field is called, and all possible values.
 pub type Values = (&'static str, fn() -> Vec<&'static str>);
 
 type Read = for<'a> fn(&Subject<'a>) -> Option<Fact<'a>>;

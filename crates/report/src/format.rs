@@ -98,6 +98,14 @@ pub fn path(path: &Path) -> String {
     text::line(&path.display().to_string(), 300)
 }
 
+/// The lines of a file's problems, each with its excerpt and its help.
+pub fn problem_lines(problems: &[Problem]) -> Vec<String> {
+    let texts = problems.iter().map(ToString::to_string);
+    texts
+        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
 /// A file's problem on one line.
 pub fn problem(problem: &Problem) -> String {
     let lines = [

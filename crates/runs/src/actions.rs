@@ -9,8 +9,8 @@ use std::{fs, io, thread};
 use crate::change;
 use crate::checkpoint;
 use crate::launcher::{self, Programs, Request};
-use crate::queue::{Entry, Push, Queue};
-use crate::run::{Launch, RunDir, RunId, source_stem};
+use crate::queue::{Entry, Failed, Push, Queue, Task};
+use crate::run::{Launch, RunDir, RunId, RunInfo, source_stem};
 use crate::storage::{Disk, Storage as _};
 use anyhow::Context;
 use warmstart_schema::annotation::Annotation;
@@ -31,7 +31,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// How a run is resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum ResumeFrom {
     /// From its last checkpoint, or from the beginning if it has none.
     Checkpoint,
     /// From the beginning, even if it has checkpoints; those are kept.
@@ -88,15 +88,7 @@ fn queue_new(
         return Err(unwritable(root, &error).into());
     }
     let slot = launcher::of_run(&run).slot(device, experiment.train.devices);
-    let after_file = info.init_file.clone();
-    let entry = Entry {
-        run: info.id.clone(),
-        stem: info.stem,
-        slot,
-        after,
-        file: info.file,
-        after_file,
-    };
+    let entry = Entry::of(&info, slot, after);
     // No other process knows the new run.
     match Queue::new(root).push(entry) {
         Ok(_) => Ok(info.id),
@@ -134,7 +126,7 @@ pub fn launch_group(
                 queue_new(root, named, init_file, device, Some(of))
             }
             Step::Resume(run) => {
-                queue_resume(root, run, &[], From::Checkpoint).map(|()| run.id.clone())
+                queue_resume(root, run, &[], ResumeFrom::Checkpoint).map(|()| run.id.clone())
             }
             Step::Waits(run)
             | Step::Halved(run)
@@ -163,14 +155,11 @@ pub fn launch_group(
             .halve(members)
             .map_err(|error| unwritable(root, &error))?;
     }
-    match start(root, &programs) {
+    match start(root, &programs, &launch.queued) {
         Ok(failed) => {
-            for (id, error) in failed {
-                if !launch.queued.contains(&id) {
-                    continue;
-                }
-                launch.queued.retain(|queued| *queued != id);
-                discard_if_never_started(&RunDir::of(root, &id));
+            for Failed { run, error, .. } in failed {
+                launch.queued.retain(|queued| *queued != run);
+                discard_if_never_started(&RunDir::of(root, &run));
                 let error = not_started(&programs, error);
                 launch.failed.get_or_insert(error);
             }
@@ -184,93 +173,95 @@ pub fn launch_group(
 
 /// Resumes a run from its last checkpoint, after changes by `FIELD=VALUE`s. A finished run needs changes that extend it.
 pub fn resume(root: &Path, run: &Run, changes: &[String]) -> anyhow::Result<()> {
-    resume_from(root, run, changes, From::Checkpoint)
+    resume_from(root, run, changes, ResumeFrom::Checkpoint)
 }
 
 /// Resumes a run from its last checkpoint or from the beginning.
-pub fn resume_from(root: &Path, run: &Run, changes: &[String], from: From) -> anyhow::Result<()> {
+pub fn resume_from(
+    root: &Path,
+    run: &Run,
+    changes: &[String],
+    from: ResumeFrom,
+) -> anyhow::Result<()> {
     let programs = programs()?;
     queue_resume(root, run, changes, from)?;
     begin(root, &run.id, &programs)
 }
 
-/// Adds a run that has ended to the queue, without starting it.
-fn queue_resume(root: &Path, run: &Run, changes: &[String], from: From) -> anyhow::Result<()> {
+/// Why a run cannot be resumed, by what is known of it.
+fn resume_refusal(run: &Run, changes: &[String], from: ResumeFrom) -> Option<Failure> {
     let id = &run.id;
-    let refuse = |what: String, help: &str| Err(Failure::new(Kind::Input, what).help(help).into());
+    let refusal = |what: String, help: &str| Some(Failure::new(Kind::Input, what).help(help));
     if let Some(host) = run.elsewhere().filter(|_| run.status().is_live()) {
-        return refuse(
+        return refusal(
             format!("run {id} is on another machine, {host}"),
             "stop it there first; a run has one worker at a time",
         );
     }
+    let changes_nothing = changes.is_empty() && !run.state.awaits_change;
     match run.status() {
-        Status::Finished
-            if changes.is_empty() && !run.state.awaits_change && from == From::Checkpoint =>
-        {
-            return refuse(
-                format!("run {id} is finished; there is nothing to resume"),
-                "extend it with --set train.epochs=N, or train the experiment again",
-            );
-        }
+        Status::Finished if changes_nothing && from == ResumeFrom::Checkpoint => refusal(
+            format!("run {id} is finished; there is nothing to resume"),
+            "extend it with --set train.epochs=N, or train the experiment again",
+        ),
         Status::Unreadable => {
-            let (what, help) = run
-                .trouble(0.0)
+            let trouble = run.trouble(0.0);
+            let (what, help) = trouble
                 .map(|trouble| (trouble.what, trouble.help))
                 .unwrap_or_default();
-            return refuse(format!("run {id} {what}"), &help);
+            refusal(format!("run {id} {what}"), &help)
         }
-        Status::Queued(place) => {
-            return refuse(
-                format!("run {id} already waits at place {place}"),
-                "it starts when its turn comes",
-            );
-        }
-        Status::Paused if run.round().is_some() => {
-            return refuse(
-                format!("run {id} waits for its group"),
-                "`warmstart train` with the file of the group resumes the runs that others wait for; a run that is deleted is not waited for",
-            );
-        }
-        status if status.is_live() => {
-            return refuse(
-                format!("run {id} is {}", status.as_str()),
-                "a run has one worker at a time",
-            );
-        }
-        _ => {}
+        Status::Queued(place) => refusal(
+            format!("run {id} already waits at place {place}"),
+            "it starts when its turn comes",
+        ),
+        Status::Paused if run.round().is_some() => refusal(
+            format!("run {id} waits for its group"),
+            "`warmstart train` with the file of the group resumes the runs that others wait for; a run that is deleted is not waited for",
+        ),
+        status if status.is_live() => refusal(
+            format!("run {id} is {}", status.as_str()),
+            "a run has one worker at a time",
+        ),
+        _ => None,
     }
+}
+
+/// The experiment whose runs must end before a resumed run starts. A run with a checkpoint no longer needs another's.
+fn awaited_source(run: &Run, info: &RunInfo, from: ResumeFrom) -> Option<String> {
+    let begins =
+        run.state.checkpoint.is_none() || run.state.starts_over || from == ResumeFrom::Start;
+    let init = run.experiment.as_deref()?.init.as_ref();
+    let init = init.filter(|_| begins)?;
+    Some(source_name(init, info.init_file.as_deref()))
+}
+
+/// Adds a run that has ended to the queue, without starting it.
+fn queue_resume(
+    root: &Path,
+    run: &Run,
+    changes: &[String],
+    from: ResumeFrom,
+) -> anyhow::Result<()> {
+    if let Some(refusal) = resume_refusal(run, changes, from) {
+        return Err(refusal.into());
+    }
+    let id = &run.id;
     let info = match &run.info {
         Ok(info) => info,
         Err(error) => {
+            let what = format!("run {id} cannot be resumed: {error}");
             let help = "restore run.json, or train the experiment again; the run is unchanged";
-            return refuse(format!("run {id} cannot be resumed: {error}"), help);
+            return Err(Failure::new(Kind::Input, what).help(help).into());
         }
     };
-    if from == From::Checkpoint && !run.state.starts_over {
+    if from == ResumeFrom::Checkpoint && !run.state.starts_over {
         ensure_checkpoints(&RunDir::of(root, id), run)?;
     }
-    // A run with a checkpoint no longer needs the one of another experiment.
-    let init = run
-        .experiment
-        .as_deref()
-        .and_then(|experiment| experiment.init.as_ref());
-    let begins = run.state.checkpoint.is_none() || run.state.starts_over || from == From::Start;
-    let after = init
-        .filter(|_| begins)
-        .map(|init| source_name(init, info.init_file.as_deref()));
     let dir = RunDir::of(root, id);
     let devices = run.experiment.as_deref().map_or(1, |it| it.train.devices);
     let slot = launcher::after(&dir, launcher::chosen()).slot(&info.device, devices);
-    let after_file = info.init_file.clone().filter(|_| after.is_some());
-    let entry = Entry {
-        run: id.clone(),
-        stem: info.stem.clone(),
-        slot,
-        after,
-        file: info.file.clone(),
-        after_file,
-    };
+    let entry = Entry::of(info, slot, awaited_source(run, info, from));
     let is_done = run.status() == Status::Finished && !run.state.awaits_change;
     // The queue is locked, so no other process resumes or changes the run meanwhile.
     let ready = || {
@@ -281,7 +272,7 @@ fn queue_resume(root: &Path, run: &Run, changes: &[String], from: From) -> anyho
         if !changes.is_empty() {
             change::change(&dir, changes, is_done).map_err(|error| not_changed(id, error))?;
         }
-        if from == From::Start && !run.state.starts_over {
+        if from == ResumeFrom::Start && !run.state.starts_over {
             change::start_over(&dir).map_err(|error| not_changed(id, error))?;
         }
         let slurm = run.experiment.as_deref().map(|it| &it.slurm);
@@ -328,7 +319,7 @@ fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
         Err(error) => {
             let what =
                 format!("run {id} has no checkpoint, and its names.json is unreadable: {error}");
-            return Err(Failure::new(Kind::Input, what).help(FROM_START).into());
+            return Err(checkpoints_gone(id, what).into());
         }
     };
     let logged = run
@@ -339,24 +330,24 @@ fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
     match named.or(logged) {
         Some((named_by, step)) => {
             let gone = checkpoint::missing(&Disk, dir, named_by, step);
-            Err(
-                Failure::new(Kind::Input, format!("run {id} cannot be resumed: {gone}"))
-                    .help(FROM_START)
-                    .into(),
-            )
+            Err(checkpoints_gone(id, format!("run {id} cannot be resumed: {gone}")).into())
         }
         None => Ok(()),
     }
+}
+
+fn checkpoints_gone(id: &RunId, what: String) -> Failure {
+    Failure::new(Kind::CheckpointsGone, what).help(format!(
+        "restore them; or start over with `warmstart resume {id} --from-start`, which keeps earlier results until there are new ones"
+    ))
 }
 
 /// Whether a resume was refused because the run's checkpoints are gone.
 pub fn is_gone(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<Failure>()
-        .is_some_and(|failure| failure.help.as_deref() == Some(FROM_START))
+        .is_some_and(|failure| failure.kind == Kind::CheckpointsGone)
 }
-
-const FROM_START: &str = "restore them; or start over with `warmstart resume RUN --from-start`, which keeps earlier results until there are new ones";
 
 /// The stem of the experiment that a run starts from, as the queue names it.
 fn source_name(init: &Init, file: Option<&Path>) -> String {
@@ -539,16 +530,21 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
         .into())
 }
 
-/// Starts what can start, after a worker died and could not do so. Returns the failures.
-pub fn advance(root: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
-    start(root, &programs()?)
+/// Starts what can start, after a worker died and could not do so. Returns the failures; the runs that did not start have them in
+/// their logs too.
+pub fn advance(root: &Path) -> anyhow::Result<Vec<Failed>> {
+    let failed = advanced(root, &programs()?)?;
+    for one in &failed {
+        one.log(root).map_err(|error| unwritable(root, &error))?;
+    }
+    Ok(failed)
 }
 
 /// Starts what can start, and `id` unless it must wait.
 fn begin(root: &Path, id: &RunId, programs: &Programs) -> anyhow::Result<()> {
-    let failed = start(root, programs)?;
-    match failed.into_iter().find(|(run, _)| run == id) {
-        Some((_, error)) => Err(not_started(programs, error)),
+    let failed = start(root, programs, std::slice::from_ref(id))?;
+    match failed.into_iter().next() {
+        Some(Failed { error, .. }) => Err(not_started(programs, error)),
         None => Ok(()),
     }
 }
@@ -560,7 +556,17 @@ fn not_started(programs: &Programs, error: io::Error) -> anyhow::Error {
     }
 }
 
-fn start(root: &Path, programs: &Programs) -> anyhow::Result<Vec<(RunId, io::Error)>> {
+/// Starts what can start. Returns the failures of these runs; others have theirs in their logs.
+fn start(root: &Path, programs: &Programs, own: &[RunId]) -> anyhow::Result<Vec<Failed>> {
+    let is_own = |failed: &Failed| failed.task == Task::Start && own.contains(&failed.run);
+    let (own, others): (Vec<_>, Vec<_>) = advanced(root, programs)?.into_iter().partition(is_own);
+    for other in &others {
+        other.log(root).map_err(|error| unwritable(root, &error))?;
+    }
+    Ok(own)
+}
+
+fn advanced(root: &Path, programs: &Programs) -> anyhow::Result<Vec<Failed>> {
     let advance = Queue::new(root)
         .advance(programs, None)
         .map_err(|error| unwritable(root, &error))?;
@@ -571,6 +577,10 @@ fn start(root: &Path, programs: &Programs) -> anyhow::Result<Vec<(RunId, io::Err
 }
 
 fn unwritable(root: &Path, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return Failure::new(Kind::Input, format!("the queue cannot be read: {error}"))
+            .help("remove that file to start with an empty queue; the runs are unchanged");
+    }
     Failure::new(
         Kind::Disk,
         format!(

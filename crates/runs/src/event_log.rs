@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use memchr::memchr;
 
+use crate::run::RunDir;
 use warmstart_schema::event::{Event, FORMAT, Record, now};
 
 /// A line longer than this is damaged.
@@ -15,6 +16,13 @@ const MAX_LINE: usize = 1 << 20;
 const POLL_BYTES: usize = 4 << 20;
 /// The most unwritten lines kept while the disk is full.
 const MAX_BACKLOG: usize = 4 << 20;
+
+/// Appends one event to a run's log, and waits until it is on the disk.
+pub(crate) fn append(run: &RunDir, event: &Event) -> io::Result<()> {
+    let mut log = EventWriter::open(&run.events())?;
+    log.write(event)?;
+    log.sync()
+}
 
 /// Appends events, one write a line. A line that does not fit a full disk is written with the next one.
 #[derive(Debug)]

@@ -9,6 +9,8 @@ pub enum Kind {
     Input,
     /// Nothing has that name, or the folder does not exist.
     NotFound,
+    /// The run's checkpoints are not in its folder.
+    CheckpointsGone,
     /// The worker is missing or does not start.
     Worker,
     /// A folder is not writable.

@@ -10,13 +10,12 @@ use warmstart_schema::experiment::{self, Monitor, Rounds, Setting};
 use warmstart_schema::metric::Metric;
 use warmstart_schema::state::{Outcome, RunState};
 
-use crate::event_log::EventWriter;
+use crate::event_log::append;
 use crate::launcher;
-use crate::queue::{Content, Entry};
+use crate::queue::{Content, Entry, Failed, Task};
 use crate::run::{RunDir, RunId, RunInfo};
 
 /// A run that could not be changed, and why.
-type Failed = (RunId, io::Error);
 
 /// The place of some settings in a round.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,7 +116,7 @@ impl Member {
     }
 
     /// Whether a round waits until somebody resumes it: its user stopped it, or it has never run.
-    fn is_left(&self) -> bool {
+    fn needs_resume(&self) -> bool {
         self.state.attempt.is_none() || self.state.outcome == Some(Outcome::Stopped)
     }
 
@@ -147,7 +146,7 @@ impl Member {
     }
 
     /// Whether it waits for nothing but a worker.
-    fn is_to_continue(&self) -> bool {
+    fn waits_for_worker(&self) -> bool {
         let epoch = self.state.epochs.last().map_or(0, |last| last.epoch);
         !self.is_live
             && self.state.outcome == Some(Outcome::Paused)
@@ -159,21 +158,8 @@ impl Member {
         let experiment = experiment::load(&dir.experiment_yaml(), &[]);
         let devices = experiment.map_or(1, |experiment| experiment.train.devices);
         let slot = launcher::of_run(&dir).slot(&self.info.device, devices);
-        Entry {
-            run: self.info.id.clone(),
-            stem: self.info.stem.clone(),
-            slot,
-            after: None,
-            file: self.info.file.clone(),
-            after_file: None,
-        }
+        Entry::of(&self.info, slot, None)
     }
-}
-
-fn append(dir: &RunDir, event: &Event) -> io::Result<()> {
-    let mut log = EventWriter::open(&dir.events())?;
-    log.write(event)?;
-    log.sync()
 }
 
 /// Whether the run waits in the queue, or a worker has it or is about to take it.
@@ -205,7 +191,7 @@ fn next(members: &[Member]) -> Next {
         return Next::Nothing;
     };
     let mut due = members.iter().filter(|member| member.next() == Some(epoch));
-    let is_open = due.any(|member| member.is_left() || member.is_to_continue());
+    let is_open = due.any(|member| member.needs_resume() || member.waits_for_worker());
     // If all have failed, nothing tells which is better.
     let has_figure = members.iter().any(|member| member.figure(epoch).is_some());
     if is_open || !has_figure {
@@ -277,8 +263,11 @@ fn decide(root: &Path, members: &mut Vec<Member>, epoch: u32) -> Vec<Failed> {
         let Some(Err(error)) = place.map(|place| member.log(root, place)) else {
             return true;
         };
-        let what = format!("its log does not take the halving at epoch {epoch}: {error}");
-        failures.push((member.info.id.clone(), io::Error::other(what)));
+        failures.push(Failed {
+            run: member.info.id.clone(),
+            task: Task::Halve,
+            error,
+        });
         false
     });
     failures
@@ -324,7 +313,7 @@ fn advance_group(root: &Path, content: &mut Content, group: &[RunId]) -> (bool, 
     };
     let entries = members
         .iter()
-        .filter(|member| member.is_to_continue())
+        .filter(|member| member.waits_for_worker())
         .map(|member| member.entry(root));
     content.waiting.extend(entries);
     (is_over, failures)

@@ -1,18 +1,21 @@
 //! The queue of runs: a file under a lock that outlives every dashboard. Every process that adds a run and every worker that ends
 //! starts what can start. A device takes one run at a time, or as many as the user allows.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::event_log::append;
 use crate::halving;
 use crate::launcher::{self, Handle, Programs, Started};
-use crate::run::{RunDir, RunId};
+use crate::run::{RunDir, RunId, RunInfo};
 use crate::storage::{Disk, replace};
+use warmstart_schema::event::{Event, Failure::NotStarted};
 use warmstart_schema::text;
 
 /// A run that waits or was started from the queue.
@@ -34,6 +37,18 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Of a run that needs these devices, after the runs of another experiment if it is named.
+    pub fn of(info: &RunInfo, slot: String, after: Option<String>) -> Self {
+        Self {
+            run: info.id.clone(),
+            stem: info.stem.clone(),
+            slot,
+            file: info.file.clone(),
+            after_file: info.init_file.clone().filter(|_| after.is_some()),
+            after,
+        }
+    }
+
     /// Whether both runs need the same device.
     pub fn shares_device_with(&self, other: &Self) -> bool {
         match (gpus(&self.slot), gpus(&other.slot)) {
@@ -199,7 +214,54 @@ pub struct Queue {
 #[derive(Debug, Default)]
 pub struct Advance {
     pub started: Vec<(RunId, Started)>,
-    pub failed: Vec<(RunId, io::Error)>,
+    pub failed: Vec<Failed>,
+}
+
+/// What could not be done with a run of the queue.
+#[derive(Debug)]
+pub struct Failed {
+    pub run: RunId,
+    pub task: Task,
+    pub error: io::Error,
+}
+
+/// What the queue does with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    Start,
+    /// Log what a round of halving decided.
+    Halve,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { run, task, error } = self;
+        match task {
+            Task::Start => write!(f, "cannot start run {run}: {error}"),
+            Task::Halve => write!(f, "the decision about run {run} cannot be logged: {error}"),
+        }
+    }
+}
+
+impl Failed {
+    /// Logs in the run that it did not start, so that it does not leave the queue unseen.
+    pub(crate) fn log(&self, root: &Path) -> io::Result<()> {
+        let dir = RunDir::of(root, &self.run);
+        if self.task != Task::Start || !dir.path().exists() {
+            return Ok(());
+        }
+        let Some(_lock) = dir.lock()? else {
+            return Ok(());
+        };
+        append(
+            &dir,
+            &Event::Failed {
+                kind: NotStarted,
+                error: format!("the worker did not start: {}", self.error),
+                help: "run `warmstart doctor` for details; then resume the run".to_owned(),
+            },
+        )
+    }
 }
 
 impl Queue {
@@ -329,7 +391,11 @@ impl Queue {
                             since: milliseconds(),
                         });
                     }
-                    Err(error) => advance.failed.push((entry.run, error)),
+                    Err(error) => advance.failed.push(Failed {
+                        run: entry.run,
+                        task: Task::Start,
+                        error,
+                    }),
                 }
             }
             advance
@@ -340,8 +406,11 @@ impl Queue {
     pub fn start_next(&self, programs: &Programs, ended: &RunId) -> Vec<String> {
         match self.advance(programs, Some(ended)) {
             Ok(advance) => {
-                let line = |(run, error)| format!("cannot start run {run}: {error}");
-                advance.failed.into_iter().map(line).collect()
+                let log = |failed: &Failed| failed.log(&self.root).err();
+                let unlogged = advance.failed.iter().filter_map(log);
+                let unlogged: Vec<String> = unlogged.map(|error| error.to_string()).collect();
+                let lines = advance.failed.iter().map(ToString::to_string);
+                lines.chain(unlogged).collect()
             }
             Err(error) => vec![format!("cannot read the queue: {error}")],
         }

@@ -283,6 +283,14 @@ impl RunState {
         self.best_epoch().or(self.epochs.last())
     }
 
+    /// Whether steps were done after the newest checkpoint: a resume does them again.
+    pub fn has_unsaved_steps(&self) -> bool {
+        let saved = self.checkpoint.as_ref();
+        let saved = saved.map_or(0, |(_, checkpoint)| checkpoint.step);
+        let last = self.batches.last();
+        last.is_some_and(|last| last.batch.step > saved)
+    }
+
     /// The planned epochs.
     pub fn epochs_planned(&self) -> Option<u32> {
         self.attempt.as_ref().map(|attempt| attempt.epochs)

@@ -2,7 +2,7 @@
 
 mod training;
 
-use crate::command::{Command, ExperimentCommand, Show};
+use crate::command::{Command, ExperimentCommand, Show, TrainingCommand};
 use crate::layout::shows_whole_question;
 use crate::model::{Filter, Model, Popup, Screen};
 use crate::screen::dataset::available as dataset;
@@ -30,10 +30,11 @@ pub(crate) fn refusal(model: &Model, command: Command) -> Option<String> {
             nothing.then(|| "nothing is selected".to_owned())
         }
         Command::Show(Show::Dataset) => dataset_source(model).err(),
-        Command::Export | Command::Show(Show::Comparison) => model
-            .runs
-            .is_empty()
-            .then(|| "there is no run to compare yet; r launches one".to_owned()),
+        Command::Export | Command::Show(Show::Comparison) => model.runs.is_empty().then(|| {
+            let launch = Command::Training(TrainingCommand::Launch);
+            let launch = model.key_hint(launch, "launches one");
+            format!("there is no run to compare yet{launch}")
+        }),
         Command::Chart(_) => run::chart(model),
         Command::Predict => dataset::prediction_refusal(model),
         Command::Complete => dataset::completion_refusal(model),

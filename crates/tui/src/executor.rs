@@ -219,7 +219,7 @@ fn resume(folders: &Folders, run: Box<Run>, changes: &[String]) -> Option<Messag
 }
 
 fn start_over(folders: &Folders, run: &Run) -> anyhow::Result<String> {
-    actions::resume_from(&folders.checkpoints, run, &[], actions::From::Start)?;
+    actions::resume_from(&folders.checkpoints, run, &[], actions::ResumeFrom::Start)?;
     Ok(format!("{} starts over from the beginning", run.label()))
 }
 

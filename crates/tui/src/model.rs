@@ -39,6 +39,7 @@ pub(crate) use self::palette::{Candidate, Palette, Purpose, Target};
 pub(crate) use self::popup::{InputPrompt, PathPurpose, Popup, Prediction, Seen};
 pub(crate) use self::selection::Selection;
 pub(crate) use self::status_log::StatusLog;
+use super::command::Command;
 use super::effect::Undo;
 use super::keys::{Context, Keymap};
 use super::message::{Activity, Catalogue, Report};
@@ -325,6 +326,20 @@ impl Model {
             Screen::Run(view) if view.pane == Pane::Charts => Context::Run,
             Screen::Run(_) => Context::Log,
         }
+    }
+
+    /// `; u resumes it`, with the user's key for a command, here or else on the experiments screen; empty if there is none.
+    pub(crate) fn key_hint(&self, command: Command, what: &str) -> String {
+        self.key_sentence(command, what)
+            .map_or_else(String::new, |text| format!("; {text}"))
+    }
+
+    /// The same without a semicolon; none without a key.
+    pub(crate) fn key_sentence(&self, command: Command, what: &str) -> Option<String> {
+        let label = [self.context_beneath(), Context::Experiments]
+            .into_iter()
+            .find_map(|context| self.keys.label(context, command))?;
+        Some(format!("{label} {what}"))
     }
 
     /// The filter of the open list.

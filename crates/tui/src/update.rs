@@ -13,9 +13,9 @@ use tui_input::{Input, InputRequest};
 use warmstart_schema::text;
 
 use super::available::{self, refusal};
-use super::command::{Command, DatasetCommand, ExperimentCommand, Show};
+use super::command::{Command, DatasetCommand, ExperimentCommand, Show, TrainingCommand};
 use super::effect::Effect;
-use super::format::path;
+use super::format::{self, path};
 use super::layout::fits;
 use super::machine::Machine;
 use super::message::{Message, Report};
@@ -251,19 +251,8 @@ fn apply_machine(model: &mut Model, machine: Box<Machine>) -> Vec<Effect> {
 
 fn open(model: &mut Model) -> Vec<Effect> {
     let broken = model.selected_entry().and_then(|entry| {
-        let file = entry.file?;
-        let problems = file.loaded.as_ref().err()?;
-        let lines = problems.iter().flat_map(|problem| {
-            problem
-                .to_string()
-                .lines()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        });
-        Some((
-            format!("{} cannot be used", file.stem),
-            lines.collect::<Vec<_>>(),
-        ))
+        let lines = format::problem_lines(entry.problems()?);
+        Some((format!("{} cannot be used", entry.label()), lines))
     });
     if let Some((title, lines)) = broken.or_else(|| never_run(model)) {
         model.popup = Some(Popup::Text {
@@ -290,9 +279,11 @@ fn never_run(model: &Model) -> Option<(String, Vec<String>)> {
     let entry = model.selected_entry().filter(|entry| entry.run.is_none())?;
     let file = entry.file?;
     let mut lines: Vec<String> = entry.experiment()?.question.iter().cloned().collect();
+    let launch = Command::Training(TrainingCommand::Launch);
     lines.push(format!(
-        "{} has not run yet; r launches it.",
-        path(&file.path)
+        "{} has not run yet{}.",
+        path(&file.path),
+        model.key_hint(launch, "launches it")
     ));
     let missing = model.missing(file);
     if !missing.is_empty() {

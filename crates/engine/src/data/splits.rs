@@ -49,6 +49,7 @@ impl Splits {
         if kept.len() != part.members.len() {
             return Ok(None);
         }
+        // The text of another version is never compared: the key of the cache names the program.
         hash.update(format!("{:?}", folder.decoding.framing));
         for (&member, kept) in part.members.iter().zip(kept) {
             if listing.name(member) != kept.name {

@@ -173,7 +173,7 @@ impl Client {
         })?;
         let (sender, receiver) = sync_channel(MAX_WAITING_CHUNKS);
         let agent = self.agent.clone();
-        // In a separate thread, because a name that does not resolve or a host that keeps silent cannot be interrupted.
+        // In a separate thread, because a name that does not resolve or a host that does not answer cannot be interrupted.
         std::thread::spawn(move || carry_out(&agent, request, &sender));
         let mut exchange = Exchange {
             receiver,
@@ -301,7 +301,10 @@ impl Exchange {
                 Ok(message) => return Ok(message),
                 Err(RecvTimeoutError::Timeout) if began.elapsed() < longest => {}
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(FetchError::transient(format!("{} keeps silent", self.host)));
+                    return Err(FetchError::transient(format!(
+                        "{} does not answer",
+                        self.host
+                    )));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     let why = format!("the connection to {} was lost", self.host);
@@ -356,7 +359,7 @@ fn failed(host: &str, error: &ureq::Error) -> FetchError {
             format!("{host}: {said} (SSL_CERT_FILE can name the certificates to trust)")
         }
         ureq::Error::HostNotFound => format!("{host}: the host is not found"),
-        ureq::Error::Timeout(_) => format!("{host} keeps silent"),
+        ureq::Error::Timeout(_) => format!("{host} does not answer"),
         other => format!(
             "{host}: {}",
             warmstart_schema::text::line(&other.to_string(), 200)
@@ -451,7 +454,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn redirects_are_resolved_like_in_a_browser() {
+    fn redirects_are_resolved_against_the_address_that_gave_them() {
         let base = parse("https://hub.example:8443/a/b?x=1").unwrap();
         for (location, expected) in [
             ("https://other.example/c", Some("https://other.example/c")),

@@ -1,13 +1,12 @@
 //! What a user does to the queue besides adding runs: order, limit, pause.
 
-use std::io;
 use std::path::Path;
 
 use crate::launcher;
-use crate::queue::{Move, Queue};
+use crate::queue::{Failed, Move, Queue};
 use crate::run::{RunDir, RunId};
 
-use super::{discard_if_never_started, start, unwritable};
+use super::{advance, discard_if_never_started, unwritable};
 use crate::failure::{Failure, Kind};
 use crate::worker::programs;
 
@@ -61,21 +60,23 @@ pub fn pause(root: &Path) -> anyhow::Result<()> {
 }
 
 /// Unpauses the queue, and starts what can start. Returns the failures.
-pub fn unpause(root: &Path) -> anyhow::Result<Vec<(RunId, io::Error)>> {
-    let programs = programs()?;
+pub fn unpause(root: &Path) -> anyhow::Result<Vec<Failed>> {
+    // Without a worker nothing changes.
+    programs()?;
     Queue::new(root)
         .unpause()
         .map_err(|error| unwritable(root, &error))?;
-    start(root, &programs)
+    advance(root)
 }
 
 /// Sets how many runs a device takes at a time, and starts what can start. A lower number stops no run.
-pub fn set_slots(root: &Path, slots: u32) -> anyhow::Result<Vec<(RunId, io::Error)>> {
-    let programs = programs()?;
+pub fn set_slots(root: &Path, slots: u32) -> anyhow::Result<Vec<Failed>> {
+    // Without a worker nothing changes.
+    programs()?;
     Queue::new(root)
         .set_slots(slots)
         .map_err(|error| unwritable(root, &error))?;
-    start(root, &programs)
+    advance(root)
 }
 
 fn not_waiting(run: &RunId) -> Failure {

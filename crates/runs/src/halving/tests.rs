@@ -8,6 +8,7 @@ use warmstart_schema::event::{Attempt, Epoch};
 use warmstart_schema::experiment;
 
 use super::*;
+use crate::event_log::EventWriter;
 use crate::launcher::Programs;
 use crate::member::MemberOf;
 use crate::queue::{Push, Queue};

@@ -121,9 +121,15 @@ impl Launcher for Local {
     }
 
     fn slot(&self, device: &str, devices: u32) -> String {
-        let has_gpu = || Path::new("/dev/nvidia0").exists();
         let first = match device {
-            "auto" if has_gpu() => "cuda:0",
+            "auto"
+                if has_gpu(
+                    Path::new("/dev"),
+                    std::env::var("CUDA_VISIBLE_DEVICES").ok(),
+                ) =>
+            {
+                "cuda:0"
+            }
             "auto" => "cpu",
             "cuda" => "cuda:0",
             other => other,
@@ -138,7 +144,21 @@ impl Launcher for Local {
     }
 }
 
-/// Whether this very process still runs; a zombie does not.
+/// Whether a worker that chooses its device can have a GPU, without a call of CUDA: there is one, on WSL by another name, and
+/// `CUDA_VISIBLE_DEVICES` does not hide all.
+fn has_gpu(devices: &Path, visible: Option<String>) -> bool {
+    let hides_all = visible.is_some_and(|list| list.trim().is_empty() || list.trim() == "-1");
+    let is_gpu = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let number = name.strip_prefix("nvidia");
+        name == "dxg" || number.is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    !hides_all
+        && std::fs::read_dir(devices).is_ok_and(|mut found| found.any(|it| it.is_ok_and(is_gpu)))
+}
+
+/// The state of exactly this process: same boot, same start. A zombie is gone.
 fn state(identity: &Identity) -> WorkerState {
     if cfg!(target_os = "linux") {
         let stat = (identity.boot_id == boot_id() && identity.start_ticks > 0)
@@ -226,6 +246,28 @@ pub(crate) mod tests {
 
     use super::super::{ask, is_alive};
     use super::*;
+
+    #[test]
+    fn a_gpu_is_seen_by_its_device_unless_the_environment_hides_all() {
+        for (devices, visible, expected) in [
+            (&["nvidia0", "null"][..], None, true),
+            (&["nvidia3"], None, true),
+            (&["dxg"], None, true),
+            (&["nvidiactl", "nvidia-uvm", "null"], None, false),
+            (&[], None, false),
+            (&["nvidia0"], Some(""), false),
+            (&["nvidia0"], Some("-1"), false),
+            (&["nvidia0"], Some("0,1"), true),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            for device in devices {
+                std::fs::write(folder.path().join(device), "").unwrap();
+            }
+            let found = has_gpu(folder.path(), visible.map(str::to_owned));
+            assert_eq!(found, expected, "{devices:?} {visible:?}");
+        }
+        assert!(!has_gpu(Path::new("/nowhere"), None));
+    }
 
     /// The worker's handle with another identity.
     pub(crate) fn changed(worker: &Handle, change: impl FnOnce(&mut Identity)) -> Handle {

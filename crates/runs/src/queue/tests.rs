@@ -270,3 +270,37 @@ fn end_of_a_run_starts_the_next() {
         started.child.unwrap().wait().unwrap();
     }
 }
+
+#[test]
+fn a_run_that_does_not_start_leaves_the_queue_and_its_log_says_why() {
+    use warmstart_schema::event::Failure;
+    use warmstart_schema::state::Outcome;
+
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::new(folder.path());
+    let run = RunDir::of(folder.path(), &"a".parse().unwrap());
+    fs::create_dir(run.path()).unwrap();
+    let content = Content {
+        waiting: vec![entry("a", "cpu", None)],
+        ..Content::default()
+    };
+    fs::write(
+        folder.path().join("queue.json"),
+        serde_json::to_vec(&content).unwrap(),
+    )
+    .unwrap();
+    let programs = Programs {
+        worker: "/nowhere/warmstart-worker".into(),
+        monitor: None,
+    };
+    let lines = queue.start_next(&programs, &"b".parse().unwrap());
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("cannot start run a: "), "{lines:?}");
+    assert!(queue.content().unwrap().waiting.is_empty());
+    let state = run.state().unwrap();
+    assert!(
+        matches!(&state.outcome, Some(Outcome::Failed { kind: Failure::NotStarted, error, .. }) if error.contains("did not start")),
+        "{:?}",
+        state.outcome
+    );
+}

@@ -23,7 +23,7 @@ pub struct Run {
     /// Whether the state lacks the progress within epochs; the log of an opened run is read whole.
     pub is_summary: bool,
     pub liveness: Liveness,
-    /// What others than its worker know of where that is.
+    /// What the cluster says about its worker.
     pub standing: Option<Standing>,
     pub annotation: Annotation,
 }

@@ -45,7 +45,7 @@ struct ByState {
     queued: BTreeSet<RunId>,
     failed_or_lost: BTreeSet<RunId>,
     /// Runs with an unreadable `run.json`.
-    nameless: BTreeSet<RunId>,
+    unreadable: BTreeSet<RunId>,
 }
 
 impl ByState {
@@ -56,7 +56,10 @@ impl ByState {
             (&mut self.live, status.is_some_and(Status::is_live)),
             (&mut self.queued, matches!(status, Some(Status::Queued(_)))),
             (&mut self.failed_or_lost, is_failed),
-            (&mut self.nameless, run.is_some_and(|run| run.info.is_err())),
+            (
+                &mut self.unreadable,
+                run.is_some_and(|run| run.info.is_err()),
+            ),
         ] {
             if belongs {
                 set.insert(id.clone());
@@ -201,7 +204,7 @@ impl Runs {
             .filter_map(|ids| ids.last())
             .map(|(_, id)| id);
         named
-            .chain(&self.by_state.nameless)
+            .chain(&self.by_state.unreadable)
             .filter_map(|id| self.get(id))
     }
 
@@ -576,8 +579,8 @@ mod tests {
         let mut after = |change| {
             runs.apply(change);
             let live: Vec<&str> = runs.live().map(|run| run.id.as_str()).collect();
-            let nameless = runs.latest().filter(|run| run.info.is_err()).count();
-            (runs.tally(), live.len(), nameless)
+            let unreadable = runs.latest().filter(|run| run.info.is_err()).count();
+            (runs.tally(), live.len(), unreadable)
         };
         let tally = |live, queued, failed_or_lost| Tally {
             live,

@@ -29,7 +29,10 @@ fn stop_refusal(model: &Model, now: bool) -> Option<String> {
     match run.status() {
         Status::Stopping if now => None,
         Status::Stopping => {
-            let now = key(model, TrainingCommand::StopNow, "stops it without saving");
+            let now = model.key_hint(
+                Command::Training(TrainingCommand::StopNow),
+                "stops it without saving",
+            );
             Some(format!("{} is stopping already{now}", run.label()))
         }
         status if status.is_live() || matches!(status, Status::Queued(_)) => None,
@@ -48,6 +51,8 @@ fn resume_refusal(model: &Model) -> Option<String> {
     match run.status() {
         Status::Finished => Extension::of(run).err(),
         status if status.is_resumable() => None,
+        // Its group has decided that it continues.
+        Status::Paused if run.round().is_none() => None,
         // Nothing runs that would start it at its end: resuming starts the queue.
         Status::Queued(_) if model.live().next().is_none() => {
             let paused = model.runs.queue().paused.as_ref();
@@ -82,7 +87,10 @@ pub(crate) fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> 
         Screen::Experiments(_) => match model.selected_entry() {
             Some(entry) => entry.file.ok_or_else(|| {
                 let resume = if resume_refusal(model).is_none() {
-                    key(model, TrainingCommand::Resume, "resumes its run")
+                    model.key_hint(
+                        Command::Training(TrainingCommand::Resume),
+                        "resumes its run",
+                    )
                 } else {
                     String::new()
                 };
@@ -112,12 +120,4 @@ fn no_run(model: &Model) -> String {
         || "nothing is selected".to_owned(),
         |entry| format!("{} has no run yet", entry.label()),
     )
-}
-
-/// `; u resumes its run`, with the key that the user has for the command; empty if there is none.
-fn key(model: &Model, command: TrainingCommand, what: &str) -> String {
-    let label = model
-        .keys
-        .label(model.context_beneath(), Command::Training(command));
-    label.map_or_else(String::new, |label| format!("; {label} {what}"))
 }

@@ -59,7 +59,7 @@ pub(super) fn propose(pictures: PathBuf, folders: Folders, messages: UnboundedSe
                 let next = if is_installed {
                     "leave and start warmstart again to list it"
                 } else {
-                    "r launches it"
+                    "it can be launched from its row"
                 };
                 let text = format!("found {found}; {next}; wrote {}", format::path(&file));
                 let report = Report { good: true, text };
@@ -85,7 +85,10 @@ fn written(writing: &Writing) -> Message {
     match written {
         Ok(path) => {
             let text = match &writing.stem {
-                Some(_) => format!("wrote {}; r launches it", format::path(&path)),
+                Some(_) => format!(
+                    "wrote {}; it can be launched from its row",
+                    format::path(&path)
+                ),
                 None => format!(
                     "changed {}; runs keep the experiment that they began with",
                     format::path(&path)

@@ -88,10 +88,7 @@ pub(super) fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Mes
         .iter()
         .map(|one| Change::Removed { id: one.id.clone() })
         .collect();
-    let said = format!(
-        "{} deleted; U restores it",
-        named(trashed.iter().map(|one| &one.id))
-    );
+    let said = format!("{} deleted", named(trashed.iter().map(|one| &one.id)));
     let undo = (!trashed.is_empty()).then_some(Undo::Deleted(trashed));
     done(undo, changes, failed.map_or(Ok(said), Err))
 }

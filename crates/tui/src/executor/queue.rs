@@ -1,9 +1,8 @@
 //! Changes the queue.
 
-use std::io;
 use std::path::Path;
 
-use warmstart_runs::run::RunId;
+use warmstart_runs::queue::Failed;
 
 use crate::effect::QueueChange;
 use crate::format::plural;
@@ -26,7 +25,7 @@ pub(super) fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result
         }
         QueueChange::Pause => {
             waiting::pause(checkpoints)?;
-            "the queue is paused; running runs continue, P resumes the queue".to_owned()
+            "the queue is paused; running runs continue".to_owned()
         }
         QueueChange::Resume => {
             all_started(waiting::unpause(checkpoints)?)?;
@@ -43,9 +42,9 @@ pub(super) fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result
 }
 
 /// The first failure to start a run, as an error.
-pub(super) fn all_started(failed: Vec<(RunId, io::Error)>) -> anyhow::Result<()> {
+pub(super) fn all_started(failed: Vec<Failed>) -> anyhow::Result<()> {
     match failed.into_iter().next() {
-        Some((run, error)) => anyhow::bail!("run {run} from the queue does not start: {error}"),
+        Some(first) => anyhow::bail!("{first}"),
         None => Ok(()),
     }
 }

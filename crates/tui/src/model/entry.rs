@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use warmstart_runs::run::RunId;
 use warmstart_runs::search_paths::MissingFile;
 use warmstart_schema::architecture::ModelCounts;
-use warmstart_schema::experiment::Experiment;
+use warmstart_schema::experiment::{Experiment, Problem};
 use warmstart_schema::state::Status;
 use warmstart_schema::text;
 
@@ -62,6 +62,12 @@ impl<'a> Entry<'a> {
             (None, Some(run)) => run.label(),
             (None, None) => "",
         }
+    }
+
+    /// The mistakes in the file, where the row is the file's own.
+    pub(crate) fn problems(&self) -> Option<&'a [Problem]> {
+        let file = self.file.filter(|_| self.kind == Kind::Experiment)?;
+        file.loaded.as_ref().err().map(Vec::as_slice)
     }
 
     /// The experiment from the file, or from the run if there is no file.

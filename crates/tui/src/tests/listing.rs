@@ -493,7 +493,8 @@ fn empty_list_says_why() {
     };
     let shown = nothing("v");
     assert!(
-        shown.contains("No run yet. v shows the 7 experiments")
+        shown.contains("No run yet.")
+            && shown.contains("v shows the 7 experiments.")
             && !shown.contains("There is no experiment"),
         "{shown}"
     );

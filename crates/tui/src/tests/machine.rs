@@ -269,7 +269,7 @@ fn keys_reorder_pause_and_empty_the_queue() {
     let picture = text(&drawn(&model, 80, 24));
     assert!(
         picture.contains("queue 2 paused")
-            && picture.contains("The queue is paused: by hand. P resumes it."),
+            && picture.contains("The queue is paused: by hand; P resumes it."),
         "{picture}"
     );
     assert_eq!(queued(&press(&mut model, "P")), [QueueChange::Resume]);

@@ -6,6 +6,7 @@ use warmstart_runs::run::RunId;
 use warmstart_schema::state::{Outcome, Status};
 use warmstart_schema::text;
 
+use crate::command::{Command, TrainingCommand};
 use crate::effect::Effect;
 use crate::format::metric;
 use crate::message::Report;
@@ -52,7 +53,7 @@ pub(super) fn apply_changes(model: &mut Model, now: f64, changes: Vec<Change>) -
     // Of several messages show an error first.
     let mut news: Vec<News> = before
         .iter()
-        .filter_map(|(id, old)| news(model.runs.get(id)?, old, now))
+        .filter_map(|(id, old)| news(model, model.runs.get(id)?, old, now))
         .collect();
     news.sort_by_key(|news| !news.report.good);
     let loud: Vec<&str> = news
@@ -98,7 +99,7 @@ struct News {
     is_loud: bool,
 }
 
-fn news(run: &Run, before: &Before, now: f64) -> Option<News> {
+fn news(model: &Model, run: &Run, before: &Before, now: f64) -> Option<News> {
     let status = run.status();
     if status.is_live() && before.skipped == 0 && !run.state.skipped.is_empty() {
         let text = format!(
@@ -116,7 +117,7 @@ fn news(run: &Run, before: &Before, now: f64) -> Option<News> {
     // Do not ring for a run that the user stopped.
     let is_loud = matches!(status, Status::Finished | Status::Failed | Status::Lost);
     Some(News {
-        report: sentence(run, now)?,
+        report: sentence(model, run, now)?,
         is_loud,
     })
 }
@@ -143,8 +144,10 @@ pub(super) fn watch_queue(model: &mut Model) -> Vec<Effect> {
 }
 
 /// The message about a run's new state, if any.
-fn sentence(run: &Run, now: f64) -> Option<Report> {
+fn sentence(model: &Model, run: &Run, now: f64) -> Option<Report> {
     let label = run.label();
+    let resume = Command::Training(TrainingCommand::Resume);
+    let resume = model.key_hint(resume, "resumes it");
     let (good, text) = match run.status() {
         Status::Finished if run.state.setback.is_some() => {
             (false, format!("{label}: {}", run.trouble(now)?.what))
@@ -165,12 +168,12 @@ fn sentence(run: &Run, now: f64) -> Option<Report> {
         }
         Status::Lost => (
             false,
-            format!("{label} was {}; u resumes it", run.trouble(now)?.what),
+            format!("{label} was {}{resume}", run.trouble(now)?.what),
         ),
         Status::Stalled | Status::Hung | Status::Suspended => {
             (false, format!("{label} is {}", run.trouble(now)?.what))
         }
-        Status::Stopped => (true, format!("{label} stopped; u resumes it")),
+        Status::Stopped => (true, format!("{label} stopped{resume}")),
         Status::Paused => (true, format!("{label} waits for its group")),
         Status::Halved => {
             let place = run.state.halvings.last()?;

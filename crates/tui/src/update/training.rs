@@ -5,11 +5,13 @@ use warmstart_runs::run::source_stem;
 use warmstart_schema::state::Status;
 
 use crate::available::launchable;
-use crate::command::TrainingCommand;
+use crate::command::{Command, ListCommand, TrainingCommand};
 use crate::effect::Effect;
 use crate::format::plural;
 use crate::model::{Entry, Extension, InputPrompt, Kind, Model, Popup};
 use warmstart_runs::store::{ExperimentFile, Run};
+
+const RESUME: Command = Command::Training(TrainingCommand::Resume);
 
 pub(super) fn run_command(model: &mut Model, command: TrainingCommand) -> Vec<Effect> {
     match command {
@@ -120,20 +122,23 @@ fn launch_all(model: &mut Model) {
     let runs: usize = files.iter().map(|file| queued(file)).sum();
     let first = match files.len() {
         0 if entries.is_empty() => {
-            "There is nothing to launch among runs; v shows experiments.".to_owned()
+            let show = Command::List(ListCommand::Flat);
+            let show = model.key_hint(show, "shows experiments");
+            format!("There is nothing to launch among runs{show}.")
         }
         0 => format!("There is nothing to launch in the group {group}."),
         number if runs > number => format!(
-            "Launch {} ({}) of the group {group}, one run a device at a time?",
+            "Launch {} ({}) of the group {group}?",
             plural(number, "experiment"),
             plural(runs, "run")
         ),
         number => format!(
-            "Launch {} of the group {group}, one run a device at a time?",
+            "Launch {} of the group {group}?",
             plural(number, "experiment")
         ),
     };
     let mut lines = vec![first];
+    lines.extend((runs > 1).then(|| "Each run waits until its device is free.".to_owned()));
     lines.extend((done > 0).then(|| format!("{done} skipped: every member is done or queued")));
     lines.extend((busy > 0).then(|| format!("{busy} skipped: running or queued already")));
     lines.extend(
@@ -205,7 +210,7 @@ fn stop(model: &mut Model, now: bool) {
         (Status::Queued(_), _) => vec![format!("Take {label} ({id}) out of the queue?")],
         (_, false) => vec![
             format!("Stop {label} ({id})?"),
-            "It saves first; u resumes it.".to_owned(),
+            format!("It saves first{}.", model.key_hint(RESUME, "resumes it")),
         ],
         (_, true) => {
             let kept = match &run.state.checkpoint {

@@ -4,7 +4,7 @@ use warmstart_runs::store::Run;
 use warmstart_schema::look::Split;
 use warmstart_schema::state::Status;
 
-use crate::command::DatasetCommand;
+use crate::command::{Command, DatasetCommand, TrainingCommand};
 use crate::effect::DatasetSource;
 use crate::model::{DatasetPane, DatasetView, InputPrompt, Model, Opened, Popup, Screen};
 
@@ -74,15 +74,19 @@ fn not_augmented(view: &DatasetView, command: DatasetCommand) -> Option<String> 
 /// Why no run can predict here.
 fn no_model_run(model: &Model) -> Option<String> {
     match model_run(model) {
-        None => Some("no run to ask what it sees: r launches one from the experiments".to_owned()),
+        None => {
+            let launch = Command::Training(TrainingCommand::Launch);
+            let launch = model.key_hint(launch, "launches one from the experiments");
+            Some(format!("no run to ask what it sees{launch}"))
+        }
         Some(run) if run.state.checkpoint.is_none() => {
             let when = match run.status() {
                 status if status.is_live() || matches!(status, Status::Queued(_)) => {
-                    "let it train for an epoch"
+                    "; let it train for an epoch".to_owned()
                 }
-                _ => "u resumes it",
+                _ => model.key_hint(Command::Training(TrainingCommand::Resume), "resumes it"),
             };
-            Some(format!("{} has no checkpoint yet: {when}", run.label()))
+            Some(format!("{} has no checkpoint yet{when}", run.label()))
         }
         Some(_) => None,
     }

@@ -3,7 +3,7 @@
 use warmstart_runs::run::RunId;
 use warmstart_runs::trash;
 
-use crate::command::ListCommand;
+use crate::command::{Command, ListCommand};
 use crate::model::{Kind, Model, Screen, Target};
 
 pub(crate) fn refusal(model: &Model, command: ListCommand) -> Option<String> {
@@ -45,10 +45,21 @@ pub(crate) fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
     let entry = model
         .selected_entry()
         .filter(|entry| entry.kind != Kind::Run);
-    let file = entry
-        .as_ref()
-        .and_then(|entry| entry.file)
-        .ok_or("v shows experiments, each with its runs")?;
+    let file = entry.as_ref().and_then(|entry| entry.file);
+    let file = file.ok_or_else(|| match (&model.open, model.selected_entry()) {
+        (Screen::Experiments(list), _) if list.flat => {
+            let show = Command::List(ListCommand::Flat);
+            let show = model.key_hint(show, "shows experiments, each with its runs");
+            format!("this is the list of all runs{show}")
+        }
+        (_, Some(entry)) if entry.file.is_some() => {
+            "this is a run; its experiment opens".to_owned()
+        }
+        (_, Some(_)) => {
+            "this run has no experiment file here, so no other run is below it".to_owned()
+        }
+        (_, None) => "nothing is selected".to_owned(),
+    })?;
     if model.runs.latest_of(&file.experiment_key()).is_none() {
         return Err(format!("{} has no run yet", file.label()));
     }

@@ -1,6 +1,6 @@
 //! ```text
-//!  Does matching the input to the base matter?           24,058,788 trainable, 53,632 not
-//!  val acc ▁▃▄▆▇█ 0.6180  best 0.6240 at 11              published † val 0.6329  test 0.6214
+//!  Does matching the input to the base matter?            24,058,788 trainable  53,632 not
+//!  val acc ▁▃▄▆▇█ 0.6180  0.6240 at best epoch 11         published † val 0.6329  test 0.6214
 //!  epoch 12 ━━━━━━━━━━━━━━━━━━╸───── 71 %  312 img/s  2m 10s left in epoch, 38m in all
 //! ```
 //! The lower part of the experiments screen: a summary of the selected experiment, with charts if
@@ -15,13 +15,16 @@ use warmstart_schema::state::Status;
 
 use super::super::paint;
 use super::super::run::{charts, progress};
-use crate::format::{count, metric, path};
+use crate::command::{Command, ExperimentCommand, TrainingCommand};
+use crate::format::{self, count, metric, path};
 use crate::model::{ChartView, Entry, Model};
 use crate::mouse::HitMap;
 use crate::theme::THEME;
 use warmstart_report::diagnostics;
 use warmstart_runs::store::Run;
 
+const RESUME: Command = Command::Training(TrainingCommand::Resume);
+const LAUNCH: Command = Command::Training(TrainingCommand::Launch);
 /// From this width on, whole words fit.
 const WIDE: u16 = 90;
 /// Lines of text above the charts.
@@ -48,11 +51,11 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
         Constraint::Length(space),
         Constraint::Fill(1),
     ]));
-    if let Some(Err(problems)) = entry.file.map(|file| &file.loaded) {
+    if let Some(problems) = entry.problems() {
         draw_problems(buf, area, problems);
         return;
     }
-    draw_purpose(buf, paint::row(text, 0), entry);
+    draw_purpose(buf, paint::row(text, 0), model, entry);
     let Some(run) = entry.run else {
         let below = Rect {
             y: text.y + 1.min(text.height),
@@ -91,13 +94,7 @@ pub(super) fn short_problem(problem: &Problem) -> String {
 }
 
 fn draw_problems(buf: &mut Buffer, area: Rect, problems: &[Problem]) {
-    let lines = problems.iter().flat_map(|problem| {
-        problem
-            .to_string()
-            .lines()
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    });
+    let lines = format::problem_lines(problems).into_iter();
     for (line, y) in lines.zip(0..area.height) {
         paint::message(
             buf,
@@ -108,8 +105,17 @@ fn draw_problems(buf: &mut Buffer, area: Rect, problems: &[Problem]) {
     }
 }
 
+fn changed(model: &Model) -> String {
+    let show = Command::Experiment(ExperimentCommand::Difference);
+    let key = model.key_sentence(show, "shows how");
+    key.map_or_else(
+        || "changed since this run".to_owned(),
+        |key| format!("changed since this run, {key}"),
+    )
+}
+
 /// The run's note, or else the experiment's question; and the number of trainable parameters.
-fn draw_purpose(buf: &mut Buffer, row: Rect, entry: &Entry) {
+fn draw_purpose(buf: &mut Buffer, row: Rect, model: &Model, entry: &Entry) {
     let counts = entry.counts().map(|counts| {
         let (trains, rests) = (counts.total.trainable, counts.total.non_trainable());
         Line::from(vec![
@@ -134,10 +140,7 @@ fn draw_purpose(buf: &mut Buffer, row: Rect, entry: &Entry) {
         .zip(entry.run)
         .is_some_and(|(file, run)| run.is_changed_since(file));
     let (text, style) = if is_changed {
-        (
-            format!("changed since this run, y shows how · {text}"),
-            THEME.warning,
-        )
+        (format!("{} · {text}", changed(model)), THEME.warning)
     } else {
         (text, style)
     };
@@ -237,12 +240,13 @@ fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
                 .any(|run| run.status() == Status::Finished) =>
         {
             format!(
-                "never run; starts from the best weights of {}; r launches it",
-                init.from
+                "never run; starts from the best weights of {}{}",
+                init.from,
+                model.key_hint(LAUNCH, "launches it")
             )
         }
         Some(init) => format!("never run; needs a finished run of {}", init.from),
-        None => "never run; r launches it".to_owned(),
+        None => format!("never run{}", model.key_hint(LAUNCH, "launches it")),
     };
     let rest = draw_published(buf, paint::row(area, 0), entry);
     let fetched = entry
@@ -267,17 +271,18 @@ fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
         }
         (Status::Active(_) | Status::Stopping, _) => progress::draw(buf, row, run),
         (Status::Queued(place), _) => {
-            let hint = if model.live().next().is_some() {
-                "one run a device at a time"
+            let queue = model.runs.queue();
+            let entry = queue.waiting.iter().find(|entry| entry.run == run.id);
+            let hint = if model.live().next().is_none() && queue.paused.is_none() {
+                model.key_hint(RESUME, "starts it")
             } else {
-                "nothing runs: u starts it"
+                String::new()
             };
-            paint::left(
-                buf,
-                row,
-                &format!("waits in the queue, place {place}; {hint}"),
-                THEME.muted,
-            );
+            let why = entry.map_or_else(String::new, |entry| {
+                format!(" {}", model.runs.waits_for(entry).sentence)
+            });
+            let text = format!("waits in the queue, place {place}{hint}.{why}");
+            paint::left(buf, row, &text, THEME.muted);
         }
         (Status::Starting, _) | (Status::Waiting, None) => {
             let text = run.whereabouts();
@@ -285,17 +290,21 @@ fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
             paint::left(buf, row, text, THEME.muted);
         }
         (Status::Stopped, _) => {
-            paint::left(
-                buf,
-                row,
-                "stopped; u resumes it where it stopped",
-                THEME.muted,
-            );
+            let text = if run.state.has_unsaved_steps() {
+                model.key_hint(RESUME, "continues it from its last checkpoint")
+            } else {
+                model.key_hint(RESUME, "resumes it where it stopped")
+            };
+            paint::left(buf, row, &format!("stopped{text}"), THEME.muted);
         }
         (Status::Paused, _) => {
-            let text = model.runs.waits_for_group(run);
-            let text = text.as_deref().unwrap_or("it is to continue; u resumes it");
-            paint::left(buf, row, text, THEME.muted);
+            let text = model.runs.waits_for_group(run).unwrap_or_else(|| {
+                format!(
+                    "its group lets it continue{}",
+                    model.key_hint(RESUME, "resumes it")
+                )
+            });
+            paint::left(buf, row, &text, THEME.muted);
         }
         (Status::Halved, _) => {
             let place = run.state.halvings.last().map(ToString::to_string);

@@ -28,7 +28,7 @@ pub(crate) const BINDINGS: &[&[Binding]] = &[
             label: "a",
             command: Command::Training(TrainingCommand::LaunchAll),
             word: "all",
-            help: "launch all of this group, one run a device at a time",
+            help: "launch all of this group; each waits for its device",
         }),
     ],
     OF_A_RUN,
@@ -111,7 +111,7 @@ pub(crate) const BINDINGS: &[&[Binding]] = &[
             label: "D",
             command: Command::List(ListCommand::Delete),
             word: "",
-            help: "delete the run (asks first; U restores it)",
+            help: "delete the run (asks first; undo restores it)",
         }),
         bind(Row {
             action: "undo",

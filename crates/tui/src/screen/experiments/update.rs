@@ -6,7 +6,7 @@ use warmstart_schema::annotation;
 
 use crate::available::{expandable, target_ids};
 use crate::columns::columns;
-use crate::command::ListCommand;
+use crate::command::{Command, ListCommand};
 use crate::effect::{AnnotationChange, Effect, Undo};
 use crate::format::plural;
 use crate::message::Report;
@@ -16,6 +16,8 @@ use warmstart_runs::trash;
 
 /// Deletions and annotations that undo keeps.
 const REMEMBERED: usize = 20;
+
+const UNDO: Command = Command::List(ListCommand::Undo);
 
 /// Runs a command of the list.
 pub(crate) fn run_command(model: &mut Model, command: ListCommand) -> Vec<Effect> {
@@ -141,7 +143,7 @@ fn prompt(model: &mut Model, kind: PromptKind) {
     });
 }
 
-/// Accepts the open filter or prompt; `None` if neither is open.
+/// Toggles the chosen column, or accepts the open prompt; `None` if neither is open.
 pub(crate) fn accept(model: &mut Model) -> Option<Vec<Effect>> {
     let chosen = match &model.popup {
         Some(Popup::Columns { chosen }) => Some(*chosen),
@@ -196,11 +198,14 @@ fn delete(model: &mut Model) {
     };
     let done = runs.iter().filter(|run| run.state.test.is_some()).count();
     let mut lines = vec![what];
-    lines.extend((done > 0 && runs.len() > 1).then(|| format!("{done} of them have been tested.")));
+    let have = if done == 1 { "has" } else { "have" };
+    lines.extend(
+        (done > 0 && runs.len() > 1).then(|| format!("{done} of them {have} been tested.")),
+    );
     let days = trash::KEPT.as_secs() / (24 * 60 * 60);
-    lines.push(format!(
-        "U restores it; the trash keeps it for {days} days."
-    ));
+    let it = if runs.len() == 1 { "it" } else { "them" };
+    let undo = model.key_hint(UNDO, &format!("restores {it}"));
+    lines.push(format!("The trash keeps {it} for {days} days{undo}."));
     let effects = vec![Effect::Delete(
         runs.iter().map(|run| run.id.clone()).collect(),
     )];
@@ -212,8 +217,12 @@ pub(crate) fn apply_done(
     model: &mut Model,
     undo: Option<Undo>,
     changes: Vec<Change>,
-    report: Report,
+    mut report: Report,
 ) {
+    if let Some(Undo::Deleted(runs)) = &undo {
+        let it = if runs.len() == 1 { "it" } else { "them" };
+        report.text += &model.key_hint(UNDO, &format!("restores {it}"));
+    }
     for change in changes {
         model.runs.apply(change);
     }

@@ -9,8 +9,8 @@
 //!  the selected one: its question, its curve, its parameters, its progress
 //! ```
 //! Every experiment with the state of its newest run, below it all of its runs where they are wanted; or runs alone. Where
-//! there is too little room the usual columns go in this order: backbone, pixels, time, test accuracy, epoch, validation
-//! accuracy.
+//! there is too little room the usual columns go in this order: creation, backbone, pixels, time, test accuracy, epoch,
+//! validation accuracy.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -27,7 +27,6 @@ use super::detail;
 use crate::columns::ColumnId;
 use crate::command::{Command, ListCommand};
 use crate::format::{NOT_YET, duration, metric, path, plural, rate};
-use crate::keys::Context;
 use crate::model::{Entry, Filter, Kind, ListLine, Listing, Model, Typing};
 use crate::mouse::{HitBox, HitMap};
 use crate::screen::paint;
@@ -133,9 +132,17 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
         .filter(|run| run.annotation.archived)
         .count();
     let hides_away = !list.archived && away > 0;
+    let key = |command, what: &str| {
+        let sentence = model.key_sentence(Command::List(command), what);
+        sentence.map(|sentence| sentence + ".")
+    };
+    let archived = || {
+        let show = model.key_hint(Command::List(ListCommand::Archived), "shows them");
+        format!("{} archived{show}.", count_are(away))
+    };
     if !filter.is_empty() {
         let mut lines = vec![format!("Nothing fits \"{filter}\".")];
-        lines.extend(hides_away.then(|| format!("{} archived; . shows them.", count_are(away))));
+        lines.extend(hides_away.then(archived));
         lines.push("esc shows everything again.".to_owned());
         return lines;
     }
@@ -148,15 +155,19 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
                 format!("Each *.yaml in {folder} is an experiment."),
             ]
         }
-        (true, true) => vec![format!(
-            "No run yet. v shows the {experiments}; r there launches one."
-        )],
-        (true, false) => vec![format!(
-            "All of the {runs} are archived. . shows them, v shows the experiments."
-        )],
+        (true, true) => {
+            let show = format!("shows the {experiments}");
+            let mut lines = vec!["No run yet.".to_owned()];
+            lines.extend(key(ListCommand::Flat, &show));
+            lines
+        }
+        (true, false) => {
+            let mut lines = vec![format!("All of the {runs} are archived.")];
+            lines.extend(key(ListCommand::Archived, "shows them"));
+            lines.extend(key(ListCommand::Flat, "shows the experiments"));
+            lines
+        }
         (false, _) => {
-            let new = Command::List(ListCommand::New);
-            let new = model.keys.label(Context::Experiments, new);
             let mut lines = match &catalogue.error {
                 Some(error) => vec![format!("No experiment can be read: {error}")],
                 None => vec![
@@ -165,9 +176,8 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
                         .to_owned(),
                 ],
             };
-            lines.extend(new.map(|key| format!("{key} writes one for a folder of pictures.")));
-            lines
-                .extend(hides_away.then(|| format!("{} archived; . shows them.", count_are(away))));
+            lines.extend(key(ListCommand::New, "writes one for a folder of pictures"));
+            lines.extend(hides_away.then(archived));
             lines
         }
     }
@@ -341,8 +351,7 @@ fn draw_entry(
     model: &Model,
     list: &Listing,
 ) {
-    let is_broken =
-        entry.kind == Kind::Experiment && entry.file.is_some_and(|file| file.loaded.is_err());
+    let is_broken = entry.problems().is_some();
     let (mark, style) = if is_broken {
         ("✗", THEME.error)
     } else {

@@ -17,6 +17,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use crate::command::{Command, QueueCommand};
 use crate::format::{NOT_YET, bytes};
 use crate::machine::{Gpu, Machine};
 use crate::model::{MachineView, Model};
@@ -242,7 +243,10 @@ fn draw_runs(
     let ids = model.working_and_waiting();
     let queue = model.runs.queue();
     let of_queue = match &queue.paused {
-        Some(reason) => format!("The queue is paused: {reason}. P resumes it."),
+        Some(reason) => {
+            let resume = model.key_hint(Command::Queue(QueueCommand::Pause), "resumes it");
+            format!("The queue is paused: {reason}{resume}.")
+        }
         None if queue.slots != 1 => format!("A device takes {} runs at a time.", queue.slots),
         None => String::new(),
     };
