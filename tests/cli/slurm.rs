@@ -128,9 +128,13 @@ fn attempt(run: &Path, more: &str) {
         ),
     )
     .unwrap();
-    // The heartbeat is old.
+    beat(run, 600);
+}
+
+/// Makes the newest heartbeat so many seconds old.
+fn beat(run: &Path, age: u64) {
     let lock = std::fs::File::create(run.join("run.lock")).unwrap();
-    lock.set_modified(std::time::SystemTime::now() - std::time::Duration::from_mins(10))
+    lock.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(age))
         .unwrap();
 }
 
@@ -796,11 +800,16 @@ fn a_job_that_was_started_again_is_starting_until_its_worker_logs() {
     };
     let runs = "41|RUNNING|2027-01-01T10:00:00|1:00:00|n4|None\n";
     // The node of its first start failed: the log has no end. Or its worker saved before it left.
-    for (log, first) in [("", "hung"), (STOPPED, "stopping")] {
+    for (log, age, first) in [
+        ("", 600, "hung"),
+        ("", 40, "hung"),
+        (STOPPED, 600, "stopping"),
+    ] {
         attempt(&run, log);
         for (restarts, state) in [(0, first), (1, "starting"), (3, "starting")] {
             cluster.answer("job.41", &job(restarts));
             cluster.answer("squeue.out", runs);
+            beat(&run, age);
             let shown = cluster.show(&run);
             assert_eq!(shown["state"], state, "{log:?}, {restarts} restarts");
             let help = shown["trouble"]["help"].as_str().unwrap_or_default();

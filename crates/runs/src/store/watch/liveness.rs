@@ -128,8 +128,10 @@ impl LivenessCheck {
         worker: &Handle,
         standing: Option<&Standing>,
     ) -> Liveness {
-        if launcher::is_held(dir, Some(worker)) || self.beats(dir) {
-            return self.held(dir);
+        let is_silent = !launcher::is_held(dir, Some(worker)) && !self.beats(dir);
+        let by_itself = (!is_silent).then(|| self.held(dir));
+        if let Some(alive) = by_itself.filter(|liveness| *liveness != Liveness::Hung) {
+            return alive;
         }
         let newest = self.newest.as_ref().and_then(Handle::job);
         let has_begun = newest
@@ -145,7 +147,7 @@ impl LivenessCheck {
             _ if has_left => Liveness::Leaving,
             Some(Stage::Suspended) => Liveness::Suspended,
             Some(Stage::Running) if has_begun => Liveness::Hung,
-            Some(Stage::Running) | None => Liveness::Started,
+            Some(Stage::Running) | None => by_itself.unwrap_or(Liveness::Started),
         }
     }
 
