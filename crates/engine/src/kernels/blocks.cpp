@@ -7,7 +7,9 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "blocks.hpp"
@@ -59,12 +61,39 @@ std::vector<RowRange> pieces(int64_t images, int64_t area, int64_t channels, boo
   return out;
 }
 
-// The sum over the pieces of what each wrote to its part of `parts`, which holds `size` numbers for each.
-std::vector<double> total(const std::vector<double> &parts, int64_t size) {
-  std::vector<double> out(size, 0.0);
-  for (size_t i = 0; i < parts.size(); i++) out[i % size] += parts[i];
-  return out;
-}
+// Sums that pieces add up on their own, each in its own row of `size` numbers.
+class Sums {
+ public:
+  Sums(int64_t pieces, int64_t size) : pieces_(pieces), size_(size), numbers_(new double[pieces * size]) {}
+
+  // The row of a piece, with zeros. Each piece asks once, on its own thread.
+  double *begin(int64_t piece) {
+    double *row = numbers_.get() + piece * size_;
+    std::fill_n(row, size_, 0.0);
+    return row;
+  }
+
+  const double *row(int64_t piece) const { return numbers_.get() + piece * size_; }
+
+  // The sum of the rows, added in their order.
+  std::vector<double> total() const {
+    std::vector<double> out(size_, 0.0);
+    parallel((size_ + COLUMNS - 1) / COLUMNS, [&](int64_t i) {
+      const int64_t begin = i * COLUMNS, end = std::min(size_, begin + COLUMNS);
+      for (int64_t piece = 0; piece < pieces_; piece++) {
+        const double *from = row(piece);
+        for (int64_t c = begin; c < end; c++) out[c] += from[c];
+      }
+    });
+    return out;
+  }
+
+ private:
+  // Columns that one thread adds up.
+  static constexpr int64_t COLUMNS = 4096;
+  int64_t pieces_, size_;
+  std::unique_ptr<double[]> numbers_;
+};
 
 struct Shape {
   int64_t images, channels, height, width;
@@ -105,13 +134,13 @@ Statistics finish(const std::vector<double> &mean, const std::vector<double> &va
 Statistics of_batch(const at::Tensor &x, const BatchNorm &norm) {
   const Shape s(x);
   const auto parts = pieces(s.images, s.area(), s.channels, false);
-  std::vector<double> sums(parts.size() * 2 * s.channels, 0.0);
+  Sums sums(parts.size(), 2 * s.channels);
   const float *from = data(x);
   parallel(parts.size(), [&](int64_t i) {
-    double *sum = sums.data() + i * 2 * s.channels;
+    double *sum = sums.begin(i);
     kernels().moments(s.channels, from, from + parts[i].begin * s.channels, parts[i].end - parts[i].begin, sum, sum + s.channels);
   });
-  const auto sum = total(sums, 2 * s.channels);
+  const auto sum = sums.total();
   std::vector<double> mean(s.channels), variance(s.channels);
   const double count = s.rows();
   float *kept_mean = norm.running_mean.data_ptr<float>(), *kept_var = norm.running_var.data_ptr<float>();
@@ -195,15 +224,15 @@ struct Norm : Function<Norm> {
     const auto grad = channels_last(grads[0]);
     const Normalized n{kind, s.channels, data(stats.scale), data(stats.shift), nullptr};
     const auto parts = pieces(s.images, s.area(), s.channels, false);
-    std::vector<double> sums(parts.size() * 2 * s.channels, 0.0);
+    Sums sums(parts.size(), 2 * s.channels);
     const float *from = data(x), *output = data(y), *back = data(grad);
     parallel(parts.size(), [&](int64_t i) {
       const int64_t at = parts[i].begin * s.channels;
-      double *sum = sums.data() + i * 2 * s.channels;
+      double *sum = sums.begin(i);
       kernels().reduce(n, from + at, output ? output + at : nullptr, back + at, nullptr, data(stats.mean), parts[i].end - parts[i].begin, sum,
                        sum + s.channels);
     });
-    const auto f = norm_gradients(total(sums, 2 * s.channels), stats, s.rows(), batch_statistics);
+    const auto f = norm_gradients(sums.total(), stats, s.rows(), batch_statistics);
     auto grad_x = at::empty_like(x);
     // Without an activation the residual's gradient is the very one that came.
     auto grad_residual = !residual ? at::Tensor() : output ? at::empty_like(x) : grad;
@@ -220,10 +249,12 @@ struct Norm : Function<Norm> {
 at::Tensor activated(const at::Tensor &x, Activation kind) { return kind == Activation::Silu ? at::silu(x) : at::relu(x); }
 
 // What the pieces of each image come to, times `factor`, as [N, C].
-at::Tensor by_image(const std::vector<RowRange> &parts, const std::vector<double> &sums, const Shape &s, double factor) {
+at::Tensor by_image(const std::vector<RowRange> &parts, const Sums &sums, const Shape &s, double factor) {
   std::vector<double> out(s.images * s.channels, 0.0);
   for (size_t i = 0; i < parts.size(); i++) {
-    for (int64_t c = 0; c < s.channels; c++) out[parts[i].image * s.channels + c] += sums[i * s.channels + c];
+    const double *from = sums.row(i);
+    double *to = out.data() + parts[i].image * s.channels;
+    for (int64_t c = 0; c < s.channels; c++) to[c] += from[c];
   }
   for (auto &value : out) value *= factor;
   return floats(out).view({s.images, s.channels});
@@ -239,10 +270,10 @@ Gated write_gated(const Statistics &stats, Activation activation, const Gate &ga
   const Shape s(x);
   const Normalized n{activation, s.channels, data(stats.scale), data(stats.shift), nullptr};
   const auto parts = pieces(s.images, s.area(), s.channels, true);
-  std::vector<double> sums(parts.size() * s.channels, 0.0);
+  Sums sums(parts.size(), s.channels);
   const float *from = data(x);
   parallel(parts.size(), [&](int64_t i) {
-    kernels().forward(n, from + parts[i].begin * s.channels, nullptr, parts[i].end - parts[i].begin, nullptr, sums.data() + i * s.channels);
+    kernels().forward(n, from + parts[i].begin * s.channels, nullptr, parts[i].end - parts[i].begin, nullptr, sums.begin(i));
   });
   Gated out;
   out.pooled = by_image(parts, sums, s, 1.0 / s.area());
@@ -287,10 +318,10 @@ struct GatedNorm : Function<GatedNorm> {
     const auto hidden_activation = static_cast<Activation>(context->saved_data["hidden_activation"].toInt());
     Normalized n{static_cast<Activation>(context->saved_data["activation"].toInt()), s.channels, data(stats.scale), data(stats.shift), nullptr};
     const auto parts = pieces(s.images, s.area(), s.channels, true);
-    std::vector<double> products(parts.size() * s.channels, 0.0);
+    Sums products(parts.size(), s.channels);
     parallel(parts.size(), [&](int64_t i) {
       const int64_t at = parts[i].begin * s.channels;
-      kernels().gate_gradient(n, from + at, back + at, parts[i].end - parts[i].begin, products.data() + i * s.channels);
+      kernels().gate_gradient(n, from + at, back + at, parts[i].end - parts[i].begin, products.begin(i));
     });
     const auto grad_gate = by_image(parts, products, s, 1.0);
     const auto grad_logits = context->saved_data["hard"].toBool() ? grad_gate * gate.gt(0).logical_and(gate.lt(1)) / 6 : grad_gate * gate * (1 - gate);
@@ -298,7 +329,7 @@ struct GatedNorm : Function<GatedNorm> {
     const auto grad_before = hidden_activation == Activation::Silu ? at::silu_backward(grad_hidden, before) : grad_hidden * before.gt(0);
     const auto grad_pooled = (grad_before.mm(reduce.flatten(1)) / s.area()).contiguous();
 
-    std::vector<double> sums(parts.size() * 2 * s.channels, 0.0);
+    Sums sums(parts.size(), 2 * s.channels);
     const auto of_piece = [&](int64_t i) {
       Normalized own = n;
       own.gate = data(gate) + parts[i].image * s.channels;
@@ -306,11 +337,11 @@ struct GatedNorm : Function<GatedNorm> {
     };
     parallel(parts.size(), [&](int64_t i) {
       const int64_t at = parts[i].begin * s.channels;
-      double *sum = sums.data() + i * 2 * s.channels;
+      double *sum = sums.begin(i);
       kernels().reduce(of_piece(i), from + at, nullptr, back + at, data(grad_pooled) + parts[i].image * s.channels, data(stats.mean),
                        parts[i].end - parts[i].begin, sum, sum + s.channels);
     });
-    const auto f = norm_gradients(total(sums, 2 * s.channels), stats, s.rows(), context->saved_data["batch_statistics"].toBool());
+    const auto f = norm_gradients(sums.total(), stats, s.rows(), context->saved_data["batch_statistics"].toBool());
     auto grad_x = at::empty_like(x);
     float *to = grad_x.data_ptr<float>();
     parallel(parts.size(), [&](int64_t i) {
@@ -372,16 +403,17 @@ struct DepthwiseConvolution : Function<DepthwiseConvolution> {
     const int64_t lines = std::max<int64_t>(1, std::min(o.height, 65536 / (o.width * s.channels)));
     const int64_t groups = (o.height + lines - 1) / lines, all = s.images * groups, tasks = std::min(PIECES, all);
     const int64_t size = d.kernel * d.kernel * s.channels;
-    std::vector<double> sums(wants_weight ? tasks * size : 0, 0.0);
+    Sums sums(wants_weight ? tasks : 0, size);
     parallel(tasks, [&](int64_t i) {
-      std::vector<float> part(size);
+      std::vector<float> part(wants_weight ? size : 0);
+      double *sum = wants_weight ? sums.begin(i) : nullptr;
       for (int64_t task = all * i / tasks; task < all * (i + 1) / tasks; task++) {
         const int64_t image = task / groups, group = task % groups, begin = group * lines, end = std::min(o.height, begin + lines);
         const float *pixels = data(x) + image * s.area() * s.channels, *back = data(grad) + image * o.area() * s.channels;
         if (wants_weight) {
           std::fill(part.begin(), part.end(), 0.0f);
           kernels().depthwise_weight(d, pixels, back, begin, end, part.data());
-          for (int64_t k = 0; k < size; k++) sums[i * size + k] += part[k];
+          for (int64_t k = 0; k < size; k++) sum[k] += part[k];
         }
         if (wants_input) {
           for (int64_t row = s.height * group / groups; row < s.height * (group + 1) / groups; row++) {
@@ -392,7 +424,7 @@ struct DepthwiseConvolution : Function<DepthwiseConvolution> {
     });
     at::Tensor grad_weight;
     if (wants_weight) {
-      grad_weight = floats(total(sums, size)).view({d.kernel, d.kernel, s.channels}).permute({2, 0, 1}).unsqueeze(1);
+      grad_weight = floats(sums.total()).view({d.kernel, d.kernel, s.channels}).permute({2, 0, 1}).unsqueeze(1);
       grad_weight = at::empty_like(weight).copy_(grad_weight);
     }
     return {grad_x, grad_weight, {}};
