@@ -15,8 +15,6 @@ use crate::launcher;
 use crate::queue::{Content, Entry, Failed, Task};
 use crate::run::{RunDir, RunId, RunInfo};
 
-/// A run that could not be changed, and why.
-
 /// The place of some settings in a round.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Place {

@@ -342,22 +342,20 @@ fn clock(value: f64, step: f64) -> String {
     }
     // A multiple of 0.2 may be a little less than a whole minute.
     let value = (value * 1e6).round() / 1e6;
-    let mut text = String::new();
-    for (unit, most, name) in PARTS {
-        let count = (value / unit).floor() % most;
-        if count > 0.0 {
-            text += &format!("{count:.0}{name}");
-        }
-        if unit <= step {
-            return text;
-        }
-    }
+    // The last part is that of the step.
+    let last = PARTS.iter().position(|(unit, ..)| *unit <= step);
+    let shown = &PARTS[..last.map_or(PARTS.len(), |last| last + 1)];
+    let count = |(unit, most, _): &(f64, f64, _)| (value / unit).floor() % most;
+    let parts = shown.iter().filter(|part| count(part) > 0.0);
+    let mut texts: Vec<String> = parts
+        .map(|part| format!("{:.0}{}", count(part), part.2))
+        .collect();
     let seconds = value % 60.0;
-    if seconds > 0.0 {
+    if last.is_none() && seconds > 0.0 {
         let decimals = if fits(seconds, 0) { 0 } else { decimals };
-        text += &format!("{seconds:.decimals$}s");
+        texts.push(format!("{seconds:.decimals$}s"));
     }
-    text
+    texts.concat()
 }
 
 #[cfg(test)]
