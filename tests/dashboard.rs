@@ -230,7 +230,10 @@ fn launch_all_asks_with_the_number_and_runs_one_at_a_time() {
     let mut pty = Pty::open(&folders, 100, 30, &[]);
     pty.wait_for(&["? help"]);
     pty.press("/resnet\ra");
-    pty.wait_for(&["Launch 2 experiments of the group quickstart, one run a device at a time?"]);
+    pty.wait_for(&[
+        "Launch 2 experiments of the group quickstart?",
+        "Each run waits until its device is free.",
+    ]);
     pty.press("y");
     pty.wait_until("both to be done", |screen| {
         screen.contents().matches("3/3").count() == 2

@@ -16,7 +16,7 @@ pub(super) struct Arguments {
     /// Folder of pictures, one folder for each class
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// File to write [default: experiments/DIR.yaml]; nothing is overwritten
+    /// File to write [default: DIR.yaml in the folder of experiments]; nothing is overwritten
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 }
@@ -30,8 +30,8 @@ struct Answer<'a> {
 }
 
 pub(super) fn new(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let folder = Path::new("experiments");
-    let written = proposal::write(&arguments.data, arguments.file.as_deref(), folder)?;
+    let folder = proposal::folder(&context.experiments, Path::new(""));
+    let written = proposal::write(&arguments.data, arguments.file.as_deref(), &folder)?;
     let proposal::Written { file, facts } = &written;
     if context.json {
         output::answer_json(&Answer {

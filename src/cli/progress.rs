@@ -162,7 +162,9 @@ fn message(run: &Run) -> String {
         parts.push(format!("val acc {:.4}", epoch.val_acc));
     }
     if let Some(batch) = state.batch.as_ref().filter(|_| status.is_live()) {
-        parts.push(format!("loss {:.4}", batch.loss));
+        // Loading has no loss; a loss of training that is no number is shown.
+        let has_loss = batch.loss.is_finite() || state.phase == Phase::Training;
+        parts.extend(has_loss.then(|| format!("loss {:.4}", batch.loss)));
         parts.push(format!("{:.0} img/s", batch.images_per_second));
         if let Some(left) = state.time_left().filter(|_| state.phase == Phase::Training) {
             parts.push(format!("{} left", output::duration(left)));

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use warmstart_schema::event::{Attempt, ClassFacts, DatasetFacts, Epoch, now};
-use warmstart_schema::state::{Outcome, Status};
+use warmstart_schema::state::{MAX_SKIPPED, Outcome, Status};
 
 use super::{Context, Exit, output};
 use warmstart_report::compare::thousands;
@@ -149,7 +149,10 @@ fn training(run: &Run) -> Vec<Fact> {
         .as_ref()
         .map(|weights| format!("{}, SHA-256 {}", weights.file, weights.sha256));
     let skipped = state.skipped.last().map(|last| {
-        let count = state.skipped.len();
+        let count = match state.skipped.len() {
+            MAX_SKIPPED => format!("at least {MAX_SKIPPED}"),
+            count => count.to_string(),
+        };
         format!("steps without a finite loss or gradient: {count}, the last at step {last}")
     });
     // With averaged weights all other figures are theirs.

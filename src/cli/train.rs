@@ -70,7 +70,7 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
     }
     Worker::find()?;
     if arguments.dry_run {
-        return dry_run(context, &files);
+        return dry_run(context, &runs, &files);
     }
     for (file, experiment) in &files {
         output::note_job(context, file.label(), Some(experiment));
@@ -141,7 +141,11 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
 }
 
 /// Prints the scripts that Slurm would get.
-fn dry_run(context: &Context, files: &[(ExperimentFile, Experiment)]) -> anyhow::Result<Exit> {
+fn dry_run(
+    context: &Context,
+    known: &Runs,
+    files: &[(ExperimentFile, Experiment)],
+) -> anyhow::Result<Exit> {
     let Choice::Slurm(asked) = launcher::chosen() else {
         let what =
             "--dry-run prints what Slurm would get, and these runs would start on this machine";
@@ -152,7 +156,13 @@ fn dry_run(context: &Context, files: &[(ExperimentFile, Experiment)]) -> anyhow:
     let programs = programs()?;
     let mut text = String::new();
     for (file, experiment) in files {
-        let runs = file.group.as_ref().map_or(1, |group| group.members.len());
+        // A member that is done or busy is not sent.
+        let runs = Plan::of(file, known).map_or(1, |plan| plan.queued());
+        if runs == 0 {
+            let what = format!("{}: every member is done or queued", file.label());
+            output::note(context, &what);
+            continue;
+        }
         let names = (1..=runs).map(|number| {
             // The runs have no ids yet.
             if runs == 1 {

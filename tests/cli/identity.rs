@@ -510,7 +510,8 @@ fn a_run_folder_removed_while_followed_is_reported() {
         .status();
     assert_eq!(said.code, 1, "{}", said.err);
     assert!(
-        said.err.contains("is gone: its folder was removed"),
+        said.err
+            .contains("is gone: its folder was moved or removed"),
         "{}",
         said.err
     );

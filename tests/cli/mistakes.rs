@@ -137,3 +137,20 @@ fn an_unwritable_checkpoints_folder_is_reported() {
         said.err
     );
 }
+
+#[test]
+fn a_name_that_fits_several_experiments_is_refused_with_all_of_them() {
+    let place = Place::new();
+    let said = place.say(&["train", "lite0-freeze", "lite0-resized", "--quiet"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let said = place.say(&["show", "lite0-"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(
+        said.err.contains(
+            "`lite0-` could be more than one experiment: 2-lite0-resized, 4-lite0-freeze"
+        ),
+        "{}",
+        said.err
+    );
+    assert_eq!(place.say(&["show", "lite0-f"]).code, 0);
+}

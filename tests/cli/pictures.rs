@@ -97,8 +97,16 @@ fn new_writes_an_experiment_that_check_accepts() {
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
     // Without a name, the file is called after the folder.
-    let named = place.say(&["new", "--data", "my pictures", "--json"]);
-    assert_eq!(named.json()["file"], "experiments/my_pictures.yaml");
+    let elsewhere = [
+        "new",
+        "--data",
+        "my pictures",
+        "--json",
+        "--experiments",
+        "mine",
+    ];
+    let named = place.say(&elsewhere);
+    assert_eq!(named.json()["file"], "mine/my_pictures.yaml");
     assert_eq!(named.json()["shorter_side"], 150);
     for (folder, code, words) in [
         ("nowhere", 3, "cannot be read"),

@@ -193,7 +193,9 @@ fn places(along: XAxis, at: f64) -> String {
 }
 
 fn is_leading(line: &Line, lines: &[Line]) -> bool {
-    matches!(line.role, Role::Validation | Role::First) || lines.len() == 1
+    let leads = |line: &Line| matches!(line.role, Role::Validation | Role::First);
+    let none_leads = !lines.iter().any(leads);
+    leads(line) || (none_leads && lines.first().is_some_and(|first| first.role == line.role))
 }
 
 /// The end of a run's id, which distinguishes the runs of an experiment.

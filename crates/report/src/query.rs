@@ -134,7 +134,7 @@ impl Query {
     pub fn asks_for_archived(&self) -> bool {
         self.terms
             .iter()
-            .any(|term| matches!(&term.test, Test::Text(field, _) if field.key == "is"))
+            .any(|term| matches!(&term.test, Test::Text(field, patterns) if field.key == "is" && patterns.iter().any(|pattern| pattern.is("archived"))))
     }
 }
 

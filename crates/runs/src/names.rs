@@ -13,12 +13,16 @@ pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
     stems.sort_unstable();
     stems.dedup();
     let stems: Vec<&str> = stems.iter().map(String::as_str).collect();
+    let mut candidates = Vec::new();
     let named: Vec<&ExperimentKey> = match unique(name, &stems) {
         Ok(stem) => runs
             .experiment_keys()
             .filter(|key| key.stem() == stem)
             .collect(),
-        Err(_) => of_path(runs, name),
+        Err(several) => {
+            candidates = several;
+            of_path(runs, name)
+        }
     };
     match named[..] {
         [] => {}
@@ -40,13 +44,12 @@ pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
     if let Some(run) = found.as_ref().ok().and_then(|id| runs.get(id)) {
         return Ok(run);
     }
-    let known: Vec<&str> = ids.iter().copied().chain(stems).collect();
-    Err(refuse(
-        "run",
-        name,
-        &found.err().unwrap_or_default(),
-        &known,
-    ))
+    let known: Vec<&str> = ids.iter().copied().chain(stems.iter().copied()).collect();
+    let of_ids = found.err().unwrap_or_default();
+    if of_ids.is_empty() && !candidates.is_empty() {
+        return Err(refuse("experiment", name, &candidates, &known));
+    }
+    Err(refuse("run", name, &of_ids, &known))
 }
 
 /// The experiments that a path names: the file itself, or else all whose paths end so.

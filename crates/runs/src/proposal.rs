@@ -8,7 +8,7 @@ use warmstart_schema::text;
 
 use crate::pictures::{Facts, UNEVEN};
 
-pub use self::written::{Written, write};
+pub use self::written::{Written, folder, write};
 
 /// Shares of the images that are split off where the folder has no own split; the defaults of the experiment file.
 const TEST: f64 = 0.2;

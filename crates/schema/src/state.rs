@@ -22,7 +22,7 @@ use crate::text;
 /// How many notes to keep; older ones are in the log.
 const MAX_NOTES: usize = 200;
 /// How many skipped steps to keep.
-const MAX_SKIPPED: usize = 1000;
+pub const MAX_SKIPPED: usize = 1000;
 
 /// The state of a run after its events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

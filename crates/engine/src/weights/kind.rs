@@ -78,7 +78,9 @@ fn other(bytes: &[u8]) -> Option<(String, String)> {
         };
         return said(is, convert);
     }
-    if bytes.len() > 1 && bytes[0] == 0x80 && (2..=5).contains(&bytes[1]) {
+    // A safetensors file begins with the length of its header, whose upper bytes are 0.
+    let is_length = bytes.get(3..8).is_some_and(|upper| upper == [0; 5]);
+    if bytes.len() > 1 && bytes[0] == 0x80 && (2..=5).contains(&bytes[1]) && !is_length {
         return said(
             "the file of weights is a Python pickle, and opening a pickle runs whatever code is in it",
             convert,
@@ -147,8 +149,8 @@ mod tests {
                 "{found} / {advice}"
             );
         }
-        // A header of 64 or 123 bytes: the first byte of its length is `@` or `{`.
-        for length in [64_u64, 123] {
+        // The first bytes of these lengths are `@`, `{`, or those of a pickle.
+        for length in [64_u64, 123, 640, 896, 1152, 1408, 640 + 65_536] {
             let bytes = [&length.to_le_bytes()[..], b"{\"a\":"].concat();
             assert!(other(&bytes).is_none(), "{length}");
         }

@@ -42,8 +42,7 @@ pub fn stated(path: &Path, bytes: &[u8]) -> Option<SaidOf> {
             .and_then(|name| known(name))
     };
     let own = || own().map(|backbone| SaidOf::Surely(backbone, "its header"));
-    let beside =
-        || config(path).map(|backbone| SaidOf::Surely(backbone, "the config.json beside it"));
+    let beside = || config(path).map(|(backbone, words)| SaidOf::Surely(backbone, words));
     own()
         .or_else(beside)
         .or_else(|| named(path).map(SaidOf::Perhaps))
@@ -62,10 +61,12 @@ fn known(name: &str) -> Option<Backbone> {
         .or_else(|| name.split('.').next()?.parse().ok())
 }
 
-/// The backbone that the hub's configuration next to `model.safetensors` names.
-fn config(path: &Path) -> Option<Backbone> {
-    let (config, place) = configuration(path).into_iter().next()?;
-    config.backbone().filter(|_| place.is_its_own(path))
+/// The backbone that a configuration beside the file names, and what that file is called.
+fn config(path: &Path) -> Option<(Backbone, &'static str)> {
+    configuration(path).into_iter().find_map(|(config, place)| {
+        let backbone = config.backbone().filter(|_| place.is_its_own(path))?;
+        Some((backbone, place.words()))
+    })
 }
 
 /// A configuration as the hub keeps it: timm's own facts below `pretrained_cfg`, in older ones at the top.

@@ -101,8 +101,10 @@ pub struct Paired {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Pairing {
     Tested(Paired),
-    /// A group has no chosen settings yet.
+    /// Not every member of a group has ended.
     Open(String),
+    /// All members of a group have ended, and none is done.
+    NoneDone(String),
 }
 
 const TESTED: [Metric; 3] = [Metric::ValAcc, Metric::ValLoss, Metric::TestAcc];
@@ -112,8 +114,16 @@ pub(super) fn pairing(a: &[Cell], b: &[Cell], figures: FiguresOf) -> Option<Pair
     let name = |cells: &[Cell]| Some(cells.first()?.runs.first()?.label().to_owned());
     let (first, second) = (name(a)?, name(b)?);
     let (Some(a), Some(b)) = (chosen(a), chosen(b)) else {
-        let open = if chosen(a).is_none() { first } else { second };
-        return Some(Pairing::Open(open));
+        let (cells, name) = match chosen(a) {
+            None => (a, first),
+            Some(_) => (b, second),
+        };
+        let is_open = cells.iter().any(|cell| cell.choice == Choice::Open);
+        return Some(if is_open {
+            Pairing::Open(name)
+        } else {
+            Pairing::NoneDone(name)
+        });
     };
     let by_seed: HashMap<u64, &Run> = a
         .done()
@@ -154,6 +164,9 @@ impl Pairing {
             Self::Tested(paired) => paired,
             Self::Open(name) => {
                 return format!("no paired t-test yet: not every member of {name} has ended");
+            }
+            Self::NoneDone(name) => {
+                return format!("no paired t-test: no member of {name} is done");
             }
         };
         if seeds.len() < 2 {

@@ -35,7 +35,12 @@ fn flatten(path: &str, yaml: &Yaml, fields: &mut Vec<(String, String)>) {
         Yaml::Bool(value) => fields.push((path.to_owned(), value.to_string())),
         Yaml::Number(value) => fields.push((path.to_owned(), value.to_string())),
         Yaml::String(text) => fields.push((path.to_owned(), text.clone())),
-        // An experiment has neither lists nor tags.
+        Yaml::Sequence(list) if !list.is_empty() => {
+            // JSON keeps a list on one line.
+            let text = serde_json::to_string(list).unwrap_or_default();
+            fields.push((path.to_owned(), text));
+        }
+        // An experiment has no tags.
         Yaml::Null | Yaml::Sequence(_) | Yaml::Tagged(_) => {}
     }
 }
@@ -67,4 +72,32 @@ pub fn value<'a>(fields: &'a [(String, String)], path: &str) -> Option<&'a str> 
         .iter()
         .find(|(other, _)| other == path)
         .map(|(_, value)| value.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use warmstart_schema::experiment::parse;
+
+    use super::*;
+
+    #[test]
+    fn lists_are_fields_and_differ() {
+        let with = |progressive: &str| {
+            let yaml = format!(
+                "name: x\ndataset: {{ name: emoji98 }}\ninput: {{ resize: 64{progressive} }}\nmodel: {{ backbone: resnet18 }}\n\
+                 train: {{ epochs: 3, batch_size: 32, optimizer: {{ name: adam, learning_rate: 0.1 }} }}\n"
+            );
+            fields(&parse(&yaml, "x").unwrap())
+        };
+        let (plain, grows) = (
+            with(""),
+            with(", progressive: [{ until_epoch: 1, resize: 48 }]"),
+        );
+        assert_eq!(differing(&[&plain, &grows]), ["input.progressive"]);
+        assert_eq!(
+            value(&grows, "input.progressive"),
+            Some("[{\"until_epoch\":1,\"resize\":48}]")
+        );
+        assert!(differing(&[&grows, &grows]).is_empty());
+    }
 }

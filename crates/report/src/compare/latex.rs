@@ -197,6 +197,7 @@ fn set(c: char, out: &mut String) {
         'τ' => "$\\tau$",
         'φ' => "$\\phi$",
         'ω' => "$\\omega$",
+        '\u{2212}' => "$-$",
         'Δ' => "$\\Delta$",
         'Σ' => "$\\Sigma$",
         'Ω' => "$\\Omega$",

@@ -128,7 +128,9 @@ impl Value {
         let order = match (self.number(), other.number()) {
             (Some(a), Some(b)) if self.higher_is_better() => b.total_cmp(&a),
             (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => self.shown().cmp(&other.shown()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => self.shown().cmp(&other.shown()),
         };
         if reversed { order.reverse() } else { order }
     }

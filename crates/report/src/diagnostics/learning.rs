@@ -3,7 +3,7 @@
 use warmstart_runs::pictures::UNEVEN;
 use warmstart_schema::event::{Epoch, Level, Phase};
 use warmstart_schema::experiment::{Experiment, Monitor};
-use warmstart_schema::state::Status;
+use warmstart_schema::state::{MAX_SKIPPED, Status};
 
 use super::{Alert, alert};
 use crate::format::{figure, plural};
@@ -50,7 +50,10 @@ pub(super) fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
 /// Skipped steps, whose loss or gradients were not finite.
 pub(super) fn skipped(run: &Run, _: f64) -> Option<Alert> {
     let last = run.state.skipped.last()?;
-    let steps = plural(run.state.skipped.len(), "step");
+    let steps = match run.state.skipped.len() {
+        MAX_SKIPPED => format!("at least {MAX_SKIPPED} steps"),
+        count => plural(count, "step"),
+    };
     let text = format!(
         "loss or gradients of {steps} were not finite numbers, the last at step {last}; left out, as train.on_nan says: lower \
          train.optimizer.learning_rate"
@@ -104,7 +107,9 @@ pub(super) fn overfits_since(run: &Run) -> Option<u32> {
 
 pub(super) fn overfits(run: &Run, _: f64) -> Option<Alert> {
     let since = overfits_since(run)?;
-    let best = since.saturating_sub(1);
+    // The monitored metric may improve while validation loss rises.
+    let best = run.state.best_epoch().map(|best| best.epoch);
+    let before = best.filter(|best| *best < since);
     let what =
         format!("overfitting since epoch {since}: validation loss rises while training loss falls");
     if run.status().is_live() {
@@ -112,11 +117,15 @@ pub(super) fn overfits(run: &Run, _: f64) -> Option<Alert> {
             "s stops here; next time more augmentation, dropout or weight decay, or early stopping";
         return alert(
             Level::Warning,
-            format!("{what}; best at epoch {best}. {help}"),
+            match best {
+                Some(best) => format!("{what}; best at epoch {best}. {help}"),
+                None => format!("{what}. {help}"),
+            },
         );
     }
     let kept = "The best checkpoint is from before; fewer epochs, or more augmentation, would save the time";
-    alert(Level::Info, format!("{what}. {kept}"))
+    let kept = before.map_or_else(String::new, |_| format!(". {kept}"));
+    alert(Level::Info, format!("{what}{kept}"))
 }
 
 /// No improvement for some epochs; overfitting is reported instead if it applies.

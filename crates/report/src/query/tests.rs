@@ -346,3 +346,17 @@ fn no_text_makes_the_parser_panic_and_positions_are_within_it() {
         }
     }
 }
+
+#[test]
+fn only_a_filter_for_archived_runs_shows_them() {
+    let asks = |text: &str| Query::parse(text).unwrap().asks_for_archived();
+    for (text, expected) in [
+        ("is:archived", true),
+        ("-is:archived", true),
+        ("is:resumed", false),
+        ("archived", false),
+        ("", false),
+    ] {
+        assert_eq!(asks(text), expected, "{text}");
+    }
+}

@@ -17,6 +17,16 @@ pub struct Written {
     pub facts: Facts,
 }
 
+/// The folder for a new experiment: that of the experiments, or `experiments` in `otherwise` if an installation brought them, because
+/// an upgrade replaces those.
+pub fn folder(experiments: &Path, otherwise: &Path) -> PathBuf {
+    if experiments.ends_with("share/warmstart/experiments") {
+        otherwise.join("experiments")
+    } else {
+        experiments.to_path_buf()
+    }
+}
+
 /// Writes a first experiment for the folder of pictures `data` into `file`, by default `folder` with the name of `data`. Nothing is
 /// overwritten.
 pub fn write(data: &Path, file: Option<&Path>, folder: &Path) -> Result<Written, Failure> {

@@ -42,13 +42,8 @@ pub(super) fn write(
 /// Counts pictures and writes an experiment for them. A folder may be large, so other effects do not wait for it.
 pub(super) fn propose(pictures: PathBuf, folders: Folders, messages: UnboundedSender<Message>) {
     std::thread::spawn(move || {
-        // An upgrade replaces what an installation brought.
-        let is_installed = folders.experiments.ends_with("share/warmstart/experiments");
-        let folder = if is_installed {
-            folders.exports.join("experiments")
-        } else {
-            folders.experiments.clone()
-        };
+        let folder = proposal::folder(&folders.experiments, &folders.exports);
+        let is_installed = folder != folders.experiments;
         let message = match proposal::write(&pictures, None, &folder) {
             Ok(proposal::Written { file, facts }) => {
                 let found = format!(

@@ -94,7 +94,7 @@ pub(crate) fn texts(model: &Model, run: &Run) -> Vec<String> {
     lines(model, run).iter().map(LogLine::written).collect()
 }
 
-/// The text of a saved log without the worker's output: the title, every epoch and every note.
+/// The text of a saved log without the worker's output: the title, every epoch, and the newest notes that are kept.
 pub(crate) fn whole(model: &Model, run: &Run) -> String {
     let lines = epochs(run, usize::MAX).chain(notes(model, run));
     let lines = lines

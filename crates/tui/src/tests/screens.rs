@@ -132,7 +132,7 @@ fn small_terminal_says_what_is_missing() {
 }
 
 #[test]
-fn feature_computation_shows_progress_without_alert() {
+fn loading_shows_progress_without_alert() {
     let mut model = after("jj<enter>");
     let lines = [
         r#"{"t":1795342500,"event":"attempt","number":2,"worker":{"boot_id":"b","pid":1,"start_ticks":1},"host":"h","device":"cpu","device_name":"d","device_reason":"r","threads":2,"libtorch":"2.13.0","epochs":12,"resumed_from":0}"#,
@@ -158,7 +158,7 @@ fn feature_computation_shows_progress_without_alert() {
     );
     let picture = text(&drawn(&model, 120, 40));
     assert!(
-        picture.contains("features once")
+        picture.contains("reading pictures ━")
             && picture.contains("49 %")
             && picture.contains("44 img/s"),
         "{picture}"

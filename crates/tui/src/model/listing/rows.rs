@@ -248,7 +248,12 @@ impl Model {
             let subject = Subject::new(None, Some(run), WITHOUT_FILE);
             list.may_show(run) && list.filter.matches(&subject)
         };
-        let gone = self.runs.latest().filter(|run| !is_known(run));
+        // Of each experiment the newest run that is shown: a newer one may be archived.
+        let keys = self.runs.experiment_keys();
+        let newest =
+            keys.filter_map(|key| self.runs.all_of(key).rev().find(|run| list.may_show(run)));
+        let unreadable = self.runs.iter().filter(|run| run.info.is_err());
+        let gone = newest.chain(unreadable).filter(|run| !is_known(run));
         let mut gone: Vec<&Run> = gone.filter(fits).collect();
         gone.sort_unstable_by(|a, b| b.id.cmp(&a.id));
         Self::arrange(list, &mut gone);

@@ -535,7 +535,7 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
             let share = batch.map_or(0.0, |batch| {
                 f64::from(batch.batch) / f64::from(batch.batches.max(1))
             });
-            format!("features {:.0}%", share * 99.0)
+            format!("loading {:.0}%", share * 99.0)
         }
         Some(status) => {
             let alerts = entry

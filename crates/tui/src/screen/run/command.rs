@@ -37,7 +37,7 @@ pub enum ChartCommand {
     Others,
     Next,
     Previous,
-    /// Saves the shown charts as SVG and PNG.
+    /// Saves accuracy and loss, or the chart that is shown alone, as SVG and PNG.
     Save,
     /// Shows the chart with this number (from 1) alone, or all again.
     Alone(u8),

@@ -76,7 +76,7 @@ const SEARCH: &[Binding] = &[
         label: "w",
         command: Command::Log(LogCommand::Save),
         word: "save",
-        help: "write the whole log into a file here",
+        help: "write all epochs and the newest notes into a file here",
     }),
 ];
 
@@ -247,7 +247,7 @@ const CHARTS: &[Binding] = &[
         label: "P",
         command: Command::Chart(ChartCommand::Save),
         word: "",
-        help: "write the charts that are shown as SVG and PNG",
+        help: "write accuracy and loss, or the chart shown alone, as SVG and PNG",
     }),
     bind(Row {
         action: "chart-1",

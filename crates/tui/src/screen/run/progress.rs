@@ -38,19 +38,27 @@ pub(crate) fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
     }
 }
 
+/// A resumed run with a frozen backbone reads its pictures before it computes their features; its log tells neither from the other.
+fn loading(run: &Run) -> &'static str {
+    let model = run.state.model.as_ref();
+    if model.is_some_and(|model| model.cached_features) {
+        "reading pictures, computing features "
+    } else {
+        "reading pictures "
+    }
+}
+
 /// What a run without progress is doing.
 fn waiting_for(phase: Phase, run: &Run) -> String {
     match phase {
         Phase::Fetching => "looking for data and weights".to_owned(),
         Phase::Loading => "loading data and weights".to_owned(),
         Phase::Testing => "measuring the best checkpoint on the test set".to_owned(),
-        Phase::Training | Phase::Validating | Phase::Saving => {
-            format!(
-                "{} epoch {}",
-                phase.as_str(),
-                run.state.epochs.last().map_or(1, |epoch| epoch.epoch)
-            )
+        Phase::Training | Phase::Validating => {
+            let ended = run.state.epochs.last().map_or(0, |epoch| epoch.epoch);
+            format!("{} epoch {}", phase.as_str(), ended + 1)
         }
+        Phase::Saving => phase.as_str().to_owned(),
     }
 }
 
@@ -126,7 +134,7 @@ fn draw_batch(buf: &mut Buffer, row: Rect, run: &Run, batch: &Batch) {
     let epoch = format!("{} {}{planned} ", run.unit(), batch.epoch);
     let head = match run.status() {
         Status::Stopping => format!("stopping  {epoch}"),
-        Status::Active(Phase::Loading) => "computing the frozen base's features once ".to_owned(),
+        Status::Active(Phase::Loading) => loading(run).to_owned(),
         Status::Active(Phase::Validating) => format!("validating  {epoch}"),
         Status::Active(Phase::Testing) => "testing the best checkpoint ".to_owned(),
         _ => epoch,
@@ -190,7 +198,7 @@ fn pace(run: &Run, batch: &Batch) -> [Line<'static>; 3] {
     let in_all = run
         .state
         .time_left()
-        .filter(|_| run.state.phase != Phase::Loading)
+        .filter(|_| run.state.phase == Phase::Training)
         .map(|seconds| format!("  {} left in all", duration(seconds)));
     let say = |parts: [Option<String>; 3]| {
         let spans = parts

@@ -80,7 +80,7 @@ pub(crate) fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The shown charts as SVG: the single chart, or accuracy and loss. The open run is drawn last, on
+/// Charts as SVG: the one that is shown alone, or accuracy and loss. The open run is drawn last, on
 /// top.
 fn picture(charts: &ChartView, runs: &Runs, run: &Run) -> String {
     let plot = Plot {
