@@ -479,7 +479,7 @@ def node_failure(place, slurm, reference):
     run.seen = []
     run.until("training", "validating", "saving", "done", seconds=180)
     # From the new start to the first line of its log. What is said of it in between must not tell its user to stop it.
-    wrong = [state for state in run.seen if state not in ("waiting", "starting", *CONTINUES)]
+    wrong = [state for state in run.seen if state not in ("waiting", "starting", "loading", *CONTINUES)]
     good = waits is not None and "starting" in run.seen and not wrong
     figure("S13", "its node loses power and comes back", " -> ".join(run.seen), "waiting, starting, training", good)
     same("S13", "started again after its node failed", run, reference)

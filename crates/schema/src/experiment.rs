@@ -7,6 +7,7 @@ mod dataset;
 mod ema;
 mod evaluate;
 mod fields;
+mod forbidden;
 mod groups;
 mod halving;
 mod members;

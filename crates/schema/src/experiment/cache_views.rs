@@ -1,7 +1,7 @@
 //! Augmented views whose features a frozen backbone computes once.
 
 use super::Experiment;
-use super::validate::Finding;
+use super::forbidden::Finding;
 use crate::architecture::Architecture;
 
 const FIELD: &str = "train.cache_views";

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::validate::Finding;
+use super::forbidden::Finding;
 use super::{
     BatchNorm, Experiment, Freeze, Groups, Head, OnNan, Optimizer, Precision, Role, Saving,
     Schedule, Train,

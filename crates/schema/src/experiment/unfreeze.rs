@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::validate::Finding;
+use super::forbidden::Finding;
 use super::{Experiment, Freeze, Model};
 use crate::architecture::Architecture;
 

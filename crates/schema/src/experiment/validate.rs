@@ -1,35 +1,13 @@
 //! Rules that types cannot express: ranges, and fields that only make sense together. One function a rule.
 
-use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
+use super::forbidden::Finding;
 use super::{
     Every, Experiment, Freeze, Length, Optimizer, RunKind, Shape, Weights, cache_views, probe,
     unfreeze,
 };
 use crate::architecture::{Architecture, Backbone, InputSize, Stem};
-
-/// A field with a forbidden value.
-pub(super) struct Finding {
-    pub field: Cow<'static, str>,
-    pub message: String,
-    pub help: Option<String>,
-}
-
-impl Finding {
-    pub(super) fn new(field: &'static str, expected: &str, found: impl std::fmt::Display) -> Self {
-        Self {
-            field: field.into(),
-            message: format!("expected {expected}, found {found}"),
-            help: None,
-        }
-    }
-
-    pub(super) fn help(mut self, help: &str) -> Self {
-        self.help = Some(help.to_owned());
-        self
-    }
-}
 
 /// The fields that take whole numbers.
 const RANGES: [(&str, RangeInclusive<u32>); 18] = [
