@@ -406,11 +406,17 @@ impl Queue {
     pub fn start_next(&self, programs: &Programs, ended: &RunId) -> Vec<String> {
         match self.advance(programs, Some(ended)) {
             Ok(advance) => {
-                let log = |failed: &Failed| failed.log(&self.root).err();
-                let unlogged = advance.failed.iter().filter_map(log);
-                let unlogged: Vec<String> = unlogged.map(|error| error.to_string()).collect();
-                let lines = advance.failed.iter().map(ToString::to_string);
-                lines.chain(unlogged).collect()
+                let mut lines = Vec::new();
+                for failed in &advance.failed {
+                    lines.push(failed.to_string());
+                    if let Err(error) = failed.log(&self.root) {
+                        lines.push(format!(
+                            "the log of run {} does not say so: {error}",
+                            failed.run
+                        ));
+                    }
+                }
+                lines
             }
             Err(error) => vec![format!("cannot read the queue: {error}")],
         }
