@@ -1,5 +1,6 @@
 //! The files of a checkpoint, and what can be wrong with them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -77,15 +78,18 @@ pub enum Error {
     },
 }
 
-/// The files of a checkpoint by their names; the manifest comes last.
-pub(super) fn files(content: &Content) -> io::Result<Vec<(&'static str, Vec<u8>)>> {
+/// A file's name and bytes.
+pub(super) type File<'a> = (&'static str, Cow<'a, [u8]>);
+
+/// The files of a checkpoint; the manifest comes last.
+pub(super) fn files(content: &Content) -> io::Result<Vec<File<'_>>> {
     let state = serde_json::to_vec_pretty(&content.state)?;
-    let payload = [
-        (MODEL, content.model.as_slice()),
-        (OPTIMIZER, &content.optimizer),
-        (STATE, &state),
+    let mut files = vec![
+        (MODEL, Cow::Borrowed(content.model.as_slice())),
+        (OPTIMIZER, Cow::Borrowed(content.optimizer.as_slice())),
+        (STATE, Cow::Owned(state)),
     ];
-    let listed = payload
+    let listed = files
         .iter()
         .map(|(name, bytes)| ((*name).to_owned(), Entry::of(bytes)))
         .collect();
@@ -94,10 +98,6 @@ pub(super) fn files(content: &Content) -> io::Result<Vec<(&'static str, Vec<u8>)
         step: content.state.step,
         files: listed,
     };
-    let mut files: Vec<_> = payload
-        .iter()
-        .map(|(name, bytes)| (*name, bytes.to_vec()))
-        .collect();
-    files.push((MANIFEST, serde_json::to_vec_pretty(&manifest)?));
+    files.push((MANIFEST, Cow::Owned(serde_json::to_vec_pretty(&manifest)?)));
     Ok(files)
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::format::{Content, Error, STATE, files};
+use super::format::{Content, Error, File, STATE, files};
 use super::read::{read, steps};
 use super::recover::{recover_step, temporary};
 use super::state::State;
@@ -54,7 +54,7 @@ fn commit_folder(
     storage: &impl Storage,
     run: &RunDir,
     step: u64,
-    files: &[(&str, Vec<u8>)],
+    files: &[File<'_>],
 ) -> Result<(), Error> {
     let (new, target, old) = (
         temporary(run, step, "new"),
@@ -137,11 +137,7 @@ fn sync_parent(storage: &impl Storage, path: &Path) -> io::Result<()> {
     storage.sync_dir(path.parent().unwrap_or(Path::new("/")))
 }
 
-fn write_folder(
-    storage: &impl Storage,
-    folder: &Path,
-    files: &[(&str, Vec<u8>)],
-) -> io::Result<()> {
+fn write_folder(storage: &impl Storage, folder: &Path, files: &[File<'_>]) -> io::Result<()> {
     storage.create_dir(folder)?;
     for (name, bytes) in files {
         let mut file = storage.create(&folder.join(name))?;
