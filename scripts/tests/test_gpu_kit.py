@@ -1,0 +1,91 @@
+"""The kit for GPU machines: packing, unpacking, the link to the installed torch, exit codes. Its programs are shell scripts here."""
+import contextlib
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import gpu_kit
+
+WARMSTART = """#!/bin/sh
+test -e libtorch/libtorch_cpu.so || { echo "libtorch is not linked" >&2; exit 1; }
+case "$*" in
+  selftest*) echo '{"passed": %(passed)s, "checks": [{"name": "device", "case": "cpu", "verdict": "%(verdict)s", "text": "", "seconds": 0}]}' ;;
+  *) echo '[{"run": "1"}]' ;;
+esac
+exit %(code)d
+"""
+
+
+def script(path, text):
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+class Kit(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def build(self, good=True):
+        programs = self.folder / "programs"
+        programs.mkdir()
+        answers = {"passed": "true", "verdict": "passed", "code": 0} if good else {"passed": "false", "verdict": "failed", "code": 1}
+        script(programs / "warmstart", WARMSTART % answers)
+        script(programs / "warmstart-worker", "#!/bin/sh\necho '{}'\n")
+        with contextlib.redirect_stdout(io.StringIO()):
+            gpu_kit.main(["--programs", str(programs), "--release", "2.11", "--out", str(self.folder / "kit")])
+
+    def torch(self, version):
+        """A folder that looks like an installed torch's libraries."""
+        libraries = self.folder / "torch/lib"
+        libraries.mkdir(parents=True)
+        (libraries / "libtorch_cpu.so").touch()
+        (libraries.parent / "version.py").write_text("__version__ = '%s'\n" % version)
+        return libraries
+
+    def check(self, libraries, *options):
+        command = [sys.executable, self.folder / "kit/check.py", "--device", "cpu", "--small", "--torch", libraries,
+                   "--out", self.folder / "results", "--parts", "selftest,quickstart", *options]
+        return subprocess.run(command, capture_output=True, text=True, cwd=self.folder)
+
+    def test_kit_unpacks_links_and_passes(self):
+        self.build()
+        self.assertFalse((self.folder / "kit/warmstart").exists())
+        checked = self.check(self.torch("2.11.0+cu130"))
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+        self.assertTrue(os.access(self.folder / "kit/warmstart", os.X_OK))
+        found = json.loads((self.folder / "results/gpu.json").read_text())
+        self.assertTrue(found["selftest"]["passed"])
+        self.assertEqual(found["quickstart"]["runs"], [{"run": "1"}])
+        self.assertIn("1 passed, 0 failed", (self.folder / "results/gpu.md").read_text())
+
+    def test_failed_check_exits_with_1(self):
+        self.build(good=False)
+        checked = self.check(self.torch("2.11.0"))
+        self.assertEqual(checked.returncode, 1)
+        self.assertIn("failed: selftest", checked.stdout)
+
+    def test_other_torch_is_refused_before_anything_runs(self):
+        self.build()
+        checked = self.check(self.torch("2.13.0"))
+        self.assertNotEqual(checked.returncode, 0)
+        self.assertIn("this kit is built for torch 2.11", checked.stderr)
+        self.assertFalse((self.folder / "results").exists())
+
+    def test_kit_above_its_limit_is_refused_and_leaves_no_kit(self):
+        with mock.patch.object(gpu_kit, "MOST", 1000), self.assertRaisesRegex(gpu_kit.Failure, "more than"):
+            self.build()
+        self.assertFalse((self.folder / "kit").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
