@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Share of training time in which steps wait for decoded pictures: 480 JPEGs of 500 pixels, Lite0 frozen at 224 pixels with
+"""Share of training time in which steps wait for decoded pictures: JPEGs of 500 pixels, Lite0 frozen at 224 pixels with
 augmentation, so that every epoch decodes all pictures. Fails at 5 % or more.
+
+    scripts/bench.d/data_wait.py [--pictures 480]
 
 Pillow makes the pictures. It comes from WARMSTART_PYTHON or this Python, or is downloaded from PyPI into target/pillow.
 WARMSTART_BIN names another program than target/release/warmstart.
 """
+import argparse
 import json
 import os
 import pathlib
@@ -14,7 +17,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WARMSTART = os.environ.get("WARMSTART_BIN", str(ROOT / "target/release/warmstart"))
-CLASSES, PICTURES, SIDE, LIMIT = 4, 120, 500, 0.05
+CLASSES, SIDE, LIMIT = 4, 500, 0.05
 MAKE = """
 import pathlib, random, sys
 from PIL import Image
@@ -51,10 +54,13 @@ def with_pillow():
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=480)
+    options = parser.parse_args()
     python = with_pillow()
     environment = {**os.environ, "WARMSTART_WEIGHTS": str(ROOT / ".weights")}
     with tempfile.TemporaryDirectory() as place:
-        sizes = [str(CLASSES), str(PICTURES), str(SIDE)]
+        sizes = [str(CLASSES), str(options.pictures // CLASSES), str(SIDE)]
         subprocess.run([python, "-c", MAKE, f"{place}/pictures", *sizes], check=True)
         pathlib.Path(place, "wait.yaml").write_text(YAML)
         command = [WARMSTART, "--checkpoints", "runs", "train", "wait.yaml", "--device", "cpu", "--quiet", "--json"]
