@@ -51,3 +51,25 @@ pub fn put_back(numbers: &Tensor, tensors: &[Tensor]) -> Result<()> {
 pub(crate) fn whole(number: f64) -> usize {
     number as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_come_back_from_a_row_in_their_layout() {
+        let kind = (Kind::Float, Device::Cpu);
+        let tensors = [
+            Tensor::rand([3], kind),
+            crate::ffi::channels_last(&Tensor::rand([2, 3, 4, 5], kind)).unwrap(),
+            Tensor::rand([], kind),
+        ];
+        let row = flat(&tensors).unwrap();
+        assert_eq!(row.size(), [3 + 120 + 1]);
+        let others = tensors.each_ref().map(Tensor::zeros_like);
+        put_back(&row, &others).unwrap();
+        assert_eq!(others, tensors);
+        assert_eq!(others[1].stride(), tensors[1].stride());
+        assert!(put_back(&row, &others[..2]).is_err());
+    }
+}

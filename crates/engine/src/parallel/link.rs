@@ -53,25 +53,20 @@ impl Link {
         Ok(self.0.try_clone()?.into())
     }
 
-    pub(super) fn voice(&self) -> io::Result<FailureReporter> {
+    pub(super) fn failure_reporter(&self) -> io::Result<FailureReporter> {
         Ok(FailureReporter(Self(self.0.try_clone()?)))
     }
 
     pub(super) fn send(&mut self, message: &Message) -> io::Result<()> {
         let text = serde_json::to_vec(message)?;
         let length = u32::try_from(text.len()).map_err(io::Error::other)?;
-        // In one write, so that a reader never finds half a length.
         let frame = [&length.to_le_bytes()[..], &text].concat();
         self.0.write_all(&frame)
     }
 
     /// Waits for a message. An error when the other process has ended.
     pub(super) fn receive(&mut self) -> io::Result<Message> {
-        let mut length = [0; 4];
-        self.0.read_exact(&mut length)?;
-        let mut text = vec![0; u32::from_le_bytes(length) as usize];
-        self.0.read_exact(&mut text)?;
-        Ok(serde_json::from_slice(&text)?)
+        self.receive_rest([0; 4], 0)
     }
 
     /// As [`Self::receive`], for some time; `None` if nothing came.
@@ -82,12 +77,7 @@ impl Link {
         self.0.set_read_timeout(None)?;
         match begun {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Ok(_) => {
-                self.0.read_exact(&mut length[1..])?;
-                let mut text = vec![0; u32::from_le_bytes(length) as usize];
-                self.0.read_exact(&mut text)?;
-                Ok(Some(serde_json::from_slice(&text)?))
-            }
+            Ok(known) => self.receive_rest(length, known).map(Some),
             Err(error)
                 if matches!(
                     error.kind(),
@@ -98,6 +88,14 @@ impl Link {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Waits for the rest of a message, of whose length the first `known` bytes are here.
+    fn receive_rest(&mut self, mut length: [u8; 4], known: usize) -> io::Result<Message> {
+        self.0.read_exact(&mut length[known..])?;
+        let mut text = vec![0; u32::from_le_bytes(length) as usize];
+        self.0.read_exact(&mut text)?;
+        Ok(serde_json::from_slice(&text)?)
     }
 }
 

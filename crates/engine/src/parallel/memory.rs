@@ -11,6 +11,11 @@ const FLAG: u64 = 0;
 const SHAPE: u64 = 8;
 const LENGTHS: u64 = 24;
 const HEADER: u64 = 64;
+/// Bytes of a float32 number, and of a float64 number.
+pub(super) const FLOAT: usize = 4;
+pub(super) const DOUBLE: usize = 8;
+/// The most float64 numbers that ranks sum at once.
+pub(super) const MOST_DOUBLES: usize = 64;
 
 /// Memory without a name in any folder. It ends with the last process that has it.
 #[derive(Debug)]
@@ -26,6 +31,12 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// Each rank has room for `numbers` float32 numbers, and behind them for the float64 numbers of a sum.
+    pub(super) fn new(size: usize, numbers: usize) -> Self {
+        let stride = (numbers * FLOAT + MOST_DOUBLES * DOUBLE) as u64;
+        Self { size, stride }
+    }
+
     /// Where the numbers of a rank begin. Behind the last rank begins what all have computed together.
     pub(super) fn place(self, rank: usize) -> u64 {
         HEADER + self.stride * rank as u64

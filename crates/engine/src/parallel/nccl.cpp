@@ -54,12 +54,16 @@ extern "C" {
 char *ws_nccl_open(const char *path) {
   void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return message(dlerror());
-  const bool complete = find(library, "ncclGetUniqueId", nccl.GetUniqueId) && find(library, "ncclCommInitRank", nccl.CommInitRank) &&
-                        find(library, "ncclAllReduce", nccl.AllReduce) && find(library, "ncclCommAbort", nccl.CommAbort) &&
-                        find(library, "ncclCommGetAsyncError", nccl.CommGetAsyncError) &&
-                        find(library, "ncclCommDestroy", nccl.CommDestroy) && find(library, "ncclGetErrorString", nccl.GetErrorString) &&
-                        find(library, "ncclGetLastError", nccl.GetLastError);
-  return complete ? nullptr : message(std::string(path) + " lacks functions of NCCL 2.13 or newer");
+  // Not in `nccl`, which another library may have filled before.
+  Functions all = {};
+  const bool complete = find(library, "ncclGetUniqueId", all.GetUniqueId) && find(library, "ncclCommInitRank", all.CommInitRank) &&
+                        find(library, "ncclAllReduce", all.AllReduce) && find(library, "ncclCommAbort", all.CommAbort) &&
+                        find(library, "ncclCommGetAsyncError", all.CommGetAsyncError) &&
+                        find(library, "ncclCommDestroy", all.CommDestroy) && find(library, "ncclGetErrorString", all.GetErrorString) &&
+                        find(library, "ncclGetLastError", all.GetLastError);
+  if (!complete) return message(std::string(path) + " lacks functions of NCCL 2.13 or newer");
+  nccl = all;
+  return nullptr;
 }
 
 char *ws_nccl_id(char *id) {
@@ -101,6 +105,7 @@ char *ws_nccl_sum(void *communicator, const at::Tensor *tensor) {
 // Ends what waits for other ranks, from any thread.
 void ws_nccl_abort(void *communicator) { nccl.CommAbort(communicator); }
 
+// Waits until all ranks leave.
 void ws_nccl_leave(void *communicator) { nccl.CommDestroy(communicator); }
 
 }  // extern "C"

@@ -10,6 +10,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -20,9 +21,9 @@ use torch_sys::C_tensor;
 const LIBRARY: &str = "libnccl.so.2";
 /// Another library, or `off` to exchange through the machine's memory.
 const CHOICE: &str = "WARMSTART_NCCL";
-/// How often the watch looks whether it is needed, in milliseconds.
-const LOOK_AGAIN: u16 = 100;
-/// Bytes of the name by which ranks find each other.
+/// How often the watch looks whether it is needed.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Bytes of the unique id by which ranks find each other.
 const ID: usize = 128;
 
 unsafe extern "C" {
@@ -80,15 +81,15 @@ impl Library {
         Ok(Self(()))
     }
 
-    /// A new name by which ranks find each other.
-    pub(crate) fn id(self) -> Result<Vec<u8>> {
+    /// A new unique id, by which ranks find each other.
+    pub(crate) fn unique_id(self) -> Result<Vec<u8>> {
         let mut id = vec![0_u8; ID];
         // SAFETY: the library is loaded, and there is room for 128 bytes.
         checked(unsafe { ws_nccl_id(id.as_mut_ptr().cast()) })?;
         Ok(id)
     }
 
-    /// Waits until all ranks have joined under a name. `gpu` is the device of this rank.
+    /// Waits until all ranks have joined under a unique id. `gpu` is the device of this rank.
     pub(super) fn join(
         self,
         id: &[u8],
@@ -136,7 +137,7 @@ impl Communicator {
     }
 
     /// Ends what waits for other ranks, from any thread.
-    fn abort(&self) {
+    pub(super) fn abort(&self) {
         let communicator = self.0.swap(null_mut(), Ordering::AcqRel);
         if !communicator.is_null() {
             // SAFETY: it was alive, and nobody else gets it any more.
@@ -172,7 +173,7 @@ impl Nccl {
             let (stop, watched) = (Arc::clone(&is_over), Arc::clone(&communicator));
             let thread = std::thread::spawn(move || {
                 while !stop.load(Ordering::Acquire) {
-                    if any_is_closed(&others, LOOK_AGAIN) {
+                    if first_closed(&others, LOOK_AGAIN).is_some() {
                         return watched.abort();
                     }
                 }
@@ -188,28 +189,44 @@ impl Nccl {
     pub(super) fn sum(&self, floats: &Tensor) -> Result<()> {
         self.communicator.sum(floats)
     }
-}
 
-impl Drop for Nccl {
-    fn drop(&mut self) {
+    /// From here on, another rank may end.
+    pub(super) fn stop_watching(&mut self) {
         if let Some((is_over, thread)) = self.watch.take() {
             is_over.store(true, Ordering::Release);
             // It has nothing to say.
             let _ = thread.join();
         }
     }
+
+    /// NCCL waits until all ranks leave.
+    pub(super) fn leave(self) {
+        drop(self);
+    }
+
+    /// Ends without the others.
+    pub(super) fn abort(self) {
+        self.communicator.abort();
+    }
 }
 
-/// Whether the other end of one of these sockets is closed, or closes within some milliseconds.
-pub(super) fn any_is_closed(sockets: &[OwnedFd], within: u16) -> bool {
+impl Drop for Nccl {
+    fn drop(&mut self) {
+        self.stop_watching();
+    }
+}
+
+/// The first of these sockets whose other end is closed, or closes within some time.
+pub(super) fn first_closed(sockets: &[OwnedFd], within: Duration) -> Option<usize> {
     let mut polled: Vec<PollFd> = sockets
         .iter()
         .map(|socket| PollFd::new(socket.as_fd(), PollFlags::empty()))
         .collect();
     // A closed end is reported without being asked for.
-    let _ = poll(&mut polled, PollTimeout::from(within));
+    let within = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);
+    let _ = poll(&mut polled, within);
     let closed = PollFlags::POLLHUP | PollFlags::POLLERR;
-    polled.iter().any(|one| {
+    polled.iter().position(|one| {
         one.revents()
             .is_some_and(|events| events.intersects(closed))
     })

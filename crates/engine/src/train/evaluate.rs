@@ -134,7 +134,7 @@ fn is_asked_to_end(interrupt: &Interrupt, group: Option<&Group>) -> Result<bool>
 fn of_all(group: &mut Group, sums: &Tensor, images: usize) -> Result<(Tensor, usize)> {
     let mut doubles = Vec::<f64>::try_from(sums)?;
     doubles.push(images as f64);
-    let (_, mut doubles) = group.all_reduce_sum(&parallel::flat(&[])?, &doubles)?;
+    let (_, mut doubles) = group.all_reduce_sum(parallel::flat(&[])?, &doubles)?;
     let images = doubles.pop().map_or(0, parallel::whole);
     Ok((Tensor::f_from_slice(&doubles)?, images))
 }

@@ -6,6 +6,7 @@ use warmstart_runs::checkpoint::Sums;
 
 use super::Trainer;
 use super::accumulation::Accumulated;
+use crate::device::upload;
 use crate::metric;
 use crate::parallel::{self, Decision, Group};
 
@@ -54,7 +55,7 @@ impl Trainer<'_> {
         let setup = &mut self.setup;
         let group = setup.group.as_mut().context("the group is gone")?;
         let (gradients, doubles) =
-            group.all_reduce_sum(&setup.optimizer.flat_gradients()?, &doubles)?;
+            group.all_reduce_sum(setup.optimizer.flat_gradients()?, &doubles)?;
         setup.optimizer.set_gradients(&gradients)?;
         let (&[batches, images, weight, loss], sums) = doubles
             .split_first_chunk::<4>()
@@ -62,12 +63,12 @@ impl Trainer<'_> {
         let (device, images) = (setup.model.device(), parallel::whole(images));
         let weight = setup.class_weights.as_ref().map(|_| weight);
         self.guard.join(loss);
-        self.add(&Tensor::f_from_slice(sums)?.f_to_device(device)?, images)?;
+        self.add(&upload(&Tensor::f_from_slice(sums)?, device)?, images)?;
         Ok(Accumulated {
             batches: u32::try_from(parallel::whole(batches))?,
             images,
             weight: weight
-                .map(|weight| Tensor::from(weight).f_to_device(device))
+                .map(|weight| upload(&Tensor::from(weight), device))
                 .transpose()?,
             ..Accumulated::default()
         })

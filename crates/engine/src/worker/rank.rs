@@ -41,7 +41,7 @@ struct Job {
     members: [Vec<u32>; 3],
     class_weights: Option<Vec<f32>>,
     state: State,
-    /// The name by which the GPUs find each other by NCCL; none where gradients go through memory.
+    /// NCCL's unique id, by which the GPUs find each other; none where gradients go through memory.
     nccl: Option<Vec<u8>>,
 }
 
@@ -85,11 +85,14 @@ pub(super) fn start(context: &Context, setup: &mut Setup) -> Result<Flow> {
         command
     };
     let mut group = Group::start(size, numbers, [&job, &model, &optimizer], command)?;
-    match group.wait_for_all(context.interrupt) {
+    let mut flow = group.wait_for_all(context.interrupt);
+    if let Some((library, id)) = nccl
+        && matches!(flow, Ok(Flow::Done))
+    {
+        flow = group.connect_gpus(library, &id, gpu, context.interrupt);
+    }
+    match flow {
         Ok(Flow::Done) => {
-            if let Some((library, id)) = nccl {
-                group.connect(library, &id, gpu)?;
-            }
             setup.group = Some(group);
             Ok(Flow::Done)
         }
@@ -99,9 +102,9 @@ pub(super) fn start(context: &Context, setup: &mut Setup) -> Result<Flow> {
     }
 }
 
-/// NCCL, and a name by which the ranks find each other; none where they exchange through memory. Says which.
+/// NCCL, and a unique id by which the ranks find each other; none where they exchange through memory. Says which.
 fn nccl(reporter: &mut Reporter) -> Option<(Nccl, Vec<u8>)> {
-    let found = Nccl::find().and_then(|library| Ok((library, library.id()?)));
+    let found = Nccl::find().and_then(|library| Ok((library, library.unique_id()?)));
     let text = match &found {
         Ok(_) => "gradients go from GPU to GPU by NCCL".to_owned(),
         Err(error) => format!("gradients go through the machine's memory: {error:#}"),
@@ -116,15 +119,15 @@ pub fn take_part(folder: &Path, rank: usize) -> bool {
         .and_then(|()| Ok(Interrupt::deaf()?))
         .and_then(|()| {
             let (group, parts) = Group::join(rank)?;
-            Ok((group.voice()?, group, parts))
+            Ok((group.failure_reporter()?, group, parts))
         });
-    let result = joined.and_then(|(mut voice, group, parts)| {
+    let result = joined.and_then(|(mut reporter, group, parts)| {
         let work = || carry_out(folder, group, parts);
         let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
             let text = panic_text(panic.as_ref()).to_owned();
             Err(anyhow!("the process panicked: {text}"))
         });
-        result.inspect_err(|error| voice.fail(error))
+        result.inspect_err(|error| reporter.fail(error))
     });
     let Err(error) = result else {
         return true;
@@ -192,8 +195,10 @@ fn carry_out(folder: &Path, mut group: Group, parts: [Vec<u8>; 3]) -> Result<()>
     let training = examples(Split::Train, train_members, splits.train)
         .sampled(experiment.train.sampler, experiment.dataset.labels())?;
     group.barrier()?;
-    if let Some(id) = nccl {
-        group.connect(Nccl::find()?, &id, gpu)?;
+    if let Some(id) = nccl
+        && group.connect_gpus(Nccl::find()?, &id, gpu, &interrupt)? == Flow::Interrupted
+    {
+        return Ok(());
     }
     train(Setup {
         experiment: &experiment,

@@ -282,7 +282,7 @@ fn together(
     data: Data,
     interrupt: &Interrupt,
 ) -> Ended {
-    let group = Group::connected(size, 20_000_000).unwrap();
+    let group = Group::all_ranks(size, 20_000_000).unwrap();
     let ended: Vec<Ended> = thread::scope(|scope| {
         let ranks = group.into_iter().map(|rank| {
             let deaf = Interrupt::default();

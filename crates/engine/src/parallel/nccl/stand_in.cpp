@@ -1,5 +1,6 @@
 // For tests on machines without GPUs: the functions of NCCL that warmstart calls, for ranks that are threads of one process. Numbers
-// are added in the order of the ranks. A rank that waits for others returns where another thread aborts its communicator.
+// are added in the order of the ranks. A rank that waits for others returns where another thread aborts its communicator. The id of zeros
+// is refused.
 
 #include <condition_variable>
 #include <cstring>
@@ -14,7 +15,7 @@ struct Id {
 
 struct World {
   std::vector<std::vector<float>> numbers;
-  int arrived = 0, left = 0, joined = 0;
+  int arrived = 0, left = 0, joined = 0, gone = 0;
 };
 
 struct Communicator {
@@ -23,9 +24,10 @@ struct Communicator {
   bool aborted = false;
 };
 
-static std::mutex lock;
-static std::condition_variable changed;
-static std::map<std::string, World> worlds;
+// Never destroyed: a rank may still wait for others when the tests end, and the end would wait for it.
+static std::mutex &lock = *new std::mutex;
+static std::condition_variable &changed = *new std::condition_variable;
+static std::map<std::string, World> &worlds = *new std::map<std::string, World>;
 static int ids = 0;
 
 extern "C" {
@@ -37,6 +39,7 @@ int ncclGetUniqueId(Id *id) {
 }
 
 int ncclCommInitRank(void **out, int size, Id id, int rank) {
+  if (id.bytes[0] == 0) return 1;
   std::unique_lock<std::mutex> held(lock);
   World &world = worlds[std::string(id.bytes, sizeof id.bytes)];
   world.numbers.resize(size);
@@ -78,17 +81,25 @@ int ncclCommGetAsyncError(void *, int *error) {
 
 int ncclCommAbort(void *communicator) {
   std::lock_guard<std::mutex> held(lock);
-  static_cast<Communicator *>(communicator)->aborted = true;
+  auto *own = static_cast<Communicator *>(communicator);
+  own->aborted = true;
+  own->world->gone++;
   changed.notify_all();
   return 0;
 }
 
+// As NCCL's, it waits until the others leave or end.
 int ncclCommDestroy(void *communicator) {
-  delete static_cast<Communicator *>(communicator);
+  auto *own = static_cast<Communicator *>(communicator);
+  std::unique_lock<std::mutex> held(lock);
+  own->world->gone++;
+  changed.notify_all();
+  changed.wait(held, [&] { return own->world->gone == own->size; });
+  delete own;
   return 0;
 }
 
-const char *ncclGetErrorString(int) { return "remote process exited"; }
+const char *ncclGetErrorString(int result) { return result == 1 ? "unhandled cuda error" : "remote process exited"; }
 
 const char *ncclGetLastError(void *) { return ""; }
 }

@@ -1,10 +1,14 @@
 use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use warmstart_schema::event::Failure;
 
 use super::super::group::Group;
 use super::*;
+use crate::failure::UserError;
+use crate::interrupt::{Flow, Interrupt};
 
 /// The stand-in for NCCL: there is no GPU where tests run.
 fn stand_in() -> Library {
@@ -30,15 +34,16 @@ fn stand_in() -> Library {
 
 /// Has each rank do this in a thread of its own, connected; the answers in their order.
 fn connected<T: Send>(size: usize, work: impl Fn(&mut Group) -> T + Sync) -> Vec<T> {
-    let (library, group) = (stand_in(), Group::connected(size, 1000).unwrap());
-    let id = library.id().unwrap();
+    let (library, group) = (stand_in(), Group::all_ranks(size, 1000).unwrap());
+    let id = library.unique_id().unwrap();
     thread::scope(|scope| {
         let (id, work) = (&id, &work);
         let ranks: Vec<_> = group
             .into_iter()
             .map(|mut rank| {
                 scope.spawn(move || {
-                    rank.connect(library, id, None).unwrap();
+                    let flow = rank.connect_gpus(library, id, None, &Interrupt::default());
+                    assert_eq!(flow.unwrap(), Flow::Done);
                     work(&mut rank)
                 })
             })
@@ -54,7 +59,7 @@ fn ranks_get_the_sums_of_floats_by_nccl_and_of_doubles_by_memory() {
         [1, 5, 1000].map(|count| {
             let own =
                 Tensor::ones([count], (Kind::Float, tch::Device::Cpu)) * f64::from(rank + 0.5);
-            let (floats, doubles) = group.all_reduce_sum(&own, &[f64::from(rank), 2.0]).unwrap();
+            let (floats, doubles) = group.all_reduce_sum(own, &[f64::from(rank), 2.0]).unwrap();
             (Vec::<f32>::try_from(&floats).unwrap(), doubles)
         })
     });
@@ -84,6 +89,49 @@ fn the_end_of_a_rank_within_a_sum_ends_the_sum() {
         "{error}"
     );
     assert!(begun.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn a_rank_that_ends_early_ends_the_others() {
+    for early in [0, 1] {
+        let begun = Instant::now();
+        let errors = connected(2, |group| {
+            (group.rank() != early).then(|| group.barrier().unwrap_err().to_string())
+        });
+        let expected = ["rank 1 of 2 cannot be reached", "the process that leads"];
+        let error = errors[1 - early].as_deref().unwrap();
+        assert!(error.starts_with(expected[1 - early]), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn a_rank_that_nccl_refuses_says_why_and_how_to_do_without() {
+    let (library, interrupt) = (stand_in(), Interrupt::default());
+    let mut ranks = Group::all_ranks(2, 1).unwrap();
+    let connect = |ranks: &mut [Group], id: &[u8]| {
+        let error = ranks[0].connect_gpus(library, id, None, &interrupt);
+        UserError::of(&error.unwrap_err())
+    };
+    let refused = connect(&mut ranks, &[0; ID]);
+    assert_eq!(refused.kind, Failure::Input);
+    assert!(refused.error.ends_with("unhandled cuda error"), "{refused}");
+    assert!(refused.help.contains("WARMSTART_NCCL=off"));
+    // Another rank has ended, which NCCL notices or not.
+    ranks.truncate(1);
+    for id in [vec![0; ID], library.unique_id().unwrap()] {
+        let lost = connect(&mut ranks, &id);
+        assert!(lost.error.starts_with("rank 1 of 2"), "{lost}");
+    }
+}
+
+#[test]
+fn a_stop_is_heard_while_gpus_connect() {
+    let library = stand_in();
+    let mut ranks = Group::all_ranks(2, 1).unwrap();
+    let id = library.unique_id().unwrap();
+    let flow = ranks[0].connect_gpus(library, &id, None, &Interrupt::at_look(1));
+    assert_eq!(flow.unwrap(), Flow::Interrupted);
 }
 
 #[test]
