@@ -46,6 +46,9 @@ void parallel(int64_t tasks, const Body &body) {
       /*grain_size=*/1);
 }
 
+// An output of at least so many bytes is written past the caches.
+constexpr int64_t STREAMED_BYTES = int64_t{16} << 20;
+
 struct RowRange {
   int64_t image, begin, end;
 };
@@ -101,6 +104,9 @@ struct Shape {
   int64_t area() const { return height * width; }
   int64_t rows() const { return images * area(); }
 };
+
+// Of an output that large nothing is left in the caches when the next layer reads it.
+bool larger_than_caches(const Shape &s) { return s.rows() * s.channels * static_cast<int64_t>(sizeof(float)) >= STREAMED_BYTES; }
 
 at::Tensor channels_last(const at::Tensor &x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
@@ -189,7 +195,7 @@ NormGradients norm_gradients(const std::vector<double> &sums, const Statistics &
 // Writes activation(x * scale + shift + residual) to `y`, which may be `x` itself.
 void write(const Statistics &stats, Activation activation, const at::Tensor &x, const at::Tensor &residual, const at::Tensor &y) {
   const Shape s(x);
-  const Normalized n{activation, s.channels, data(stats.scale), data(stats.shift), nullptr};
+  const Normalized n{activation, s.channels, data(stats.scale), data(stats.shift), nullptr, larger_than_caches(s)};
   const float *from = data(x), *other = data(residual);
   float *to = y.data_ptr<float>();
   const auto parts = pieces(s.images, s.area(), s.channels, false);
@@ -222,7 +228,7 @@ struct Norm : Function<Norm> {
     const auto kind = static_cast<Activation>(context->saved_data["activation"].toInt());
     const Shape s(x);
     const auto grad = channels_last(grads[0]);
-    const Normalized n{kind, s.channels, data(stats.scale), data(stats.shift), nullptr};
+    const Normalized n{kind, s.channels, data(stats.scale), data(stats.shift), nullptr, larger_than_caches(s)};
     const auto parts = pieces(s.images, s.area(), s.channels, false);
     Sums sums(parts.size(), 2 * s.channels);
     const float *from = data(x), *output = data(y), *back = data(grad);
@@ -268,7 +274,7 @@ struct Gated {
 // Writes activation(x * scale + shift) times its gate to `y`, which may be `x` itself.
 Gated write_gated(const Statistics &stats, Activation activation, const Gate &gate, const at::Tensor &x, const at::Tensor &y) {
   const Shape s(x);
-  const Normalized n{activation, s.channels, data(stats.scale), data(stats.shift), nullptr};
+  const Normalized n{activation, s.channels, data(stats.scale), data(stats.shift), nullptr, larger_than_caches(s)};
   const auto parts = pieces(s.images, s.area(), s.channels, true);
   Sums sums(parts.size(), s.channels);
   const float *from = data(x);
@@ -316,7 +322,7 @@ struct GatedNorm : Function<GatedNorm> {
     const auto grad = channels_last(grads[0]);
     const float *from = data(x), *back = data(grad);
     const auto hidden_activation = static_cast<Activation>(context->saved_data["hidden_activation"].toInt());
-    Normalized n{static_cast<Activation>(context->saved_data["activation"].toInt()), s.channels, data(stats.scale), data(stats.shift), nullptr};
+    Normalized n{static_cast<Activation>(context->saved_data["activation"].toInt()), s.channels, data(stats.scale), data(stats.shift), nullptr, larger_than_caches(s)};
     const auto parts = pieces(s.images, s.area(), s.channels, true);
     Sums products(parts.size(), s.channels);
     parallel(parts.size(), [&](int64_t i) {
@@ -373,7 +379,7 @@ at::Tensor convolve(const at::Tensor &x, const at::Tensor &weight, const Geometr
       float *out = to + row * g.out_width * s.channels;
       kernels().depthwise(d, data(x) + image * s.area() * s.channels, data(places), row % g.out_height, out);
       if (stats) {
-        const Normalized n{activation, s.channels, data(stats->scale), data(stats->shift), nullptr};
+        const Normalized n{activation, s.channels, data(stats->scale), data(stats->shift), nullptr, false};
         kernels().forward(n, out, nullptr, g.out_width, out, nullptr);
       }
     }

@@ -15,6 +15,7 @@ struct Normalized {
   int64_t channels;
   const float *scale, *shift;
   const float *gate;  // of this image, a channel each; null without a gate
+  bool stream;        // whether the output is written past the caches, because it is larger than they are
 };
 
 struct Depthwise {

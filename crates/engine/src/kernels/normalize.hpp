@@ -37,6 +37,28 @@ INLINE void over_rows(int64_t rows, Row row) {
   for (; r < rows; r++) row(r, std::integral_constant<int, 1>{});
 }
 
+// Whether rows from `to` on can be written past the caches; a null pointer can.
+bool can_stream(int64_t channels, const float *to) { return channels % WIDTH == 0 && reinterpret_cast<uintptr_t>(to) % sizeof(V) == 0; }
+
+template <typename Body>
+INLINE void with_stream(bool stream, Body body) {
+  if (stream) {
+    body(std::true_type{});
+    finish_streams();
+  } else {
+    body(std::false_type{});
+  }
+}
+
+template <bool STREAM, typename Width>
+INLINE void put(Width width, float *to, V v) {
+  if constexpr (STREAM) {
+    width.stream(to, v);
+  } else {
+    width.store(to, v);
+  }
+}
+
 void moments(int64_t channels, const float *origin, const float *x, int64_t rows, double *sum, double *squares) {
   for (int64_t begin = 0; begin < rows; begin += BLOCK) {
     const int64_t here = rows - begin < BLOCK ? rows - begin : BLOCK;
@@ -60,7 +82,7 @@ void moments(int64_t channels, const float *origin, const float *x, int64_t rows
   }
 }
 
-template <Activation KIND, bool RESIDUAL, bool GATE, bool SUM>
+template <Activation KIND, bool RESIDUAL, bool GATE, bool SUM, bool STREAM>
 INLINE void forward_rows(const Normalized &n, const float *x, const float *residual, int64_t rows, float *y, double *sum) {
   const int64_t channels = n.channels;
   for (int64_t begin = 0; begin < rows; begin += BLOCK) {
@@ -75,7 +97,7 @@ INLINE void forward_rows(const Normalized &n, const float *x, const float *resid
         V out = activate<KIND>(z);
         if (GATE) out *= width.load(n.gate + c);
         if (SUM) width.store(sums.first + c, width.load(sums.first + c) + out);
-        if (!SUM) width.store(to + c, out);
+        if (!SUM) put<STREAM>(width, to + c, out);
       });
     }
     if (SUM) add_to(channels, sums.first, sum);
@@ -85,10 +107,12 @@ INLINE void forward_rows(const Normalized &n, const float *x, const float *resid
 // Either writes y, or, where `sum` is given, only sums it.
 void forward(const Normalized &n, const float *x, const float *residual, int64_t rows, float *y, double *sum) {
   with_activation(n.activation, [&](auto kind) __attribute__((always_inline)) {
-    if (sum) return forward_rows<kind, false, false, true>(n, x, residual, rows, y, sum);
-    if (n.gate) return forward_rows<kind, false, true, false>(n, x, residual, rows, y, sum);
-    if (residual) return forward_rows<kind, true, false, false>(n, x, residual, rows, y, sum);
-    forward_rows<kind, false, false, false>(n, x, residual, rows, y, sum);
+    if (sum) return forward_rows<kind, false, false, true, false>(n, x, residual, rows, y, sum);
+    with_stream(n.stream && x != y && can_stream(n.channels, y), [&](auto stream) __attribute__((always_inline)) {
+      if (n.gate) return forward_rows<kind, false, true, false, stream>(n, x, residual, rows, y, sum);
+      if (residual) return forward_rows<kind, true, false, false, stream>(n, x, residual, rows, y, sum);
+      forward_rows<kind, false, false, false, stream>(n, x, residual, rows, y, sum);
+    });
   });
 }
 
@@ -156,7 +180,7 @@ void reduce(const Normalized &n, const float *x, const float *y, const float *gr
   });
 }
 
-template <Activation KIND, bool OUTPUT, bool GATE, bool RESIDUAL>
+template <Activation KIND, bool OUTPUT, bool GATE, bool RESIDUAL, bool STREAM>
 INLINE void backward_rows(const Normalized &n, const float *x, const float *y, const float *grad, const float *pooled, const float *a,
                           const float *b, const float *c0, int64_t rows, float *grad_x, float *grad_residual) {
   const int64_t channels = n.channels;
@@ -164,8 +188,8 @@ INLINE void backward_rows(const Normalized &n, const float *x, const float *y, c
     const int64_t at = r * channels;
     over_channels(channels, [&](int64_t c, auto width) __attribute__((always_inline)) {
       const V g = before<KIND, OUTPUT, GATE>(n, x + at, y + at, grad + at, pooled, c, width);
-      if (RESIDUAL) width.store(grad_residual + at + c, g);
-      width.store(grad_x + at + c, width.load(a + c) * g + (width.load(b + c) * width.load(x + at + c) + width.load(c0 + c)));
+      if (RESIDUAL) put<STREAM>(width, grad_residual + at + c, g);
+      put<STREAM>(width, grad_x + at + c, width.load(a + c) * g + (width.load(b + c) * width.load(x + at + c) + width.load(c0 + c)));
     });
   }
 }
@@ -173,10 +197,12 @@ INLINE void backward_rows(const Normalized &n, const float *x, const float *y, c
 void backward(const Normalized &n, const float *x, const float *y, const float *grad, const float *pooled, const float *a, const float *b,
               const float *c, int64_t rows, float *grad_x, float *grad_residual) {
   with_activation(n.activation, [&](auto kind) __attribute__((always_inline)) {
-    if (n.gate) return backward_rows<kind, false, true, false>(n, x, y, grad, pooled, a, b, c, rows, grad_x, grad_residual);
-    if (grad_residual) return backward_rows<kind, true, false, true>(n, x, y, grad, pooled, a, b, c, rows, grad_x, grad_residual);
-    if (y) return backward_rows<kind, true, false, false>(n, x, y, grad, pooled, a, b, c, rows, grad_x, grad_residual);
-    backward_rows<kind, false, false, false>(n, x, y, grad, pooled, a, b, c, rows, grad_x, grad_residual);
+    with_stream(n.stream && can_stream(n.channels, grad_x) && can_stream(n.channels, grad_residual), [&](auto stream) __attribute__((always_inline)) {
+      if (n.gate) return backward_rows<kind, false, true, false, stream>(n, x, y, grad, pooled, a, b, c, rows, grad_x, grad_residual);
+      if (grad_residual) return backward_rows<kind, true, false, true, stream>(n, x, y, grad, pooled, a, b, c, rows, grad_x, grad_residual);
+      if (y) return backward_rows<kind, true, false, false, stream>(n, x, y, grad, pooled, a, b, c, rows, grad_x, grad_residual);
+      backward_rows<kind, false, false, false, stream>(n, x, y, grad, pooled, a, b, c, rows, grad_x, grad_residual);
+    });
   });
 }
 
