@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
 use warmstart_schema::architecture::{Activation, Gate};
 
-use crate::ffi::check;
+use crate::ffi::made;
 
 /// The sides of depthwise kernels that there is code for.
 const KERNELS: [i64; 3] = [3, 5, 7];
@@ -163,14 +163,6 @@ fn number(activation: Option<Activation>) -> c_int {
         Some(Activation::Silu) => 3,
         Some(Activation::HardSwish) => 4,
     }
-}
-
-/// Runs a function that writes a new tensor to the pointer it is given.
-fn made(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char) -> Result<Tensor> {
-    let mut out = std::ptr::null_mut();
-    check(call(&raw mut out))?;
-    // SAFETY: on success `out` holds a new tensor that nothing else owns.
-    Ok(unsafe { Tensor::from_ptr(out) })
 }
 
 /// Normalizes, adds `residual`, activates. Where autograd does not record, `x` is overwritten.

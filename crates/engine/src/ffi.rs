@@ -55,11 +55,12 @@ unsafe extern "C" {
         nesterov: c_int,
         weight_decay: f64,
     ) -> *mut c_char;
+    fn ws_remove_gradients(count: usize, params: *const *const C_tensor) -> *mut c_char;
     fn ws_gradient_norm(
         count: usize,
         params: *const *const C_tensor,
         clip: f64,
-        norm: *mut f64,
+        norm: *mut *mut C_tensor,
     ) -> *mut c_char;
     fn ws_load_library(path: *const c_char) -> *mut c_char;
     fn ws_torch_library() -> *mut c_char;
@@ -90,13 +91,18 @@ fn pointers(tensors: &[Tensor]) -> Vec<*const C_tensor> {
     tensors.iter().map(Tensor::as_ptr).collect()
 }
 
-/// The tensor in channels-last memory order; it must have four dimensions.
-pub fn channels_last(tensor: &Tensor) -> Result<Tensor> {
+/// Runs a function that writes a new tensor to the pointer it is given.
+pub(crate) fn made(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char) -> Result<Tensor> {
     let mut out = std::ptr::null_mut();
-    // SAFETY: `tensor` outlives the call, `out` is a place for one pointer.
-    check(unsafe { ws_channels_last(tensor.as_ptr(), &raw mut out) })?;
+    check(call(&raw mut out))?;
     // SAFETY: on success `out` holds a new tensor that nothing else owns.
     Ok(unsafe { Tensor::from_ptr(out) })
+}
+
+/// The tensor in channels-last memory order; it must have four dimensions.
+pub fn channels_last(tensor: &Tensor) -> Result<Tensor> {
+    // SAFETY: `tensor` outlives the call, and there is a place for a new tensor.
+    made(|out| unsafe { ws_channels_last(tensor.as_ptr(), out) })
 }
 
 /// While it lives, operations of this thread that gain from it run in a lower precision.
@@ -213,38 +219,41 @@ pub struct AdamStep {
 
 /// The moments of Adam, one entry per parameter.
 #[derive(Debug)]
-pub struct AdamState {
+pub struct AdamMoments {
     pub exp_avgs: Vec<Tensor>,
     pub exp_avg_sqs: Vec<Tensor>,
-    /// Float scalars that count the steps, the coming one included.
-    pub steps: Vec<Tensor>,
 }
 
-/// Moves all `params` by their gradients, in one fused kernel. Every parameter needs a gradient.
-pub fn adam(params: &[Tensor], state: &AdamState, step: AdamStep) -> Result<()> {
+/// Moves all `params` by their gradients, in one fused kernel. Every parameter needs a gradient. `steps` is a float scalar on their
+/// device that counts the steps, the coming one included.
+pub fn adam(
+    params: &[Tensor],
+    moments: &AdamMoments,
+    steps: &Tensor,
+    settings: AdamStep,
+) -> Result<()> {
     let count = params.len();
-    if [&state.exp_avgs, &state.exp_avg_sqs, &state.steps]
-        .iter()
-        .any(|list| list.len() != count)
-    {
+    if moments.exp_avgs.len() != count || moments.exp_avg_sqs.len() != count {
         bail!("the optimizer's state does not have one entry for each of {count} parameters");
     }
-    let [params, exp_avgs, exp_avg_sqs, steps] =
-        [params, &state.exp_avgs, &state.exp_avg_sqs, &state.steps].map(pointers);
+    let [params, exp_avgs, exp_avg_sqs] =
+        [params, &moments.exp_avgs, &moments.exp_avg_sqs].map(pointers);
+    // The kernel wants a count for each parameter, and only reads it: one will do for all.
+    let steps = vec![steps.as_ptr(); count];
     // SAFETY: four lists of `count` live tensors each, read during the call only.
     check(unsafe {
         ws_adam(
-            c_int::from(step.decoupled),
+            c_int::from(settings.decoupled),
             count,
             params.as_ptr(),
             exp_avgs.as_ptr(),
             exp_avg_sqs.as_ptr(),
             steps.as_ptr(),
-            step.lr,
-            step.beta1,
-            step.beta2,
-            step.weight_decay,
-            step.eps,
+            settings.lr,
+            settings.beta1,
+            settings.beta2,
+            settings.weight_decay,
+            settings.eps,
         )
     })
 }
@@ -280,19 +289,18 @@ pub fn sgd(
     })
 }
 
-/// The L2 norm over all gradients; above `clip`, where given, the gradients are scaled down to it.
-pub fn gradient_norm(params: &[Tensor], clip: Option<f64>) -> Result<f64> {
-    let (params, mut norm) = (pointers(params), 0.0);
-    // SAFETY: a list of live tensors with its length and a place for one number.
-    check(unsafe {
-        ws_gradient_norm(
-            params.len(),
-            params.as_ptr(),
-            clip.unwrap_or(0.0),
-            &raw mut norm,
-        )
-    })?;
-    Ok(norm)
+/// Removes all gradients, so that the next ones are kept as they come, instead of being added to zeros.
+pub fn remove_gradients(params: &[Tensor]) -> Result<()> {
+    let params = pointers(params);
+    // SAFETY: a list of live tensors with its length.
+    check(unsafe { ws_remove_gradients(params.len(), params.as_ptr()) })
+}
+
+/// The L2 norm over all gradients, a scalar on their device; above `clip`, where given, the gradients are scaled down to it.
+pub fn gradient_norm(params: &[Tensor], clip: Option<f64>) -> Result<Tensor> {
+    let (params, clip) = (pointers(params), clip.unwrap_or(0.0));
+    // SAFETY: a list of live tensors with its length, and a place for a new tensor.
+    made(|norm| unsafe { ws_gradient_norm(params.len(), params.as_ptr(), clip, norm) })
 }
 
 /// Loads a shared library into the whole process.

@@ -1,11 +1,12 @@
-//! SGD, Adam, `AdamW` and `RMSprop` as `PyTorch` defines them, on libtorch's fused kernels, with a state that can be saved by name.
+//! SGD, Adam, `AdamW` and `RMSprop` as `PyTorch` defines them, with a state that can be saved by name. All but `RMSprop` run on
+//! libtorch's fused kernels.
 
 mod adam;
 mod adamw;
-mod groups;
 mod rmsprop;
 mod rule;
 mod sgd;
+mod treatment;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +16,10 @@ use warmstart_schema::experiment::{Experiment, Optimizer as Settings};
 
 pub use self::adam::Adam;
 use self::adamw::AdamW;
-pub use self::groups::{Treatment, Treatments};
 pub use self::rmsprop::RmsProp;
 pub use self::rule::Rule;
 use self::sgd::Sgd;
+pub use self::treatment::{Treatment, Treatments};
 use crate::model::{Model, NamedTensor};
 use crate::{ffi, parallel};
 
@@ -206,12 +207,12 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Forgets all gradients.
-    pub fn zero_grad(&mut self) {
-        self.params.iter_mut().for_each(Tensor::zero_grad);
+    /// Removes all gradients, as `PyTorch`'s `zero_grad` does.
+    pub fn remove_gradients(&self) -> Result<()> {
+        ffi::remove_gradients(&self.params)
     }
 
-    /// The gradients of all parameters one after the other, float32 on the CPU; zeros for a parameter that has none.
+    /// The gradients of all parameters one after the other, float32 on the parameters' device; zeros for a parameter that has none.
     pub fn flat_gradients(&self) -> Result<Tensor> {
         parallel::flat(&self.gradients()?)
     }
@@ -247,8 +248,8 @@ impl Optimizer {
     }
 
     /// L2 norm over all gradients; where it exceeds `clip`, they are scaled down to it first (Pascanu et al. 2013).
-    /// The norm returned is that before clipping.
-    pub fn gradient_norm(&self, clip: Option<f64>) -> Result<f64> {
+    /// The norm returned is that before clipping, a scalar on the parameters' device.
+    pub fn gradient_norm(&self, clip: Option<f64>) -> Result<Tensor> {
         ffi::gradient_norm(&self.params, clip)
     }
 

@@ -54,13 +54,9 @@ pub fn serve(request: DeviceRequest, only: &[String], answers: impl Write) -> Re
     session.all()
 }
 
-type Named = (NumberFormat, &'static str);
-
 /// The measured models: training at 224 pixels if there is a GPU, and a small model.
-fn speeds(device: Device) -> Vec<(Case, &'static [Named])> {
-    const FLOAT32: Named = (NumberFormat::Float32, "float32");
-    const TF32: Named = (NumberFormat::Tf32, "tf32");
-    const BFLOAT16: Named = (NumberFormat::Bfloat16, "bfloat16");
+fn speeds(device: Device) -> Vec<(Case, &'static [NumberFormat])> {
+    use NumberFormat::{Bfloat16, Float32, Tf32};
     let case = |backbone, pixels, batch, frozen_blocks| Case {
         backbone,
         stem: Stem::Original,
@@ -70,23 +66,23 @@ fn speeds(device: Device) -> Vec<(Case, &'static [Named])> {
     };
     let small = case(Backbone::TfEfficientnetLite0, 64, 32, 0);
     if !device.is_cuda() {
-        return vec![(small, &[FLOAT32, BFLOAT16])];
+        return vec![(small, &[Float32, Bfloat16])];
     }
     vec![
         (
             case(Backbone::Resnet50, 224, 256, 0),
-            &[FLOAT32, TF32, BFLOAT16],
+            &[Float32, Tf32, Bfloat16],
         ),
         (
             case(Backbone::EfficientnetB0, 224, 256, 0),
-            &[TF32, BFLOAT16],
+            &[Tf32, Bfloat16],
         ),
         (
             case(Backbone::EfficientnetB0, 224, 256, usize::MAX),
-            &[BFLOAT16],
+            &[Bfloat16],
         ),
-        (case(Backbone::EfficientnetB0, 224, 32, 0), &[BFLOAT16]),
-        (small, &[FLOAT32, TF32]),
+        (case(Backbone::EfficientnetB0, 224, 32, 0), &[Bfloat16]),
+        (small, &[Float32, Tf32]),
     ]
 }
 
@@ -106,7 +102,9 @@ impl<W: Write> Session<'_, W> {
         for backbone in Backbone::ALL {
             if !device.is_cuda() && parameters(backbone) > MOST_PARAMETERS_ON_A_CPU {
                 let what = "only on a GPU, because it is large";
-                self.check("features", backbone.as_str(), || Ok(device::skipped(what)))?;
+                for name in ["features", "gradients"] {
+                    self.check(name, backbone.as_str(), || Ok(device::skipped(what)))?;
+                }
                 continue;
             }
             if !backbones::overflows(backbone) {
@@ -140,7 +138,7 @@ impl<W: Write> Session<'_, W> {
         }
         for (index, case) in losses::cases()?.iter().enumerate() {
             self.agrees("losses", case, || {
-                losses::losses(index, losses::STEPS, device)
+                losses::compare(index, losses::STEPS, device)
             })?;
         }
         self.check("augmentation", "", || device::augmentation(device))?;
@@ -157,7 +155,7 @@ impl<W: Write> Session<'_, W> {
 
     fn rates(&mut self) -> Result<()> {
         let device = self.device;
-        for (case, precisions) in speeds(device) {
+        for (case, formats) in speeds(device) {
             let Case {
                 backbone,
                 pixels,
@@ -166,8 +164,13 @@ impl<W: Write> Session<'_, W> {
                 ..
             } = case;
             let frozen = if frozen_blocks == 0 { "" } else { ", frozen" };
-            for &(format, name) in precisions {
-                let what = format!("{backbone}{frozen}, {pixels} px, batch {batch}, {name}");
+            for &format in formats {
+                let what = format!("{backbone}{frozen}, {pixels} px, batch {batch}, {format}");
+                let limit = if format == NumberFormat::Bfloat16 && !device.is_cuda() {
+                    "; in float32 if this CPU has no instructions for bfloat16"
+                } else {
+                    ""
+                };
                 self.check("speed", &what, || {
                     crate::device::configure(device, format, false)?;
                     let steps = if device.is_cuda() {
@@ -176,8 +179,9 @@ impl<W: Write> Session<'_, W> {
                         STEPS_ON_A_CPU
                     };
                     let Rate { median, mean } = rates::measure(case, device, format, steps)?;
-                    let text =
-                        format!("{mean:.0} images/s; {median:.0} where each step is waited for");
+                    let text = format!(
+                        "{mean:.0} images/s; {median:.0} where each step is waited for{limit}"
+                    );
                     Ok((Verdict::Measured, text, Some(mean)))
                 })?;
             }

@@ -4,6 +4,7 @@
 #include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 #include <dlfcn.h>
@@ -44,15 +45,29 @@ std::vector<at::Tensor> list(at::Tensor *const *tensors, size_t count) {
   return out;
 }
 
+// Whether two tensors of one shape have their numbers in the same order in memory.
+bool same_order(const at::Tensor &a, const at::Tensor &b) {
+  for (int64_t i = 0; i < a.dim(); i++) {
+    if (a.size(i) > 1 && a.stride(i) != b.stride(i)) return false;
+  }
+  return true;
+}
+
 // Gradients of `params`. The fused kernels walk both through their memory order, so a gradient laid out otherwise
-// than its parameter is brought into line first.
+// than its parameter is brought into line first. A 1x1 convolution's differs in name only.
 std::vector<at::Tensor> gradients(const std::vector<at::Tensor> &params) {
   std::vector<at::Tensor> out;
   out.reserve(params.size());
   for (const auto &param : params) {
     const auto &grad = param.grad();
     TORCH_CHECK(grad.defined(), "a trainable parameter of shape ", param.sizes(), " has no gradient");
-    out.push_back(grad.strides() == param.strides() ? grad : at::empty_like(param).copy_(grad));
+    if (grad.strides() == param.strides()) {
+      out.push_back(grad);
+    } else if (same_order(grad, param)) {
+      out.push_back(grad.as_strided(param.sizes(), param.strides()));
+    } else {
+      out.push_back(at::empty_like(param).copy_(grad));
+    }
   }
   return out;
 }
@@ -173,16 +188,26 @@ char *ws_sgd(size_t count, at::Tensor *const *params, at::Tensor *const *buffers
   });
 }
 
-// The L2 norm over all gradients of `params`; where it exceeds `clip` (> 0), the gradients are scaled down to it.
-char *ws_gradient_norm(size_t count, at::Tensor *const *params, double clip, double *norm) {
+// Removes all gradients of `params`, so that the next ones are kept as they come, instead of being added to zeros.
+char *ws_remove_gradients(size_t count, at::Tensor *const *params) {
+  return guarded([&] {
+    for (const auto &param : list(params, count)) param.mutable_grad() = at::Tensor();
+  });
+}
+
+// The L2 norm over all gradients of `params`; where it exceeds `clip` (> 0), the gradients are scaled down to it. Nothing is read from
+// the device, so a GPU is not waited for.
+char *ws_gradient_norm(size_t count, at::Tensor *const *params, double clip, at::Tensor **norm) {
   return guarded([&] {
     const at::NoGradGuard no_grad;
     std::vector<at::Tensor> grads;
     for (const auto &param : list(params, count)) {
       if (param.grad().defined()) grads.push_back(param.grad());
     }
-    *norm = grads.empty() ? 0.0 : at::stack(at::_foreach_norm(grads, 2)).norm().item<double>();
-    if (clip > 0 && *norm > clip) at::_foreach_mul_(grads, clip / *norm);
+    const auto found = grads.empty() ? at::zeros({}) : at::stack(at::_foreach_norm(grads, 2)).norm();
+    // A factor of 1 keeps every bit.
+    if (clip > 0 && !grads.empty()) at::_foreach_mul_(grads, at::clamp_max(clip / found, 1));
+    *norm = new at::Tensor(found);
   });
 }
 

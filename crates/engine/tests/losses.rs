@@ -13,7 +13,7 @@ use warmstart_engine::selftest::losses;
 fn training_steps_have_the_losses_of_pytorch(#[case] index: usize) {
     let steps = std::env::var("WARMSTART_LOSS_STEPS");
     let steps = steps.map_or(12, |steps| steps.parse().unwrap());
-    let agreement = losses::losses(index, steps, Device::Cpu).unwrap();
+    let agreement = losses::compare(index, steps, Device::Cpu).unwrap();
     assert!(agreement.holds(), "{agreement}");
 }
 

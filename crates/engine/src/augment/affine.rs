@@ -8,6 +8,7 @@ use warmstart_schema::experiment::Augment;
 use warmstart_schema::seed::SplitMix64;
 
 use super::draws::Draws;
+use crate::device::upload;
 
 /// The numbers of libtorch's `GridSamplerInterpolation` and `GridSamplerPadding`.
 const BILINEAR: i64 = 0;
@@ -71,8 +72,8 @@ pub(super) fn apply(images: &Tensor, augment: &Augment, draws: Draws) -> Result<
         .collect();
     let theta = Tensor::f_from_slice(&theta)?
         .f_view([count, 2, 3])?
-        .f_to_kind(Kind::Float)?
-        .f_to_device(images.device())?;
+        .f_to_kind(Kind::Float)?;
+    let theta = upload(&theta, images.device())?;
     tch::no_grad(|| {
         let grid =
             Tensor::f_affine_grid_generator(&theta, [count, channels, height, width], false)?;
@@ -83,9 +84,8 @@ pub(super) fn apply(images: &Tensor, augment: &Augment, draws: Draws) -> Result<
 /// Mirroring alone moves whole pixels and needs no interpolation.
 fn mirror(images: &Tensor, changes: &[Change]) -> Result<Tensor> {
     let mirrored: Vec<bool> = changes.iter().map(|change| change.mirrored).collect();
-    let mirrored = Tensor::f_from_slice(&mirrored)?
-        .f_view([-1, 1, 1, 1])?
-        .f_to_device(images.device())?;
+    let mirrored = Tensor::f_from_slice(&mirrored)?.f_view([-1, 1, 1, 1])?;
+    let mirrored = upload(&mirrored, images.device())?;
     Ok(images.f_flip([3])?.f_where_self(&mirrored, images)?)
 }
 

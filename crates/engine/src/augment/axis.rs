@@ -3,6 +3,8 @@
 use anyhow::Result;
 use tch::{Device, Tensor};
 
+use crate::device::upload;
+
 /// A dimension of images `[N, C, H, W]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Axis {
@@ -30,7 +32,7 @@ impl Axis {
             Self::Rows => [images, 1, -1, 1],
             Self::Columns => [images, 1, 1, -1],
         };
-        Ok(numbers.f_view(shape)?.f_to_device(device)?)
+        upload(&numbers.f_view(shape)?, device)
     }
 
     /// The rows or columns of each image `[N, C, H, W]` that the indices name; they have the shape that [`Self::broadcast`] gives.

@@ -6,6 +6,7 @@ use warmstart_schema::experiment::{Augment, ColorJitter};
 use warmstart_schema::seed::SplitMix64;
 
 use super::draws::Draws;
+use crate::device::upload;
 
 /// One of the changes of an image's colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,9 +113,9 @@ fn jitter(images: &Tensor, jitters: &[Jitter], settings: &ColorJitter) -> Result
             }
             let amounts = Tensor::f_from_slice(&amounts)?
                 .f_to_kind(Kind::Float)?
-                .f_view([-1, 1, 1, 1])?
-                .f_to_device(device)?;
-            let rows = Tensor::f_from_slice(&rows)?.f_to_device(device)?;
+                .f_view([-1, 1, 1, 1])?;
+            let amounts = upload(&amounts, device)?;
+            let rows = upload(&Tensor::f_from_slice(&rows)?, device)?;
             let changed = transform.apply(&images.f_index_select(0, &rows)?, &amounts)?;
             let _ = images.f_index_copy_(0, &rows, &changed)?;
         }

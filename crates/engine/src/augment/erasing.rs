@@ -7,6 +7,7 @@ use warmstart_schema::seed::SplitMix64;
 
 use super::area::{Frame, Range};
 use super::draws::Draws;
+use crate::device::upload;
 
 /// The mean colour of `ImageNet`.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -48,11 +49,8 @@ fn erased(images: &Tensor, frames: &[Option<Frame>], color: [f32; 3]) -> Result<
             .map(|frame| frame.as_ref().map_or((0, 0), bounds));
         let (begins, ends): (Vec<i64>, Vec<i64>) = bounds.unzip();
         let at = Tensor::f_arange(side, (Kind::Int64, device))?;
-        let column = |numbers: &[i64]| {
-            Tensor::f_from_slice(numbers)?
-                .f_view([-1, 1])?
-                .f_to_device(device)
-        };
+        let column =
+            |numbers: &[i64]| upload(&Tensor::f_from_slice(numbers)?.f_view([-1, 1])?, device);
         let after = at.f_ge_tensor(&column(&begins)?)?;
         Ok(after.f_logical_and(&at.f_lt_tensor(&column(&ends)?)?)?)
     };
@@ -62,9 +60,7 @@ fn erased(images: &Tensor, frames: &[Option<Frame>], color: [f32; 3]) -> Result<
         .f_unsqueeze(2)?
         .f_logical_and(&columns.f_unsqueeze(1)?)?
         .f_unsqueeze(1)?;
-    let color = Tensor::f_from_slice(&color)?
-        .f_view([1, 3, 1, 1])?
-        .f_to_device(device)?;
+    let color = upload(&Tensor::f_from_slice(&color)?.f_view([1, 3, 1, 1])?, device)?;
     Ok(color.f_where_self(&inside, images)?)
 }
 

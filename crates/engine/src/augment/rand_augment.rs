@@ -14,6 +14,7 @@ use warmstart_schema::seed::SplitMix64;
 use self::geometry::Affine;
 use self::picture::Picture;
 use super::draws::Draws;
+use crate::device::upload;
 
 /// The magnitude at which an operation changes an image the most.
 const LARGEST: f64 = 10.0;
@@ -174,7 +175,7 @@ fn changed(images: &Tensor, changes: &[Vec<Change>]) -> Result<Tensor> {
         return Ok(images.shallow_clone());
     }
     let (_, channels, height, width) = images.size4()?;
-    let rows = Tensor::f_from_slice(&rows)?.f_to_device(images.device())?;
+    let rows = upload(&Tensor::f_from_slice(&rows)?, images.device())?;
     let bytes = images
         .f_index_select(0, &rows)?
         .f_mul_scalar(255.0)?
@@ -188,9 +189,8 @@ fn changed(images: &Tensor, changes: &[Vec<Change>]) -> Result<Tensor> {
     let size = (usize::try_from(height)?, usize::try_from(width)?);
     change_all(&mut pixels, size, &changes);
     let shape = [i64::try_from(changes.len())?, channels, height, width];
-    let after = Tensor::f_from_slice(&pixels)?
-        .f_view(shape)?
-        .f_to_device(images.device())?
+    let after = Tensor::f_from_slice(&pixels)?.f_view(shape)?;
+    let after = upload(&after, images.device())?
         .f_to_kind(Kind::Float)?
         .f_div_scalar(255.0)?;
     Ok(images.f_index_copy(0, &rows, &after)?)

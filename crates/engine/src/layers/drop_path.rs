@@ -4,6 +4,8 @@ use anyhow::Result;
 use tch::Tensor;
 use warmstart_schema::seed::{SplitMix64, derive};
 
+use crate::device::upload;
+
 /// How often a residual path is skipped.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DropPath {
@@ -41,6 +43,6 @@ impl DropPath {
             *images = -1;
         }
         let factors = Tensor::f_from_slice(&factors)?.f_view(fitting.as_slice())?;
-        Ok(Some(factors.f_to_device(x.device())?))
+        upload(&factors, x.device()).map(Some)
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 use super::rule::{Rule, zeros};
-use crate::ffi::{self, AdamState, AdamStep};
+use crate::ffi::{self, AdamMoments, AdamStep};
 
 #[derive(Debug)]
 pub struct Adam {
@@ -16,7 +16,7 @@ pub struct Adam {
     pub weight_decay: f64,
     /// Whether weight decay shrinks the weight itself instead of being added to the gradient.
     pub(super) decoupled: bool,
-    state: AdamState,
+    moments: AdamMoments,
 }
 
 impl Adam {
@@ -28,10 +28,9 @@ impl Adam {
             eps: 1e-8,
             weight_decay,
             decoupled: false,
-            state: AdamState {
+            moments: AdamMoments {
                 exp_avgs: zeros(params)?,
                 exp_avg_sqs: zeros(params)?,
-                steps: Vec::new(),
             },
         })
     }
@@ -39,10 +38,8 @@ impl Adam {
 
 impl Rule for Adam {
     fn step(&mut self, params: &[Tensor], step: i64, learning_rate: f64) -> Result<()> {
-        // The kernel wants a float scalar for each parameter, and only reads it: one will do for all.
         let device = params.first().map_or(Device::Cpu, Tensor::device);
-        let step = Tensor::f_full([], step as f64, (Kind::Float, device))?;
-        self.state.steps = params.iter().map(|_| step.shallow_clone()).collect();
+        let steps = Tensor::f_full([], step as f64, (Kind::Float, device))?;
         let constants = AdamStep {
             decoupled: self.decoupled,
             lr: learning_rate,
@@ -51,13 +48,13 @@ impl Rule for Adam {
             weight_decay: self.weight_decay,
             eps: self.eps,
         };
-        ffi::adam(params, &self.state, constants)
+        ffi::adam(params, &self.moments, &steps, constants)
     }
 
     fn moments(&self) -> Vec<(&'static str, &[Tensor])> {
         vec![
-            ("exp_avg", &self.state.exp_avgs),
-            ("exp_avg_sq", &self.state.exp_avg_sqs),
+            ("exp_avg", &self.moments.exp_avgs),
+            ("exp_avg_sq", &self.moments.exp_avg_sqs),
         ]
     }
 }

@@ -27,11 +27,15 @@ pub fn value(spec: &TensorSpec, name: &str) -> Tensor {
     let values = match spec.kind {
         TensorKind::RunningMean
         | TensorKind::Bias
+        | TensorKind::PatchBias { .. }
         | TensorKind::NormBias
         | TensorKind::Embedding => u * 0.1,
         TensorKind::RunningVar => u * 0.5 + 1.0,
         TensorKind::NormWeight | TensorKind::Scale | TensorKind::ResponseWeight => u * 0.1 + 1.0,
-        TensorKind::Weight | TensorKind::SmallWeight => {
+        TensorKind::Weight
+        | TensorKind::GroupedWeight { .. }
+        | TensorKind::SmallWeight
+        | TensorKind::PatchWeight => {
             u * (6.0 / spec.shape[1..].iter().product::<i64>() as f64).sqrt()
         }
     };

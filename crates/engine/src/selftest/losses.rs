@@ -70,6 +70,12 @@ fn model(table: &Value, case: &Value, device: Device) -> Result<Model> {
     }
     .tensors();
     let described: Vec<&TensorSpec> = model.architecture().tensors().chain(&head).collect();
+    ensure!(
+        described.len() == model.tensors().len(),
+        "expected {} tensors, the model has {}",
+        described.len(),
+        model.tensors().len()
+    );
     let damping = table["damping"].as_f64().context("no damping")?;
     tch::no_grad(|| -> Result<()> {
         for (spec, named) in described.into_iter().zip(model.tensors()) {
@@ -91,8 +97,8 @@ fn has_shortcut(name: &str) -> bool {
     name.starts_with("layer") || !name.ends_with(".0.bn3.weight")
 }
 
-/// The losses of the first `steps` steps of a case, at most [`STEPS`].
-pub fn losses(index: usize, steps: u32, device: Device) -> Result<Agreement> {
+/// Compares the losses of the first `steps` steps of a case, at most [`STEPS`], with the table's.
+pub fn compare(index: usize, steps: u32, device: Device) -> Result<Agreement> {
     let table = table()?;
     let case = &table["cases"][index];
     let model = model(&table, case, device)?;
@@ -129,7 +135,7 @@ pub fn losses(index: usize, steps: u32, device: Device) -> Result<Agreement> {
                 .forward(&model, Mode::Train(TrainingPass::default()))?,
             &batch.labels,
         )?;
-        optimizer.zero_grad();
+        optimizer.remove_gradients()?;
         loss.f_backward()?;
         optimizer.step(rate)?;
         agreement.relative(f64::try_from(loss.f_detach()?)?, expected, 1e-3, || {

@@ -112,7 +112,7 @@ impl Training {
 
     /// The loss whose gradient is the table's: parameter * target + 0.1.
     pub fn step(&mut self, rate: f64) -> Result<()> {
-        self.optimizer.zero_grad();
+        self.optimizer.remove_gradients()?;
         for (param, target) in self.params.iter().zip(&self.targets) {
             (param * param * target * 0.5 + param * 0.1)
                 .f_sum(Kind::Float)?

@@ -41,7 +41,7 @@ impl Training {
 
     /// One step on images `[N, 3, H, W]` of the classes `[N]`. Returns the loss, which is computed when it is read.
     pub(super) fn step(&mut self, images: &Tensor, labels: &Tensor) -> Result<Tensor> {
-        self.optimizer.zero_grad();
+        self.optimizer.remove_gradients()?;
         let loss = {
             let _autocast = autocast(self.format, &self.model)?;
             cross_entropy(

@@ -15,6 +15,7 @@ use super::loss::Targets;
 use super::mix::mixed;
 use crate::augment;
 use crate::data::{self, Input};
+use crate::device::upload;
 use crate::metric;
 use crate::model::{Mode, TrainingPass};
 use crate::parallel::Group;
@@ -177,7 +178,7 @@ impl Trainer<'_> {
 
     /// Forgets the gradients of the step before.
     pub(super) fn begin_step(&mut self) -> Result<()> {
-        self.setup.optimizer.zero_grad();
+        self.setup.optimizer.remove_gradients()?;
         self.guard = Guard::before_step(&self.setup, &self.sums)?;
         Ok(())
     }
@@ -191,7 +192,7 @@ impl Trainer<'_> {
             }
             None if self.is_shared() && accumulated.images != part.images => {
                 let factor = Tensor::from(part.images as f64 / accumulated.images as f64);
-                optimizer.scale_gradients(&factor.f_to_device(self.setup.model.device())?)
+                optimizer.scale_gradients(&upload(&factor, self.setup.model.device())?)
             }
             None => Ok(()),
         }
@@ -214,9 +215,11 @@ impl Trainer<'_> {
         let setup = &mut self.setup;
         let is_due = setup.reporter.is_progress_due();
         let clip = setup.experiment.train.clip_norm;
-        let is_wanted = is_due || clip.is_some() || self.guard.is_on();
-        let gradient_norm = if is_wanted && !self.guard.is_non_finite() {
-            setup.optimizer.gradient_norm(clip)?
+        // Reading a number waits for the device.
+        let is_read = is_due || self.guard.is_on();
+        let gradient_norm = if (is_read || clip.is_some()) && !self.guard.is_non_finite() {
+            let norm = setup.optimizer.gradient_norm(clip)?;
+            if is_read { f64::try_from(norm)? } else { 0.0 }
         } else {
             0.0
         };

@@ -67,6 +67,7 @@ impl<'a> Treatments<'a> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
     use warmstart_schema::architecture::Backbone;
 
     use super::*;
@@ -97,5 +98,48 @@ mod tests {
         );
         assert_eq!(of("head.fc1.bias", TensorKind::Bias), (1.0, false));
         assert_eq!(of("head.fc2.weight", TensorKind::Weight), (1.0, true));
+    }
+
+    /// `tests/reference/layer_decay.py` writes the table.
+    #[test]
+    fn layer_decay_gives_each_parameter_timms_factor_and_weight_decay() {
+        let table: Value =
+            serde_json::from_str(include_str!("../../tests/reference/layer_decay.json")).unwrap();
+        let groups = Groups {
+            layer_decay: table["layer_decay"].as_f64().unwrap(),
+            decay_norms_and_biases: false,
+            ..Groups::default()
+        };
+        for (name, backbone) in table["backbones"].as_object().unwrap() {
+            let architecture = Architecture::new(name.parse().unwrap());
+            let treatments = Treatments::new(&groups, &architecture);
+            let check = |parameter: &str, kind, factor: &Value, decays: &Value| {
+                let found = treatments.of(parameter, kind);
+                let away = found.factor / factor.as_f64().unwrap() - 1.0;
+                assert!(away.abs() < 1e-12, "{name}: {parameter}: {found:?}");
+                assert_eq!(found.decays, *decays, "{name}: {parameter}");
+            };
+            let mut expected = BTreeMap::new();
+            for group in backbone["groups"].as_array().unwrap() {
+                for parameter in group["parameters"].as_array().unwrap() {
+                    expected.insert(parameter.as_str().unwrap(), group);
+                }
+            }
+            for spec in architecture.tensors() {
+                if spec.kind.is_statistic() {
+                    continue;
+                }
+                let group = expected.remove(spec.name.as_str()).unwrap();
+                check(&spec.name, spec.kind, &group["factor"], &group["decays"]);
+            }
+            assert!(expected.is_empty(), "{name}: {expected:?}");
+            let decays = Value::Bool(true);
+            check(
+                "head.fc2.weight",
+                TensorKind::Weight,
+                &backbone["head"],
+                &decays,
+            );
+        }
     }
 }
