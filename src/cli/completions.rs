@@ -17,7 +17,8 @@ use warmstart_schema::{experiment, text};
 use super::context::default_experiments;
 use super::{Exit, output};
 use warmstart_report::compare::Column;
-use warmstart_report::edit;
+use warmstart_report::{edit, fit};
+use warmstart_runs::change;
 use warmstart_runs::store::{Runs, Watcher, experiments};
 
 /// The variable by which a shell's script asks for completions.
@@ -51,6 +52,55 @@ fn own_name() -> String {
     path.to_string_lossy().into_owned()
 }
 
+/// Bash splits words at `=` and `:`, and completes what follows. This function gives warmstart whole words, and takes out of its
+/// answers what bash has already.
+const WHOLE_WORDS: &str = r#"
+_warmstart() {
+    local -a words=() answers=()
+    local part joins rest=$COMP_LINE splits='^[=:]+$' last=-1 current=0 i
+    for ((i = 0; i < ${#COMP_WORDS[@]}; i++)); do
+        part=${COMP_WORDS[i]}
+        joins=false
+        # Where the line has no blank before it, bash has split a word.
+        if [[ $i -gt 1 && $rest != [[:blank:]]* ]]; then
+            if [[ $part =~ $splits || ${COMP_WORDS[i - 1]} =~ $splits ]]; then
+                joins=true
+            fi
+        fi
+        rest=${rest#*"$part"}
+        # Only what is left of the cursor is completed.
+        if [[ $i -eq $COMP_CWORD && ! $part =~ $splits ]]; then
+            part=$2
+        fi
+        if [[ $joins == false ]]; then
+            last=$((last + 1))
+            words[last]=$part
+        elif [[ $i -le $COMP_CWORD || $current -lt $last ]]; then
+            words[last]+=$part
+        fi
+        if [[ $i -eq $COMP_CWORD ]]; then
+            current=$last
+        fi
+    done
+    local whole=${words[current]}
+    local before=${whole%"$2"}
+    local -a COMP_WORDS=("${words[@]}")
+    local COMP_CWORD=$current
+    _clap_complete_warmstart "$1" "$whole" "$3"
+    if [[ -n $before ]]; then
+        for part in "${COMPREPLY[@]}"; do
+            part=${part#"$before"}
+            if [[ -n $part ]]; then
+                answers+=("$part")
+            fi
+        done
+        COMPREPLY=("${answers[@]}")
+    fi
+}
+complete -o nospace -o bashdefault -o nosort -F _warmstart warmstart 2> /dev/null ||
+    complete -o nospace -o bashdefault -F _warmstart warmstart
+"#;
+
 /// The script for a shell, which asks `program` for completions.
 pub(super) fn script(shell: Shell, program: &str) -> anyhow::Result<String> {
     let name = shell.to_string();
@@ -58,9 +108,13 @@ pub(super) fn script(shell: Shell, program: &str) -> anyhow::Result<String> {
     let completer = shells
         .completer(&name)
         .with_context(|| format!("there are no completions for {name}"))?;
-    let mut script = Vec::new();
-    completer.write_registration(ASKS, "warmstart", "warmstart", program, &mut script)?;
-    Ok(String::from_utf8_lossy(&script).into_owned())
+    let mut printed = Vec::new();
+    completer.write_registration(ASKS, "warmstart", "warmstart", program, &mut printed)?;
+    let mut script = String::from_utf8_lossy(&printed).into_owned();
+    if shell == Shell::Bash {
+        script.push_str(WHOLE_WORDS);
+    }
+    Ok(script)
 }
 
 /// Answers a shell that asks for completions, and ends the program; otherwise does nothing.
@@ -72,27 +126,37 @@ pub(super) fn answer_shell(command: fn() -> Command) {
 
 /// The command line with completions for each value, by the value's name in the help.
 fn completing(command: Command) -> Command {
-    command.mut_args(with_values).mut_subcommands(completing)
+    let name = command.get_name().to_owned();
+    command
+        .mut_args(|argument| with_values(&name, argument))
+        .mut_subcommands(completing)
 }
 
-fn with_values(argument: Arg) -> Arg {
+fn with_values(command: &str, argument: Arg) -> Arg {
     let name = argument
         .get_value_names()
         .and_then(|names| names.first())
         .map(ToString::to_string);
     let id = argument.get_id().as_str().to_owned();
-    match (id.as_str(), name.as_deref()) {
-        ("dataset", _) => argument.add(ArgValueCompleter::new(of_list(datasets))),
-        ("sort" | "columns", _) => argument.add(ArgValueCompleter::new(columns)),
-        ("backbone", _) => argument.add(ArgValueCompleter::new(of_list(backbones))),
-        ("baseline", _) | (_, Some("RUN")) => argument.add(ArgValueCompleter::new(of_list(runs))),
-        (_, Some("FIELD=VALUE")) => argument.add(ArgValueCompleter::new(of_list(fields))),
+    let list: fn() -> Vec<CompletionCandidate> = match (id.as_str(), name.as_deref(), command) {
+        ("dataset", ..) => datasets,
+        ("columns", _, "list") => || titles(&super::list::columns()),
+        ("columns", _, "models") => || titles(&super::models::columns()),
+        ("columns", _, "runs") => || titles(&super::runs::columns()),
+        ("sort" | "columns", ..) => columns,
+        ("backbone", ..) => backbones,
+        ("baseline", ..) => baselines,
+        (_, Some("RUN"), _) => runs,
+        ("slurm", ..) => slurm_fields,
+        ("set", _, "resume") => changes,
+        (_, Some("FIELD=VALUE"), _) => fields,
         // `check` calls experiments FILE; elsewhere a FILE is one to write.
-        (_, Some("EXPERIMENT")) | ("files", Some("FILE")) => {
-            argument.add(ArgValueCompleter::new(Experiments))
+        (_, Some("EXPERIMENT"), _) | ("files", Some("FILE"), _) => {
+            return argument.add(ArgValueCompleter::new(Experiments));
         }
-        _ => argument,
-    }
+        _ => return argument,
+    };
+    argument.add(ArgValueCompleter::new(of_list(list)))
 }
 
 /// The entries that start with the typed text.
@@ -135,7 +199,7 @@ impl ValueCompleter for Experiments {
     }
 }
 
-/// Runs by experiment, which means the newest of it, and by id, the newest first.
+/// Runs by id, the newest first, and then by experiment, which means the newest of it.
 fn runs() -> Vec<CompletionCandidate> {
     let folder = folder_option("--checkpoints", "WARMSTART_CHECKPOINTS");
     let (mut watcher, mut runs) = (
@@ -168,18 +232,27 @@ fn runs() -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// The columns of the comparison; after a comma the next one.
-fn columns(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let text = typed.to_string_lossy();
-    let before = text.rfind(',').map_or("", |comma| &text[..=comma]);
+/// What a comparison gives differences to: a run, or what was published.
+fn baselines() -> Vec<CompletionCandidate> {
+    let published = candidate("published", "the published figures of each experiment");
+    let mut all = runs();
+    all.push(published.display_order(Some(all.len())));
+    all
+}
+
+/// The columns of the comparison.
+fn columns() -> Vec<CompletionCandidate> {
     let (own, fields) = (Column::own(), edit::settings());
     let names = own.iter().map(Column::key).chain(fields.iter().cloned());
-    beginning_with(
-        typed,
-        names
-            .map(|name| candidate(&format!("{before}{name}"), ""))
-            .collect(),
-    )
+    names.map(|name| candidate(&name, "")).collect()
+}
+
+/// The columns of a list.
+fn titles(columns: &[fit::Column]) -> Vec<CompletionCandidate> {
+    columns
+        .iter()
+        .map(|column| candidate(&output::key(&column.title), ""))
+        .collect()
 }
 
 fn backbones() -> Vec<CompletionCandidate> {
@@ -199,34 +272,56 @@ fn datasets() -> Vec<CompletionCandidate> {
 
 /// `train.epochs=`, and `model.backbone=resnet18` where the values are known.
 fn fields() -> Vec<CompletionCandidate> {
+    fields_below("", |_| true)
+}
+
+/// The fields of a run that may change.
+fn changes() -> Vec<CompletionCandidate> {
+    fields_below("", |path| change::FIELDS.contains(&path))
+}
+
+/// `time=`: what a job of Slurm asks for.
+fn slurm_fields() -> Vec<CompletionCandidate> {
+    fields_below("slurm.", |_| true)
+}
+
+/// The fields of experiments below a prefix, without it.
+fn fields_below(prefix: &str, is_offered: fn(&str) -> bool) -> Vec<CompletionCandidate> {
     let schema = experiment::json_schema();
     let described = super::docs::fields(&schema);
-    let lines = described.iter().flat_map(|field| {
-        let open = std::iter::once((format!("{}=", field.path), field.description.clone()));
-        let values = field.values.iter().map(|value| {
-            (
-                format!("{}={}", field.path, value.name),
-                value.description.clone(),
-            )
+    let named = described
+        .iter()
+        .filter(|field| is_offered(&field.path))
+        .filter_map(|field| Some((field.path.strip_prefix(prefix)?, field)));
+    let offered = named.flat_map(|(name, field)| {
+        let open = candidate(&format!("{name}="), &field.description);
+        let values = field.values.iter().map(move |value| {
+            let text = format!("{name}={}", value.name);
+            candidate(&text, &value.description)
         });
-        open.chain(values)
+        std::iter::once(open).chain(values)
     });
-    lines.map(|(text, help)| candidate(&text, &help)).collect()
+    offered.collect()
 }
 
 /// A folder from the completed line, or from the environment.
 fn folder_option(option: &str, variable: &str) -> Option<PathBuf> {
     let words: Vec<OsString> = std::env::args_os().collect();
+    // To the scripts of earlier versions, bash gives `=` as a word.
     let after = words
         .iter()
-        .position(|word| word == option)
-        .and_then(|place| words.get(place + 1));
+        .skip_while(|word| *word != option)
+        .skip(1)
+        .find(|word| *word != "=");
+    // A shell replaces `~` when it runs the line, but not behind `=`.
+    let after = after.map(|word| {
+        let folder = PathBuf::from(word);
+        experiment::whole(&folder).unwrap_or(folder)
+    });
     let joined = words.iter().find_map(|word| {
-        word.to_str()?
-            .strip_prefix(option)?
-            .strip_prefix('=')
-            .map(OsString::from)
+        let folder = word.to_str()?.strip_prefix(option)?.strip_prefix('=')?;
+        Some(PathBuf::from(folder))
     });
     let set = std::env::var_os(variable).filter(|value| !value.is_empty());
-    after.cloned().or(joined).or(set).map(PathBuf::from)
+    after.or(joined).or_else(|| set.map(PathBuf::from))
 }

@@ -147,17 +147,8 @@ pub(super) fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<E
         output::note(context, &text);
         return Ok(Exit::Done);
     }
-    let mut columns = vec![
-        Column::names("experiment"),
-        Column::words("name", 7),
-        Column::words("group", 9),
-        Column::words("backbone", 6),
-        Column::figures("px", 8),
-        Column::words("state", 1),
-    ];
-    columns.extend(Figures::columns());
     output::answer(&output::chosen(
-        &columns,
+        &columns(),
         &listed.iter().map(row).collect::<Vec<_>>(),
         &arguments.columns,
     )?)?;
@@ -189,6 +180,19 @@ pub(super) fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<E
         );
     }
     Ok(Exit::Done)
+}
+
+/// The columns of the table.
+pub(super) fn columns() -> Vec<Column> {
+    let own = [
+        Column::names("experiment"),
+        Column::words("name", 7),
+        Column::words("group", 9),
+        Column::words("backbone", 6),
+        Column::figures("px", 8),
+        Column::words("state", 1),
+    ];
+    own.into_iter().chain(Figures::columns()).collect()
 }
 
 /// `1 run`, `2 runs`

@@ -271,9 +271,13 @@ pub(super) struct ColumnsArgument {
     columns: Vec<String>,
 }
 
+/// The name of a column in `--columns`: `val_acc` for the title `val acc`.
+pub(super) fn key(title: &str) -> String {
+    title.trim().replace([' ', '-'], "_").to_lowercase()
+}
+
 /// The column of this name, `val acc` or `val_acc`.
 fn place(columns: &[Column], name: &str) -> Result<usize, Failure> {
-    let key = |name: &str| name.trim().replace([' ', '-'], "_").to_lowercase();
     let keys: Vec<String> = columns.iter().map(|column| key(&column.title)).collect();
     keys.iter()
         .position(|known| *known == key(name))

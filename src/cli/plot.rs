@@ -31,10 +31,10 @@ pub(super) struct Arguments {
     /// Replace the output file if it is there
     #[arg(long, requires = "output")]
     overwrite: bool,
-    /// What to draw
+    /// Which charts to draw
     #[arg(
         long,
-        value_name = "FIGURES",
+        value_name = "CHARTS",
         value_delimiter = ',',
         default_value = "accuracy,loss"
     )]

@@ -16,8 +16,8 @@ pub(super) struct Arguments {
     /// Id or experiment of a run
     run: String,
     /// Change it first: `train.epochs`, `train.optimizer.learning_rate`, `train.early_stopping.patience`,
-    /// `train.checkpoint.keep`, `train.checkpoint.every_minutes`, `train.devices`, or `dataset.path` where its pictures have
-    /// moved. The change is recorded
+    /// `train.checkpoint.keep`, `train.checkpoint.every_minutes`, `train.on_nan`, `train.devices`, or `dataset.path` where its
+    /// pictures have moved. The change is recorded
     #[arg(long, value_name = "FIELD=VALUE")]
     set: Vec<String>,
     /// Start over from the beginning. Its checkpoints are set aside, and its results stay until new ones replace them

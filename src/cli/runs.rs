@@ -67,16 +67,8 @@ pub(super) fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<E
     } else if listed.is_empty() {
         output::note(context, &no_run(context, &runs, &query));
     } else {
-        let mut columns = vec![
-            Column::names("run"),
-            Column::words("experiment", 1),
-            Column::words("state", 2),
-            Column::words("device", 7),
-            Column::figures("epoch", 6),
-        ];
-        columns.extend(Figures::columns());
         output::answer(&output::chosen(
-            &columns,
+            &columns(),
             &listed.iter().map(row).collect::<Vec<_>>(),
             &arguments.columns,
         )?)?;
@@ -85,6 +77,18 @@ pub(super) fn runs(context: &Context, arguments: &Arguments) -> anyhow::Result<E
         output::note(context, text);
     }
     Ok(Exit::Done)
+}
+
+/// The columns of the table.
+pub(super) fn columns() -> Vec<Column> {
+    let own = [
+        Column::names("run"),
+        Column::words("experiment", 1),
+        Column::words("state", 2),
+        Column::words("device", 7),
+        Column::figures("epoch", 6),
+    ];
+    own.into_iter().chain(Figures::columns()).collect()
 }
 
 fn describe<'a>(runs: &Runs, run: &'a Run) -> Listed<'a> {

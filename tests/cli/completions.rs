@@ -2,25 +2,55 @@
 
 use std::process::Command;
 
-use crate::compare;
-use crate::place::Place;
+use warmstart_runs::change;
+use warmstart_schema::slurm::Slurm;
 
-/// The completions that bash offers for the last of these words.
+use crate::compare;
+use crate::place::{Place, said};
+
+/// A word as bash splits it: runs of `=` and `:` are words of their own.
+fn parts(word: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut before: Option<bool> = None;
+    for c in word.chars() {
+        let splits = "=:".contains(c);
+        if before.is_some_and(|before| before != splits) {
+            parts.push(String::new());
+        }
+        before = Some(splits);
+        parts.last_mut().unwrap().push(c);
+    }
+    parts
+}
+
+/// The completions that bash offers at the end of a line of these words.
 fn offered(place: &Place, words: &[&str]) -> Vec<String> {
     let plain = place.command(&["completions", "bash"]);
     let program = plain.get_program().to_str().unwrap().to_owned();
-    let quoted = words
-        .iter()
-        .map(|word| format!("'{}'", word.replace('\'', "'\\''")))
-        .collect::<Vec<_>>()
-        .join(" ");
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+    let parts: Vec<String> = words.iter().flat_map(|word| parts(word)).collect();
+    let last = parts.last().unwrap();
+    // Behind `=`, bash completes an empty word.
+    let typed = if last.starts_with(['=', ':']) {
+        ""
+    } else {
+        last.as_str()
+    };
     let script = format!(
-        "source <('{program}' completions bash) || exit 1\n\
-         complete -p warmstart >/dev/null || exit 1\n\
-         COMP_WORDS=(warmstart {quoted}); COMP_CWORD={}; COMP_TYPE=9\n\
-         _clap_complete_warmstart warmstart \"${{COMP_WORDS[COMP_CWORD]}}\" ''\n\
+        "source <({} completions bash) || exit 1\n\
+         [[ $(complete -p warmstart) == *'-F _warmstart '* ]] || exit 1\n\
+         COMP_WORDS=(warmstart {}); COMP_CWORD={}; COMP_TYPE=9; COMP_LINE={}\n\
+         _warmstart warmstart {} ''\n\
          printf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
-        words.len()
+        quoted(&program),
+        parts
+            .iter()
+            .map(|part| quoted(part))
+            .collect::<Vec<_>>()
+            .join(" "),
+        parts.len(),
+        quoted(&format!("warmstart {}", words.join(" "))),
+        quoted(typed)
     );
     let mut bash = Command::new("bash");
     bash.args(["--norc", "-c", &script])
@@ -44,45 +74,158 @@ fn offered(place: &Place, words: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// The same; these must be among them.
+fn has(place: &Place, words: &[&str], expected: &[&str]) -> Vec<String> {
+    let offered = offered(place, words);
+    for word in expected {
+        assert!(
+            offered.iter().any(|other| other == word),
+            "{words:?}: {word} in {offered:?}"
+        );
+    }
+    offered
+}
+
 #[test]
 fn bash_is_offered_runs_experiments_backbones_and_settings() {
     let place = compare::place();
-    let has = |words: &[&str], expected: &[&str]| {
-        let offered = offered(&place, words);
-        for word in expected {
-            assert!(
-                offered.iter().any(|other| other == word),
-                "{words:?}: {word} in {offered:?}"
-            );
-        }
-        offered
-    };
     has(
+        &place,
         &["show", "2026010"],
         &["20260101-000000-aaaa", "20260102-000000-bbbb"],
     );
-    has(&["resume", "pl"], &["plain"]);
-    let runs = has(&["compare", ""], &["20260103-000000-cccc", "evil"]);
+    has(&place, &["resume", "pl"], &["plain"]);
+    let runs = has(&place, &["compare", ""], &["20260103-000000-cccc", "evil"]);
     assert_eq!(runs[0], "20260103-000000-cccc", "the newest first");
-    has(&["train", "4-"], &["4-effnet-freeze"]);
+    has(&place, &["train", "4-"], &["4-effnet-freeze"]);
     has(
+        &place,
         &["prefetch", "--backbone", "resnet"],
         &["resnet18", "resnet50"],
     );
-    has(&["train", "x", "--set", "train.ep"], &["train.epochs="]);
     has(
+        &place,
+        &["train", "x", "--set", "train.ep"],
+        &["train.epochs="],
+    );
+    has(
+        &place,
         &["compare", "--columns", "run,val_"],
         &["run,val_acc", "run,val_loss"],
     );
     has(
+        &place,
         &["compare", "--baseline", "20260102"],
         &["20260102-000000-bbbb"],
     );
-    has(&["sho"], &["show"]);
-    // In the folder that the command line names.
-    let other = Place::new();
+    assert_eq!(
+        offered(&place, &["compare", "--baseline", "publ"]),
+        ["published"]
+    );
+    has(&place, &["sho"], &["show"]);
+}
+
+#[test]
+fn bash_is_offered_the_runs_of_the_folder_in_the_line() {
+    let (place, other) = (compare::place(), Place::new());
     let folder = place.checkpoints().display().to_string();
+    let joined = format!("--checkpoints={folder}");
     let found = offered(&other, &["--checkpoints", &folder, "show", "20260102"]);
     assert_eq!(found, ["20260102-000000-bbbb"]);
+    let found = offered(&other, &[joined.as_str(), "show", "20260102"]);
+    assert_eq!(found, ["20260102-000000-bbbb"]);
     assert!(offered(&other, &["show", "2026"]).is_empty());
+    // As scripts of earlier versions and other shells ask.
+    for folder in [
+        &["--checkpoints", "=", &folder][..],
+        &["--checkpoints", "~/checkpoints"],
+    ] {
+        let mut command = other.command(&["--", "warmstart"]);
+        command
+            .args(folder)
+            .args(["show", "20260102"])
+            .env("WARMSTART_COMPLETE", "fish")
+            .env("HOME", place.folder.path());
+        let said = said(&mut command);
+        assert!(
+            said.out.contains("20260102-000000-bbbb"),
+            "{folder:?}: {}{}",
+            said.out,
+            said.err
+        );
+    }
+}
+
+#[test]
+fn bash_is_offered_what_follows_an_equals_sign() {
+    let place = Place::new();
+    let values = has(
+        &place,
+        &["train", "x", "--set", "model.backbone="],
+        &["resnet18", "resnet50"],
+    );
+    assert!(!values.concat().contains('='), "{values:?}");
+    for words in [
+        &["train", "x", "--set", "model.backbone=convnext_t"][..],
+        &["train", "x", "--set=model.backbone=convnext_t"],
+        &[
+            "train",
+            "--slurm",
+            "time=2:00:00",
+            "--set",
+            "model.backbone=convnext_t",
+        ],
+    ] {
+        assert_eq!(offered(&place, words), ["convnext_tiny"], "{words:?}");
+    }
+    assert_eq!(
+        offered(&place, &["train", "x", "--set=train.epo"]),
+        ["train.epochs="]
+    );
+    let values = offered(&place, &["train", "x", "--set", "train.epochs="]);
+    assert!(values.is_empty(), "{values:?}");
+    // A blank ends the value.
+    has(
+        &place,
+        &["train", "--set", "train.epochs=", "4-"],
+        &["4-effnet-freeze"],
+    );
+}
+
+#[test]
+fn every_option_is_offered_what_it_accepts() {
+    let place = compare::place();
+    let slurm = offered(&place, &["train", "x", "--slurm", ""]);
+    assert!(slurm.len() >= 10, "{slurm:?}");
+    for field in &slurm {
+        let value = if field == "options=" {
+            "--exclusive"
+        } else {
+            "1"
+        };
+        let set = Slurm::default().set(&format!("{field}{value}"));
+        assert_eq!(set, Ok(()), "{field}");
+    }
+    let changes = offered(&place, &["resume", "plain", "--set", ""]);
+    let field = |change: &String| change.split('=').next().unwrap().to_owned();
+    let mut fields: Vec<String> = changes.iter().map(field).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    let mut expected = change::FIELDS.to_vec();
+    expected.sort_unstable();
+    assert_eq!(fields, expected);
+    let help = place.say(&["resume", "--help"]).out;
+    for field in change::FIELDS {
+        assert!(help.contains(&format!("`{field}`")), "{field}: {help}");
+    }
+    for command in ["list", "models", "runs"] {
+        let columns = offered(&place, &[command, "--columns", ""]);
+        assert!(columns.len() >= 8, "{command}: {columns:?}");
+        let said = place.say(&[command, "--columns", &columns.join(",")]);
+        assert_eq!(said.code, 0, "{command}: {}", said.err);
+    }
+    assert_eq!(
+        offered(&place, &["models", "--columns", "gmacs,para"]),
+        ["gmacs,params"]
+    );
 }
