@@ -33,6 +33,8 @@ pub struct Gpu {
     pub temperature: Option<u32>,
     /// Watts used, and the limit.
     pub power: Option<(f64, Option<f64>)>,
+    /// Whether `CUDA_VISIBLE_DEVICES` surely hides it from the runs that start here.
+    pub hidden: bool,
 }
 
 /// The resources that a run's worker uses.

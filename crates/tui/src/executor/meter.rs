@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use warmstart_runs::launcher;
 
-use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::{Device, Nvml};
 use sysinfo::{
     CpuRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, Pid, ProcessRefreshKind, ProcessesToUpdate,
     RefreshKind,
@@ -160,10 +160,22 @@ fn disk(folder: &std::path::Path) -> Option<(u64, u64)> {
 }
 
 fn gpus(nvml: &Nvml) -> Vec<Gpu> {
-    let devices =
-        (0..nvml.device_count().unwrap_or(0)).filter_map(|index| nvml.device_by_index(index).ok());
+    let devices: Vec<Device> = (0..nvml.device_count().unwrap_or(0))
+        .filter_map(|index| nvml.device_by_index(index).ok())
+        .collect();
+    let known: Vec<(String, String)> = devices
+        .iter()
+        .filter_map(|device| Some((device.name().ok()?, device.uuid().ok()?)))
+        .collect();
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    let by_bus = std::env::var("CUDA_DEVICE_ORDER").is_ok_and(|order| order == "PCI_BUS_ID");
+    // Where the driver does not name all, a list cannot be read.
+    let visible = visible.filter(|_| known.len() == devices.len());
+    let hidden = hidden(visible.as_deref(), by_bus, &known);
     devices
-        .map(|device| {
+        .iter()
+        .enumerate()
+        .map(|(index, device)| {
             let watts = |milliwatts: u32| f64::from(milliwatts) / 1000.0;
             let limit = device.enforced_power_limit().ok().map(watts);
             Gpu {
@@ -178,9 +190,42 @@ fn gpus(nvml: &Nvml) -> Vec<Gpu> {
                     .map(|memory| (memory.used, memory.total)),
                 temperature: device.temperature(TemperatureSensor::Gpu).ok(),
                 power: device.power_usage().ok().map(|power| (watts(power), limit)),
+                hidden: hidden.get(index).is_some_and(|hidden| *hidden),
             }
         })
         .collect()
+}
+
+/// Which GPUs a list in `CUDA_VISIBLE_DEVICES` hides, of `devices`: name and UUID of each, in NVML's order. CUDA reads the list up to
+/// the first entry that it does not understand. None is called hidden where that cannot be known: with parts of GPUs (MIG) in the
+/// list, and with numbers of unlike GPUs, of which CUDA counts the fastest first.
+fn hidden(visible: Option<&str>, by_bus: bool, devices: &[(String, String)]) -> Vec<bool> {
+    let none = vec![false; devices.len()];
+    let Some(visible) = visible else {
+        return none;
+    };
+    let are_alike = devices.windows(2).all(|pair| pair[0].0 == pair[1].0);
+    let mut hidden = vec![true; devices.len()];
+    for entry in visible.split(',').map(str::trim) {
+        let found = if let Ok(number) = entry.parse::<usize>() {
+            if !by_bus && !are_alike {
+                return none;
+            }
+            (number < devices.len()).then_some(number)
+        } else if entry.starts_with("MIG-") {
+            return none;
+        } else {
+            // A beginning of the UUID is enough.
+            let is_meant = |uuid: &str| entry.starts_with("GPU-") && uuid.starts_with(entry);
+            let mut meant = (0..devices.len()).filter(|index| is_meant(&devices[*index].1));
+            meant.next().filter(|_| meant.next().is_none())
+        };
+        let Some(index) = found else {
+            break;
+        };
+        hidden[index] = false;
+    }
+    hidden
 }
 
 /// Bytes on all GPUs, by process id.
@@ -202,6 +247,36 @@ mod tests {
     use warmstart_runs::launcher::Handle;
 
     use super::*;
+
+    #[test]
+    fn gpus_that_the_environment_surely_hides_are_known() {
+        let devices = |names: &[&str]| -> Vec<(String, String)> {
+            let numbered = names.iter().enumerate();
+            numbered
+                .map(|(number, name)| ((*name).to_owned(), format!("GPU-{number}a-{name}")))
+                .collect()
+        };
+        let (alike, mixed) = (devices(&["H200"; 3]), devices(&["T4", "H200", "H200"]));
+        let all = [true; 3];
+        for (visible, by_bus, devices, expected) in [
+            (None, false, &alike, [false; 3]),
+            (Some("2, 0"), false, &alike, [false, true, false]),
+            (Some("GPU-1a"), false, &alike, [true, false, true]),
+            // Nothing after an entry that names no GPU, or several.
+            (Some("1,-1,0"), false, &alike, [true, false, true]),
+            (Some("1,3,0"), false, &alike, [true, false, true]),
+            (Some("GPU-,0"), false, &alike, all),
+            (Some(""), false, &alike, all),
+            (Some("-1"), false, &mixed, all),
+            // What cannot be known hides nothing.
+            (Some("0"), false, &mixed, [false; 3]),
+            (Some("MIG-7f"), false, &alike, [false; 3]),
+            (Some("0"), true, &mixed, [false, true, true]),
+            (Some("GPU-0a"), false, &mixed, [false, true, true]),
+        ] {
+            assert_eq!(hidden(visible, by_bus, devices), expected, "{visible:?}");
+        }
+    }
 
     #[test]
     fn meter_reads_own_process_and_machine() {

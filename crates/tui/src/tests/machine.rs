@@ -40,6 +40,7 @@ fn two_gpus() -> Vec<Gpu> {
         memory: Some((61_200_000_000, 85_500_000_000)),
         temperature: Some(64),
         power: Some((512.3, Some(700.0))),
+        hidden: false,
     };
     vec![
         gpu.clone(),
@@ -135,6 +136,21 @@ fn pictures() {
     };
     let picture = text(&drawn(&ascii, 80, 24));
     assert!(picture.is_ascii(), "{picture}");
+}
+
+#[test]
+fn a_gpu_that_the_environment_hides_is_named_without_its_use() {
+    let mut gpus = two_gpus();
+    gpus[0].hidden = true;
+    let picture = text(&drawn(&opened(Ok(gpus)), 80, 24));
+    let of_gpu = |number: u8| {
+        let label = format!("gpu {number} ");
+        let mut lines = picture.lines();
+        lines.find(|line| line.contains(&label)).unwrap()
+    };
+    let words = "hidden by CUDA_VISIBLE_DEVICES: NVIDIA H100 80GB HBM3";
+    assert!(of_gpu(0).ends_with(words), "{picture}");
+    assert!(of_gpu(1).contains(" 0 %"), "{picture}");
 }
 
 #[test]

@@ -109,16 +109,15 @@ fn draw_machine(buf: &mut Buffer, area: Rect, machine: &Machine) {
         }
         Ok(gpus) => {
             for ((index, gpu), y) in gpus.iter().enumerate().zip(3..) {
+                let (row, label) = (paint::row(area, y), format!("gpu {index}"));
+                if gpu.hidden {
+                    let words = format!("hidden by CUDA_VISIBLE_DEVICES: {}", gpu.name);
+                    draw_gauge(buf, row, &label, &words, None, "");
+                    continue;
+                }
                 let words = format!("{}  {}", gpu.name, used(gpu.memory));
                 let share = gpu.busy.map(|busy| busy / 100.0);
-                draw_gauge(
-                    buf,
-                    paint::row(area, y),
-                    &format!("gpu {index}"),
-                    &words,
-                    share,
-                    &heat(gpu),
-                );
+                draw_gauge(buf, row, &label, &words, share, &heat(gpu));
             }
         }
     }
