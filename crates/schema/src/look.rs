@@ -136,7 +136,7 @@ pub struct SplitFacts {
     pub by_class: Vec<u32>,
 }
 
-/// An image, or why it is unreadable.
+/// An image, or why there are no pixels of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Picture {
     #[serde(flatten)]
@@ -156,6 +156,7 @@ pub struct Picture {
     pub file: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixels: Option<Pixels>,
+    /// Why there are no pixels: the file is unreadable, or the epoch does not use the image.
     #[serde(
         default,
         deserialize_with = "text::read",

@@ -66,7 +66,8 @@ impl Epoch {
     /// The key of [`Self::strength`].
     pub const STRENGTH: &str = "strength";
 
-    /// Of a probe, whose strengths take the place of epochs: the strength C of the L2 penalty. The learning rate is then NaN.
+    /// Of a probe, whose strengths take the place of epochs: the inverse strength C of the L2 penalty. The learning rate is then
+    /// NaN.
     pub fn strength(&self) -> Option<f64> {
         self.further(Self::STRENGTH)
     }
@@ -97,7 +98,7 @@ pub struct Neighbours {
 /// The metrics of the test set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Test {
-    /// Step of the measured checkpoint.
+    /// Epoch of the measured checkpoint.
     pub epoch: u32,
     #[serde(with = "real")]
     pub loss: f64,

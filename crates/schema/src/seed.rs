@@ -51,7 +51,8 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The seed of one use: a hash of the run's seed, the purpose, and the time.
+/// The seed of one use: a hash of the run's seed, the purpose, epoch and step. Some uses pass another number in the place of epoch
+/// or step: a class, a view, or a rank.
 pub fn derive(run_seed: u64, purpose: &str, epoch: u64, step: u64) -> u64 {
     let name = purpose
         .bytes()

@@ -661,13 +661,12 @@ fn explain(
             .help(help);
     }
     if message.contains("duplicate ")
-        && let Some((field, place)) = duplicate(source)
+        && let Some(twice) = duplicate(source)
     {
-        let name = field.rsplit('.').next().unwrap_or_default();
-        let problem =
-            Problem::new(file, format!("`{name}` appears twice; expected it once")).field(&field);
-        return problem
-            .at(Some(place), source)
+        let message = format!("`{}` appears twice; expected it once", twice.key);
+        return Problem::new(file, message)
+            .field(&twice.path)
+            .at(Some(twice.place), source)
             .help(Some("remove one of the two".to_owned()));
     }
     if let Some(name) = quoted_after(message, "missing field ") {

@@ -5,12 +5,12 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The number format of convolutions and matrix products in training; weights and sums stay float32.
+/// The number format of convolutions and matrix products, in training and evaluation; weights and sums stay float32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// The faster one of `float32` and `bfloat16`: the run measures both for some steps of its model before it starts. A machine
-    /// remembers the answer, and a resumed run keeps it.
+    /// `bfloat16` where it is at least 1.1 times as fast as `float32`, else `float32`: the run measures both for some steps of
+    /// its model before it starts. A machine remembers the answer, and a resumed run keeps it.
     Auto,
     /// Full float32, on a GPU too.
     #[default]
@@ -20,7 +20,6 @@ pub enum Precision {
     Tf32,
     /// bfloat16: by autocast on a GPU. A CPU rounds the inputs of convolutions and matrix products, and computes all else in
     /// float32; one without instructions for bfloat16 computes everything in float32.
-    #[serde(alias = "bf16")]
     Bfloat16,
 }
 

@@ -61,8 +61,19 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 }
 
-/// The first field that appears twice in its mapping, and the place of the second.
-pub(super) fn duplicate(source: &str) -> Option<(String, Place)> {
+/// A key that appears twice in its mapping.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Twice {
+    /// Its dotted path, with the positions in lists: `model.unfreeze[0].freeze`.
+    pub path: String,
+    /// The key alone, which may contain dots.
+    pub key: String,
+    /// The place of the second one.
+    pub place: Place,
+}
+
+/// The first key that appears twice in its mapping.
+pub(super) fn duplicate(source: &str) -> Option<Twice> {
     let mut twice = None;
     let unique = Unique {
         path: String::new(),
@@ -74,7 +85,7 @@ pub(super) fn duplicate(source: &str) -> Option<(String, Place)> {
     let place = error
         .location()
         .map(|place| (place.line(), place.column()))?;
-    twice.map(|field| (field, place))
+    twice.map(|(path, key)| Twice { path, key, place })
 }
 
 /// Line and column of a byte of the text.
@@ -90,8 +101,8 @@ pub(super) fn place_of(source: &str, offset: usize) -> Place {
 /// A value whose mappings may not repeat a key.
 struct Unique<'a> {
     path: String,
-    /// The dotted path of the repeated field.
-    twice: &'a mut Option<String>,
+    /// The path of the repeated key, and the key.
+    twice: &'a mut Option<(String, String)>,
 }
 
 impl<'de> DeserializeSeed<'de> for Unique<'_> {
@@ -125,7 +136,15 @@ impl<'de> Visitor<'de> for Unique<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        for index in 0_usize.. {
+            let element = Unique {
+                path: format!("{}[{index}]", self.path),
+                twice: &mut *self.twice,
+            };
+            if seq.next_element_seed(element)?.is_none() {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -158,7 +177,7 @@ impl<'de> Visitor<'de> for Unique<'_> {
 struct Key<'a> {
     parent: &'a str,
     seen: &'a mut HashSet<String>,
-    twice: &'a mut Option<String>,
+    twice: &'a mut Option<(String, String)>,
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
@@ -185,7 +204,7 @@ impl Visitor<'_> for Key<'_> {
         if self.seen.insert(name.to_owned()) {
             return Ok(path);
         }
-        *self.twice = Some(path);
+        *self.twice = Some((path, name.to_owned()));
         Err(E::custom("appears twice"))
     }
 }
@@ -203,14 +222,43 @@ mod tests {
 
     #[test]
     fn second_of_two_equal_keys_is_found_in_its_mapping() {
-        let source = "name: a\nb:\n  name: 1\n  d: { e: x, name: y, e: 3 }\n";
-        assert_eq!(duplicate(source), Some(("b.d.e".to_owned(), (4, 23))));
+        for (source, path, key, place) in [
+            (
+                "name: a\nb:\n  name: 1\n  d: { e: x, name: y, e: 3 }\n",
+                "b.d.e",
+                "e",
+                (4, 23),
+            ),
+            (
+                "name: a\nb:\n  name: 1\n  name: 2\n",
+                "b.name",
+                "name",
+                (4, 3),
+            ),
+            (
+                "a: [1, { b: 1 }, { b: 1, c: 3, b: 2 }]\n",
+                "a[2].b",
+                "b",
+                (1, 32),
+            ),
+            (
+                "a:\n  - b: 1\n    c: [[{ d: 1, d: 2 }]]\n",
+                "a[0].c[0][0].d",
+                "d",
+                (3, 18),
+            ),
+            (
+                "grid:\n  train.epochs: [3]\n  train.epochs: [4]\n",
+                "grid.train.epochs",
+                "train.epochs",
+                (3, 3),
+            ),
+        ] {
+            let (path, key) = (path.to_owned(), key.to_owned());
+            assert_eq!(duplicate(source), Some(Twice { path, key, place }));
+        }
         assert_eq!(
-            duplicate("name: a\nb:\n  name: 1\n  name: 2\n"),
-            Some(("b.name".to_owned(), (4, 3)))
-        );
-        assert_eq!(
-            duplicate("a: [1, { b: 1 }]\nc: ~\nd: 1.5\ne: true\nf: -1\n"),
+            duplicate("a: [1, { b: 1 }, { b: 2 }]\nc: ~\nd: 1.5\ne: true\nf: -1\n"),
             None
         );
     }
