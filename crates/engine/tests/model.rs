@@ -35,6 +35,11 @@ fn build(spec: &ModelSpec) -> Model {
     Model::new(spec, 7, Device::Cpu).unwrap()
 }
 
+fn named<'a>(model: &'a Model, name: &str) -> &'a Tensor {
+    let found = model.tensors().iter().find(|t| t.name == name);
+    &found.unwrap().tensor
+}
+
 fn images() -> Tensor {
     let mut random = SplitMix64::new(1);
     let pixels: Vec<f64> = (0..4 * 3 * 32 * 32).map(|_| random.uniform()).collect();
@@ -228,29 +233,38 @@ fn initial_weights_follow_from_the_seed() {
 
 #[test]
 fn initial_weights_have_the_expected_spread() {
-    let model = build(&spec(Backbone::EfficientnetB0));
-    let spread = |name: &str| {
-        let tensor = model.tensors().iter().find(|t| t.name == name).unwrap();
-        tensor.tensor.std(true).double_value(&[])
-    };
-    for (name, expected) in [
-        ("conv_head.weight", (2.0_f64 / 1280.0).sqrt()),
-        ("blocks.5.0.conv_dw.weight", (2.0_f64 / 25.0).sqrt()),
-        ("head.fc1.weight", 1.0 / (3.0_f64 * 1280.0).sqrt()),
-    ] {
+    let he = |fan_out: f64| (2.0 / fan_out).sqrt();
+    let pytorch = |fan_in: f64| 1.0 / (3.0 * fan_in).sqrt();
+    let check = |model: &Model, name: &str, expected: f64| {
+        let found = named(model, name).std(true).double_value(&[]);
         assert!(
-            (spread(name) / expected - 1.0).abs() < 0.05,
-            "{name}: {} instead of {expected}",
-            spread(name)
+            (found / expected - 1.0).abs() < 0.05,
+            "{name}: {found} instead of {expected}"
         );
-    }
+    };
+    let efficientnet = build(&spec(Backbone::EfficientnetB0));
+    check(&efficientnet, "conv_head.weight", he(1280.0));
+    check(&efficientnet, "blocks.5.0.conv_dw.weight", he(25.0));
+    check(&efficientnet, "head.fc1.weight", pytorch(1280.0));
+    // timm divides the fan-out by the groups in RegNet, and not in ResNeXt.
+    let regnet = build(&spec(Backbone::Regnety008));
+    let fan_out = 3.0 * 3.0 * 128.0;
+    let groups = 8.0;
+    check(&regnet, "s2.b1.conv1.conv.weight", he(128.0));
+    check(&regnet, "s2.b1.conv2.conv.weight", he(fan_out / groups));
+    let resnext = build(&spec(Backbone::Resnext50));
+    check(&resnext, "layer1.0.conv2.weight", he(fan_out));
+    // timm leaves the patch projection as PyTorch draws it, and draws the dense layers itself.
+    let vit = build(&spec(Backbone::VitSmallPatch16));
+    let patch: f64 = 3.0 * 16.0 * 16.0;
+    check(&vit, "patch_embed.proj.weight", pytorch(patch));
+    check(&vit, "blocks.0.mlp.fc1.weight", 0.02);
+    let bias = named(&vit, "patch_embed.proj.bias").abs().max();
+    let share = bias.double_value(&[]) * patch.sqrt();
+    assert!((0.9..=1.0).contains(&share), "{share} of the bound");
     let resnet = build(&spec(Backbone::Resnet18));
-    let last = resnet
-        .tensors()
-        .iter()
-        .find(|t| t.name == "layer1.0.bn2.weight")
-        .unwrap();
-    assert_eq!(last.tensor, Tensor::zeros([64], (Kind::Float, Device::Cpu)));
+    let last = named(&resnet, "layer1.0.bn2.weight");
+    assert_eq!(*last, Tensor::zeros([64], (Kind::Float, Device::Cpu)));
 }
 
 #[test]
@@ -531,7 +545,7 @@ fn paths_drop_in_training_alone_and_never_in_frozen_blocks() {
 }
 
 #[test]
-fn training_images_shrink_as_torchvision_shrinks_them_and_evaluation_keeps_the_final_size() {
+fn images_are_resized_as_torchvision_resizes_them_and_evaluation_keeps_the_final_size() {
     let table: serde_json::Value =
         serde_json::from_str(include_str!("reference/sizes.json")).unwrap();
     let shrinking = |interpolation, input_size| {

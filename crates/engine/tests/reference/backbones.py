@@ -81,6 +81,8 @@ NAMES = {
     "mobilenetv4_conv_small": [64, 75],
     "mobilenetv4_conv_medium": [64],
     "densenet121": [64, 75],
+    # Fewer places than the 7x7 kernel of its last convolutions, and more.
+    "vgg16_bn": [32, 75, 256],
 }
 
 
@@ -129,10 +131,10 @@ def training(model, side):
     }
 
 
-def create(name):
+def create(name, **options):
     # So a transformer takes any whole number of patches.
     flexible = {"dynamic_img_size": True} if name.startswith(("vit", "deit")) else {}
-    return timm.create_model(name, num_classes=0, **flexible)
+    return timm.create_model(name, num_classes=0, **flexible, **options)
 
 
 def shapes(model):

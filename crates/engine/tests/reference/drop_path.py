@@ -14,16 +14,21 @@ import torch
 from timm.layers import DropPath
 
 import formula
-from backbones import training
+from backbones import NAMES, create, training, training_side
 
 RATE, SEED = 0.4, 5
-NAMES = ["resnet18", "resnet50", "efficientnet_b0", "mobilenetv3_large_100", "convnext_tiny", "vit_small_patch16_224"]
+CHOSEN = [
+    "resnet18", "resnet50", "efficientnet_b0", "mobilenetv3_large_100", "convnext_tiny", "vit_small_patch16_224",
+    "regnety_008", "convnextv2_nano", "mobilenetv4_conv_small", "vit_small_patch14_dinov2", "vit_small_patch16_dinov3",
+]
 
 
 def paths(model):
     """The drop path of each residual path in order, None where timm made none for a rate of 0."""
     if hasattr(model, "layer1"):
         return [block.drop_path for stage in (model.layer1, model.layer2, model.layer3, model.layer4) for block in stage]
+    if hasattr(model, "s1"):
+        return [block.drop_path for stage in (model.s1, model.s2, model.s3, model.s4) for block in stage.children()]
     if hasattr(model, "stages"):
         return [block.drop_path for stage in model.stages for block in stage.blocks]
     if hasattr(model, "patch_embed"):
@@ -40,17 +45,17 @@ def factors(self, x):
 
 
 def reference(name):
-    model = formula.fill(timm.create_model(name, num_classes=0, drop_path_rate=RATE))
+    model = formula.fill(create(name, drop_path_rate=RATE))
     rates = []
     for number, path in enumerate(paths(model)):
         rates.append(path.drop_prob if isinstance(path, DropPath) else 0.0)
         if rates[-1]:
             path.number = number
-    return {"rates": rates, "train": training(model, 224 if model.default_cfg["fixed_input_size"] else 64)}
+    return {"rates": rates, "train": training(model, training_side(model, NAMES[name]))}
 
 
 DropPath.forward = factors
-table = {"timm": timm.__version__, "torch": torch.__version__, "rate": RATE, "seed": SEED, "models": {n: reference(n) for n in NAMES}}
+table = {"timm": timm.__version__, "torch": torch.__version__, "rate": RATE, "seed": SEED, "models": {n: reference(n) for n in CHOSEN}}
 path = pathlib.Path(__file__).with_suffix(".json")
 path.write_text(json.dumps(table) + "\n")
 print(path, path.stat().st_size, "bytes")

@@ -323,14 +323,13 @@ fn continued_run_is_drawn_after_its_parent() {
     );
 }
 
-#[test]
-fn steps_of_unfreezing_are_marked_where_they_begin() {
+/// The run's accuracy, after the log named stages: their first epoch, the steps before it, and the blocks that are still frozen.
+fn with_stages(stages: &[(u32, u64, usize)]) -> String {
     let mut model = after("1");
     let run = model.runs.get(&id(RESUMED)).unwrap();
     let mut counts = run.state.model.as_ref().unwrap().counts.clone();
     let mut records = Vec::new();
-    // Twenty epochs of 34 steps.
-    for (epoch, step, frozen) in [(4, 102, 2), (11, 340, 0)] {
+    for &(epoch, step, frozen) in stages {
         for (index, block) in counts.blocks.iter_mut().enumerate() {
             block.counts.trainable = u64::from(index >= frozen);
         }
@@ -352,13 +351,43 @@ fn steps_of_unfreezing_are_marked_where_they_begin() {
     }];
     let now = model.now;
     let _ = update(&mut model, Message::Changes { now, changes });
-    let picture = text(&drawn(&model, 120, 40));
-    let line = picture
-        .lines()
-        .find(|line| line.contains("2 frozen"))
-        .unwrap();
+    text(&drawn(&model, 120, 40))
+}
+
+#[test]
+fn steps_of_unfreezing_are_marked_and_named_where_they_begin() {
+    // Twenty epochs of 34 steps; the resume after the sixth epoch has a mark too.
+    let picture = with_stages(&[(4, 102, 2), (11, 340, 0)]);
+    let lines: Vec<&str> = picture.lines().collect();
+    let foot = lines.iter().position(|line| line.contains('└')).unwrap();
+    // The curves are above the last row of the plot.
+    let marks: Vec<usize> = lines[foot - 1]
+        .chars()
+        .enumerate()
+        .filter_map(|(column, symbol)| (symbol == '┊').then_some(column))
+        .collect();
+    let [third, sixth, tenth] = marks[..] else {
+        panic!("{marks:?}: {picture}")
+    };
+    // A column lies up to half a cell beside its place.
+    let (near, far) = ((sixth - third) as f64, (tenth - third) as f64);
+    assert!((near / 3.0 - far / 7.0).abs() < 0.5, "{marks:?}: {picture}");
+    let named = |name: &str| {
+        let before = lines.iter().find_map(|line| line.split_once(name));
+        before.unwrap().0.chars().count()
+    };
+    assert_eq!(
+        [named("2 frozen"), named("all trains")],
+        [third + 2, tenth + 2],
+        "{picture}"
+    );
+}
+
+#[test]
+fn a_step_of_unfreezing_without_room_before_the_next_has_no_name() {
+    let picture = with_stages(&[(4, 102, 2), (5, 136, 0)]);
     assert!(
-        line.contains("all trains") && (line.contains('┊') || line.contains('│')),
+        picture.contains("all trains") && !picture.contains("2 frozen"),
         "{picture}"
     );
 }
