@@ -19,7 +19,7 @@ use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::{self, DatasetKind};
 
 pub use binary::{Layout, Pictures};
-pub use folder_splits::FolderSplits;
+pub use folder_splits::InspectedFolder;
 pub use inspect::{Inspected, Unread, inspect};
 pub use memory::{Features, OnDevice};
 pub use source::{Batch, Batches, Described, Input, Source};

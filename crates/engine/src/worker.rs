@@ -95,26 +95,26 @@ fn leave_job(run: &RunDir, info: &RunInfo, me: Job, lock: RunLock) -> Result<()>
         .state()
         .with_context(doing("reading", run, "events.jsonl"))?;
     let is_interrupted = matches!(state.outcome, Some(Outcome::Stopped));
-    let mut lock = Some(lock);
-    if is_interrupted && !slurm::is_stopped(run) {
+    let lock = if is_interrupted && !slurm::is_stopped(run) {
         // The next start of the job takes the run.
-        lock = None;
+        drop(lock);
         if !is_stopped_by_user(run, me, &state) {
             worker_log::line(
                 "Slurm has not ended this job within an hour; resume the run to continue",
             );
             return Ok(());
         }
-    }
-    if lock.is_none() {
-        lock = run
+        let lock = run
             .lock_within(LOCK_PATIENCE)
             .with_context(doing("locking", run, "run.lock"))?;
-    }
-    // Another start of the job has it.
-    if lock.is_none() {
-        return Ok(());
-    }
+        let Some(lock) = lock else {
+            // Another start of the job has it.
+            return Ok(());
+        };
+        lock
+    } else {
+        lock
+    };
     slurm::release(run).with_context(doing("writing", run, "run.json"))?;
     drop(lock);
     if slurm::can_submit() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 use tch::Device;
-use warmstart_runs::pictures::{Class, Listed, PartFolder, PictureFolder, Unusable, Unused};
+use warmstart_runs::pictures::{self, Class, Listed, PartFolder, PictureFolder, Unusable, Unused};
 use warmstart_runs::run;
 use warmstart_schema::experiment::{Experiment, ImageFolder, SplitRule};
 use warmstart_schema::look::Split;
@@ -21,11 +21,11 @@ use super::splits::{Splits, Subset, images_by_class};
 use crate::failure::UserError;
 
 /// Share of a folder's pictures that become the test set where it has none.
-pub(super) const TEST: f64 = 0.2;
+pub(super) const DEFAULT_TEST_SHARE: f64 = 0.2;
 
 /// An image folder as it was listed, and after its images were read.
 #[derive(Debug)]
-pub struct FolderSplits {
+pub struct InspectedFolder {
     pub rule: SplitRule,
     pub layout: PictureFolder,
     pub unused: Unused,
@@ -35,7 +35,7 @@ pub struct FolderSplits {
     inspected: [Inspected; 3],
 }
 
-impl FolderSplits {
+impl InspectedFolder {
     pub(super) fn listing(&self, which: Split) -> &Arc<Listing> {
         &self.listings[which as usize]
     }
@@ -54,6 +54,53 @@ impl FolderSplits {
     }
 }
 
+/// The pictures of each part; of validation and test only where they have a folder of their own.
+struct Listings {
+    train: Arc<Listing>,
+    validation: Option<Arc<Listing>>,
+    test: Option<Arc<Listing>>,
+    /// SHA-256 over names and sizes.
+    fingerprint: String,
+}
+
+impl Listings {
+    fn new(
+        layout: &PictureFolder,
+        train: Vec<Listed>,
+        validation: Option<Vec<Listed>>,
+        test: Option<Vec<Listed>>,
+    ) -> Self {
+        // The parts go into one hash, so their order is part of the fingerprint: training, validation, test.
+        let mut hash = Sha256::new();
+        let mut listing = |folder: &PartFolder, files: Vec<Listed>| {
+            Arc::new(Listing::new(&folder.path, files, &mut hash))
+        };
+        let train = listing(&layout.train, train);
+        let mut own = |folder: Option<&PartFolder>, files: Option<Vec<Listed>>| {
+            let (folder, files) = folder.zip(files)?;
+            Some(listing(folder, files))
+        };
+        let validation = own(layout.validation.as_ref(), validation);
+        let test = own(layout.test.as_ref(), test);
+        Self {
+            train,
+            validation,
+            test,
+            fingerprint: format!("{:x}", hash.finalize()),
+        }
+    }
+
+    /// The listing that each split draws its pictures from, in the order of [`Split::ALL`].
+    fn of_splits(&self) -> [Arc<Listing>; 3] {
+        let or_train = |own: Option<&Arc<Listing>>| Arc::clone(own.unwrap_or(&self.train));
+        [
+            Arc::clone(&self.train),
+            or_train(self.validation.as_ref()),
+            or_train(self.test.as_ref()),
+        ]
+    }
+}
+
 /// Lists the folder of an experiment and divides it. No image is read.
 pub(super) fn list(
     experiment: &Experiment,
@@ -64,70 +111,75 @@ pub(super) fn list(
     let rule = wanted.split_rule();
     let refused = |unusable: Unusable| UserError::input(unusable.error, unusable.help);
     let layout = PictureFolder::open(&wanted.path, rule).map_err(refused)?;
-    let found = layout.list().map_err(refused)?;
-    let mut hash = Sha256::new();
-    let train = Arc::new(Listing::new(&layout.train.path, found.train, &mut hash));
-    let mut own = |folder: Option<&PartFolder>, files: Option<Vec<Listed>>| {
-        let (folder, files) = folder.zip(files)?;
-        Some(Arc::new(Listing::new(&folder.path, files, &mut hash)))
-    };
-    let validation = own(layout.validation.as_ref(), found.validation);
-    let test = own(layout.test.as_ref(), found.test);
-
+    let pictures::Listing {
+        train,
+        validation,
+        test,
+        unused,
+    } = layout.list().map_err(refused)?;
+    let own = Listings::new(&layout, train, validation, test);
     let draw = Draw {
         experiment,
         wanted,
-        train: &train,
+        train: &own.train,
     };
-    let members = draw.members(validation.as_deref(), test.as_deref())?;
-    let listings = [
-        Arc::clone(&train),
-        validation.unwrap_or(Arc::clone(&train)),
-        test.unwrap_or(Arc::clone(&train)),
-    ];
+    let [train, validation, test] = draw.members(own.validation.as_deref(), own.test.as_deref())?;
+    let listings = own.of_splits();
     let decoding = Decoding::new(preparation, wanted.strict, None)?;
     let source = |listing: &Arc<Listing>| -> Rc<dyn Source> {
         Rc::new(Folder::new(Arc::clone(listing), decoding.clone(), device))
     };
-    let train_source = source(&train);
-    // Splits of one folder share its source, and so its decoding threads.
-    let source_of = |listing: &Arc<Listing>| {
-        if Arc::ptr_eq(listing, &train) {
-            Rc::clone(&train_source)
-        } else {
-            source(listing)
-        }
-    };
+    let train_source = source(&own.train);
     let subset = |split: Split, members: Vec<u32>| {
         let listing = &listings[split as usize];
         Subset {
-            source: source_of(listing),
+            // Splits of one folder share its source, and so its decoding threads.
+            source: if Arc::ptr_eq(listing, &own.train) {
+                Rc::clone(&train_source)
+            } else {
+                source(listing)
+            },
             members: draw.limited(members, split, listing),
         }
     };
-    let [train_members, validation_members, test_members] = members;
-    let train_subset = subset(Split::Train, train_members);
+    let train = subset(Split::Train, train);
     let names = |name: fn(&Class) -> String| layout.classes.iter().map(name).collect::<Vec<_>>();
     let shown = names(|class| class.name.clone());
     Ok(Splits {
         labels: run::Labels {
-            train_images: images_by_class(&train.labels(), &train_subset.members, shown.len()),
+            train_images: images_by_class(&own.train.labels(), &train.members, shown.len()),
             names: names(Class::exact),
         },
-        train: train_subset,
-        validation: subset(Split::Validation, validation_members),
-        test: subset(Split::Test, test_members),
+        train,
+        validation: subset(Split::Validation, validation),
+        test: subset(Split::Test, test),
         names: [shown, Vec::new()],
-        fingerprint: format!("{:x}", hash.finalize()),
-        folder: Some(FolderSplits {
+        fingerprint: own.fingerprint,
+        folder: Some(InspectedFolder {
             rule,
             layout,
-            unused: found.unused,
+            unused,
             decoding,
             listings,
             inspected: <[Inspected; 3]>::default(),
         }),
     })
+}
+
+/// A split that is drawn from the training images where it has no folder of its own.
+#[derive(Debug, Clone, Copy)]
+enum HeldOut {
+    Validation,
+    Test,
+}
+
+impl HeldOut {
+    fn split(self) -> Split {
+        match self {
+            Self::Validation => Split::Validation,
+            Self::Test => Split::Test,
+        }
+    }
 }
 
 /// Which images of a folder are in which split, as its experiment's seed and limits decide.
@@ -151,31 +203,32 @@ impl Draw<'_> {
         let (train, test) = if let Some(test) = test {
             (train, all(test)?)
         } else {
-            self.divide(train, Split::Test, self.wanted.test.unwrap_or(TEST))
+            let share = self.wanted.test.unwrap_or(DEFAULT_TEST_SHARE);
+            self.divide(train, HeldOut::Test, share)
         };
         let (train, validation) = if let Some(validation) = validation {
             (train, all(validation)?)
         } else {
             let share = self.experiment.dataset.validation;
-            self.divide(train, Split::Validation, share)
+            self.divide(train, HeldOut::Validation, share)
         };
         Ok([train, validation, test])
     }
 
-    /// What stays of the training images, and about `share` of them for `split`.
-    fn divide(&self, members: Vec<u32>, split: Split, share: f64) -> (Vec<u32>, Vec<u32>) {
+    /// What stays of the training images, and about `share` of them for the held-out split.
+    fn divide(&self, members: Vec<u32>, held_out: HeldOut, share: f64) -> (Vec<u32>, Vec<u32>) {
         let seed = self.experiment.seed;
         match self.wanted.split_rule() {
             SplitRule::ByOrder => {
-                let seed = match split {
-                    Split::Test => derive(seed, "test", 0, 0),
-                    Split::Train | Split::Validation => seed,
+                let seed = match held_out {
+                    HeldOut::Test => derive(seed, "test", 0, 0),
+                    HeldOut::Validation => seed,
                 };
                 divide_by_class(&self.train.labels(), &members, share, seed)
             }
             SplitRule::ByName => members.into_iter().partition(|member| {
                 let name = self.train.name(*member);
-                policy::name_fraction(name, split.as_str(), seed) >= share
+                policy::name_fraction(name, held_out.split().as_str(), seed) >= share
             }),
         }
     }
@@ -192,14 +245,15 @@ impl Draw<'_> {
             Split::Test => "limit test",
         };
         match self.wanted.split_rule() {
-            SplitRule::ByOrder => some(members, limit, derive(seed, purpose, 0, 0)),
-            SplitRule::ByName => first_by_name(members, limit, listing, purpose, seed),
+            SplitRule::ByOrder => random_subset(members, limit, derive(seed, purpose, 0, 0)),
+            SplitRule::ByName => lowest_by_hash(members, limit, listing, purpose, seed),
         }
     }
 }
 
-/// So many of the members, drawn by their names, in their order: another picture takes the place of one at most.
-fn first_by_name(
+/// So many of the members, those with the lowest hashes of their names, in their order: a picture more or less replaces one of them
+/// at most.
+fn lowest_by_hash(
     mut members: Vec<u32>,
     limit: usize,
     listing: &Listing,
@@ -230,7 +284,7 @@ fn divide_by_class(labels: &[u32], members: &[u32], share: f64, seed: u64) -> (V
 }
 
 /// So many of the members, drawn at random, in their order.
-fn some(mut members: Vec<u32>, limit: usize, seed: u64) -> Vec<u32> {
+fn random_subset(mut members: Vec<u32>, limit: usize, seed: u64) -> Vec<u32> {
     SplitMix64::new(seed).shuffle(&mut members);
     members.truncate(limit);
     members.sort_unstable();

@@ -11,7 +11,7 @@ use warmstart_schema::experiment::SplitRule;
 use warmstart_schema::look::Split;
 
 use super::folder::{Decoding, Listing, decode};
-use super::folder_splits::FolderSplits;
+use super::folder_splits::InspectedFolder;
 use super::splits::{Splits, Subset, images_by_class};
 
 /// Pictures between two words on how far it is.
@@ -142,7 +142,7 @@ fn read(
         .install(|| members.par_iter().map(one).collect())
 }
 
-impl FolderSplits {
+impl InspectedFolder {
     /// What the pictures are, once they were read.
     pub fn sets(&self) -> Sets {
         let [train, validation, test] = Split::ALL.map(|which| self.inspected(which).kept.clone());

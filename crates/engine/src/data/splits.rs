@@ -12,7 +12,7 @@ use warmstart_schema::look::Split;
 use warmstart_schema::policy;
 use warmstart_schema::preparation::{FileMetadata, Preparation};
 
-use super::folder_splits::{self, FolderSplits};
+use super::folder_splits::{self, InspectedFolder};
 use super::{Dataset, OnDevice, Source, load};
 
 /// The images of a run by split, and its classes.
@@ -27,7 +27,7 @@ pub struct Splits {
     /// SHA-256 over names and sizes of a folder's pictures; empty for published datasets, which are the same everywhere.
     pub fingerprint: String,
     /// The facts of an image folder; none for other datasets.
-    pub folder: Option<FolderSplits>,
+    pub folder: Option<InspectedFolder>,
 }
 
 impl Splits {

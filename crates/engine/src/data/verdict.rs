@@ -8,7 +8,7 @@ use warmstart_schema::experiment::{Experiment, ImageFolder};
 use warmstart_schema::finding::{Finding, Severity};
 use warmstart_schema::look::Split;
 
-use super::folder_splits::{FolderSplits, TEST};
+use super::folder_splits::{DEFAULT_TEST_SHARE, InspectedFolder};
 use super::inspect::{Inspected, Unread};
 use super::splits::Splits;
 use crate::failure::UserError;
@@ -72,7 +72,7 @@ fn of_folder(
     experiment: &Experiment,
     wanted: &ImageFolder,
     splits: &Splits,
-    folder: &FolderSplits,
+    folder: &InspectedFolder,
 ) -> Vec<Finding> {
     let mut findings: Vec<Finding> = folder
         .layout
@@ -114,7 +114,7 @@ fn of_folder(
 fn nothing_in(
     (experiment, wanted): (&Experiment, &ImageFolder),
     splits: &Splits,
-    folder: &FolderSplits,
+    folder: &InspectedFolder,
     which: Split,
 ) -> Option<Finding> {
     let found = folder.inspected(which);
@@ -140,7 +140,10 @@ fn nothing_in(
         return None;
     }
     let (field, share, folder) = match which {
-        Split::Test => ("dataset.test", wanted.test.unwrap_or(TEST), "test"),
+        Split::Test => {
+            let share = wanted.test.unwrap_or(DEFAULT_TEST_SHARE);
+            ("dataset.test", share, "test")
+        }
         _ => ("dataset.validation", experiment.dataset.validation, "val"),
     };
     let text = format!(
@@ -164,7 +167,7 @@ fn texts(unreadable: &[Unread]) -> String {
 }
 
 /// Unreadable images, and classes without a readable one.
-fn unreadable(strict: bool, names: &[String], folder: &FolderSplits) -> Vec<Finding> {
+fn unreadable(strict: bool, names: &[String], folder: &InspectedFolder) -> Vec<Finding> {
     let train = folder.inspected(Split::Train);
     let mut findings = Vec::new();
     let has_pictures =
@@ -250,7 +253,7 @@ fn unreadable(strict: bool, names: &[String], folder: &FolderSplits) -> Vec<Find
 }
 
 /// Classes that a part lacks.
-fn lacking(names: &[String], folder: &FolderSplits) -> Vec<Finding> {
+fn lacking(names: &[String], folder: &InspectedFolder) -> Vec<Finding> {
     let mut findings = Vec::new();
     for which in Split::ALL {
         let found = folder.inspected(which);
@@ -293,7 +296,7 @@ fn lacking(names: &[String], folder: &FolderSplits) -> Vec<Finding> {
 }
 
 /// Exact copies of a picture in two parts, or in two classes.
-fn copies(folder: &FolderSplits) -> Vec<Finding> {
+fn copies(folder: &InspectedFolder) -> Vec<Finding> {
     let class = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
     let mut first: BTreeMap<&Content, (Split, &str)> = BTreeMap::new();
     let mut across: BTreeMap<(Split, Split), Vec<String>> = BTreeMap::new();

@@ -8,7 +8,7 @@ use super::convolution::Conv;
 use super::pass::Pass;
 use super::tensors::{Tensors, named};
 
-/// Patch embedding: images `[N, 3, H, W]` to tokens `[N, prefix + patches, C]`.
+/// Patch embedding: images `[N, 3, H, W]` to tokens `[N, prefix_tokens + patches, C]`.
 #[derive(Debug)]
 pub(crate) struct Patches {
     class_token: Tensor,
@@ -46,7 +46,7 @@ impl Patches {
             projection: Conv::new(&spec.projection, tensors)?,
             side,
             positions: match spec.positions {
-                Positions::All { pixels } => learned(pixels, spec.extra())?,
+                Positions::All { pixels } => learned(pixels, spec.prefix_tokens())?,
                 Positions::Patches { pixels } => learned(pixels, 0)?,
                 Positions::Rotary => None,
             },
@@ -89,10 +89,10 @@ impl Patches {
 }
 
 impl PositionEmbedding {
-    /// The embeddings `[1, prefix_tokens + across * across, C]` for `across` patches a side: as learned, or interpolated as timm
+    /// The embeddings `[1, prefix_tokens + patches_per_side², C]` for so many patches a side: as learned, or interpolated as timm
     /// does it.
-    fn for_side(&self, across: i64) -> Result<Tensor> {
-        if across == self.patches_per_side {
+    fn for_side(&self, patches_per_side: i64) -> Result<Tensor> {
+        if patches_per_side == self.patches_per_side {
             return Ok(self.vectors.shallow_clone());
         }
         let channels = self.vectors.size3()?.2;
@@ -107,9 +107,9 @@ impl PositionEmbedding {
             .f_to_kind(Kind::Float)?
             .f_view([1, self.patches_per_side, self.patches_per_side, channels])?
             .f_permute([0, 3, 1, 2])?
-            .f_internal_upsample_bicubic2d_aa([across, across], false, None, None)?
+            .f_internal_upsample_bicubic2d_aa([patches_per_side; 2], false, None, None)?
             .f_permute([0, 2, 3, 1])?
-            .f_reshape([1, across * across, channels])?;
+            .f_reshape([1, patches_per_side * patches_per_side, channels])?;
         Ok(Tensor::f_cat(&[prefix, grid], 1)?)
     }
 }

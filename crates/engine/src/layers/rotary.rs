@@ -1,10 +1,11 @@
-//! Rotary positions of patches, as `DINOv3` has them (Siméoni et al. 2025).
+//! Rotary position embedding (`RoPE`; Su et al. 2021, "`RoFormer`: Enhanced Transformer with Rotary Position Embedding") of patches,
+//! as `DINOv3` has it (Siméoni et al. 2025).
 
 use anyhow::{Result, ensure};
 use tch::{Kind, Tensor};
 use warmstart_schema::architecture as spec;
 
-/// Turns each pair of channels by an angle that grows with the patch's place: the first half of the pairs by rows, the second by
+/// Rotates each pair of channels by an angle that grows with the patch's place: the first half of the pairs by rows, the second by
 /// columns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rotary(spec::Rotary);
@@ -14,33 +15,33 @@ impl Rotary {
         Self(spec)
     }
 
-    /// Queries and keys `[N, heads, T, C]` of the patches of a square image, turned; other tokens stay.
-    pub(super) fn turn(&self, parts: [Tensor; 2]) -> Result<[Tensor; 2]> {
-        let skipped = self.0.skipped;
+    /// Queries and keys `[N, heads, T, C]` of the patches of a square image, rotated; other tokens stay.
+    pub(super) fn rotate(&self, parts: [Tensor; 2]) -> Result<[Tensor; 2]> {
+        let prefix_tokens = self.0.prefix_tokens;
         let (_, _, tokens, channels) = parts[0].size4()?;
-        let side = (tokens - skipped).isqrt();
+        let count = tokens - prefix_tokens;
+        let side = count.isqrt();
         ensure!(
-            side * side == tokens - skipped,
-            "this backbone takes square images alone: {} patches are no square",
-            tokens - skipped
+            side * side == count,
+            "this backbone takes square images alone: {count} patches are no square"
         );
-        let (sin, cos) = self.waves(side, channels, &parts[0])?;
-        let turn = |part: Tensor| -> Result<Tensor> {
+        let (sin, cos) = self.sin_cos(side, channels, &parts[0])?;
+        let rotate = |part: Tensor| -> Result<Tensor> {
             let kind = part.kind();
-            let first = part.f_narrow(2, 0, skipped)?;
-            let patches = part.f_narrow(2, skipped, tokens - skipped)?;
+            let prefix = part.f_narrow(2, 0, prefix_tokens)?;
+            let patches = part.f_narrow(2, prefix_tokens, count)?;
             let left = patches.f_narrow(3, 0, channels / 2)?;
             let right = patches.f_narrow(3, channels / 2, channels - channels / 2)?;
-            let across = Tensor::f_cat(&[right.f_neg()?, left], 3)?;
-            let turned = patches.f_mul(&cos)?.f_add(&across.f_mul(&sin)?)?;
-            Ok(Tensor::f_cat(&[first, turned.f_to_kind(kind)?], 2)?)
+            let rotated_half = Tensor::f_cat(&[right.f_neg()?, left], 3)?;
+            let rotated = patches.f_mul(&cos)?.f_add(&rotated_half.f_mul(&sin)?)?;
+            Ok(Tensor::f_cat(&[prefix, rotated.f_to_kind(kind)?], 2)?)
         };
         let [query, key] = parts;
-        Ok([turn(query)?, turn(key)?])
+        Ok([rotate(query)?, rotate(key)?])
     }
 
     /// Sines and cosines `[side * side, channels]`, float32, on the device of `like`.
-    fn waves(&self, side: i64, channels: i64, like: &Tensor) -> Result<(Tensor, Tensor)> {
+    fn sin_cos(&self, side: i64, channels: i64, like: &Tensor) -> Result<(Tensor, Tensor)> {
         let options = (Kind::Float, like.device());
         let count = channels / 4;
         let exponents =

@@ -134,7 +134,7 @@ impl Attention {
         ])?;
         let [query, key, value] = [0, 1, 2].map(|part| qkv.f_select(2, part)?.f_transpose(1, 2));
         let [query, key] = match &self.rotary {
-            Some(rotary) => rotary.turn([query?, key?])?,
+            Some(rotary) => rotary.rotate([query?, key?])?,
             None => [query?, key?],
         };
         let nothing = None::<&Tensor>;

@@ -9,7 +9,10 @@
 use std::collections::VecDeque;
 
 use anyhow::{Context, Result, ensure};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
+
+use super::classifier::Classifier;
+use super::principal::Components;
 
 /// Pairs of steps and changes of the gradient that describe the curvature.
 const HISTORY: usize = 10;
@@ -49,66 +52,6 @@ pub struct Problem {
     components: Option<Components>,
 }
 
-/// The principal components of features: centred, then turned so that they do not correlate.
-#[derive(Debug)]
-struct Components {
-    /// `[F]`.
-    mean: Tensor,
-    /// The directions, orthonormal, as columns `[F, F]`.
-    directions: Tensor,
-    /// Of each component, `[F]`.
-    variances: Tensor,
-}
-
-impl Components {
-    /// Of features `[n, F]`, and the components `[n, F]`.
-    fn of(features: &Tensor) -> Result<(Self, Tensor)> {
-        let mean = features.f_mean_dim(0_i64, false, Kind::Double)?;
-        let centred = features.f_sub(&mean)?;
-        let covariance = centred
-            .f_tr()?
-            .f_matmul(&centred)?
-            .f_div_scalar(features.size2()?.0 as f64)?;
-        // A GPU needs another library for this, and it is small.
-        let (variances, directions) = covariance.f_to_device(Device::Cpu)?.f_linalg_eigh("L")?;
-        let components = Self {
-            mean,
-            variances: variances.f_clamp_min(0.0)?.f_to_device(features.device())?,
-            directions: directions.f_to_device(features.device())?,
-        };
-        let turned = centred.f_matmul(&components.directions)?;
-        Ok((components, turned))
-    }
-
-    /// The classifier of components that gives the same logits.
-    fn enter(&self, classifier: &Classifier) -> Result<Classifier> {
-        Ok(Classifier {
-            intercepts: classifier
-                .intercepts
-                .f_add(&classifier.weights.f_mv(&self.mean)?)?,
-            weights: classifier.weights.f_matmul(&self.directions)?,
-        })
-    }
-
-    /// The classifier of features that gives the same logits as this one of components.
-    fn leave(&self, classifier: &Classifier) -> Result<Classifier> {
-        let weights = classifier.weights.f_matmul(&self.directions.f_tr()?)?;
-        Ok(Classifier {
-            intercepts: classifier.intercepts.f_sub(&weights.f_mv(&self.mean)?)?,
-            weights,
-        })
-    }
-}
-
-/// A linear classifier: logits are `features · weightsᵀ + intercepts`.
-#[derive(Debug)]
-pub struct Classifier {
-    /// `[C, F]`, float64.
-    pub weights: Tensor,
-    /// `[C]`, float64.
-    pub intercepts: Tensor,
-}
-
 /// What a classifier reaches.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measured {
@@ -124,43 +67,6 @@ pub struct Fit {
     pub iterations: usize,
     /// Whether the gradient met the tolerance.
     pub converged: bool,
-}
-
-impl Classifier {
-    /// All zeros: every class is equally likely.
-    pub fn zero(classes: i64, features: i64, like: &Tensor) -> Result<Self> {
-        let options = (Kind::Double, like.device());
-        Ok(Self {
-            weights: Tensor::f_zeros([classes, features], options)?,
-            intercepts: Tensor::f_zeros([classes], options)?,
-        })
-    }
-
-    /// Logits `[n, C]` of features `[n, F]`, both float64.
-    pub fn logits(&self, features: &Tensor) -> Result<Tensor> {
-        Ok(features.f_linear(&self.weights, Some(&self.intercepts))?)
-    }
-
-    /// Weights and intercepts as one vector `[C · (F + 1)]`.
-    fn flat(&self) -> Result<Tensor> {
-        Ok(Tensor::f_cat(
-            &[
-                self.weights.f_reshape([-1])?,
-                self.intercepts.shallow_clone(),
-            ],
-            0,
-        )?)
-    }
-
-    fn of_flat(flat: &Tensor, classes: i64) -> Result<Self> {
-        let width = (flat.size1()? - classes) / classes;
-        Ok(Self {
-            weights: flat
-                .f_narrow(0, 0, classes * width)?
-                .f_reshape([classes, width])?,
-            intercepts: flat.f_narrow(0, classes * width, classes)?,
-        })
-    }
 }
 
 impl Problem {

@@ -11,7 +11,8 @@ use warmstart_schema::event::{
 };
 use warmstart_schema::experiment::{Evaluate, Monitor, Probe};
 
-use super::logistic::{Classifier, Fit, Problem, Tolerance, strengths};
+use super::classifier::Classifier;
+use super::logistic::{Fit, Problem, Tolerance, strengths};
 use super::neighbours::Neighbours;
 use super::saved;
 use crate::data::Features;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use tch::{Kind, Tensor};
 
-use super::logistic::Classifier;
+use super::classifier::Classifier;
 use crate::model::Model;
 use crate::weights;
 

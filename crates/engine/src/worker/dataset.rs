@@ -16,7 +16,7 @@ use warmstart_schema::look::Split;
 use warmstart_schema::policy;
 
 use super::context::doing;
-use crate::data::{self, FolderSplits, Splits};
+use crate::data::{self, InspectedFolder, Splits};
 use crate::failure::UserError;
 use crate::interrupt::Interrupt;
 use crate::reporter::Reporter;
@@ -92,7 +92,7 @@ pub(super) fn report(
         return Err(error);
     }
     keep_labels(run, &splits)?;
-    let sets = splits.folder.as_ref().map(FolderSplits::sets);
+    let sets = splits.folder.as_ref().map(InspectedFolder::sets);
     if let Some(sets) = &sets {
         if let Some(text) = before.and_then(|before| describe_moves(&sets.since(&before))) {
             reporter.note(Level::Warning, text);
@@ -143,7 +143,7 @@ pub(super) fn warn_of_leak(
     from: &StartedFrom,
     splits: &Splits,
 ) {
-    let Some(ours) = splits.folder.as_ref().map(FolderSplits::sets) else {
+    let Some(ours) = splits.folder.as_ref().map(InspectedFolder::sets) else {
         return;
     };
     let Ok(Some(theirs)) = RunDir::of(root, &from.run).pictures() else {

@@ -22,9 +22,6 @@ fn start(server: &Server, folder: &Path) -> Child {
         server,
         folder,
     );
-    for name in ["HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "WARMSTART_WEIGHTS"] {
-        command.env_remove(name);
-    }
     command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
