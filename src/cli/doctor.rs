@@ -214,12 +214,18 @@ fn checkpoints(root: &Path) -> Finding {
 
 fn weights() -> Finding {
     let paths = SearchPaths::from_env();
-    let all = Backbone::ALL.map(|backbone| {
-        (
-            backbone.as_str(),
-            paths.find_weights(&Pretrained::of(backbone)).ok(),
-        )
-    });
+    let mut all: Vec<(&str, Option<PathBuf>)> = Backbone::ALL
+        .into_iter()
+        .map(|backbone| {
+            let path = paths.find_weights(&Pretrained::of(backbone)).ok();
+            (backbone.as_str(), path)
+        })
+        .collect();
+    // Of other published weights, only those that are here: nothing lacks the rest.
+    all.extend(Pretrained::others().filter_map(|weights| {
+        let path = paths.find_weights(&weights).ok()?;
+        Some((weights.name(), Some(path)))
+    }));
     let folders: Vec<PathBuf> = paths.weights.iter().chain([&paths.hub]).cloned().collect();
     whereabouts(
         "weights",

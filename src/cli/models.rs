@@ -70,14 +70,41 @@ struct Model {
     multiple_of: Option<u32>,
     /// The smallest image that it takes; null if it takes any.
     least_pixels: Option<u32>,
+    /// The default published weights: where they are, and their tag.
     pretrained: &'static str,
+    tag: &'static str,
     mean: [f32; 3],
     std: [f32; 3],
+    /// The other published weights that `model.weights` takes.
+    others: Vec<Other>,
+}
+
+/// Published weights besides the default ones.
+#[derive(Serialize)]
+struct Other {
+    tag: &'static str,
+    pretrained: &'static str,
+    pixels: u32,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+impl From<Pretrained> for Other {
+    fn from(weights: Pretrained) -> Self {
+        Self {
+            tag: weights.tag(),
+            pretrained: weights.hub,
+            pixels: weights.pixels,
+            mean: weights.mean,
+            std: weights.std,
+        }
+    }
 }
 
 impl Model {
     fn of(backbone: Backbone) -> Self {
         let (architecture, pretrained) = (Architecture::new(backbone), Pretrained::of(backbone));
+        let others = Pretrained::all(backbone).skip(1);
         let count = |statistic: bool| {
             architecture
                 .tensors()
@@ -99,8 +126,10 @@ impl Model {
             multiple_of,
             least_pixels,
             pretrained: pretrained.hub,
+            tag: pretrained.tag(),
             mean: pretrained.mean,
             std: pretrained.std,
+            others: others.map(Other::from).collect(),
             blocks: architecture
                 .blocks
                 .into_iter()
@@ -145,18 +174,8 @@ pub(super) fn models(context: &Context, arguments: &Arguments) -> anyhow::Result
     if context.json {
         output::answer_json(&models)?;
     } else {
-        let columns = [
-            Column::names("backbone"),
-            Column::figures("params", 1),
-            Column::figures("GMACs", 2),
-            Column::figures("px", 3),
-            Column::words("pretrained weights", 4),
-            Column::figures("features", 5),
-            Column::figures("blocks", 6),
-            Column::figures("statistics", 7),
-        ];
         output::answer(&output::chosen(
-            &columns,
+            &columns(),
             &models.iter().map(row).collect::<Vec<_>>(),
             &arguments.columns,
         )?)?;
@@ -164,13 +183,29 @@ pub(super) fn models(context: &Context, arguments: &Arguments) -> anyhow::Result
     Ok(Exit::Done)
 }
 
+/// The columns of the table.
+pub(super) fn columns() -> Vec<Column> {
+    vec![
+        Column::names("backbone"),
+        Column::figures("params", 1),
+        Column::figures("GMACs", 2),
+        Column::figures("px", 3),
+        Column::words("pretrained weights", 4),
+        Column::figures("features", 5),
+        Column::figures("blocks", 6),
+        Column::figures("statistics", 7),
+    ]
+}
+
 fn row(model: &Model) -> Vec<String> {
+    let tags = model.others.iter().map(|other| other.tag);
+    let weights: Vec<&str> = std::iter::once(model.pretrained).chain(tags).collect();
     vec![
         model.backbone.to_owned(),
         thousands(model.params),
         format!("{:.2}", model.multiply_adds_224 as f64 / 1e9),
         model.pixels.to_string(),
-        model.pretrained.to_owned(),
+        weights.join(", "),
         model.features.to_string(),
         model.blocks.len().to_string(),
         thousands(model.statistics),

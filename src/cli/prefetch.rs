@@ -11,10 +11,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use signal_hook::iterator::Signals;
-use warmstart_schema::architecture::{Backbone, UnknownBackbone};
-use warmstart_schema::catalog::DatasetName;
+use warmstart_schema::architecture::{Backbone, UnknownWeights};
+use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::event::Fetch;
-use warmstart_schema::experiment::{Experiment, Problem, Weights};
+use warmstart_schema::experiment::{Experiment, Problem};
 use warmstart_schema::prefetch::{Fetched, Refused, Report};
 use warmstart_schema::text;
 
@@ -47,9 +47,9 @@ pub(super) struct Arguments {
     /// A dataset: cifar100 or cifar10
     #[arg(long, value_name = "NAME", value_parser = dataset)]
     dataset: Vec<DatasetName>,
-    /// The pretrained weights of a backbone
-    #[arg(long, value_name = "NAME", value_parser = backbone)]
-    backbone: Vec<Backbone>,
+    /// The pretrained weights of a backbone: `resnet50`, or with a tag `resnet50.tv_in1k`
+    #[arg(long, value_name = "NAME", value_parser = weights)]
+    backbone: Vec<&'static str>,
     /// Address of the folder that has the datasets' archives, instead of their publisher's
     #[arg(
         long,
@@ -130,7 +130,7 @@ fn items(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<String>
         .filter_map(|file| file.loaded.as_ref().ok())
         .flat_map(needs);
     let named = arguments.dataset.iter().map(|name| name.as_str());
-    let named = named.chain(arguments.backbone.iter().map(|backbone| backbone.as_str()));
+    let named = named.chain(arguments.backbone.iter().copied());
     for item in wanted.chain(named) {
         if !items.iter().any(|known| known == item) {
             items.push(item.to_owned());
@@ -144,9 +144,18 @@ fn needs(experiment: &Experiment) -> impl Iterator<Item = &'static str> {
     let dataset = &experiment.dataset;
     let name = dataset.name();
     let data = (dataset.path().is_none() && name.archive().is_some()).then(|| name.as_str());
-    let is_pretrained = experiment.init.is_none() && experiment.model.weights == Weights::Imagenet;
-    data.into_iter()
-        .chain(is_pretrained.then(|| experiment.model.backbone.as_str()))
+    let backbone = experiment.model.backbone;
+    let weights = experiment.published().map(|own| item(backbone, own));
+    data.into_iter().chain(weights)
+}
+
+/// What the worker calls published weights: by the backbone alone, or with a tag if they are not its default ones.
+fn item(backbone: Backbone, weights: Pretrained) -> &'static str {
+    if weights == Pretrained::of(backbone) {
+        backbone.as_str()
+    } else {
+        weights.name()
+    }
 }
 
 /// Shows what the worker reports until it exits, and passes signals on.
@@ -270,6 +279,6 @@ fn dataset(name: &str) -> Result<DatasetName, String> {
         .ok_or_else(|| "expected cifar100 or cifar10".to_owned())
 }
 
-fn backbone(name: &str) -> Result<Backbone, UnknownBackbone> {
-    name.parse()
+fn weights(name: &str) -> Result<&'static str, UnknownWeights> {
+    Pretrained::named(name).map(|(backbone, weights)| item(backbone, weights))
 }

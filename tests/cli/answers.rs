@@ -91,7 +91,17 @@ fn every_backbone_is_listed_with_its_size_and_its_weights() {
     );
     assert!(of("resnet50")["multiple_of"].is_null());
     assert_eq!(of("efficientnet_b3")["pixels"], 288);
+    let (usual, others) = (&of("resnet50")["tag"], &of("resnet50")["others"]);
+    assert_eq!(usual, "a1_in1k");
+    assert_eq!(others[1]["tag"], "tv2_in1k");
+    assert_eq!(others[1]["pretrained"], "timm/resnet50.tv2_in1k");
+    assert_eq!(others[1]["pixels"], 176);
+    assert_eq!(of("resnet26d")["others"], serde_json::json!([]));
     let text = place.say(&["models"]).out;
+    assert!(
+        text.contains(" timm/resnet50.a1_in1k, tv_in1k, tv2_in1k "),
+        "{text}"
+    );
     for model in models {
         let line = text
             .lines()

@@ -1,6 +1,7 @@
 //! The program does not link libtorch, has `unsafe` only in listed files, and leaves nothing in `/tmp`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -174,4 +175,51 @@ fn doctor_prints_the_workers_report() {
             .iter()
             .any(|finding| finding["what"] == "cuda")
     );
+}
+
+#[test]
+fn doctor_says_which_torch_the_worker_uses_or_why_it_cannot_use_the_one_named() {
+    let place = Place::new();
+    // Built for 2.13 and without libtorch: it starts only with the libraries that it is given.
+    let stand_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/worker.sh");
+    let script = format!(
+        "#!/bin/sh\n[ -e \"$LD_LIBRARY_PATH/libtorch_cpu.so\" ] && exec '{}' \"$@\"\n\
+         echo 'libtorch_cpu.so: cannot open shared object file' >&2\nexit 127\n",
+        stand_in.display()
+    );
+    let worker = place.write("bin/warmstart-worker", &script);
+    fs::set_permissions(&worker, fs::Permissions::from_mode(0o755)).unwrap();
+    place.write("bin/torch-version", "2.13\n");
+    for (folder, version) in [("right", "2.13.0+cu130"), ("wrong", "2.11.0+cu130")] {
+        place.write(&format!("{folder}/lib/libtorch_cpu.so"), "");
+        let says = format!("__version__ = '{version}'\n");
+        place.write(&format!("{folder}/version.py"), &says);
+    }
+    fs::create_dir(place.folder.path().join("empty")).unwrap();
+    let other = ": it is version 2.11.0+cu130, and the worker is built for 2.13";
+    for (folder, code, why) in [
+        ("right", 0, ""),
+        ("wrong", 4, other),
+        ("empty", 4, ": it has no libtorch_cpu"),
+    ] {
+        let mut command = place.command(&["doctor", "--json", "--torch", folder]);
+        command
+            .env("WARMSTART_WORKER", &worker)
+            .env_remove("LD_LIBRARY_PATH");
+        let said = crate::place::said(&mut command);
+        assert_eq!(said.code, code, "{folder}: {}{}", said.out, said.err);
+        let json = said.json();
+        let findings = json["findings"].as_array().unwrap();
+        let finding = findings
+            .iter()
+            .find(|finding| finding["what"] == "PyTorch")
+            .unwrap();
+        let found = finding["found"].as_str().unwrap();
+        let begins = if code == 0 { "uses " } else { "not " };
+        assert!(found.starts_with(begins), "{found}");
+        assert!(found.ends_with(&format!("/{folder}/lib{why}")), "{found}");
+        assert_eq!(finding["ok"], code == 0, "{finding}");
+        let help = finding["help"].as_str().unwrap_or_default();
+        assert_eq!(help.contains("`--torch DIR`"), code != 0, "{finding}");
+    }
 }

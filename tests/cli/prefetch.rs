@@ -23,7 +23,8 @@ fn prefetch_downloads_everything_the_experiments_need_once() {
             "cifar100",
             "resnet50",
             "efficientnet_b0",
-            "tf_efficientnet_lite0"
+            "tf_efficientnet_lite0",
+            "resnet50.tv_in1k"
         ]
     );
     let one_each: Vec<&str> = said.err.lines().collect();
@@ -46,12 +47,17 @@ fn prefetch_downloads_the_named_data_from_the_mirror() {
         "cifar10",
         "--backbone",
         "resnet18",
+        "--backbone",
+        "resnet18.tv_in1k",
+        "--backbone",
+        "resnet18.a1_in1k",
         "--mirror",
         "http://m",
     ];
     let said = place.say(&arguments);
     let expected = "cifar100: fetched: /data/cifar100\nefficientnet_b0: fetched: /data/efficientnet_b0\n\
-                    cifar10: fetched: /data/cifar10\nresnet18: fetched: /data/resnet18\n";
+                    cifar10: fetched: /data/cifar10\nresnet18: fetched: /data/resnet18\n\
+                    resnet18.tv_in1k: fetched: /data/resnet18.tv_in1k\n";
     assert_eq!(
         (said.code, said.out.as_str()),
         (0, expected),
@@ -81,6 +87,10 @@ fn a_wrong_name_is_refused_before_anything_starts() {
         (
             ["prefetch", "--backbone", "resnet"],
             "`warmstart models` lists all",
+        ),
+        (
+            ["prefetch", "--backbone", "resnet18.tv2_in1k"],
+            "expected a1_in1k, tv_in1k",
         ),
     ] {
         let said = place.say(&arguments);

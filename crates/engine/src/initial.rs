@@ -56,13 +56,10 @@ pub fn prepared_spec(
 }
 
 /// The file that an experiment's first weights come from, where they come from a file and it is there.
-fn file(experiment: &Experiment, places: &SearchPaths) -> Option<PathBuf> {
+pub(crate) fn file(experiment: &Experiment, places: &SearchPaths) -> Option<PathBuf> {
     match (&experiment.init, &experiment.model.weights) {
         (None, Weights::File(path)) => Some(path.clone()),
-        (None, Weights::Imagenet) => places
-            .find_weights(&Pretrained::of(experiment.model.backbone))
-            .ok(),
-        _ => None,
+        _ => places.find_weights(&experiment.published()?).ok(),
     }
 }
 
@@ -123,21 +120,19 @@ pub fn verdict(experiment: &Experiment, places: &SearchPaths) -> Verdict {
         let UserError { error, help, .. } = UserError::of(&error);
         Verdict::Fails { error, help }
     };
-    let backbone = experiment.model.backbone;
+    if let Some(pretrained) = experiment.published() {
+        return match places.find_weights(&pretrained) {
+            Ok(path) => check_file(&path, &experiment.model)
+                .map_or_else(failed, |notes| Verdict::Fit { notes }),
+            Err(looked) if places.offline => failed(missing(&pretrained, &looked, places)),
+            Err(_) => Verdict::Fetched(format!("{} are fetched at launch", pretrained.hub)),
+        };
+    }
     match (&experiment.init, &experiment.model.weights) {
-        (Some(_), _) | (None, Weights::Random) => Verdict::NoFile,
         (None, Weights::File(path)) => {
             check_file(path, &experiment.model).map_or_else(failed, |notes| Verdict::Fit { notes })
         }
-        (None, Weights::Imagenet) => {
-            let pretrained = Pretrained::of(backbone);
-            match places.find_weights(&pretrained) {
-                Ok(path) => check_file(&path, &experiment.model)
-                    .map_or_else(failed, |notes| Verdict::Fit { notes }),
-                Err(looked) if places.offline => failed(missing(&pretrained, &looked, places)),
-                Err(_) => Verdict::Fetched(format!("{} are fetched at launch", pretrained.hub)),
-            }
-        }
+        _ => Verdict::NoFile,
     }
 }
 
@@ -238,8 +233,11 @@ pub fn load_after(
                 ..path.display().to_string().into()
             })
         }
-        Weights::Imagenet => {
-            let pretrained = Pretrained::of(experiment.model.backbone);
+        named @ (Weights::Imagenet | Weights::Tag(_)) => {
+            let pretrained = experiment
+                .model
+                .published()
+                .with_context(|| format!("there are no published weights `{named}`"))?;
             let path = places
                 .find_weights(&pretrained)
                 .map_err(|looked| missing(&pretrained, &looked, places))?;

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use warmstart_runs::search_paths::SearchPaths;
-use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::event::{Event, Fetch, Level, Phase};
-use warmstart_schema::experiment::{Experiment, Weights};
+use warmstart_schema::experiment::Experiment;
 use warmstart_schema::prefetch::{Fetched, Refused, Report};
 
 use crate::failure::UserError;
@@ -60,14 +59,13 @@ pub fn for_run(
         sources: &sources,
         progress: &mut progress,
     };
-    let needs_weights =
-        !has_weights && experiment.init.is_none() && experiment.model.weights == Weights::Imagenet;
+    let needed = experiment.published().filter(|_| !has_weights);
     let mut bring = || {
         fetcher.dataset(experiment.dataset.name(), experiment.dataset.path())?;
-        if needs_weights {
+        if let Some(pretrained) = &needed {
             let backbone = experiment.model.backbone;
             let verify = |path: &std::path::Path| weights::check_pretrained(path, backbone);
-            fetcher.weights(&Pretrained::of(backbone), &verify)?;
+            fetcher.weights(pretrained, &verify)?;
         }
         anyhow::Ok(())
     };
@@ -116,7 +114,7 @@ impl Progress for RunProgress<'_> {
     }
 }
 
-/// `warmstart-worker prefetch`: downloads datasets and weights of backbones by name, and reports as JSON.
+/// `warmstart-worker prefetch`: downloads datasets, and weights by [`Pretrained::named`], and reports as JSON.
 pub fn run(names: &[&str]) -> ExitCode {
     let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
@@ -182,16 +180,12 @@ fn bring(name: &str, fetcher: &mut Fetcher) -> Result<(PathBuf, bool)> {
             before.is_err(),
         ));
     }
-    let backbone = Backbone::ALL
-        .into_iter()
-        .find(|backbone| backbone.as_str() == name)
-        .ok_or_else(|| {
-            UserError::input(
-                format!("nothing that can be fetched is called `{name}`"),
-                "name a dataset or a backbone",
-            )
-        })?;
-    let pretrained = Pretrained::of(backbone);
+    let (backbone, pretrained) = Pretrained::named(name).map_err(|_| {
+        UserError::input(
+            format!("nothing that can be fetched is called `{name}`"),
+            "name a dataset or a backbone",
+        )
+    })?;
     let before = places.find_weights(&pretrained);
     let path = fetcher.weights(&pretrained, &|path| {
         weights::check_pretrained(path, backbone)

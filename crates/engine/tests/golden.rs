@@ -95,13 +95,14 @@ fn a_training_pass_has_timms_gradients_and_statistics(
     training_is_timms(name);
 }
 
-/// Each has the layers of a smaller one above, at other widths. `scripts/soak.d/30-backbones.sh` runs these.
+/// Each has the layers of a smaller one above, at other widths; VGG has one more. `scripts/soak.d/30-backbones.sh` runs these.
 #[rstest]
 #[ignore = "large: scripts/soak.d/30-backbones.sh runs it"]
 fn large_backbones_are_timms(
     #[values(
         Name::WideResnet50,
         Name::Regnety032,
+        Name::Vgg16Bn,
         Name::ConvnextSmall,
         Name::ConvnextBase,
         Name::ConvnextV2Base,
@@ -159,6 +160,9 @@ fn agrees(name: Name, found: anyhow::Result<Agreement>) {
 #[case(Name::MobilenetV3Large100)]
 #[case(Name::ConvnextTiny)]
 #[case(Name::VitSmallPatch16)]
+#[case(Name::ConvnextV2Nano)]
+#[case(Name::VitSmallPatch14DinoV2)]
+#[case(Name::VitSmallPatch16DinoV3)]
 fn dropped_paths_have_timms_rates_gradients_and_statistics_with_the_same_draws(#[case] name: Name) {
     let agreement = backbones::dropped_paths(name, Device::Cpu).unwrap();
     assert!(agreement.holds(), "{name}: {agreement}");

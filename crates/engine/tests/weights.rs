@@ -997,6 +997,35 @@ fn a_check_of_weights_agrees_with_the_launch() {
 }
 
 #[test]
+fn a_launch_loads_the_published_weights_of_the_tag() {
+    use warmstart_engine::initial::{Verdict, load, verdict};
+    const HUB: &str = "timm/resnet18.tv_in1k";
+    let folder = tempfile::tempdir().unwrap();
+    let mut places = warmstart_runs::search_paths::SearchPaths {
+        weights: vec![folder.path().to_path_buf()],
+        datasets: Vec::new(),
+        downloads: folder.path().join("data"),
+        hub: folder.path().join("hub"),
+        offline: false,
+    };
+    let (model, experiment) = (build(Backbone::Resnet18, 1), starting_from("tv_in1k"));
+    let bytes = in_format(&model, Kind::Float, weights::Dtype::F32, "");
+    fs::write(folder.path().join("resnet18.a1_in1k.safetensors"), &bytes).unwrap();
+    let Verdict::Fetched(text) = verdict(&experiment, &places) else {
+        panic!("those of another tag are taken")
+    };
+    assert!(text.contains(HUB), "{text}");
+    places.offline = true;
+    let error = load(&model, &experiment, folder.path(), &places).unwrap_err();
+    assert!(error.to_string().contains(HUB), "{error}");
+    fs::write(folder.path().join("resnet18.tv_in1k.safetensors"), &bytes).unwrap();
+    let found = verdict(&experiment, &places);
+    assert!(matches!(found, Verdict::Fit { .. }), "{found:?}");
+    let origin = load(&model, &experiment, folder.path(), &places).unwrap();
+    assert_eq!(origin.words, format!("ImageNet ({HUB})"));
+}
+
+#[test]
 fn the_preparation_of_pictures_is_read_from_header_or_configuration() {
     use warmstart_schema::preparation::FileMetadata;
     let folder = tempfile::tempdir().unwrap();

@@ -187,36 +187,33 @@ impl SearchPaths {
     }
 
     fn missing_weights(&self, experiment: &Experiment) -> Option<MissingFile> {
-        match (&experiment.init, &experiment.model.weights) {
-            (Some(_), _) | (None, Weights::Random) => None,
-            (None, Weights::File(path)) => (!path.is_file()).then(|| MissingFile {
+        if let (None, Weights::File(path)) = (&experiment.init, &experiment.model.weights) {
+            return (!path.is_file()).then(|| MissingFile {
                 text: format!("weights: {} is not there", path.display()),
                 is_fetched: false,
-            }),
-            (None, Weights::Imagenet) => {
-                let pretrained = Pretrained::of(experiment.model.backbone);
-                let looked = self.find_weights(&pretrained).err()?;
-                let hub = pretrained.hub;
-                Some(if self.offline {
-                    let first = looked
-                        .first()
-                        .map(|path| path.display().to_string())
-                        .unwrap_or_default();
-                    let text = format!(
-                        "weights: {hub} are not on this machine and HF_HUB_OFFLINE is set; put them at {first}"
-                    );
-                    MissingFile {
-                        text,
-                        is_fetched: false,
-                    }
-                } else {
-                    MissingFile {
-                        text: format!("weights: {hub} are fetched at launch"),
-                        is_fetched: true,
-                    }
-                })
-            }
+            });
         }
+        let pretrained = experiment.published()?;
+        let looked = self.find_weights(&pretrained).err()?;
+        let hub = pretrained.hub;
+        Some(if self.offline {
+            let first = looked
+                .first()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default();
+            let text = format!(
+                "weights: {hub} are not on this machine and HF_HUB_OFFLINE is set; put them at {first}"
+            );
+            MissingFile {
+                text,
+                is_fetched: false,
+            }
+        } else {
+            MissingFile {
+                text: format!("weights: {hub} are fetched at launch"),
+                is_fetched: true,
+            }
+        })
     }
 }
 
@@ -270,12 +267,16 @@ mod tests {
         }
     }
 
-    fn lacks(paths: &SearchPaths, dataset: &str) -> Vec<MissingFile> {
+    fn experiment(dataset: &str, weights: &str) -> Experiment {
         let yaml = format!(
-            "name: x\ndataset: {dataset}\nmodel: {{ backbone: resnet18, weights: imagenet }}\n\
+            "name: x\ndataset: {dataset}\nmodel: {{ backbone: resnet18, weights: {weights} }}\n\
              train: {{ epochs: 1, batch_size: 32, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n"
         );
-        paths.missing(&warmstart_schema::experiment::parse(&yaml, "x.yaml").unwrap())
+        warmstart_schema::experiment::parse(&yaml, "x.yaml").unwrap()
+    }
+
+    fn lacks(paths: &SearchPaths, dataset: &str) -> Vec<MissingFile> {
+        paths.missing(&experiment(dataset, "imagenet"))
     }
 
     #[test]
@@ -303,6 +304,45 @@ mod tests {
             !named[0].is_fetched && named[0].text.contains("/nowhere"),
             "{named:?}"
         );
+    }
+
+    #[test]
+    fn the_file_of_weights_has_their_tag_in_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let mut paths = paths(root.path(), false);
+        let mine = root.path().join("mine");
+        std::fs::create_dir(&mine).unwrap();
+        paths.weights.push(mine.clone());
+        let chosen = experiment("{ name: emoji98 }", "tv_in1k");
+        let says = |paths: &SearchPaths| {
+            let lacking = paths.missing(&chosen).into_iter();
+            lacking.map(|lack| lack.text).collect::<Vec<_>>()
+        };
+        // Those of another tag do not take their place.
+        std::fs::write(mine.join("resnet18.a1_in1k.safetensors"), "").unwrap();
+        assert_eq!(
+            says(&paths),
+            ["weights: timm/resnet18.tv_in1k are fetched at launch"]
+        );
+        let own_tag = experiment("{ name: emoji98 }", "a1_in1k");
+        assert!(paths.missing(&own_tag).is_empty());
+        paths.offline = true;
+        let place = mine.join("resnet18.tv_in1k.safetensors");
+        let text = says(&paths).concat();
+        assert!(
+            text.ends_with(&format!("put them at {}", place.display())),
+            "{text}"
+        );
+        std::fs::write(place, "").unwrap();
+        assert!(says(&paths).is_empty());
+        let hub = "hub/models--timm--resnet18.tv_in1k/snapshots/ab";
+        let in_cache = SearchPaths {
+            weights: vec![],
+            ..paths
+        };
+        std::fs::create_dir_all(root.path().join(hub)).unwrap();
+        std::fs::write(root.path().join(hub).join("model.safetensors"), "").unwrap();
+        assert!(says(&in_cache).is_empty());
     }
 
     #[test]

@@ -16,9 +16,11 @@ mod layer;
 mod mobilenet;
 mod mobilenet_v4;
 mod pretrained;
+mod published;
 mod regnet;
 mod resnet;
 mod stem;
+mod vgg;
 mod vit;
 
 use backbone::Structure;
@@ -33,6 +35,7 @@ pub use layer::{
     TensorSpec,
 };
 pub use pretrained::Pretrained;
+pub use published::UnknownWeights;
 pub use stem::Stem;
 
 impl Architecture {
@@ -54,6 +57,7 @@ impl Architecture {
             Structure::ConvNeXt(shape) => convnext::architecture(shape),
             Structure::RegNet(shape) => regnet::architecture(shape),
             Structure::DenseNet => densenet::architecture(),
+            Structure::Vgg => vgg::architecture(),
             Structure::VisionTransformer(shape) => vit::architecture(shape),
         }
     }

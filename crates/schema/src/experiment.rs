@@ -52,7 +52,7 @@ pub use self::progressive::SizeUntil;
 pub use self::sampler::Sampler;
 pub use self::schedule::{Every, Length, Schedule, Shape};
 pub use self::unfreeze::FreezeFrom;
-use crate::architecture::{Architecture, Backbone, Stem};
+use crate::architecture::{Architecture, Backbone, Pretrained, Stem};
 pub use crate::dataset_name::Labels;
 use crate::metric::Metric;
 use crate::slurm::Slurm;
@@ -197,6 +197,15 @@ impl Model {
     /// The structure of the backbone, with its stem.
     pub fn architecture(&self) -> Architecture {
         Architecture::with_stem(self.backbone, self.stem)
+    }
+
+    /// The published weights that `weights` means; none if it means a file or random weights.
+    pub fn published(&self) -> Option<Pretrained> {
+        match &self.weights {
+            Weights::Imagenet => Some(Pretrained::of(self.backbone)),
+            Weights::Tag(tag) => Pretrained::tagged(self.backbone, tag),
+            Weights::Random | Weights::File(_) => None,
+        }
     }
 }
 
@@ -430,6 +439,11 @@ impl Experiment {
             .early_stopping
             .as_ref()
             .map_or(Monitor::default(), |stop| stop.monitor)
+    }
+
+    /// The published weights that its runs start from; none if they start from a file, another run or random weights.
+    pub fn published(&self) -> Option<Pretrained> {
+        self.model.published().filter(|_| self.init.is_none())
     }
 
     /// Side length in pixels of the backbone's input.

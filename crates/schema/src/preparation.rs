@@ -107,7 +107,10 @@ impl Preparation {
 
     /// What earlier versions did, and the default.
     pub fn earlier(experiment: &Experiment) -> Self {
-        let known = Pretrained::of(experiment.model.backbone);
+        let model = &experiment.model;
+        let known = model
+            .published()
+            .unwrap_or_else(|| Pretrained::of(model.backbone));
         let own = experiment.dataset.folder().is_some();
         Self {
             side: experiment.pixels(),
@@ -207,6 +210,29 @@ mod tests {
         assert_eq!(
             facts(emoji, "input: { resize: 96 }\n", &FileMetadata::default()),
             (96, Interpolation::Nearest, 1.0, 0.5)
+        );
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_chosen_weights() {
+        let of = |weights: &str| {
+            let yaml = format!(
+                "name: x\ndataset: {{ name: emoji98 }}\n\
+                 model: {{ backbone: efficientnet_b0, weights: {weights} }}\n\
+                 train: {{ epochs: 1, batch_size: 8, \
+                 optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n"
+            );
+            let found = Preparation::earlier(&parse(&yaml, "x.yaml").unwrap());
+            (found.mean, found.std, found.by)
+        };
+        let table = |name: &str| format!("warmstart's table for timm/efficientnet_b0.{name}");
+        let (mean, std) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+        for weights in ["imagenet", "ra_in1k", "random", "mine.safetensors"] {
+            assert_eq!(of(weights), (mean, std, table("ra_in1k")), "{weights}");
+        }
+        assert_eq!(
+            of("ra4_e3600_r224_in1k"),
+            ([0.5; 3], [0.5; 3], table("ra4_e3600_r224_in1k"))
         );
     }
 

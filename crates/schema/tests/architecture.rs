@@ -88,6 +88,44 @@ fn pretrained_weights_and_normalization_equal_timms_default() {
 }
 
 #[test]
+fn other_published_weights_have_tags_that_experiments_can_name() {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let mut others = 0;
+    for backbone in Backbone::ALL {
+        let tags = Pretrained::tags(backbone);
+        assert_eq!(tags[0], Pretrained::of(backbone).tag());
+        others += tags.len() - 1;
+        for (tag, weights) in tags.iter().zip(Pretrained::all(backbone)) {
+            assert!(!tag.is_empty() && tag.bytes().all(is_plain), "{tag}");
+            assert!(!["imagenet", "random"].contains(tag), "{tag}");
+            assert_eq!(Pretrained::tagged(backbone, tag), Some(weights));
+            assert!(backbone.input_size().takes(weights.pixels), "{tag}");
+        }
+    }
+    // Each is of a backbone.
+    assert_eq!(others, Pretrained::others().count());
+    let named = |name: &str| Pretrained::named(name).map(|(_, weights)| weights);
+    // timm's `default_cfgs`.
+    let imagenet = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+    let half = ([0.5; 3], [0.5; 3]);
+    for (name, pixels, (mean, std)) in [
+        ("resnet50.tv_in1k", 224, imagenet),
+        ("resnet50.tv2_in1k", 176, imagenet),
+        ("densenet121.tv_in1k", 224, imagenet),
+        ("efficientnet_b0.ra4_e3600_r224_in1k", 224, half),
+    ] {
+        let found = named(name).unwrap();
+        assert_eq!(found.hub, format!("timm/{name}"));
+        assert_eq!((found.pixels, found.mean, found.std), (pixels, mean, std));
+    }
+    assert_eq!(named("resnet50"), named("resnet50.a1_in1k"));
+    let refused = |name: &str| named(name).unwrap_err().to_string();
+    let tags = refused("resnet50.tv3_in1k");
+    assert!(tags.ends_with(" a1_in1k, tv_in1k, tv2_in1k"), "{tags}");
+    assert!(refused("resnet51.tv_in1k").contains("unknown backbone `resnet51`"));
+}
+
+#[test]
 fn multiply_adds_are_those_that_torch_counts() {
     for backbone in Backbone::ALL {
         let ours = Architecture::new(backbone).multiply_adds(224);
@@ -125,6 +163,19 @@ fn counts_equal_the_published_ones() {
         (after.total, after.trainable, after.non_trainable()),
         (4_404_224, 354_148, 4_050_076)
     );
+}
+
+#[test]
+fn vgg_has_torchvisions_number_of_parameters() {
+    let architecture = Architecture::new(Backbone::Vgg16Bn);
+    let head = HeadSpec {
+        features: architecture.features,
+        hidden: 0,
+        classes: 1000,
+        dropout: 0.0,
+    };
+    let total = count(&architecture, &head, 0).total;
+    assert_eq!((total.trainable, total.statistics), (138_365_992, 8448));
 }
 
 #[test]
@@ -168,6 +219,10 @@ fn blocks_are_the_stem_the_stages_and_the_last_convolution() {
     assert_eq!(
         names(Backbone::ConvnextTiny),
         "stem stages.0 stages.1 stages.2 stages.3 norm"
+    );
+    assert_eq!(
+        names(Backbone::Vgg16Bn),
+        "stem stage2 stage3 stage4 stage5 pre_logits"
     );
     let transformer = names(Backbone::VitSmallPatch16);
     assert!(

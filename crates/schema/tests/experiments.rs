@@ -98,6 +98,72 @@ fn shipped_experiments_are_valid_and_state_their_question() {
     }
 }
 
+/// The comment at the head of a file, on one line.
+fn header(path: &Path) -> String {
+    let source = fs::read_to_string(path).unwrap();
+    let lines = source.lines().take_while(|line| line.starts_with('#'));
+    let words = lines.flat_map(|line| line.trim_start_matches('#').split_whitespace());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn headers_of_shipped_experiments_name_their_own_file_and_what_it_downloads() {
+    for path in yaml_files(&shipped()) {
+        let experiment = experiment::load(&path, &[]).unwrap();
+        let (header, file) = (header(&path), path.strip_prefix(shipped()).unwrap());
+        let own = format!("experiments/{}", file.display());
+        assert!(header.contains(&own), "{own}: {header}");
+
+        let weights: Vec<&str> = header
+            .split(' ')
+            .filter(|word| word.starts_with("timm/"))
+            .map(|word| word.trim_end_matches([',', ';', ':', '.']))
+            .collect();
+        // Lite0's come with warmstart.
+        let published = experiment.published().map(|weights| weights.hub);
+        let fetched: Vec<&str> = published
+            .into_iter()
+            .filter(|hub| *hub != "timm/tf_efficientnet_lite0.in1k")
+            .collect();
+        assert_eq!(weights, fetched, "{own}: {header}");
+
+        // What starts from another experiment downloads what that one does.
+        let archive = experiment.dataset.name().archive();
+        let archive = archive
+            .filter(|_| experiment.init.is_none())
+            .map(|archive| {
+                let (title, _) = archive.file.split_once("-binary").unwrap();
+                let megabytes = (archive.bytes as f64 / 1e6).round();
+                format!("{} ({megabytes} MB)", title.to_uppercase())
+            });
+        let sizes = header.matches(" MB)").count();
+        assert_eq!(sizes, usize::from(archive.is_some()), "{own}: {header}");
+        assert!(
+            archive.is_none_or(|archive| header.contains(&archive)),
+            "{own}: {header}"
+        );
+    }
+}
+
+#[test]
+fn recipes_are_of_the_model_in_their_name_and_cite_a_published_figure_or_say_that_none_is() {
+    let files = yaml_files(&shipped().join("recipes"));
+    assert!(files.len() >= 9, "{files:?}");
+    for path in files {
+        let experiment = experiment::load(&path, &[]).unwrap();
+        let name = path.file_stem().unwrap().to_string_lossy();
+        let (model, _) = name.split_once('-').unwrap();
+        let backbone = experiment.model.backbone.as_str();
+        assert!(backbone.ends_with(model), "{name}: {backbone}");
+        let figure = experiment.reference.and_then(|reference| {
+            assert!(!reference.source.trim().is_empty(), "{name}");
+            reference.test_acc
+        });
+        let says_none = header(&path).contains(" Published: none");
+        assert_eq!(figure.is_none(), says_none, "{name}");
+    }
+}
+
 #[test]
 fn schema_for_editors_matches_the_code() {
     let path = shipped().join("schema.json");
@@ -148,6 +214,34 @@ fn changes_from_the_command_line_are_checked_like_the_file() {
     assert!(message("train.epochs.x=1").contains("below a field that is no mapping"));
     assert!(message("train.epochs").contains("FIELD=VALUE"));
     assert!(message("name=[").contains("not YAML"));
+}
+
+#[test]
+fn published_weights_are_chosen_by_their_tag() {
+    let path = shipped().join("recipes/resnet50-probe.yaml");
+    let with = |weights: &str| experiment::load(&path, &[format!("model.weights={weights}")]);
+    let hub = |weights: &str| with(weights).unwrap().published().map(|found| found.hub);
+    assert_eq!(hub("tv_in1k"), Some("timm/resnet50.tv_in1k"));
+    assert_eq!(hub("tv2_in1k"), Some("timm/resnet50.tv2_in1k"));
+    assert_eq!(hub("imagenet"), Some("timm/resnet50.a1_in1k"));
+    assert_eq!(hub("a1_in1k"), hub("imagenet"));
+    assert_eq!(hub("random"), None);
+    assert_eq!(hub("tv_in1k.safetensors"), None);
+    // Files keep the word that was written.
+    for weights in ["tv_in1k", "a1_in1k", "imagenet"] {
+        let yaml = with(weights).unwrap().to_yaml().unwrap();
+        assert!(yaml.contains(&format!("weights: {weights}\n")), "{yaml}");
+        let again = experiment::parse(&yaml, "again").unwrap();
+        assert_eq!(again, with(weights).unwrap());
+    }
+    let message = |weights: &str| with(weights).unwrap_err()[0].to_string();
+    assert!(message("tv_ink").contains("did you mean `tv_in1k`?"));
+    assert!(message("gluon_in1k").contains("(`a1_in1k`, `tv_in1k`, `tv2_in1k`)"));
+    // No word of a tag, and no file of weights.
+    for weights in ["TV_in1k", "tv/in1k", "resnet50.tv_in1k"] {
+        let text = message(weights);
+        assert!(text.contains("expected `imagenet` or `random`"), "{text}");
+    }
 }
 
 /// The worst figures for texts that try to take much time and memory.

@@ -1,7 +1,14 @@
-//! Initial values, as timm and `PyTorch` draw them, but from a generator of their own for each tensor: what happened
-//! before, or happens in another thread, does not matter.
+//! Initial values, distributed as in timm's models, but from a generator of their own for each tensor: what happened before,
+//! or happens in another thread, does not matter.
+//!
+//! These differ from timm 1.0:
+//! - `DenseNet`'s convolutions count the fan-out. timm counts their fan-in.
+//! - All biases except a patch projection's are 0. `PyTorch` draws those of the head and of `seresnet50`'s gates.
+//! - The class token and the registers have a standard deviation of 0.02. timm takes 1e-6, but 0.02 in `DINOv3`.
+//! - The factors of residual paths are 1e-6. timm takes 1e-5 in `DINOv2` and `DINOv3`.
+//! - In `DINOv3`, timm divides what ends a residual path by √(2 · block).
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tch::{Kind, Tensor};
 use warmstart_schema::architecture::{Architecture, Layer, TensorKind, TensorSpec};
 use warmstart_schema::seed::{SplitMix64, derive};
@@ -14,30 +21,46 @@ pub(super) fn draw(spec: &TensorSpec, seed: u64) -> Result<Tensor> {
     let count = usize::try_from(spec.len())?;
     let values = match (spec.kind, spec.shape.as_slice()) {
         (TensorKind::NormWeight | TensorKind::RunningVar, _) => vec![1.0; count],
-        // He et al. 2015, by the fan out; a depthwise filter feeds one channel only.
+        // A depthwise filter feeds one channel only.
         (TensorKind::Weight, &[output, input, height, width]) => {
             let channels = if input == 1 { 1 } else { output };
-            normal(
-                &mut random,
-                count,
-                (2.0 / (channels * height * width) as f64).sqrt(),
-            )
+            he(&mut random, count, channels * height * width)
         }
-        // PyTorch's dense layer.
-        (TensorKind::Weight, &[_, input]) => {
-            uniform(&mut random, count, 1.0 / (input as f64).sqrt())
+        (TensorKind::GroupedWeight { groups }, &[output, _, height, width]) => {
+            he(&mut random, count, output * height * width / groups)
         }
+        (TensorKind::Weight, &[_, input]) => pytorch_default(&mut random, count, input),
+        (TensorKind::PatchWeight, &[_, input, height, width]) => {
+            pytorch_default(&mut random, count, input * height * width)
+        }
+        (TensorKind::PatchBias { fan_in }, _) => pytorch_default(&mut random, count, fan_in),
         (TensorKind::SmallWeight | TensorKind::Embedding, _) => normal(&mut random, count, 0.02),
         (TensorKind::Scale, _) => vec![1e-6; count],
-        _ => vec![0.0; count],
+        (
+            TensorKind::Bias
+            | TensorKind::NormBias
+            | TensorKind::RunningMean
+            | TensorKind::ResponseWeight,
+            _,
+        ) => vec![0.0; count],
+        (
+            TensorKind::Weight | TensorKind::GroupedWeight { .. } | TensorKind::PatchWeight,
+            shape,
+        ) => bail!("no weight has the shape {shape:?} of `{}`", spec.name),
     };
     Ok(Tensor::f_from_slice(&values)?
         .f_view(spec.shape.as_slice())?
         .f_to_kind(Kind::Float)?)
 }
 
-/// Even between `-bound` and `bound`.
-fn uniform(random: &mut SplitMix64, count: usize, bound: f64) -> Vec<f64> {
+/// Keeps the variance of gradients from layer to layer (He et al. 2015).
+fn he(random: &mut SplitMix64, count: usize, fan_out: i64) -> Vec<f64> {
+    normal(random, count, (2.0 / fan_out as f64).sqrt())
+}
+
+/// `PyTorch`'s default for dense layers and convolutions: even between -1 / √fan-in and 1 / √fan-in.
+fn pytorch_default(random: &mut SplitMix64, count: usize, fan_in: i64) -> Vec<f64> {
+    let bound = 1.0 / (fan_in as f64).sqrt();
     (0..count)
         .map(|_| (2.0 * random.uniform() - 1.0) * bound)
         .collect()

@@ -7,11 +7,11 @@ use sha2::{Digest, Sha256};
 use warmstart_runs::checkpoint::MODEL;
 use warmstart_runs::run::RunDir;
 use warmstart_runs::search_paths::SearchPaths;
-use warmstart_schema::catalog::Pretrained;
 use warmstart_schema::event::{Event, Level, StartedFrom, WeightsFacts};
-use warmstart_schema::experiment::{Experiment, Weights};
+use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::RunState;
 
+use crate::initial;
 use crate::reporter::Reporter;
 
 /// Logs which file of weights an attempt began from; when it resumes a checkpoint, also whether that file has changed one by now.
@@ -67,13 +67,7 @@ fn path(
         let root = run.path().parent().unwrap_or(Path::new("."));
         return Some(RunDir::of(root, other).checkpoint(*step).join(MODEL));
     }
-    match (&experiment.init, &experiment.model.weights) {
-        (Some(_), _) | (None, Weights::Random) => None,
-        (None, Weights::File(path)) => Some(path.clone()),
-        (None, Weights::Imagenet) => SearchPaths::from_env()
-            .find_weights(&Pretrained::of(experiment.model.backbone))
-            .ok(),
-    }
+    initial::file(experiment, &SearchPaths::from_env())
 }
 
 fn sha256(path: &Path) -> io::Result<String> {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -47,7 +49,7 @@ pub(crate) fn backbone() -> Vec<u8> {
 /// A hub with this file. `first` changes the answer to the first download.
 fn hub(bytes: Vec<u8>, first: impl Fn(Reply) -> Reply + Send + Sync + 'static) -> Server {
     let digest = format!("{:x}", Sha256::digest(&bytes));
-    let is_first = std::sync::atomic::AtomicBool::new(true);
+    let is_first = AtomicBool::new(true);
     Server::new(move |seen, _| {
         if seen.method == "HEAD" {
             return Reply::redirect(302, "/bytes")
@@ -56,7 +58,7 @@ fn hub(bytes: Vec<u8>, first: impl Fn(Reply) -> Reply + Send + Sync + 'static) -
                 .with("x-linked-etag", &format!("\"{digest}\""));
         }
         let reply = Reply::file(seen, &bytes, "\"bytes\"");
-        if is_first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+        if is_first.swap(false, Ordering::Relaxed) {
             first(reply)
         } else {
             reply
@@ -71,14 +73,24 @@ fn worker(run: &RunDir, server: &Server) -> Command {
     command
 }
 
+/// Lets a worker download from this server alone, into `folder`, whatever weights, data and token its user has.
 pub(crate) fn online<'a>(
     command: &'a mut Command,
     server: &Server,
     folder: &Path,
 ) -> &'a mut Command {
-    command
-        .env_remove("HF_HUB_OFFLINE")
-        .env("NO_PROXY", "127.0.0.1,localhost");
+    for name in [
+        "HF_HUB_OFFLINE",
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "HF_TOKEN",
+        "HF_TOKEN_PATH",
+        "WARMSTART_DATA",
+        "WARMSTART_WEIGHTS",
+    ] {
+        command.env_remove(name);
+    }
+    command.env("NO_PROXY", "127.0.0.1,localhost");
     command
         .env("HF_ENDPOINT", server.url())
         .env("WARMSTART_MIRROR", server.url());
@@ -186,6 +198,44 @@ fn a_run_downloads_its_weights_and_a_stop_keeps_the_partial_file() {
 }
 
 #[test]
+fn weights_of_a_tag_are_downloaded_from_their_own_repository() {
+    const NAME: &str = "efficientnet_b0.ra4_e3600_r224_in1k";
+    let root = tempfile::tempdir().unwrap();
+    let chosen = "model.weights=ra4_e3600_r224_in1k";
+    let run = new_run(root.path(), &[IMAGENET[0], chosen, IMAGENET[2]]).0;
+    let server = hub(backbone(), |reply| reply);
+    assert!(
+        worker(&run, &server).status().unwrap().success(),
+        "{}",
+        log(&run)
+    );
+    let seen = server.seen();
+    assert_eq!(
+        seen[0].path,
+        format!("/timm/{NAME}/resolve/main/model.safetensors")
+    );
+    let state = state(&run);
+    assert_eq!(
+        state.model.unwrap().weights,
+        format!("ImageNet (timm/{NAME})")
+    );
+    let file = state.weights.unwrap().file;
+    let repository = format!("/models--timm--{NAME}/");
+    assert!(file.contains(&repository), "{file}");
+    // By name, and now it is here.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
+    command.args(["prefetch", NAME]);
+    online(&mut command, &server, run.path());
+    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let last = text.lines().last().unwrap();
+    let Report::Done(had) = serde_json::from_str(last).unwrap() else {
+        panic!("{text}")
+    };
+    assert_eq!((had.path, had.fetched), (file, false));
+    assert_eq!(server.seen().len(), seen.len());
+}
+
+#[test]
 fn a_run_whose_download_fails_reports_the_reason_and_leaves_no_file() {
     let root = tempfile::tempdir().unwrap();
     // A valid file with the right hash, but without a backbone's tensors.
@@ -254,8 +304,6 @@ fn two_workers_that_fetch_the_same_weights_share_one_download() {
             .args(["prefetch", "efficientnet_b0", "emoji98", "nonsense"])
             .stdout(Stdio::piped());
         online(&mut command, &server, folder.path())
-            .env_remove("HF_HOME")
-            .env_remove("HF_HUB_CACHE")
             .spawn()
             .unwrap()
     };
@@ -304,9 +352,13 @@ fn private_weights_are_downloaded_with_the_users_token_into_the_users_cache() {
     );
     let public = hub(bytes, |reply| reply);
     let url = public.url();
-    // A server in front of the hub: it answers 401 without the token, and 429 once.
-    let door = Server::new(move |seen, number| match seen.header("authorization") {
-        Some("Bearer hf_mine") if number == 2 => Reply::new(429, "").with("retry-after", "0"),
+    let is_throttled = Arc::new(AtomicBool::new(false));
+    let throttled = Arc::clone(&is_throttled);
+    // A server in front of the hub: it answers 401 without the token, and 429 to the first request with it.
+    let door = Server::new(move |seen, _| match seen.header("authorization") {
+        Some("Bearer hf_mine") if !throttled.swap(true, Ordering::Relaxed) => {
+            Reply::new(429, "").with("retry-after", "0")
+        }
         Some("Bearer hf_mine") => Reply::redirect(307, &format!("{url}{}", seen.path))
             .with("x-repo-commit", &"ab".repeat(20))
             .with("x-linked-size", &size)
@@ -320,14 +372,6 @@ fn private_weights_are_downloaded_with_the_users_token_into_the_users_cache() {
             &door,
             folder.path(),
         );
-        for name in [
-            "HF_TOKEN",
-            "HF_TOKEN_PATH",
-            "HF_HUB_CACHE",
-            "WARMSTART_WEIGHTS",
-        ] {
-            command.env_remove(name);
-        }
         command
             .env("HF_HOME", &home)
             .current_dir(folder.path())
@@ -360,6 +404,14 @@ fn private_weights_are_downloaded_with_the_users_token_into_the_users_cache() {
         Path::new(&had.path).starts_with(home.join("hub")),
         "below HF_HOME"
     );
+    assert!(is_throttled.load(Ordering::Relaxed));
+    let seen = door.seen();
+    let questions = seen
+        .iter()
+        .filter(|seen| seen.method == "HEAD")
+        .filter(|seen| seen.header("authorization") == Some("Bearer hf_mine"));
+    // The second one follows the 429.
+    assert_eq!(questions.count(), 2, "{seen:?}");
     assert_eq!(
         public
             .seen()

@@ -4,9 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{events, last, log, new_run};
-use crate::support::command;
+use crate::support::{SMALL, command};
+use warmstart_engine::model::Model;
+use warmstart_engine::{initial, weights};
 use warmstart_runs::run::RunDir;
 use warmstart_schema::event::Event;
+use warmstart_schema::experiment;
 
 const FROZEN: [&str; 2] = ["model.freeze=backbone", "augment={}"];
 
@@ -88,6 +91,49 @@ fn a_change_that_may_change_features_finds_none_in_the_cache() {
         let (_, said) = run(root.path(), &[change, "train.epochs=1"], &cache, "");
         assert_eq!(said, [""; 0], "{change}");
     }
+}
+
+/// A whole `ResNet18` with random weights, as a file of published weights.
+fn published(seed: u64) -> Vec<u8> {
+    let small = experiment::parse(SMALL, "small.yaml").unwrap();
+    let spec = initial::model_spec(&small, 9, 5);
+    let model = Model::new(&spec, seed, tch::Device::Cpu).unwrap();
+    let backbone = model
+        .tensors()
+        .iter()
+        .filter(|named| !named.name.starts_with("head."));
+    let tensors: Vec<_> = backbone
+        .map(|named| (named.name.clone(), named.tensor.detach()))
+        .collect();
+    weights::write(&tensors).unwrap()
+}
+
+#[test]
+fn weights_of_another_tag_have_features_of_their_own() {
+    let root = tempfile::tempdir().unwrap();
+    let (folder, cache) = (root.path().join("weights"), root.path().join("cache"));
+    fs::create_dir(&folder).unwrap();
+    for (seed, tag) in [(1, "a1_in1k"), (2, "tv_in1k")] {
+        let file = folder.join(format!("resnet18.{tag}.safetensors"));
+        fs::write(file, published(seed)).unwrap();
+    }
+    let said = |weights: &str| {
+        let chosen = format!("model.weights={weights}");
+        let changes = ["train.epochs=1", chosen.as_str()];
+        let run = new_run(root.path(), &[FROZEN, changes].concat()).0;
+        let mut command = command(&run);
+        command
+            .env("XDG_CACHE_HOME", &cache)
+            .env("WARMSTART_FEATURE_CACHE", "")
+            .env("WARMSTART_WEIGHTS", &folder);
+        assert!(command.status().unwrap().success(), "{}", log(&run));
+        about_features(&run)
+    };
+    assert_eq!(said("imagenet"), [""; 0]);
+    assert_eq!(said("tv_in1k"), [""; 0]);
+    assert_eq!(files(&cache).len(), 4);
+    // The same weights by their tag.
+    assert_eq!(said("a1_in1k"), READ);
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub(super) enum Structure {
     ConvNeXt(convnext::Shape),
     RegNet(regnet::Shape),
     DenseNet,
+    Vgg,
     VisionTransformer(vit::Shape),
 }
 
@@ -117,6 +118,10 @@ backbones! {
     Densenet121 = "densenet121", "classifier",
         Structure::DenseNet,
         imagenet("timm/densenet121.ra_in1k", 224);
+    /// Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition" (2014), batch-normalized.
+    Vgg16Bn = "vgg16_bn", "head.fc",
+        Structure::Vgg,
+        imagenet("timm/vgg16_bn.tv_in1k", 224);
     /// Tan and Le, "`EfficientNet`: Rethinking Model Scaling for Convolutional Neural Networks" (2019).
     EfficientnetB0 = "efficientnet_b0", "classifier",
         Structure::EfficientNet(efficientnet::PYTORCH),
@@ -296,7 +301,8 @@ impl Backbone {
             | Structure::MobileNetV4(_)
             | Structure::ConvNeXt(_)
             | Structure::RegNet(_)
-            | Structure::DenseNet => InputSize::Any,
+            | Structure::DenseNet
+            | Structure::Vgg => InputSize::Any,
         }
     }
 

@@ -75,11 +75,12 @@ impl Cost {
                 Border::Dropped => side / window,
             }),
             Layer::Pool => self.resize(|_| 1),
+            &Layer::Enlarge { side: least } => self.resize(|side| side.max(least)),
             Layer::Norm(_) | Layer::LayerNorm(_) | Layer::Scale { .. } => {}
             Layer::Mlp(mlp) => self.mlp(mlp),
             Layer::Patches(patches) => {
                 self.conv(&patches.projection);
-                self.grid = Grid::Tokens(self.grid.positions() + patches.extra());
+                self.grid = Grid::Tokens(self.grid.positions() + patches.prefix_tokens());
             }
             Layer::Attention(attention) => self.attention(attention),
             Layer::ClassToken | Layer::TokenMean { .. } => self.grid = Grid::Tokens(1),

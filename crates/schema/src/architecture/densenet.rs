@@ -24,6 +24,7 @@ pub(super) fn architecture() -> Architecture {
         padding: Padding::Symmetric,
         epsilon: EPSILON,
         activation: Some(Activation::Relu),
+        kind: TensorKind::Weight,
     };
     let pool = Layer::MaxPool {
         kernel: 3,

@@ -10,10 +10,11 @@ impl Architecture {
         for (index, block) in self.blocks.iter().enumerate() {
             let is_after = index > 0 && !has_inner(block);
             for tensor in &block.tensors {
-                let place = match (index, inner(block, &tensor.name)) {
-                    (0, _) => (0, 0),
-                    (_, Some(inner)) => (index, inner),
-                    (_, None) => last.unwrap_or((index, 0)),
+                let place = match (index, step(&tensor.name), inner(block, &tensor.name)) {
+                    (_, Some(step), _) => (0, step),
+                    (0, None, _) => (0, 0),
+                    (_, None, Some(inner)) => (index, inner),
+                    (_, None, None) => last.unwrap_or((index, 0)),
                 };
                 // What follows the last block belongs to it, or to the head.
                 if !is_after && last.is_some_and(|last| last != place) {
@@ -32,6 +33,12 @@ impl Architecture {
 /// Whether the block is one of those that the network repeats.
 fn has_inner(block: &Block) -> bool {
     block.name.contains(|letter: char| letter.is_ascii_digit())
+}
+
+/// The number of a step in VGG's stages. There timm counts each convolution as a layer, and its normalization as the next.
+fn step(name: &str) -> Option<u32> {
+    let (number, _) = name.strip_prefix("features.")?.split_once('.')?;
+    number.parse().ok()
 }
 
 /// The number of a block within a stage. A stage's downsampling belongs to its first block; what is called after no stage, to the

@@ -1,6 +1,8 @@
 //! Inverted residuals (Sandler et al. 2018): narrow ends, a wide depthwise convolution between them.
 
-use super::{Activation, ConvNorm, Gate, Layer, Padding, Residual, Shortcut, SqueezeExcite};
+use super::{
+    Activation, ConvNorm, Gate, Layer, Padding, Residual, Shortcut, SqueezeExcite, TensorKind,
+};
 
 /// What all convolutions of a part of a network share.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -163,6 +165,7 @@ impl Style {
             padding: self.padding,
             epsilon: self.epsilon,
             activation: Some(self.activation),
+            kind: TensorKind::Weight,
         }
     }
 }

@@ -37,8 +37,18 @@ impl TensorSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TensorKind {
     Weight,
+    /// The weight of a convolution whose fan-out is that of one of its `groups`, as timm counts it for `RegNet`.
+    GroupedWeight {
+        groups: i64,
+    },
     /// A weight with small initial values, as in transformers and models like them.
     SmallWeight,
+    /// The weight of a vision transformer's patch projection, which timm leaves as `PyTorch` draws a convolution's.
+    PatchWeight,
+    /// The bias of a patch projection, with the fan-in of its weight.
+    PatchBias {
+        fan_in: i64,
+    },
     Bias,
     NormWeight,
     NormBias,
@@ -60,7 +70,10 @@ impl TensorKind {
 
     /// Whether it is a weight of a convolution or a dense layer: neither a bias, nor part of a normalization, nor a learned input.
     pub fn is_matrix(self) -> bool {
-        matches!(self, Self::Weight | Self::SmallWeight)
+        matches!(
+            self,
+            Self::Weight | Self::GroupedWeight { .. } | Self::SmallWeight | Self::PatchWeight
+        )
     }
 }
 
@@ -83,15 +96,19 @@ pub enum Layer {
     },
     /// Mean over each channel, `[N, C, H, W]` to `[N, C, 1, 1]`.
     Pool,
+    /// Gives an image at least `side` pixels a side, by means over parts that overlap. A larger image stays.
+    Enlarge {
+        side: i64,
+    },
     LayerNorm(LayerNorm),
     Mlp(Mlp),
     Patches(Patches),
     Attention(Attention),
     /// Only the first token, `[N, T, C]` to `[N, C]`.
     ClassToken,
-    /// Mean over the tokens after the first `skipped`, `[N, T, C]` to `[N, C]`.
+    /// Mean over the tokens after the first `prefix_tokens`, `[N, T, C]` to `[N, C]`.
     TokenMean {
-        skipped: i64,
+        prefix_tokens: i64,
     },
     /// A factor for each channel of the tokens (Touvron et al. 2021).
     Scale {
@@ -113,6 +130,7 @@ impl Layer {
             Self::MaxPool { .. }
             | Self::AvgPool { .. }
             | Self::Pool
+            | Self::Enlarge { .. }
             | Self::ClassToken
             | Self::TokenMean { .. } => {}
             Self::LayerNorm(norm) => norm.push_tensors(tensors),
@@ -149,6 +167,8 @@ pub struct ConvNorm {
     /// The constant that batch normalization adds to the variance.
     pub epsilon: f64,
     pub activation: Option<Activation>,
+    /// The role of the convolution's weight, which determines the initial values.
+    pub kind: TensorKind,
 }
 
 impl ConvNorm {
@@ -162,7 +182,7 @@ impl ConvNorm {
         tensors.push(TensorSpec::new(
             format!("{}.weight", self.conv),
             &shape,
-            TensorKind::Weight,
+            self.kind,
         ));
         push_norm(&self.norm, self.output, tensors);
     }
@@ -227,10 +247,17 @@ impl Conv {
             self.kind,
         ));
         if self.bias {
+            let kind = if self.kind == TensorKind::PatchWeight {
+                TensorKind::PatchBias {
+                    fan_in: shape[1..].iter().product(),
+                }
+            } else {
+                TensorKind::Bias
+            };
             tensors.push(TensorSpec::new(
                 format!("{}.bias", self.name),
                 &[self.output],
-                TensorKind::Bias,
+                kind,
             ));
         }
     }

@@ -44,8 +44,18 @@ pub(super) const fn clip(hub: &'static str, pixels: u32) -> Pretrained {
 }
 
 impl Pretrained {
+    /// timm's name with the tag, such as `resnet50.a1_in1k`.
+    pub fn name(&self) -> &'static str {
+        self.hub.trim_start_matches("timm/")
+    }
+
+    /// timm's tag, such as `a1_in1k`.
+    pub fn tag(&self) -> &'static str {
+        self.name().split_once('.').map_or("", |(_, tag)| tag)
+    }
+
     /// File name in warmstart's folders: timm's name with its tag.
     pub fn file_name(&self) -> String {
-        format!("{}.safetensors", self.hub.trim_start_matches("timm/"))
+        format!("{}.safetensors", self.name())
     }
 }

@@ -1,7 +1,9 @@
 //! `RegNet` with squeeze-and-excitation: bottlenecks without a bottleneck, in groups, their widths found by search.
 
 use super::block::{Architecture, Block, Tail};
-use super::{Activation, ConvNorm, Gate, Layer, Padding, Residual, Shortcut, SqueezeExcite};
+use super::{
+    Activation, ConvNorm, Gate, Layer, Padding, Residual, Shortcut, SqueezeExcite, TensorKind,
+};
 
 const EPSILON: f64 = 1e-5;
 const STEM: i64 = 32;
@@ -67,8 +69,10 @@ pub(super) fn architecture(shape: Shape) -> Architecture {
 fn residual(prefix: &str, (input, width): (i64, i64), stride: i64, group: i64) -> Residual {
     let named = |part: &str| format!("{prefix}.{part}");
     let relu = Some(Activation::Relu);
+    let groups = width / group;
     let grouped = ConvNorm {
-        groups: width / group,
+        groups,
+        kind: TensorKind::GroupedWeight { groups },
         ..conv(&named("conv2"), (width, width), (3, stride), relu)
     };
     let gate = SqueezeExcite {
@@ -118,5 +122,6 @@ fn conv(
         padding: Padding::Symmetric,
         epsilon: EPSILON,
         activation,
+        kind: TensorKind::Weight,
     }
 }

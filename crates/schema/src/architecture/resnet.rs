@@ -3,6 +3,7 @@
 use super::block::{Architecture, Block, Tail};
 use super::{
     Activation, Border, ConvNorm, Gate, Layer, Padding, Residual, Shortcut, SqueezeExcite,
+    TensorKind,
 };
 
 /// `PyTorch`'s default for batch normalization.
@@ -267,5 +268,6 @@ fn conv_norm(
         padding: Padding::Symmetric,
         epsilon: EPSILON,
         activation: None,
+        kind: TensorKind::Weight,
     }
 }

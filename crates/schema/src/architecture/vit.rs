@@ -120,7 +120,7 @@ impl Shape {
 pub(super) fn architecture(shape: Shape) -> Architecture {
     let channels = shape.channels;
     let patches = shape.to_patches();
-    let skipped = patches.extra();
+    let prefix_tokens = patches.prefix_tokens();
     let mut stem = vec![Layer::Patches(patches)];
     if shape.normalized {
         stem.push(shape.norm("norm_pre".to_owned()));
@@ -129,7 +129,8 @@ pub(super) fn architecture(shape: Shape) -> Architecture {
     for index in 0..DEPTH {
         let name = format!("blocks.{index}");
         let drop_share = index as f64 / (DEPTH - 1) as f64;
-        let mut block = Block::new(name.clone(), shape.block(&name, skipped, drop_share));
+        let layers = shape.block(&name, prefix_tokens, drop_share);
+        let mut block = Block::new(name, layers);
         if shape.scales == Scales::First {
             block
                 .tensors
@@ -138,7 +139,7 @@ pub(super) fn architecture(shape: Shape) -> Architecture {
         blocks.push(block);
     }
     let pool = match shape.positions {
-        Positions::Rotary => Layer::TokenMean { skipped },
+        Positions::Rotary => Layer::TokenMean { prefix_tokens },
         Positions::All { .. } | Positions::Patches { .. } => Layer::ClassToken,
     };
     blocks.push(Block::new(
@@ -165,7 +166,7 @@ impl Shape {
             groups: 1,
             padding: Padding::Valid,
             activation: None,
-            kind: TensorKind::Weight,
+            kind: TensorKind::PatchWeight,
         };
         Patches {
             projection,
@@ -174,7 +175,7 @@ impl Shape {
         }
     }
 
-    fn block(self, name: &str, skipped: i64, drop_share: f64) -> Vec<Layer> {
+    fn block(self, name: &str, prefix_tokens: i64, drop_share: f64) -> Vec<Layer> {
         let part = |part: &str| format!("{name}.{part}");
         let is_rotary = self.positions == Positions::Rotary;
         let attention = Attention {
@@ -183,7 +184,7 @@ impl Shape {
             heads: self.channels / HEAD,
             qkv_bias: !is_rotary,
             rotary: is_rotary.then_some(Rotary {
-                skipped,
+                prefix_tokens,
                 temperature: 100.0,
             }),
         };

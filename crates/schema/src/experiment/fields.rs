@@ -100,8 +100,16 @@ pub enum Weights {
     #[default]
     Imagenet,
     Random,
+    /// Published weights of the backbone by timm's tag, such as `tv_in1k`.
+    Tag(String),
     /// A `.safetensors` file with timm's tensor names.
     File(PathBuf),
+}
+
+/// Whether a word can be one of timm's tags. Whether the backbone has it, validation says.
+fn is_tag(word: &str) -> bool {
+    let is_plain = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    !word.is_empty() && word.bytes().all(is_plain)
 }
 
 impl fmt::Display for Weights {
@@ -109,6 +117,7 @@ impl fmt::Display for Weights {
         match self {
             Self::Imagenet => f.write_str("imagenet"),
             Self::Random => f.write_str("random"),
+            Self::Tag(tag) => f.write_str(tag),
             Self::File(path) => write!(f, "{}", path.display()),
         }
     }
@@ -127,13 +136,16 @@ impl<'de> Deserialize<'de> for Weights {
             type Value = Weights;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("`imagenet`, `random`, or the path of a .safetensors file")
+                f.write_str(
+                    "`imagenet`, `random`, one of timm's tags, or the path of a .safetensors file",
+                )
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Weights, E> {
                 match text {
                     "imagenet" => Ok(Weights::Imagenet),
                     "random" => Ok(Weights::Random),
+                    tag if is_tag(tag) => Ok(Weights::Tag(tag.to_owned())),
                     path if path.ends_with(".safetensors") => Ok(Weights::File(path.into())),
                     path if [".pt", ".pth", ".ot", ".bin", ".ckpt"]
                         .iter()
@@ -159,8 +171,8 @@ impl JsonSchema for Weights {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "`imagenet` for the published weights that `warmstart models` lists, whatever they were trained on; `random`; or the path of a .safetensors file with timm's tensor names.",
-            "anyOf": [{ "enum": ["imagenet", "random"] }, { "type": "string", "pattern": "\\.safetensors$" }]
+            "description": "`imagenet` for the published weights that `warmstart models` lists, whatever they were trained on; the tag of other weights in that list, such as `tv_in1k`; `random`; or the path of a .safetensors file with timm's tensor names.",
+            "anyOf": [{ "enum": ["imagenet", "random"] }, { "type": "string", "pattern": "^[a-z0-9_]+$|\\.safetensors$" }]
         })
     }
 }

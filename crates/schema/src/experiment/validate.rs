@@ -7,7 +7,7 @@ use super::{
     Every, Experiment, Freeze, Length, Optimizer, RunKind, Shape, Weights, cache_views, probe,
     unfreeze,
 };
-use crate::architecture::{Architecture, Backbone, InputSize, Stem};
+use crate::architecture::{Architecture, Backbone, InputSize, Pretrained, Stem};
 
 /// The fields that take whole numbers.
 const RANGES: [(&str, RangeInclusive<u32>); 18] = [
@@ -34,7 +34,7 @@ const RANGES: [(&str, RangeInclusive<u32>); 18] = [
 ];
 
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
-    let rules: [fn(&Experiment, &mut Vec<Finding>); 12] = [
+    let rules: [fn(&Experiment, &mut Vec<Finding>); 13] = [
         validate_texts,
         validate_dataset,
         validate_input,
@@ -43,6 +43,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         validate_crops,
         validate_rand_augment,
         validate_colors,
+        validate_weights,
         validate_stem,
         validate_freeze,
         validate_head,
@@ -346,6 +347,29 @@ fn validate_colors(experiment: &Experiment, findings: &mut Vec<Finding>) {
         |x| (0.0..=0.5).contains(&x),
         "a share of a turn from 0 to 0.5",
     );
+}
+
+fn validate_weights(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let model = &experiment.model;
+    let Weights::Tag(tag) = &model.weights else {
+        return;
+    };
+    if model.published().is_some() {
+        return;
+    }
+    let tags = Pretrained::tags(model.backbone);
+    let expected = format!(
+        "`imagenet`, `random`, a .safetensors file, or a tag of {} (`{}`)",
+        model.backbone,
+        tags.join("`, `")
+    );
+    let words = tags.into_iter().chain(["imagenet", "random"]);
+    let help = crate::text::closest(tag, words).map_or_else(
+        || "for other weights, name a .safetensors file with timm's tensor names".to_owned(),
+        |near| format!("did you mean `{near}`?"),
+    );
+    let found = format!("`{tag}`");
+    findings.push(Finding::new("model.weights", &expected, found).help(&help));
 }
 
 fn validate_stem(experiment: &Experiment, findings: &mut Vec<Finding>) {

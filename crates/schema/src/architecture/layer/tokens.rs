@@ -94,13 +94,13 @@ pub enum Positions {
     All { pixels: u32 },
     /// The same for the patches alone.
     Patches { pixels: u32 },
-    /// The attention turns queries and keys by their position.
+    /// Attention rotates queries and keys by their position: see [`Rotary`].
     Rotary,
 }
 
 impl Patches {
-    /// Tokens before those of the patches.
-    pub fn extra(&self) -> i64 {
+    /// How many tokens come before those of the patches: the class token and the registers.
+    pub fn prefix_tokens(&self) -> i64 {
         1 + self.registers
     }
 
@@ -108,7 +108,7 @@ impl Patches {
         let channels = self.projection.output;
         let patches = |pixels: u32| (i64::from(pixels) / self.projection.stride).pow(2);
         let positions = match self.positions {
-            Positions::All { pixels } => self.extra() + patches(pixels),
+            Positions::All { pixels } => self.prefix_tokens() + patches(pixels),
             Positions::Patches { pixels } => patches(pixels),
             Positions::Rotary => 0,
         };
@@ -141,12 +141,12 @@ pub struct Attention {
     pub rotary: Option<Rotary>,
 }
 
-/// Turns the queries and keys of patches by their place in the image (Su et al. 2021), in the form of `DINOv3`.
+/// Rotary position embedding (`RoPE`; Su et al. 2021, `RoFormer`) of patches in an image, in the form of `DINOv3`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rotary {
     /// Tokens without a place, before those of the patches.
-    pub skipped: i64,
-    /// Ratio of the longest wave to the shortest, which fits once between the image's edges and its centre.
+    pub prefix_tokens: i64,
+    /// Ratio of the longest period to the shortest, which is the distance from the image's centre to its edge.
     pub temperature: f64,
 }
 
