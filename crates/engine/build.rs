@@ -10,6 +10,7 @@ const BESIDE_THE_WORKER: &str = "$ORIGIN/libtorch";
 
 fn main() {
     println!("cargo:rerun-if-changed=src/shim.cpp");
+    println!("cargo:rerun-if-changed=src/memory.cpp");
     println!("cargo:rerun-if-changed=src/kernels");
     println!("cargo:rerun-if-changed=src/parallel/nccl.cpp");
     println!("cargo:rerun-if-changed=build.rs");
@@ -40,6 +41,7 @@ fn compile_shim(include: &Path) {
         .flag(format!("-D_GLIBCXX_USE_CXX11_ABI={abi}"))
         .flag("-DGLOG_USE_GLOG_EXPORT")
         .file("src/shim.cpp")
+        .file("src/memory.cpp")
         .file("src/parallel/nccl.cpp")
         .file("src/kernels/blocks.cpp")
         .file("src/kernels/dispatch.cpp")

@@ -50,6 +50,7 @@ impl Place {
         // Do not read the user's settings.
         command
             .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
+            .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
             .env_remove("WARMSTART_NOTIFY");
         command
             .env("RUST_BACKTRACE", "1")

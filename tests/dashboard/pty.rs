@@ -148,6 +148,7 @@ impl Pty {
         // The test uses neither the user's settings nor the choices of other tests.
         command.env("XDG_CONFIG_HOME", folder.path().join("config"));
         command.env("XDG_STATE_HOME", folder.path().join("state"));
+        command.env("XDG_CACHE_HOME", folder.path().join("cache"));
         if command.get_env("WARMSTART_WORKER").is_none() {
             command.env("WARMSTART_WORKER", worker());
         }

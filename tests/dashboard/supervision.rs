@@ -382,6 +382,7 @@ fn the_end_of_a_run_rings_the_bell_and_notifies_unless_disabled() {
         // The test uses neither the user's settings nor the choices of other tests.
         command.env("XDG_CONFIG_HOME", folders.path().join("config"));
         command.env("XDG_STATE_HOME", folders.path().join("state"));
+        command.env("XDG_CACHE_HOME", folders.path().join("cache"));
         command.env(
             "WARMSTART_WORKER",
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/worker.sh"),

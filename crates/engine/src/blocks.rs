@@ -272,7 +272,7 @@ pub(crate) fn convolve_activated(
 
 /// Keeps memory that tensors free in the process instead of giving it back to the system. Call it before the first tensor.
 pub fn keep_freed_memory() {
-    // SAFETY: takes no pointers and only sets options of the allocator.
+    // SAFETY: takes no pointers and only replaces libtorch's allocator; tensors made before keep theirs.
     unsafe { ws_keep_freed_memory() }
 }
 

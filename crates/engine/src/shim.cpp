@@ -8,16 +8,12 @@
 #include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 #include <dlfcn.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #include <torch/version.h>
 
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <climits>
 #include <vector>
 
 #include "kernels/blocks.hpp"
@@ -244,16 +240,6 @@ char *ws_convolve_activated(const at::Tensor *x, const at::Tensor *weight, const
     *out = new at::Tensor(warmstart::convolve_activated(*x, *weight, *bias, stride, padding, groups,
                                                         static_cast<warmstart::Activation>(activation)));
   });
-}
-
-// Keeps freed memory in the process. By default glibc gives every block of more than 32 MB back to the system, which zeroes it page by
-// page the next time: a sixth of a training step on the CPU.
-void ws_keep_freed_memory() {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, INT_MAX);
-  mallopt(M_TOP_PAD, 64 << 20);
-#endif
 }
 
 // Loads a library for the whole process, all symbols bound at once.
