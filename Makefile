@@ -34,7 +34,7 @@ build: libtorch need-cargo ## release build of the dashboard and the worker
 	$(CARGO) build --release --workspace
 
 test: setup need-cargo ## all tests, set-up included
-	$(PYTHON) -m unittest discover -s scripts/tests
+	env -u WARMSTART_TORCH $(PYTHON) -m unittest discover -s scripts/tests
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then echo "$(CARGO) nextest run --workspace"; $(CARGO) nextest run --workspace; \
 	else echo "$(CARGO) test --workspace --lib --bins --tests"; $(CARGO) test --workspace --lib --bins --tests; fi
