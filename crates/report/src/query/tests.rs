@@ -258,9 +258,9 @@ fn every_mistake_has_a_position_and_a_next_step() {
             "one of running",
         ),
         (
-            "backbone:vgg*",
+            "backbone:swin*",
             9,
-            "no backbone is called `vgg*`",
+            "no backbone is called `swin*`",
             "one of resnet18",
         ),
         (
