@@ -1,6 +1,6 @@
 // Memory of tensors on the CPU. Large blocks are kept when they are freed, because each step of a training asks for the same sizes
 // again. A new block comes from the system, which zeroes it page by page: a sixth of a training step. glibc keeps blocks too if it is
-// asked to, but it mixes sizes, which took a third more memory.
+// asked to, but it mixes sizes, which takes a fifth more memory.
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
@@ -67,8 +67,8 @@ class KeepingAllocator final : public c10::Allocator {
       kept_.erase(kept);
       return after(block, static_cast<Header *>(block)->mapped);
     }
-    // What waits and what lives are a quarter above the most that ever lived, or less. With an eighth, blocks went and came in each
-    // step, which took 8 % of its time.
+    // Kept and used blocks together are at most a quarter above the most that was ever in use. With an eighth, each step returned
+    // blocks and asked for them again, which took 8 % of its time.
     const size_t most = std::max(most_live_, live_ + size);
     keep_at_most(most + most / 4 - live_ - size);
     void *block = mapped(size);
