@@ -4,7 +4,7 @@ pip install torch==2.13.0 timm==1.0.31 numpy        python drop_path.py
 
 Rates are timm's own, of `drop_path_rate`. Which images skip a path is drawn as warmstart draws it (crates/engine/src/layers/drop_path.rs,
 crates/schema/src/seed.rs), repeated here; timm's `DropPath` gets these draws in the place of its own. The figures are those of
-backbones.py's `train`. RegNet and MobileNetV4 are left out: noise of 1e-6 in the images changes their gradients by a thousandth.
+backbones.py's `train`.
 """
 import json
 import pathlib
@@ -19,7 +19,7 @@ from backbones import NAMES, create, training, training_side
 RATE, SEED = 0.4, 5
 CHOSEN = [
     "resnet18", "resnet50", "efficientnet_b0", "mobilenetv3_large_100", "convnext_tiny", "vit_small_patch16_224",
-    "convnextv2_nano", "vit_small_patch14_dinov2", "vit_small_patch16_dinov3",
+    "convnextv2_nano", "vit_small_patch14_dinov2", "vit_small_patch16_dinov3", "regnety_008", "mobilenetv4_conv_small",
 ]
 
 
@@ -27,6 +27,8 @@ def paths(model):
     """The drop path of each residual path in order, None where timm made none for a rate of 0."""
     if hasattr(model, "layer1"):
         return [block.drop_path for stage in (model.layer1, model.layer2, model.layer3, model.layer4) for block in stage]
+    if hasattr(model, "s1"):
+        return [block.drop_path for stage in (model.s1, model.s2, model.s3, model.s4) for block in stage.children()]
     if hasattr(model, "stages"):
         return [block.drop_path for stage in model.stages for block in stage.blocks]
     if hasattr(model, "patch_embed"):
