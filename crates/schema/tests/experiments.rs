@@ -217,6 +217,19 @@ fn changes_from_the_command_line_are_checked_like_the_file() {
 }
 
 #[test]
+fn changes_from_the_command_line_are_sanitized_where_problems_show_them() {
+    let path = shipped().join("4-effnet-freeze.yaml");
+    for change in ["\u{1b}[2Jtrain.epochs", "\u{1b}[2Jname=1"] {
+        let problems = experiment::load(&path, &[change.to_owned()]).unwrap_err();
+        let said = problems[0].to_string();
+        assert!(
+            !said.contains('\u{1b}') && said.contains("--set [2J"),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
 fn published_weights_are_chosen_by_their_tag() {
     let path = shipped().join("recipes/resnet50-probe.yaml");
     let with = |weights: &str| experiment::load(&path, &[format!("model.weights={weights}")]);

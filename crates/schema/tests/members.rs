@@ -7,6 +7,8 @@ use warmstart_schema::experiment::{self, Group, Optimizer, Setting};
 const PLAIN: &str = "name: Sweep\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18 }\n\
     train: { epochs: 3, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n";
 
+const OPTIMIZERS: &str = "grid: { train.optimizer: [{ name: sgd, learning_rate: 0.1 }, { name: adam, learning_rate: 0.2 }] }\n";
+
 fn texts(changes: &[&str]) -> Vec<String> {
     changes.iter().map(|&change| change.to_owned()).collect()
 }
@@ -92,11 +94,7 @@ fn a_member_is_an_ordinary_experiment() {
 
 #[test]
 fn a_grid_may_vary_a_whole_section() {
-    let members = group(
-        "grid: { train.optimizer: [{ name: sgd, learning_rate: 0.1 }, { name: adam, learning_rate: 0.2 }] }\n",
-        &[],
-    )
-    .members;
+    let members = group(OPTIMIZERS, &[]).members;
     assert!(matches!(
         members[0].experiment.train.optimizer,
         Optimizer::Sgd { .. }
@@ -185,9 +183,50 @@ fn changes_apply_to_every_member_and_never_to_a_field_of_the_grid() {
             "train.optimizer.learning_rate=1",
             "grid.train.optimizer.learning_rate",
         ),
+        (
+            grid,
+            "train.optimizer={ name: adam, learning_rate: 1 }",
+            "grid.train.optimizer.learning_rate",
+        ),
+        (
+            OPTIMIZERS,
+            "train.optimizer.learning_rate=0.5",
+            "grid.train.optimizer",
+        ),
         ("seeds: [1]\n", "seed=4", "seed"),
     ] {
         let said = problem(more, &[change]);
         assert!(said.contains(&format!(": {field}: ")), "{said}");
+    }
+    let beside = group(grid, &["train.optimizer.name=sgd"]).members;
+    let optimizer = &beside[1].experiment.train.optimizer;
+    assert!(matches!(optimizer, Optimizer::Sgd { .. }), "{optimizer:?}");
+}
+
+#[test]
+fn fields_of_a_grid_do_not_lie_within_each_other() {
+    let rates = "train.optimizer.learning_rate: [0.1, 0.01]";
+    let optimizers = OPTIMIZERS.trim_start_matches("grid: { ");
+    let optimizers = optimizers.trim_end_matches(" }\n");
+    for fields in [
+        format!("{rates}, {optimizers}"),
+        format!("{optimizers}, train.epochs: [4, 5], {rates}"),
+    ] {
+        let said = problem(&format!("grid: {{ {fields} }}\n"), &[]);
+        let both = "found `train.optimizer` and `train.optimizer.learning_rate`";
+        assert!(said.contains(both), "{said}");
+    }
+    let apart =
+        "grid: { model.freeze: [none], model.head.hidden: [8], model.head.dropout: [0.1, 0.2] }\n";
+    assert_eq!(group(apart, &[]).members.len(), 2);
+}
+
+#[test]
+fn a_key_twice_within_a_value_of_the_grid_has_its_line() {
+    let grid = "grid: { train.optimizer: [{ name: adam, name: sgd, learning_rate: 0.1 }] }\n";
+    for changes in [&[][..], &["train.epochs=4"][..]] {
+        let said = problem(grid, changes);
+        let place = "sweep.yaml:5:41: grid.train.optimizer[0].name: `name` appears twice";
+        assert!(said.starts_with(place), "{said}");
     }
 }

@@ -140,7 +140,7 @@ pub struct Group {
     pub rounds: Option<Rounds>,
 }
 
-/// What is wrong with `seeds` or `grid`: the keys that lead there, what was expected, and what to do.
+/// What is wrong with `seeds`, `grid` or `halving`: the keys that lead there, what was expected, and what to do.
 pub(super) struct Mistake {
     pub keys: Vec<String>,
     pub message: String,
@@ -175,6 +175,7 @@ pub(super) fn combinations(experiment: &Experiment) -> Result<Vec<Settings<'_>>,
         grid.iter()
             .filter_map(|(field, values)| grid_mistake(field, values)),
     );
+    mistakes.extend(overlaps(grid));
     let settings = grid
         .iter()
         .map(|(_, values)| values.len())
@@ -274,6 +275,37 @@ fn grid_mistake(field: &str, values: &[Value]) -> Option<Mistake> {
         let message = format!("expected different values, found {value} twice");
         Mistake::at(&place, message, "remove one of the two")
     })
+}
+
+/// Fields of the grid that lie within other fields of it: one of the two would overwrite the values of the other.
+fn overlaps(grid: &[(String, Vec<Value>)]) -> Vec<Mistake> {
+    let mut fields: Vec<&str> = grid.iter().map(|(field, _)| field.as_str()).collect();
+    // A section comes right before the first field within it.
+    fields.sort_unstable_by(|one, other| one.split('.').cmp(other.split('.')));
+    let mistake = |pair: &[&str]| {
+        let (section, field) = (pair[0], pair[1]);
+        Mistake::at(
+            &["grid", field],
+            format!("expected fields that do not overlap, found `{section}` and `{field}`"),
+            "vary the section alone; each of its values can name the field",
+        )
+    };
+    let pairs = fields.windows(2);
+    pairs
+        .filter(|pair| overlap(pair[0], pair[1]))
+        .map(mistake)
+        .collect()
+}
+
+/// Whether two dotted paths name the same field, or one lies within the other.
+pub(super) fn overlap(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() < other.len() {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    long.strip_prefix(short)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The member with these values, whose experiment was parsed with them.

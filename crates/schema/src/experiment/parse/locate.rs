@@ -14,7 +14,7 @@ pub(super) fn locate(source: &str, path: &str) -> Option<Place> {
     locate_keys(source, &keys)
 }
 
-/// The same by the keys that lead there, which may contain dots.
+/// The place of a value by the keys that lead there, which may contain dots; for an absent value, the place of its mapping.
 pub(super) fn locate_keys(source: &str, keys: &[&str]) -> Option<Place> {
     let place = |keys: &[&str]| {
         let error = Seek(keys)
@@ -96,6 +96,11 @@ pub(super) fn place_of(source: &str, offset: usize) -> Place {
         before.matches('\n').count() + 1,
         before[line..].chars().count() + 1,
     )
+}
+
+/// The text without the byte order mark with which some editors begin a file, so that columns count what a reader sees.
+pub(super) fn without_mark(source: &str) -> &str {
+    source.strip_prefix('\u{feff}').unwrap_or(source)
 }
 
 /// A value whose mappings may not repeat a key.
