@@ -22,6 +22,14 @@ impl Classifier {
         })
     }
 
+    /// All zeros, for as many classes and features.
+    pub(super) fn zeroed(&self) -> Result<Self> {
+        Ok(Self {
+            weights: self.weights.f_zeros_like()?,
+            intercepts: self.intercepts.f_zeros_like()?,
+        })
+    }
+
     /// Logits `[n, C]` of features `[n, F]`, both float64.
     pub fn logits(&self, features: &Tensor) -> Result<Tensor> {
         Ok(features.f_linear(&self.weights, Some(&self.intercepts))?)

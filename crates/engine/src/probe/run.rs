@@ -164,7 +164,7 @@ impl Prober<'_> {
             }
             let c = self.strengths[self.setup.state.epoch as usize];
             let started = Instant::now();
-            let Some(fit) = self.fit(&train, c)? else {
+            let Some(fit) = self.fit(&train, c, &self.at, Tolerance::PATH)? else {
                 return Ok(Flow::Interrupted);
             };
             let seconds = started.elapsed().as_secs_f64();
@@ -173,11 +173,16 @@ impl Prober<'_> {
         Ok(Flow::Done)
     }
 
-    fn fit(&self, problem: &Problem, c: f64) -> Result<Option<Fit>> {
+    /// `None` if the run is asked to stop.
+    fn fit(
+        &self,
+        problem: &Problem,
+        c: f64,
+        start: &Classifier,
+        tolerance: Tolerance,
+    ) -> Result<Option<Fit>> {
         let interrupt = self.setup.interrupt;
-        problem.fit(c, &self.at, Tolerance::default(), || {
-            interrupt.is_requested()
-        })
+        problem.fit(c, start, tolerance, || interrupt.is_requested())
     }
 
     /// Takes in a strength's classifier and logs what it reaches.
@@ -241,9 +246,17 @@ impl Prober<'_> {
             .problem(&[&self.setup.train, &self.setup.validation])?
             .prepared()?;
         let started = Instant::now();
-        let Some(fit) = self.fit(&all, c)? else {
+        // The path has ended at weights for the weakest penalty, which are far away.
+        let start = self.at.zeroed()?;
+        let Some(fit) = self.fit(&all, c, &start, Tolerance::PATH)? else {
             return Ok(Flow::Interrupted);
         };
+        let Some(closer) = self.fit(&all, c, &fit.classifier, Tolerance::FINAL)? else {
+            return Ok(Flow::Interrupted);
+        };
+        // Halfway to the minimum of a weak penalty, a classifier is no better than the one that validation measured.
+        let is_close = closer.converged;
+        let fit = if is_close { closer } else { fit };
         self.at = fit.classifier;
         let state = &mut self.setup.state;
         state.step += 1;
@@ -254,10 +267,10 @@ impl Prober<'_> {
              training and validation images{}",
             self.strengths.len(),
             all.len(),
-            if fit.converged {
+            if is_close {
                 ""
             } else {
-                ", without converging"
+                "; with so weak a penalty, the fit stops before the minimum"
             }
         );
         self.setup.reporter.note(Level::Info, text);
