@@ -138,7 +138,7 @@ def keep(name, part_of):
     return name.startswith("nvidia/") and "/lib/" in name and re.search(r"\.so(\.[0-9.]+)?$", name) is not None
 
 
-# ---------------------------------------------------------------------------------------------- fetching
+# ---------------------------------------------------------------------------------------------- downloading
 
 
 def mb(n):
@@ -289,7 +289,7 @@ def pip_download(pip, wheel, into, label, lock_fd=None):
         progress.done("%s  %s in %.0f s" % (label, mb(size), time.monotonic() - progress.start))
         return
     progress.done("%s  failed" % label)
-    raise Failure(explain_pip(said, name, shutil.disk_usage(into).free < 2 * size))  # pip copies what it fetched
+    raise Failure(explain_pip(said, name, shutil.disk_usage(into).free < 2 * size))  # pip copies what it downloaded
 
 
 def explain_pip(said, name, full):
@@ -457,7 +457,7 @@ def version_of(libtorch):
 def users_own(environ):
     """What the user's LIBTORCH can be used for; None if it is not set (or is ours)."""
     if environ.get("LIBTORCH_USE_PYTORCH"):
-        return "LIBTORCH_USE_PYTORCH is set: torch-sys takes the torch of your Python. Nothing was fetched."
+        return "LIBTORCH_USE_PYTORCH is set: torch-sys takes the torch of your Python. Nothing was downloaded."
     value = environ.get("LIBTORCH")
     if not value or os.path.realpath(value) == os.path.realpath(LIBTORCH):
         return None
@@ -467,16 +467,16 @@ def users_own(environ):
     for part in ("lib/" + library, "include"):
         if not os.path.exists(os.path.join(value, part)):
             raise Failure(
-                "LIBTORCH is %s, but there is no %s in it.\nSet it to a libtorch %s, or unset it to have one fetched."
+                "LIBTORCH is %s, but there is no %s in it.\nSet it to a libtorch %s, or unset it to download one."
                 % (value, part, VERSION)
             )
     version = version_of(value)
     if version != VERSION and not environ.get("LIBTORCH_BYPASS_VERSION_CHECK"):
         raise Failure(
-            "LIBTORCH is %s, which %s; this project needs %s.\nUnset LIBTORCH to have the right one fetched."
+            "LIBTORCH is %s, which %s; this project needs %s.\nUnset LIBTORCH to download the right one."
             % (value, "is version " + version if version else "does not say its version", VERSION)
         )
-    return "libtorch %s from your LIBTORCH, %s. Nothing was fetched." % (version, value)
+    return "libtorch %s from your LIBTORCH, %s. Nothing was downloaded." % (version, value)
 
 
 # ---------------------------------------------------------------------------------------------- the main steps

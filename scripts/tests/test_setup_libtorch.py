@@ -355,7 +355,7 @@ class UsersOwn(unittest.TestCase):
     def test_a_libtorch_of_the_user_is_checked(self):
         self.assertIsNone(sl.users_own({}))
         self.assertIsNone(sl.users_own({"LIBTORCH": sl.LIBTORCH}))
-        self.assertIn("Nothing was fetched", sl.users_own({"LIBTORCH_USE_PYTORCH": "1"}))
+        self.assertIn("Nothing was downloaded", sl.users_own({"LIBTORCH_USE_PYTORCH": "1"}))
         for version, why in (("2.13.0+cpu", None), ("2.13.0", None), ("2.11.0+cu128", "is version 2.11.0"), (None, "does not say")):
             with tempfile.TemporaryDirectory() as folder:
                 self.make(folder, version)

@@ -231,7 +231,7 @@ fn weights() -> Finding {
         "weights",
         &all,
         &folders,
-        "fetched at launch, or by `warmstart prefetch --backbone NAME`",
+        "downloaded at launch, or by `warmstart prefetch --backbone NAME`",
         &paths,
     )
 }
@@ -248,7 +248,7 @@ fn datasets() -> Finding {
             .or_else(|| paths.find_archive(name, None))
     };
     let all = DatasetName::ALL.map(|name| (name.as_str(), path(name)));
-    let help = "fetched at launch, or by `warmstart prefetch --dataset NAME`";
+    let help = "downloaded at launch, or by `warmstart prefetch --dataset NAME`";
     whereabouts("datasets", &all, &paths.datasets, help, &paths)
 }
 
@@ -304,7 +304,7 @@ fn whereabouts(
     parts.push(format!("not here: {}", lacking.join(", ")));
     parts.push(format!("looked in {looked}"));
     let help = if paths.offline {
-        "HF_HUB_OFFLINE is set: nothing is fetched; put them there"
+        "HF_HUB_OFFLINE is set: nothing is downloaded; put them there"
     } else {
         help
     };

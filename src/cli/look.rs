@@ -16,7 +16,7 @@ use warmstart_runs::worker::{DatasetResponse, DatasetViewer, refused};
 
 /// Show a picture of an experiment's dataset with its labels
 ///
-/// On a terminal the picture is drawn. Nothing is fetched: a dataset that is not on this machine is named.
+/// On a terminal the picture is drawn. Nothing is downloaded: a dataset that is not on this machine is named.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// File or name of an experiment

@@ -30,13 +30,13 @@ Environment:
   WARMSTART_MIRROR           as --mirror
   HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN
                              for weights, as in Hugging Face's own tools
-  HF_HUB_OFFLINE=1           fetch nothing
+  HF_HUB_OFFLINE=1           download nothing
   HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE";
 const POLL: Duration = Duration::from_millis(100);
 
-/// Fetch datasets and pretrained weights ahead of the runs that need them
+/// Download datasets and pretrained weights ahead of the runs that need them
 ///
-/// Without a name: what all experiments of the folder need. A run fetches by itself what it lacks; this is for machines whose
+/// Without a name: what all experiments of the folder need. A run downloads what it lacks; this is for machines whose
 /// computing nodes have no network, and to find problems early. An interrupted download continues where it stopped.
 #[derive(Debug, Args)]
 #[command(after_help = ENVIRONMENT)]
@@ -71,7 +71,7 @@ enum Outcome {
 pub(super) fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let items = items(context, arguments)?;
     if items.is_empty() {
-        output::note(context, "nothing of this has to be fetched");
+        output::note(context, "nothing of this has to be downloaded");
         conclude(context, &[])?;
         return Ok(Exit::Done);
     }
@@ -259,7 +259,7 @@ fn conclude(context: &Context, outcomes: &[Outcome]) -> anyhow::Result<()> {
                 path,
                 fetched,
             }) => {
-                let how = if *fetched { "fetched" } else { "was here" };
+                let how = if *fetched { "downloaded" } else { "was here" };
                 output::answer(&format!("{item}: {how}: {}\n", text::line(path, 300)))?;
             }
             Outcome::Refused(Refused { error, help, .. }) => {

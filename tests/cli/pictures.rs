@@ -214,7 +214,7 @@ fn check_fails_where_a_launch_fails_and_is_not_ok_without_an_answer() {
         checked.code == 0
             && checked
                 .out
-                .contains("  not here yet: data: cifar100 is fetched"),
+                .contains("  not here yet: data: cifar100 is downloaded"),
         "{}",
         checked.out
     );
@@ -393,7 +393,7 @@ fn a_picture_of_the_dataset_is_shown_with_both_labels() {
     assert_eq!(refused.code, 2);
     assert_eq!(
         refused.err,
-        "error: cifar100 is not on this machine\nhelp: fetch it\n"
+        "error: cifar100 is not on this machine\nhelp: download it\n"
     );
     let mute = place.say_with("no-libtorch", &["look", "lite0-freeze"]);
     assert!(

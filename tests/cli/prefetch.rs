@@ -29,7 +29,7 @@ fn prefetch_downloads_everything_the_experiments_need_once() {
     );
     let one_each: Vec<&str> = said.err.lines().collect();
     let expected = [
-        "fetching from the publisher",
+        "downloading from the publisher",
         "cifar100: 5 %, 5.00 MB of 100.00 MB",
         "cifar100: 40 %, 40.00 MB of 100.00 MB",
         "cifar100: 100 %, 100.00 MB of 100.00 MB",
@@ -55,22 +55,26 @@ fn prefetch_downloads_the_named_data_from_the_mirror() {
         "http://m",
     ];
     let said = place.say(&arguments);
-    let expected = "cifar100: fetched: /data/cifar100\nefficientnet_b0: fetched: /data/efficientnet_b0\n\
-                    cifar10: fetched: /data/cifar10\nresnet18: fetched: /data/resnet18\n\
-                    resnet18.tv_in1k: fetched: /data/resnet18.tv_in1k\n";
+    let expected = "cifar100: downloaded: /data/cifar100\nefficientnet_b0: downloaded: /data/efficientnet_b0\n\
+                    cifar10: downloaded: /data/cifar10\nresnet18: downloaded: /data/resnet18\n\
+                    resnet18.tv_in1k: downloaded: /data/resnet18.tv_in1k\n";
     assert_eq!(
         (said.code, said.out.as_str()),
         (0, expected),
         "{}",
         said.err
     );
-    assert!(said.err.contains("fetching from http://m"), "{}", said.err);
+    assert!(
+        said.err.contains("downloading from http://m"),
+        "{}",
+        said.err
+    );
     let said = place.say(&["prefetch", "--dataset", "cifar100", "--quiet"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""));
     let said = place.say(&["prefetch", "lite0-finetune"]);
     assert_eq!((said.code, said.out.as_str()), (0, ""));
     assert!(
-        said.err.contains("nothing of this has to be fetched"),
+        said.err.contains("nothing of this has to be downloaded"),
         "{}",
         said.err
     );
@@ -104,10 +108,10 @@ fn failed_downloads_are_reported_beside_successful_ones() {
     let said = Place::new().say_with("fail", &["prefetch"]);
     assert_eq!(said.code, 1);
     assert!(
-        said.err.contains("cannot be fetched: no such host")
+        said.err.contains("cannot be downloaded: no such host")
             && said.err.contains("help: set WARMSTART_MIRROR")
     );
-    assert!(said.out.contains("resnet50: fetched"), "{}", said.out);
+    assert!(said.out.contains("resnet50: downloaded"), "{}", said.out);
     let said = Place::new().say_with("fail", &["prefetch", "--json", "--dataset", "cifar100"]);
     assert_eq!(said.json()[0]["help"], "set WARMSTART_MIRROR");
 }

@@ -8,13 +8,13 @@ fi
 if [ "$1" = prefetch ]; then
   shift
   trap 'exit 130' TERM
-  echo '{"says":"note","text":"fetching from '"${WARMSTART_MIRROR:-the publisher}"'"}'
+  echo '{"says":"note","text":"downloading from '"${WARMSTART_MIRROR:-the publisher}"'"}'
   for part in 5 40 45 100; do echo '{"says":"progress","what":"'"$1"'","done":'$part'000000,"total":100000000}'; done
   [ "${STAND_IN:-}" = slow ] && while [ $SECONDS -lt 60 ]; do sleep 0.05; done
   code=0
   for item; do
     if [ "${STAND_IN:-}" = fail ] && [ "$item" = cifar100 ]; then
-      echo '{"says":"failed","item":"cifar100","error":"cifar100 cannot be fetched: no such host","help":"set WARMSTART_MIRROR"}'
+      echo '{"says":"failed","item":"cifar100","error":"cifar100 cannot be downloaded: no such host","help":"set WARMSTART_MIRROR"}'
       code=1
     else
       echo '{"says":"done","item":"'"$item"'","path":"/data/'"$item"'","fetched":true}'
@@ -38,7 +38,7 @@ if [ "$mode" = no-libtorch ]; then
   exit 127
 fi
 if [ "$1" = look ]; then
-  [ "$mode" = refused ] && { echo '{"says":"refused","error":"cifar100 is not on this machine","help":"fetch it"}'; exit 0; }
+  [ "$mode" = refused ] && { echo '{"says":"refused","error":"cifar100 is not on this machine","help":"download it"}'; exit 0; }
   parts='"train":{"images":20,"by_class":[15,5]},"validation":{"images":10,"by_class":[5,5]},"test":{"images":4,"by_class":[2,2]}'
   augment='{"rotation":15,"horizontal_flip":true,"zoom":0.1}'
   echo '{"says":"opened","dataset":"emoji98","labels":"fine","classes":["tiger","lion"],'"$parts"',"augment":'"$augment"'}'

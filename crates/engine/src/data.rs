@@ -28,7 +28,7 @@ pub use verdict::{refusal, verdict};
 
 use crate::failure::UserError;
 
-/// The two parts of a dataset as its publisher parted them.
+/// A published dataset with its publisher's two splits.
 #[derive(Debug)]
 pub struct Dataset {
     pub train: Pictures,
@@ -37,7 +37,8 @@ pub struct Dataset {
     pub names: [Vec<String>; 2],
 }
 
-/// Reads the published dataset that an experiment names; `None` where it names a folder.
+/// Reads the published dataset that an experiment names, of each split at most the first `dataset.limit` pictures; `None` where it
+/// names a folder. An error where the files are missing or not those that were published.
 pub fn load(wanted: &experiment::Dataset, places: &SearchPaths) -> Result<Option<Dataset>> {
     let cifar = |path: &Option<PathBuf>, layout| {
         cifar::load(wanted.name(), path.as_deref(), places, layout)
@@ -55,7 +56,7 @@ pub fn load(wanted: &experiment::Dataset, places: &SearchPaths) -> Result<Option
     Ok(Some(dataset))
 }
 
-/// That a dataset is nowhere, and what to do where it cannot be fetched.
+/// The error for a dataset that is in none of the folders `looked`, with what to do.
 pub fn missing(name: DatasetName, looked: &[PathBuf], places: &SearchPaths) -> anyhow::Error {
     let archive = name.archive().map_or("", |archive| archive.file);
     let looked: Vec<String> = looked
@@ -63,9 +64,9 @@ pub fn missing(name: DatasetName, looked: &[PathBuf], places: &SearchPaths) -> a
         .map(|folder| folder.display().to_string())
         .collect();
     let fetch = if places.offline {
-        "unset HF_HUB_OFFLINE to have it fetched"
+        "unset HF_HUB_OFFLINE to download it"
     } else {
-        "`warmstart prefetch` fetches it"
+        "`warmstart prefetch` downloads it"
     };
     let help = format!(
         "{fetch}; or put {archive} into {}, or name the archive or its unpacked folder as dataset.path; looked at {}",

@@ -161,8 +161,11 @@ impl Fetcher<'_> {
         if let Some(found) = published.find(root) {
             return Ok(found);
         }
-        self.progress
-            .note(&format!("fetching {} from {}", published.name, shown(&url)));
+        self.progress.note(&format!(
+            "downloading {} from {}",
+            published.name,
+            shown(&url)
+        ));
         let client = Client::new(self.sources.timeouts)?;
         let proof = Proof::Md5(md5.clone());
         Request {
@@ -175,9 +178,11 @@ impl Fetcher<'_> {
         }
         .fetch(&client, self.progress)?;
         let folder = archive::unpack(&part, published, root, self.progress);
-        // Either it is unpacked, or it is of no use.
-        if !matches!(folder, Err(FetchError::Stopped)) {
-            fs::remove_file(&part).map_err(|error| FetchError::disk(&part, error))?;
+        // After a full disk, the next download unpacks the same archive.
+        let is_used_up = matches!(folder, Ok(_) | Err(FetchError::Permanent { .. }));
+        if is_used_up && let Err(error) = fs::remove_file(&part) {
+            self.progress
+                .note(&format!("{} stays: {error}", part.display()));
         }
         folder
     }

@@ -125,7 +125,7 @@ pub fn verdict(experiment: &Experiment, places: &SearchPaths) -> Verdict {
             Ok(path) => check_file(&path, &experiment.model)
                 .map_or_else(failed, |notes| Verdict::Fit { notes }),
             Err(looked) if places.offline => failed(missing(&pretrained, &looked, places)),
-            Err(_) => Verdict::Fetched(format!("{} are fetched at launch", pretrained.hub)),
+            Err(_) => Verdict::Fetched(format!("{} are downloaded at launch", pretrained.hub)),
         };
     }
     match (&experiment.init, &experiment.model.weights) {
@@ -273,7 +273,7 @@ fn frozen_at_random(model: &Model, left: &[String]) -> Option<String> {
     })
 }
 
-/// That pretrained weights are nowhere, and what to do where they cannot be fetched.
+/// That pretrained weights are nowhere, and what to do where they cannot be downloaded.
 pub fn missing(
     pretrained: &Pretrained,
     looked: &[std::path::PathBuf],
@@ -284,9 +284,9 @@ pub fn missing(
         .map(|path| path.display().to_string())
         .collect();
     let fetch = if places.offline {
-        "unset HF_HUB_OFFLINE to have them fetched"
+        "unset HF_HUB_OFFLINE to download them"
     } else {
-        "`warmstart prefetch` fetches them"
+        "`warmstart prefetch` downloads them"
     };
     UserError::input(
         format!(

@@ -182,7 +182,7 @@ fn bring(name: &str, fetcher: &mut Fetcher) -> Result<(PathBuf, bool)> {
     }
     let (backbone, pretrained) = Pretrained::named(name).map_err(|_| {
         UserError::input(
-            format!("nothing that can be fetched is called `{name}`"),
+            format!("nothing that can be downloaded is called `{name}`"),
             "name a dataset or a backbone",
         )
     })?;

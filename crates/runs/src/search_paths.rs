@@ -179,7 +179,7 @@ impl SearchPaths {
             None => {
                 let megabytes = archive.bytes.div_ceil(1_000_000);
                 MissingFile {
-                    text: format!("data: {name} is fetched at launch ({megabytes} MB)"),
+                    text: format!("data: {name} is downloaded at launch ({megabytes} MB)"),
                     is_fetched: true,
                 }
             }
@@ -210,7 +210,7 @@ impl SearchPaths {
             }
         } else {
             MissingFile {
-                text: format!("weights: {hub} are fetched at launch"),
+                text: format!("weights: {hub} are downloaded at launch"),
                 is_fetched: true,
             }
         })
@@ -322,7 +322,7 @@ mod tests {
         std::fs::write(mine.join("resnet18.a1_in1k.safetensors"), "").unwrap();
         assert_eq!(
             says(&paths),
-            ["weights: timm/resnet18.tv_in1k are fetched at launch"]
+            ["weights: timm/resnet18.tv_in1k are downloaded at launch"]
         );
         let own_tag = experiment("{ name: emoji98 }", "a1_in1k");
         assert!(paths.missing(&own_tag).is_empty());

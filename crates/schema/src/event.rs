@@ -37,8 +37,8 @@ struct Kind<'a> {
 }
 
 impl Record {
-    /// Parses a line of a log. Parses the most frequent kinds directly: the general way first holds every value in a generic
-    /// form, which takes three times as long.
+    /// Parses a line of a log. The most frequent kinds are parsed directly, because the general way takes three times as long: it
+    /// first holds every value in a generic form.
     pub fn parse(line: &[u8]) -> serde_json::Result<Self> {
         let Kind { t, event } = head(line).map_or_else(|| serde_json::from_slice(line), Ok)?;
         let event = match &*event {
@@ -53,8 +53,7 @@ impl Record {
     }
 }
 
-/// The time and kind at the start of a line as `EventWriter` writes it, without parsing the rest, which is checked when its
-/// kind is parsed.
+/// The time and kind at the start of a line as `EventWriter` writes it. The rest is checked when its kind is parsed.
 fn head(line: &[u8]) -> Option<Kind<'_>> {
     let rest = line.strip_prefix(b"{\"t\":")?;
     let (t, rest) = rest.split_at(rest.iter().take(40).position(|&byte| byte == b',')?);
@@ -70,22 +69,26 @@ fn head(line: &[u8]) -> Option<Kind<'_>> {
     })
 }
 
+/// What happened. Each kind is the value of `event` in its line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// Always the first line.
     Header {
+        /// The version of the event format, see [`FORMAT`].
         format: u32,
+        /// The program that began the log, with its version.
         software: String,
     },
     /// A worker took the run, to start or to resume it.
     Attempt(Attempt),
-    Phase {
-        phase: Phase,
-    },
+    /// The worker begins another phase.
+    Phase { phase: Phase },
     /// Progress of a download, at most a few times a second.
     Fetch(Fetch),
+    /// The dataset is ready.
     Dataset(DatasetFacts),
+    /// The model is ready.
     Model(ModelFacts),
     /// More blocks train from here on.
     Unfrozen(Unfrozen),
@@ -100,6 +103,7 @@ pub enum Event {
     Skipped {
         /// The step, which counts as done.
         step: u64,
+        /// Steps skipped one after another, up to this one.
         in_a_row: u32,
         /// The loss, if it was the cause.
         #[serde(
@@ -118,15 +122,17 @@ pub enum Event {
     },
     /// An epoch's metrics, after its validation.
     Epoch(Epoch),
+    /// A checkpoint was saved.
     Checkpoint(Checkpoint),
     /// A save failed; training continues with the checkpoints it has.
-    CheckpointFailed {
-        error: String,
-    },
+    CheckpointFailed { error: String },
+    /// The worker's use of the machine, every few seconds.
     System(System),
     /// Whether anything in the frozen blocks changed, buffers included, by comparing hashes.
     Frozen {
+        /// Frozen tensors.
         tensors: u32,
+        /// A hash of all of them before training, and after it.
         before: String,
         after: String,
     },
@@ -134,42 +140,52 @@ pub enum Event {
     Test(Test),
     /// What the nearest neighbours of a probe reach.
     Neighbours(Neighbours),
-    Note {
-        level: Level,
-        text: String,
-    },
+    /// A sentence for the reader of the log.
+    Note { level: Level, text: String },
     /// The experiment was changed while the run was at rest.
     Changed(Changed),
     /// The next attempt must start over from the beginning.
     StartOver,
     /// An attempt that starts over has moved the earlier checkpoints aside.
     PutAside {
+        /// The name of their folder, or that there were none.
         folder: String,
     },
     /// The worker got a request to stop.
     Stopping,
+    /// The worker saved and ended, because it was asked to.
     Stopped {
+        /// Optimizer steps done in the whole run.
         step: u64,
+        /// Seconds of training in the whole run.
         #[serde(with = "real")]
         train_time: f64,
     },
     /// The worker ended at the end of an epoch at which its group is halved.
     Paused {
+        /// The epoch, from 1.
         epoch: u32,
+        /// Optimizer steps done in the whole run.
         step: u64,
+        /// Seconds of training in the whole run.
         #[serde(with = "real")]
         train_time: f64,
     },
     /// A round of its group's halving was decided.
     Halved(Halved),
+    /// The run is done.
     Finished {
+        /// Seconds of training in the whole run.
         #[serde(with = "real")]
         train_time: f64,
+        /// Whether early stopping ended training.
         stopped_early: bool,
     },
+    /// The attempt ended with an error, which the worker logged itself.
     Failed {
         kind: Failure,
         error: String,
+        /// What to do; empty if nothing is known to help.
         help: String,
     },
     /// The worker ended without logging the cause; its monitor logs this.
@@ -179,11 +195,13 @@ pub enum Event {
     Unknown,
 }
 
+/// A worker that took the run, and the conditions under which it computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     /// 1 for the first.
     pub number: u32,
     pub worker: Handle,
+    /// The name of its machine.
     pub host: String,
     /// `cpu` or `cuda:0`, as libtorch names it.
     pub device: String,
@@ -191,7 +209,7 @@ pub struct Attempt {
     pub device_name: String,
     /// Why this device was chosen.
     pub device_reason: String,
-    /// Of each process.
+    /// CPU threads of each process.
     pub threads: u32,
     /// GPUs, or processes of a CPU, that train together; absent if there is one.
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -199,10 +217,12 @@ pub struct Attempt {
     /// The number format in which it computes; absent for workers of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<NumberFormat>,
+    /// The version of libtorch.
     pub libtorch: String,
     /// The version of cuDNN; absent on a CPU and for workers of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cudnn: Option<String>,
+    /// Planned epochs of the whole run.
     pub epochs: u32,
     /// Step of the checkpoint that the attempt continues from.
     pub resumed_from: Option<u64>,
@@ -247,10 +267,12 @@ impl Attempt {
     }
 }
 
+/// A change of the experiment between two attempts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     /// Step of the newest checkpoint then; 0 without one.
     pub step: u64,
+    /// The changed fields.
     pub fields: Vec<Change>,
     /// SHA-256 of the experiment before and after.
     pub from: String,
@@ -260,7 +282,9 @@ pub struct Changed {
 /// A field of the experiment that was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
+    /// Its dotted path.
     pub field: String,
+    /// Its value before, and after.
     pub from: String,
     pub to: String,
 }
@@ -271,18 +295,24 @@ pub struct Change {
 pub enum Phase {
     /// Downloads data or weights.
     Fetching,
+    /// Reads data and model, and prepares both.
     #[default]
     Loading,
+    /// Does optimizer steps.
     Training,
+    /// Measures the validation images.
     Validating,
+    /// Saves a checkpoint.
     Saving,
+    /// Measures the test images.
     Testing,
 }
 
 impl Phase {
+    /// As screens name it.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Fetching => "fetching",
+            Self::Fetching => "downloading",
             Self::Loading => "loading",
             Self::Training => "training",
             Self::Validating => "validating",
@@ -292,6 +322,7 @@ impl Phase {
     }
 }
 
+/// Progress of a download.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetch {
     /// What is downloaded, in words.
@@ -308,12 +339,16 @@ impl Fetch {
     }
 }
 
+/// The size and content of a run's dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DatasetFacts {
+    /// As experiments name it.
     pub name: String,
+    /// Images of each split.
     pub train: u32,
     pub validation: u32,
     pub test: u32,
+    /// Number of classes.
     pub classes: u32,
     /// Optimizer steps in an epoch.
     pub steps_per_epoch: u32,
@@ -372,14 +407,17 @@ impl DatasetFacts {
 pub struct ClassFacts {
     /// For screens.
     pub name: String,
+    /// Training images.
     pub images: u32,
     /// Exactly as its folder or its publisher names it, if that differs; for machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<String>,
 }
 
+/// The structure and origin of a run's model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelFacts {
+    /// As experiments name it.
     pub backbone: String,
     /// Side length in pixels of the backbone's input.
     pub pixels: u32,
@@ -388,6 +426,7 @@ pub struct ModelFacts {
     /// The run whose best checkpoint they are; a resumed attempt does not log it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_from: Option<StartedFrom>,
+    /// Its parameters, when the attempt begins.
     pub counts: ModelCounts,
     /// Whether the frozen backbone's features were computed once and kept.
     pub cached_features: bool,
@@ -422,7 +461,9 @@ pub struct Unfrozen {
 /// A file of weights, identified by its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeightsFacts {
+    /// Its path.
     pub file: String,
+    /// SHA-256 of its bytes, as hexadecimal digits.
     pub sha256: String,
 }
 
@@ -441,9 +482,11 @@ impl WeightsFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartedFrom {
     pub run: RunId,
+    /// Optimizer steps done at the checkpoint.
     pub step: u64,
 }
 
+/// Progress of training within an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     /// From 1.
@@ -453,13 +496,16 @@ pub struct Batch {
     /// Batches done in this phase of this epoch, and their number.
     pub batch: u32,
     pub batches: u32,
-    /// Means over the epoch so far.
+    /// Mean loss over the images of the epoch so far.
     #[serde(with = "real")]
     pub loss: f64,
+    /// Share of these images that are classified correctly, from 0 to 1.
     #[serde(with = "real")]
     pub accuracy: f64,
+    /// The scheduled rate of the last step.
     #[serde(with = "real")]
     pub learning_rate: f64,
+    /// Training images per second.
     #[serde(with = "real")]
     pub images_per_second: f64,
     /// L2 norm over all trainable gradients at the last step.
@@ -478,16 +524,17 @@ pub struct PhaseProgress {
     /// Batches done in this phase, and their number; while a folder is read, images.
     pub done: u32,
     pub total: u32,
+    /// Images per second.
     #[serde(with = "real")]
     pub images_per_second: f64,
-    /// Mean over the images so far; absent if nothing is measured.
+    /// Mean loss over the images so far; absent if nothing is measured.
     #[serde(
         default,
         with = "real::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub loss: Option<f64>,
-    /// Accuracy over the images so far; absent if nothing is measured.
+    /// Accuracy over the images so far, from 0 to 1; absent if nothing is measured.
     #[serde(
         default,
         with = "real::option",
@@ -496,11 +543,16 @@ pub struct PhaseProgress {
     pub accuracy: Option<f64>,
 }
 
+/// A checkpoint that was saved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
+    /// Optimizer steps done.
     pub step: u64,
+    /// Epochs finished, validation included.
     pub epoch: u32,
+    /// Whether it is the best so far by the monitored metric.
     pub best: bool,
+    /// Bytes of its files.
     pub bytes: u64,
     /// Seconds that the save took.
     #[serde(with = "real")]
@@ -522,8 +574,10 @@ pub struct System {
     /// Percent of time in which the GPU was busy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<f64>,
+    /// Bytes of the GPU's memory in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_memory: Option<u64>,
+    /// Total bytes of memory of the GPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_memory_total: Option<u64>,
     /// Degrees Celsius.
@@ -540,11 +594,15 @@ pub struct System {
     pub disk_free: Option<u64>,
 }
 
+/// How much a note or a warning about a run matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
+    /// Nothing is wrong.
     Info,
+    /// Something may mislead or become a problem.
     Warning,
+    /// Something is wrong.
     Error,
 }
 

@@ -25,17 +25,17 @@ pub(super) fn unpack(
     let aside = root.join(format!(".{}.new", published.folder));
     // The lock is ours: what lies there is of a process that was killed.
     remove(&aside)?;
-    fs::create_dir_all(&aside).map_err(|error| FetchError::disk(&aside, error))?;
+    fs::create_dir_all(&aside).map_err(|error| FetchError::write(&aside, error))?;
     let result =
         extract(path, published, &aside, progress).and_then(|()| place(published, &aside, root));
-    remove(&aside)?;
-    result
+    let removed = remove(&aside);
+    result.and_then(|folder| removed.map(|()| folder))
 }
 
 fn remove(folder: &Path) -> Result<(), FetchError> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(FetchError::disk(folder, error))
+            Err(FetchError::write(folder, error))
         }
         _ => Ok(()),
     }
@@ -43,7 +43,7 @@ fn remove(folder: &Path) -> Result<(), FetchError> {
 
 fn place(published: &Published, aside: &Path, root: &Path) -> Result<PathBuf, FetchError> {
     let folder = root.join(&published.folder);
-    let disk = |error| FetchError::disk(&folder, error);
+    let disk = |error| FetchError::write(&folder, error);
     fs::create_dir_all(&folder).map_err(disk)?;
     for (file, _) in &published.files {
         fs::rename(aside.join(file), folder.join(file)).map_err(disk)?;
@@ -60,7 +60,7 @@ fn extract(
 ) -> Result<(), FetchError> {
     let what = format!("unpacking {}", published.name);
     let total: u64 = published.files.iter().map(|(_, bytes)| bytes).sum();
-    let file = File::open(path).map_err(|error| FetchError::disk(path, error))?;
+    let file = File::open(path).map_err(|error| FetchError::read(path, error))?;
     // However small the archive is, and whatever it claims, no more than this comes out of it.
     let bounded = GzDecoder::new(file).take(total + MAX_REST);
     let mut archive = Archive::new(bounded);
@@ -135,7 +135,7 @@ fn copy(
     to: &Path,
     mut progress: impl FnMut(u64) -> bool,
 ) -> Result<(), FetchError> {
-    let disk = |error| FetchError::disk(to, error);
+    let disk = |error| FetchError::write(to, error);
     let mut file = File::create_new(to).map_err(disk)?;
     let mut bytes = vec![0; 1 << 20];
     loop {

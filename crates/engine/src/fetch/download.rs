@@ -58,7 +58,7 @@ impl Proof {
 }
 
 fn digest<D: Digest>(path: &Path, progress: &dyn Progress) -> Result<String, FetchError> {
-    let mut file = File::open(path).map_err(|error| FetchError::disk(path, error))?;
+    let mut file = File::open(path).map_err(|error| FetchError::read(path, error))?;
     let (mut hash, mut bytes) = (D::new(), vec![0; 1 << 20]);
     loop {
         if progress.is_stopped() {
@@ -66,7 +66,7 @@ fn digest<D: Digest>(path: &Path, progress: &dyn Progress) -> Result<String, Fet
         }
         match file
             .read(&mut bytes)
-            .map_err(|error| FetchError::disk(path, error))?
+            .map_err(|error| FetchError::read(path, error))?
         {
             0 => return Ok(hex(&hash.finalize())),
             length => hash.update(&bytes[..length]),
@@ -150,14 +150,14 @@ impl Request<'_> {
         match std::fs::metadata(self.part) {
             Ok(meta) => Ok(meta.len()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(FetchError::disk(self.part, error)),
+            Err(error) => Err(FetchError::write(self.part, error)),
         }
     }
 
     fn discard(&self) -> Result<(), FetchError> {
         match std::fs::remove_file(self.part) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(FetchError::disk(self.part, error))
+                Err(FetchError::write(self.part, error))
             }
             _ => Ok(()),
         }
@@ -176,9 +176,9 @@ impl Request<'_> {
             if before == self.bytes {
                 return Ok(());
             }
-            let (why, after) = match self.attempt(client, progress, seen) {
+            let (why, retry_after) = match self.attempt(client, progress, seen) {
                 Ok(()) => return Ok(()),
-                Err(FetchError::Transient { why, after }) => (why, after),
+                Err(FetchError::Transient { why, retry_after }) => (why, retry_after),
                 Err(other) => return Err(other),
             };
             if self.length()? >= before + PROGRESS_BYTES {
@@ -193,7 +193,9 @@ impl Request<'_> {
                 );
                 return Err(FetchError::permanent(text));
             }
-            let pause_for = after.unwrap_or(pause).min(client.timeouts.max_retry_delay);
+            let pause_for = retry_after
+                .unwrap_or(pause)
+                .min(client.timeouts.max_retry_delay);
             progress.note(&format!(
                 "{}: {why}; trying again in {:.0} s",
                 self.what,
@@ -212,7 +214,7 @@ impl Request<'_> {
         seen: &mut Seen,
     ) -> Result<(), FetchError> {
         let mut file = self.open()?;
-        let disk = |error| FetchError::disk(self.part, error);
+        let disk = |error| FetchError::write(self.part, error);
         let mut at = file.metadata().map_err(disk)?.len();
         if at > self.bytes || seen.no_ranges {
             file.set_len(0).map_err(disk)?;
@@ -240,7 +242,7 @@ impl Request<'_> {
                 file.set_len(0).map_err(disk)?;
                 return Err(FetchError::Transient {
                     why,
-                    after: Some(Duration::ZERO),
+                    retry_after: Some(Duration::ZERO),
                 });
             }
         }
@@ -276,7 +278,7 @@ impl Request<'_> {
             .create(true)
             .truncate(false)
             .open(self.part)
-            .map_err(|error| FetchError::disk(self.part, error))
+            .map_err(|error| FetchError::write(self.part, error))
     }
 
     /// Where the answer's body belongs.
@@ -348,13 +350,13 @@ impl Request<'_> {
 /// What an answer without content means.
 pub(super) fn refused(answer: &Answer, host: &str) -> FetchError {
     let status = answer.status;
-    let after = answer
+    let asked = answer
         .header("retry-after")
         .and_then(|after| retry_after(&after));
     match status {
         408 | 425 | 429 | 500..=599 => FetchError::Transient {
             why: format!("{host} answers {status}"),
-            after,
+            retry_after: asked,
         },
         401 | 403 => FetchError::permanent(format!("{host} answers {status}: access is refused")),
         404 | 410 => {

@@ -1,4 +1,4 @@
-//! Why a fetch ends without its file.
+//! Why a download ends without its file.
 
 use std::fmt;
 use std::io;
@@ -8,18 +8,20 @@ use warmstart_schema::event::Failure;
 
 use crate::failure::UserError;
 
-/// Why a file could not be fetched.
+/// Why a file could not be downloaded.
 #[derive(Debug)]
 pub(super) enum FetchError {
-    /// Worth another try; a server may ask to wait first.
+    /// Worth another try, after the time that the server asks for.
     Transient {
         why: String,
-        after: Option<std::time::Duration>,
+        retry_after: Option<std::time::Duration>,
     },
     /// Trying again would not help.
     Permanent { why: String },
-    /// A file here cannot be read or written.
-    Disk { path: PathBuf, error: io::Error },
+    /// A file here cannot be read.
+    Read { path: PathBuf, error: io::Error },
+    /// A file here cannot be written.
+    Write { path: PathBuf, error: io::Error },
     /// The user or a signal stopped it.
     Stopped,
 }
@@ -32,35 +34,48 @@ impl FetchError {
     pub(super) fn transient(why: impl Into<String>) -> Self {
         Self::Transient {
             why: why.into(),
-            after: None,
+            retry_after: None,
         }
     }
 
-    pub(super) fn disk(path: &Path, error: io::Error) -> Self {
-        Self::Disk {
+    pub(super) fn read(path: &Path, error: io::Error) -> Self {
+        Self::Read {
             path: path.to_path_buf(),
             error,
         }
     }
 
-    /// The error for the user; [`Stopped`] where the fetch was stopped.
+    pub(super) fn write(path: &Path, error: io::Error) -> Self {
+        Self::Write {
+            path: path.to_path_buf(),
+            error,
+        }
+    }
+
+    /// The error for the user; [`Stopped`] if the download was stopped.
     pub(super) fn for_user(self, what: &str, help: impl Into<String>) -> anyhow::Error {
         match self {
             Self::Stopped => Stopped.into(),
             Self::Transient { why, .. } | Self::Permanent { why } => {
-                UserError::input(format!("{what} cannot be fetched: {why}"), help)
+                UserError::input(format!("{what} cannot be downloaded: {why}"), help)
             }
-            Self::Disk { path, error } => UserError {
+            Self::Read { path, error } => UserError {
                 kind: Failure::Disk,
-                error: format!("{what} cannot be stored at {}: {error}", path.display()),
-                help: "make room or fix the permissions, then try again; what is here is not fetched twice".to_owned(),
+                error: format!("{what} cannot be read: {error}: {}", path.display()),
+                help: format!("check the permissions; or {}", help.into()),
+            }
+            .into(),
+            Self::Write { path, error } => UserError {
+                kind: Failure::Disk,
+                error: format!("{what} cannot be stored: {error}: {}", path.display()),
+                help: "make room or fix the permissions, then try again; what is here is not downloaded twice".to_owned(),
             }
             .into(),
         }
     }
 }
 
-/// The fetch was stopped; the part that is here stays.
+/// The download was stopped; the part that is here stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped;
 

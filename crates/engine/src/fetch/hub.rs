@@ -72,7 +72,7 @@ fn fetch_into(
     let folder = format!("models--{}", hub.replace('/', "--"));
     let repo = places.hub.join(&folder);
     let blob = repo.join("blobs").join(&stated.sha256);
-    let disk = |error| FetchError::disk(&repo, error);
+    let disk = |error| FetchError::write(&repo, error);
     let _lock = lock::take(
         &places
             .hub
@@ -86,7 +86,7 @@ fn fetch_into(
     if !blob.is_file() {
         let part = blob.with_extension("incomplete");
         let url = address(&base, &stated.commit)?;
-        progress.note(&format!("fetching {hub} from {}", shown(&url)));
+        progress.note(&format!("downloading {hub} from {}", shown(&url)));
         let proof = Proof::Sha256(stated.sha256.clone());
         Request {
             what: hub,
@@ -148,9 +148,11 @@ fn state(
     let mut tries = 0;
     loop {
         match ask(client, url, token, progress) {
-            Err(FetchError::Transient { why, after }) if tries < TRIES => {
+            Err(FetchError::Transient { why, retry_after }) if tries < TRIES => {
                 tries += 1;
-                let pause_for = after.unwrap_or(pause).min(client.timeouts.max_retry_delay);
+                let pause_for = retry_after
+                    .unwrap_or(pause)
+                    .min(client.timeouts.max_retry_delay);
                 progress.note(&format!(
                     "{why}; trying again in {:.0} s",
                     pause_for.as_secs_f64().ceil()

@@ -25,7 +25,7 @@ pub(super) fn take(
     what: &str,
     progress: &mut dyn Progress,
 ) -> Result<Lock, FetchError> {
-    let disk = |error| FetchError::disk(path, error);
+    let disk = |error| FetchError::write(path, error);
     create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(disk)?;
     let file = OpenOptions::new()
         .write(true)
@@ -42,7 +42,7 @@ pub(super) fn take(
         }
         if !has_told {
             progress.note(&format!(
-                "another process is fetching {what}; waiting for it"
+                "another process is downloading {what}; waiting for it"
             ));
             has_told = true;
         }

@@ -205,3 +205,23 @@ fn a_local_archive_must_be_the_published_one() {
     );
     assert_eq!(place.left("datasets"), []);
 }
+
+#[test]
+fn a_local_archive_that_cannot_be_read_is_not_reported_as_a_full_disk() {
+    let mut place = Place::new();
+    let local = place.folder.path().join("mine.tar.gz");
+    // A regular file, the reading of which fails.
+    std::os::unix::fs::symlink("/proc/self/mem", &local).unwrap();
+    let error = place
+        .fetcher(&sources("http://127.0.0.1:9"))
+        .unpack(&tiny().0, &local)
+        .unwrap_err();
+    let blame = UserError::of(&error);
+    assert!(
+        blame.error.starts_with("tiny cannot be read: ")
+            && blame.help.contains("check the permissions")
+            && blame.help.contains("get ")
+            && !blame.help.contains("make room"),
+        "{blame:?}"
+    );
+}

@@ -217,6 +217,26 @@ fn a_permanent_error_is_refused_without_a_retry() {
 }
 
 #[test]
+fn an_archive_that_finds_no_room_is_unpacked_later_without_another_download() {
+    let (server, mut place) = (Server::new(|seen, _| file(seen)), Place::new());
+    // A file where the folder of the dataset belongs.
+    let taken = place.folder.path().join("datasets/tiny");
+    std::fs::create_dir_all(taken.parent().unwrap()).unwrap();
+    std::fs::write(&taken, "").unwrap();
+    let blame = UserError::of(&fetch(&mut place, &server).unwrap_err());
+    assert_eq!(blame.kind, Failure::Disk);
+    assert!(
+        blame.error.starts_with("tiny cannot be stored: ")
+            && blame.help.contains("not downloaded twice"),
+        "{blame:?}"
+    );
+    std::fs::remove_file(&taken).unwrap();
+    let folder = fetch(&mut place, &server).unwrap();
+    assert_whole(&place, &folder);
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[test]
 fn more_than_the_published_bytes_is_refused() {
     let chunked = |_: &Seen| {
         let (_, mut bytes) = tiny();
@@ -348,7 +368,7 @@ fn of_two_downloads_at_once_one_waits_and_both_get_the_file() {
     impl Progress for Waiting {
         fn progress(&mut self, _: &str, _: u64, _: u64) {}
         fn note(&mut self, text: &str) {
-            if text.contains("another process is fetching tiny") {
+            if text.contains("another process is downloading tiny") {
                 self.0.send(()).unwrap();
             }
         }

@@ -184,7 +184,7 @@ pub(super) const STATES: [&str; 25] = [
     "queued",
     "starting",
     "waiting",
-    "fetching",
+    "downloading",
     "loading",
     "training",
     "validating",

@@ -22,7 +22,7 @@ fn online() -> Model {
         lack.is_fetched = true;
     }
     missing.values_mut().flatten().next().unwrap().text =
-        "data: cifar100 is fetched at launch (169 MB)".to_owned();
+        "data: cifar100 is downloaded at launch (169 MB)".to_owned();
     update(
         &mut model,
         Message::Experiments(Catalogue {
@@ -74,7 +74,7 @@ fn experiment_with_download_launches_alone_and_not_with_all() {
         "{screen}"
     );
     assert!(
-        screen.contains("data: cifar100 is fetched at launch (169 MB)"),
+        screen.contains("data: cifar100 is downloaded at launch (169 MB)"),
         "{screen}"
     );
     assert!(
@@ -129,18 +129,18 @@ fn download_is_bar_in_run_and_percentage_in_list() {
     let mut model = fetching("cifar100", 76_000_000);
     let screen = text(&drawn(&model, 80, 24));
     assert!(
-        screen.contains("ResNet, resized input      fetching 45%"),
+        screen.contains("ResNet, resized input      downloading 45%"),
         "{screen}"
     );
     press(&mut model, "jj<enter>");
     let screen = text(&drawn(&model, 80, 24));
     let line = screen
         .lines()
-        .find(|line| line.contains("fetching cifar100 ━"))
+        .find(|line| line.contains("downloading cifar100 ━"))
         .unwrap_or_else(|| panic!("{screen}"));
     assert!(line.contains("  45 %  76 MB of 169 MB"), "{line}");
     let mut model = fetching("unpacking cifar100", 168_513_733);
-    assert!(text(&drawn(&model, 80, 24)).contains("fetching 99%"));
+    assert!(text(&drawn(&model, 80, 24)).contains("downloading 99%"));
     press(&mut model, "jj<enter>");
     assert!(text(&drawn(&model, 80, 24)).contains(" unpacking cifar100 ━"));
 }

@@ -153,7 +153,7 @@ fn draw_fetch(buf: &mut Buffer, row: Rect, run: &Run) {
     let head = if fetch.what.starts_with("unpacking") {
         String::new()
     } else {
-        "fetching ".to_owned()
+        "downloading ".to_owned()
     };
     let tails = [format!("{sizes}{left}"), left, sizes].map(|tail| Line::styled(tail, THEME.muted));
     draw_share(buf, row, &(head + &fetch.what + " "), fetch.share(), &tails);
