@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::output;
-use warmstart_runs::launcher::{self, Asked, Choice, torch};
+use warmstart_runs::launcher::{self, Choice, SlurmRequest, torch};
 use warmstart_runs::shell::FolderOptions;
 use warmstart_runs::store::{Runs, Watcher, experiments};
+use warmstart_schema::experiment::Problem;
 use warmstart_schema::slurm::Slurm;
-use warmstart_tui::config::{self, LauncherName};
+use warmstart_tui::config::{self, Config, LauncherName, Loaded};
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Globals {
@@ -95,6 +96,8 @@ pub(super) struct Context {
     pub json: bool,
     pub quiet: bool,
     pub color: bool,
+    /// What is wrong in the settings that say where workers run.
+    pub launcher_problems: Vec<Problem>,
 }
 
 /// Checks one `--slurm`.
@@ -106,12 +109,11 @@ fn slurm_field(text: &str) -> Result<String, String> {
 }
 
 /// Where the command line and the settings want workers to run.
-fn launcher_choice(globals: &Globals) -> Choice {
-    let settings = config::load().config;
+fn launcher_choice(globals: &Globals, settings: Config) -> Choice {
     let implied = (!globals.slurm.is_empty()).then_some(LauncherName::Slurm);
     let named = globals.launcher.or(implied).or(settings.launcher);
     match named {
-        None => Choice::Unsaid,
+        None => Choice::Unspecified,
         Some(LauncherName::Local) => Choice::Local,
         Some(LauncherName::Slurm) => {
             let mut command_line = Slurm::default();
@@ -119,7 +121,7 @@ fn launcher_choice(globals: &Globals) -> Choice {
                 // The command line has checked it.
                 let _ = command_line.set(field);
             }
-            Choice::Slurm(Box::new(Asked {
+            Choice::Slurm(Box::new(SlurmRequest {
                 settings: settings.slurm,
                 command_line,
             }))
@@ -132,8 +134,21 @@ impl Context {
         if let Some(folder) = &globals.torch {
             torch::choose(folder);
         }
-        launcher::choose(launcher_choice(&globals));
+        let Loaded {
+            config, problems, ..
+        } = config::load();
+        let launcher_problems = if globals.launcher == Some(LauncherName::Local) {
+            Vec::new()
+        } else {
+            let says_where = |problem: &Problem| {
+                let section = problem.field.split(['.', '[']).next();
+                matches!(section, Some("" | "launcher" | "slurm"))
+            };
+            problems.into_iter().filter(says_where).collect()
+        };
+        launcher::choose(launcher_choice(&globals, config));
         Self {
+            launcher_problems,
             folders: FolderOptions::new(
                 globals.experiments.as_deref(),
                 globals.checkpoints.as_deref(),

@@ -129,7 +129,7 @@ pub(super) fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<E
     let (_, runs) = context.runs();
     let listed: Vec<Listed> = files
         .iter()
-        .map(|file| describe(file, &files, &runs))
+        .map(|file| describe(context, file, &files, &runs))
         .collect();
     if context.json {
         output::answer_json(&listed)?;
@@ -228,11 +228,16 @@ fn say_of_orphans(context: &Context, files: &[ExperimentFile], runs: &Runs) {
     }
 }
 
-fn describe<'a>(file: &'a ExperimentFile, files: &[ExperimentFile], runs: &'a Runs) -> Listed<'a> {
+fn describe<'a>(
+    context: &Context,
+    file: &'a ExperimentFile,
+    files: &[ExperimentFile],
+    runs: &'a Runs,
+) -> Listed<'a> {
     let newest = runs.latest_of(&file.experiment_key());
     let problems = file.loaded.as_ref().err().into_iter().flatten();
     Listed {
-        experiment: file.handle(files),
+        experiment: file.handle(&context.experiments, files),
         changed: newest.map(|run| run.is_changed_since(file)),
         file: shown(&file.path),
         facts: file.loaded.as_ref().ok().map(Facts::from),

@@ -1,6 +1,6 @@
 //! `warmstart train`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -19,8 +19,8 @@ use warmstart_runs::worker::{Worker, programs};
 
 /// Train experiments, one after the other on each device, and follow them
 ///
-/// Ctrl-C asks what runs to save and leave and takes the rest out of the queue; a second one does not wait for saving. Runs
-/// live on when the terminal is lost. At the end the table of these runs is printed. Of an experiment with `seeds` or `grid`
+/// Ctrl-C tells the running workers to save and exit, and takes the other runs out of the queue; a second one does not wait
+/// for saving. Runs continue when the terminal is lost. At the end the table of these runs is printed. Of an experiment with `seeds` or `grid`
 /// all members are queued: those that are done are skipped, and those that were stopped are resumed.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -50,102 +50,123 @@ struct Launched<'a> {
     experiment: &'a str,
 }
 
+/// An experiment that the command line names.
+struct Named {
+    file: ExperimentFile,
+    experiment: Experiment,
+    /// The file that `init: {from: …}` names.
+    source: Option<PathBuf>,
+}
+
+/// The result of all launches.
+#[derive(Default)]
+struct Launches {
+    /// New and resumed runs, each with the stem of its file.
+    launched: Vec<(RunId, String)>,
+    /// Members of groups that are already queued or at work.
+    busy: Vec<RunId>,
+    /// Members of groups that have nothing left to train.
+    done: Vec<RunId>,
+    /// The exit code of a launch that failed after others.
+    failed: Option<Exit>,
+}
+
 pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    if !context.launcher_problems.is_empty() {
+        return Err(Problems(context.launcher_problems.clone()).into());
+    }
     let files = load(context, arguments)?;
     let (watcher, runs) = context.runs();
-    let sources = files
-        .iter()
-        .map(|(file, _)| experiment::source(context, file))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    for (index, ((_, experiment), source)) in files.iter().zip(&sources).enumerate() {
-        ensure_source(
-            experiment,
-            source.as_deref(),
-            files[..index].iter().map(|(file, _)| file),
-            &runs,
-        )?;
+    for (index, named) in files.iter().enumerate() {
+        let before = files[..index].iter().map(|named| &named.file);
+        ensure_source(&named.experiment, named.source.as_deref(), before, &runs)?;
     }
-    for (file, experiment) in &files {
-        ensure_room(context, file, experiment)?;
+    for named in &files {
+        ensure_room(context, &named.file, &named.experiment)?;
     }
     Worker::find()?;
     if arguments.dry_run {
         return dry_run(context, &runs, &files);
     }
-    for (file, experiment) in &files {
-        output::note_job(context, file.label(), Some(experiment));
+    for named in &files {
+        output::note_job(context, named.file.label(), Some(&named.experiment));
     }
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
     if let Some(slots) = arguments.slots {
         actions::waiting::set_slots(&context.checkpoints, slots)?;
     }
-    let mut launched = Vec::new();
-    // Members of groups that are not queued: they are followed, or shown where nothing is left to train.
-    let (mut busy, mut done): (Vec<RunId>, Vec<RunId>) = (Vec::new(), Vec::new());
-    let mut stuck = None;
-    for (named, source) in files.iter().zip(&sources) {
-        let (file, _) = named;
-        let plan = Plan::of(file, &runs);
-        if let Some(plan) = &plan {
-            output::note(context, &format!("{}, {}", file.label(), plan.in_words()));
-            busy.extend(plan.busy().map(|run| run.id.clone()));
-            done.extend(plan.done().map(|run| run.id.clone()));
-        }
-        let launch = launch(
-            context,
-            arguments,
-            named,
-            source.as_deref(),
-            plan,
-            &mut launched,
-        );
-        match launch {
-            Ok(()) => {}
-            Err(error) if launched.is_empty() => return Err(error),
-            Err(error) => {
-                // Runs that have started are followed nevertheless.
-                output::error(
-                    context,
-                    &format!("{} and what was named after it are not launched", file.stem),
-                );
-                stuck = Some(output::explain(context, &error));
-                break;
-            }
-        }
-    }
+    let launches = launch_all(context, arguments, &files, &runs)?;
     output::warn_of_session(context);
     output::warn_if_paused(context);
-    if let Some(signals) = signals {
-        let mut followed: Vec<RunId> = launched.into_iter().map(|(id, _)| id).collect();
-        followed.extend(busy);
-        if followed.is_empty() {
-            followed = done;
-        }
-        let exit = follow::follow(context, signals, (watcher, runs), followed)?;
-        return Ok(stuck.filter(|_| exit == Exit::Done).unwrap_or(exit));
+    let Some(signals) = signals else {
+        answer(context, &launches.launched)?;
+        return Ok(launches.failed.unwrap_or(Exit::Done));
+    };
+    let started = launches.launched.into_iter().map(|(id, _)| id);
+    let mut followed: Vec<RunId> = started.chain(launches.busy).collect();
+    if followed.is_empty() {
+        followed = launches.done;
     }
+    let exit = follow::follow(context, signals, (watcher, runs), followed)?;
+    Ok(launches
+        .failed
+        .filter(|_| exit == Exit::Done)
+        .unwrap_or(exit))
+}
+
+/// Prints the ids of new and resumed runs.
+fn answer(context: &Context, launched: &[(RunId, String)]) -> anyhow::Result<()> {
     if context.json {
         let list = launched
             .iter()
             .map(|(run, experiment)| Launched { run, experiment });
-        output::answer_json(&list.collect::<Vec<_>>())?;
-    } else {
-        let mut lines = String::new();
-        for (id, _) in &launched {
-            lines.push_str(id.as_str());
-            lines.push('\n');
-        }
-        output::answer(&lines)?;
+        return output::answer_json(&list.collect::<Vec<_>>());
     }
-    Ok(stuck.unwrap_or(Exit::Done))
+    let lines = launched.iter().map(|(id, _)| format!("{id}\n"));
+    output::answer(&lines.collect::<String>())
+}
+
+/// Launches all, up to the first that fails. The error of a launch is returned only if no run has started.
+fn launch_all(
+    context: &Context,
+    arguments: &Arguments,
+    files: &[Named],
+    runs: &Runs,
+) -> anyhow::Result<Launches> {
+    let mut all = Launches::default();
+    for (index, named) in files.iter().enumerate() {
+        let plan = Plan::of(&named.file, runs);
+        if let Some(plan) = &plan {
+            let label = named.file.label();
+            output::note(context, &format!("{label}, {}", plan.in_words()));
+            all.busy.extend(plan.busy().map(|run| run.id.clone()));
+            all.done.extend(plan.done().map(|run| run.id.clone()));
+        }
+        let (before, wanted) = (all.launched.len(), plan.as_ref().map(Plan::queued));
+        let launch = launch(context, arguments, named, plan, &mut all.launched);
+        let Err(error) = launch else {
+            continue;
+        };
+        if all.launched.is_empty() {
+            return Err(error);
+        }
+        let mut rest: Vec<String> = files[index..]
+            .iter()
+            .map(|named| named.file.stem.clone())
+            .collect();
+        let members = all.launched.len() - before;
+        if let Some(wanted) = wanted.filter(|_| members > 0) {
+            rest[0] += &format!(" ({} of {wanted} members)", wanted - members);
+        }
+        output::error(context, &format!("not launched: {}", rest.join(", ")));
+        all.failed = Some(output::explain(context, &error));
+        break;
+    }
+    Ok(all)
 }
 
 /// Prints the scripts that Slurm would get.
-fn dry_run(
-    context: &Context,
-    known: &Runs,
-    files: &[(ExperimentFile, Experiment)],
-) -> anyhow::Result<Exit> {
+fn dry_run(context: &Context, known: &Runs, files: &[Named]) -> anyhow::Result<Exit> {
     let Choice::Slurm(asked) = launcher::chosen() else {
         let what =
             "--dry-run prints what Slurm would get, and these runs would start on this machine";
@@ -155,7 +176,10 @@ fn dry_run(
     };
     let programs = programs()?;
     let mut text = String::new();
-    for (file, experiment) in files {
+    for Named {
+        file, experiment, ..
+    } in files
+    {
         // A member that is done or busy is not sent.
         let runs = Plan::of(file, known).map_or(1, |plan| plan.queued());
         if runs == 0 {
@@ -188,14 +212,14 @@ fn dry_run(
 fn launch(
     context: &Context,
     arguments: &Arguments,
-    (file, experiment): &(ExperimentFile, Experiment),
-    source: Option<&Path>,
+    named: &Named,
     plan: Option<Plan>,
     launched: &mut Vec<(RunId, String)>,
 ) -> anyhow::Result<()> {
     let (root, device) = (&context.checkpoints, &arguments.device);
+    let (file, source) = (&named.file, named.source.as_deref());
     let Some(Plan(steps)) = plan else {
-        let id = actions::launch(root, file, experiment, source, device)?;
+        let id = actions::launch(root, file, &named.experiment, source, device)?;
         launched.push((id, file.stem.clone()));
         return Ok(());
     };
@@ -204,46 +228,53 @@ fn launch(
     failed.map_or(Ok(()), Err)
 }
 
-/// All experiments; or, before any run starts, all problems of all files.
-fn load(
-    context: &Context,
-    arguments: &Arguments,
-) -> anyhow::Result<Vec<(ExperimentFile, Experiment)>> {
+/// All experiments, those to start from first; or, before any run starts, all problems of all files.
+fn load(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<Named>> {
     let named = arguments
         .names
         .iter()
         .map(|name| experiment::named(context, name, &arguments.set));
     let mut files: Vec<ExperimentFile> = named.collect::<anyhow::Result<_>>()?;
     experiment::check_sources(context, &mut files);
-    let mut good = Vec::new();
+    let mut good: Vec<Named> = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
     for file in files {
+        // A second launch of a group would start its members twice.
+        let is_repeated = |named: &Named| file.group.is_some() && named.file.place == file.place;
         match file.loaded.clone() {
-            Ok(experiment) => good.push((file, experiment)),
+            Ok(_) if good.iter().any(is_repeated) => {
+                let label = file.label();
+                output::note(
+                    context,
+                    &format!("{label} is named twice and launched once"),
+                );
+            }
+            Ok(experiment) => good.push(Named {
+                source: experiment::source(context, &file)?,
+                file,
+                experiment,
+            }),
             // Report a mistake in `--set` once, not for every file.
             Err(found) if found.iter().all(|problem| problems.contains(problem)) => {}
             Err(found) => problems.extend(found),
         }
     }
     if problems.is_empty() {
-        Ok(sources_first(context, good))
+        Ok(sources_first(good))
     } else {
         Err(Problems(problems).into())
     }
 }
 
 /// Puts an experiment before those that start from it, so that they wait for it. Keeps the order otherwise.
-fn sources_first(
-    context: &Context,
-    mut files: Vec<(ExperimentFile, Experiment)>,
-) -> Vec<(ExperimentFile, Experiment)> {
+fn sources_first(mut files: Vec<Named>) -> Vec<Named> {
     let mut ordered = Vec::with_capacity(files.len());
     while !files.is_empty() {
-        let is_free = |(file, _): &(ExperimentFile, Experiment)| {
-            let from = experiment::source(context, file).ok().flatten();
-            !files
-                .iter()
-                .any(|(other, _)| other.place != file.place && Some(&other.place) == from.as_ref())
+        let is_free = |named: &Named| {
+            !files.iter().any(|other| {
+                other.file.place != named.file.place
+                    && Some(&other.file.place) == named.source.as_ref()
+            })
         };
         // In a circle, one must be first.
         let next = files.iter().position(is_free).unwrap_or(0);

@@ -332,3 +332,14 @@ fn a_group_and_a_single_member_are_not_mixed_up() {
         .json();
     assert_eq!(groups.as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn a_group_that_is_named_twice_is_launched_once() {
+    let place = Place::new();
+    let file = place.write("sweep.yaml", &format!("{PLAIN}seeds: [1, 2]\n"));
+    let said = place.say(&["train", &file, &file, "--detach"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("Sweep is named twice"), "{}", said.err);
+    assert_eq!(said.out.lines().count(), 2, "{}", said.out);
+    assert_eq!(ids(&place).len(), 2);
+}

@@ -76,7 +76,11 @@ fn runs_of_two_files_with_one_name_are_not_mixed() {
             .map(|(name, run, _)| (name, run))
             .collect::<Vec<_>>()
     };
-    let names = ["mine/quick".to_owned(), "sub/quick".to_owned()];
+    let names = ["quick.yaml".to_owned(), "sub/quick.yaml".to_owned()];
+    for name in &names {
+        let said = place.with(&["params", name]);
+        assert_eq!(said.code, 0, "{name}: {}", said.err);
+    }
     assert_eq!(
         mine(&place),
         [

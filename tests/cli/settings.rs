@@ -143,3 +143,35 @@ fn the_notice_of_an_end_follows_the_settings_and_the_environment_overrides_them(
     );
     assert!(arrived(&got("by-variable")).contains("finished") && !got("by-settings").exists());
 }
+
+#[test]
+fn train_refuses_where_the_settings_that_say_where_workers_run_are_wrong() {
+    let place = Place::new();
+    let file = place.write(
+        "a.yaml",
+        "dataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
+         train: { epochs: 1, batch_size: 32, optimizer: { name: adam, learning_rate: 0.1 } }\n",
+    );
+    let write = |text: &str| place.write("config/warmstart/config.yaml", text);
+    for wrong in [
+        "launcher: slrum\n",
+        "launcher: slurm\nslurm: { cpus: many }\n",
+        "launcher: [\n",
+    ] {
+        write(wrong);
+        let said = place.say(&["train", &file, "--detach"]);
+        assert!(
+            said.code == 2 && said.err.contains("config.yaml:"),
+            "{wrong}: {} {}",
+            said.code,
+            said.err
+        );
+        assert!(place.runs().is_empty(), "{wrong}");
+    }
+    let said = place.say(&["train", &file, "--detach", "--launcher", "local"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    // A wrong setting of the screen prevents no launch.
+    write("theme: drak\n");
+    let said = place.say(&["train", &file, "--detach"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+}

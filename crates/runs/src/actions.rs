@@ -260,7 +260,7 @@ fn queue_resume(
     }
     let dir = RunDir::of(root, id);
     let devices = run.experiment.as_deref().map_or(1, |it| it.train.devices);
-    let slot = launcher::after(&dir, launcher::chosen()).slot(&info.device, devices);
+    let slot = launcher::assigned(&dir, launcher::chosen()).slot(&info.device, devices);
     let entry = Entry::of(info, slot, awaited_source(run, info, from));
     let is_done = run.status() == Status::Finished && !run.state.awaits_change;
     // The queue is locked, so no other process resumes or changes the run meanwhile.
@@ -495,7 +495,7 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
         .and_then(|info| info.worker);
     let request = if now { Request::StopNow } else { Request::Stop };
     for worker in active.into_iter().chain(written) {
-        launcher::of(&worker)
+        launcher::of_worker(&worker)
             .announce(&RunDir::of(root, id))
             .map_err(|error| unwritable(root, &error))?;
         if launcher::ask(&worker, request)

@@ -168,7 +168,7 @@ fn is_live(dir: &RunDir, info: &RunInfo, content: &Content) -> bool {
     is_started
         || content.position(id).is_some()
         || match job {
-            Some(worker) => launcher::of(worker).occupies(dir, worker),
+            Some(worker) => launcher::of_worker(worker).occupies(dir, worker),
             None => launcher::is_held(dir, None),
         }
 }

@@ -1,7 +1,7 @@
 //! Where workers run. A [`Launcher`] starts a run's worker, says whether it is alive, and passes requests to it.
 //!
-//! To add a launcher, for example for another batch system: a file in `launcher/`, a variant of [`Handle`] and of [`Choice`], and a
-//! row in [`of`] and in [`of_run`].
+//! To add a launcher, for example for another batch system: a file in `launcher/`, variants of [`Handle`] and [`Choice`], and rows in
+//! the functions of this file. `ARCHITECTURE.md` names them and the rest.
 
 mod contract;
 mod cores;
@@ -11,15 +11,16 @@ mod programs;
 pub mod slurm;
 pub mod torch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::mem::{Discriminant, discriminant};
 use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::run::{RunDir, RunId};
 use warmstart_schema::experiment::Experiment;
 pub use warmstart_schema::identity::Handle;
-use warmstart_schema::slurm::Slurm as Wanted;
+use warmstart_schema::slurm::Slurm as SlurmOptions;
 
 pub use self::contract::{Host, Launcher, Origin, Request, Stage, Standing, Started, WorkerState};
 pub use self::cores::cores;
@@ -31,52 +32,53 @@ pub use self::programs::{MONITOR, MONITORED_BY, Programs, training};
 pub enum Choice {
     /// This machine for new runs; for others the launcher that they had.
     #[default]
-    Unsaid,
+    Unspecified,
+    /// This machine.
     Local,
-    Slurm(Box<Asked>),
+    /// Jobs of Slurm.
+    Slurm(Box<SlurmRequest>),
 }
 
 impl Choice {
     /// What a launcher that sends requests to somebody else would send for an experiment, in a sentence.
     pub fn request(&self, experiment: Option<&Experiment>) -> Option<String> {
-        let Self::Slurm(asked) = self else {
+        let Self::Slurm(request) = self else {
             return None;
         };
-        let wanted = experiment.map_or_else(Wanted::default, |it| it.slurm.clone());
-        Some(format!("Slurm gets a job with {}", asked.with(&wanted)))
+        let options = experiment.map_or_else(SlurmOptions::default, |it| it.slurm.clone());
+        Some(format!("Slurm gets a job with {}", request.with(&options)))
     }
 }
 
 /// What jobs ask for, besides what their experiments say: each field by the command line, the experiment, the settings, in this
 /// order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Asked {
-    pub settings: Wanted,
-    pub command_line: Wanted,
+pub struct SlurmRequest {
+    pub settings: SlurmOptions,
+    pub command_line: SlurmOptions,
 }
 
-impl Asked {
+impl SlurmRequest {
     /// What a job of an experiment asks for.
-    pub fn with(&self, experiment: &Wanted) -> Wanted {
+    pub fn with(&self, experiment: &SlurmOptions) -> SlurmOptions {
         self.settings.with(experiment).with(&self.command_line)
     }
 }
 
 static CHOSEN: OnceLock<Choice> = OnceLock::new();
 
-/// Takes this launcher from now on.
+/// Sets what the user wants, for the life of the process. The first call wins: command line and settings are read once.
 pub fn choose(choice: Choice) {
-    // The command line and the settings are read once.
     let _ = CHOSEN.set(choice);
 }
 
 /// What the user wants.
 pub fn chosen() -> &'static Choice {
-    CHOSEN.get().unwrap_or(&Choice::Unsaid)
+    CHOSEN.get().unwrap_or(&Choice::Unspecified)
 }
 
 /// The launcher that started a worker.
-pub fn of(worker: &Handle) -> &'static dyn Launcher {
+pub fn of_worker(worker: &Handle) -> &'static dyn Launcher {
     match worker {
         Handle::Local(_) => &local::Local,
         Handle::Slurm(_) => &slurm::Slurm,
@@ -107,18 +109,18 @@ pub fn start(programs: &Programs, runs: &[RunDir]) -> Vec<io::Result<Started>> {
 }
 
 /// Gives a run the launcher that the user wants. `experiment` is what its experiment asks of Slurm.
-pub fn assign(run: &RunDir, choice: &Choice, experiment: &Wanted) -> io::Result<()> {
+pub fn assign(run: &RunDir, choice: &Choice, experiment: &SlurmOptions) -> io::Result<()> {
     match choice {
-        Choice::Unsaid => Ok(()),
+        Choice::Unspecified => Ok(()),
         Choice::Local => slurm::give_back(run),
-        Choice::Slurm(asked) => slurm::ask_for(run, &asked.with(experiment)),
+        Choice::Slurm(request) => slurm::ask_for(run, &request.with(experiment)),
     }
 }
 
 /// The launcher that a run gets by [`assign`].
-pub fn after(run: &RunDir, choice: &Choice) -> &'static dyn Launcher {
+pub fn assigned(run: &RunDir, choice: &Choice) -> &'static dyn Launcher {
     match choice {
-        Choice::Unsaid => of_run(run),
+        Choice::Unspecified => of_run(run),
         Choice::Local => default(),
         Choice::Slurm(_) => &slurm::Slurm,
     }
@@ -134,30 +136,66 @@ pub fn is_elsewhere(worker: &Handle) -> bool {
     worker.local().is_none()
 }
 
-/// Whether a slot takes as many runs as the queue says, and not as many as there are.
+/// Whether the queue limits how many runs this slot takes.
 pub fn is_limited(slot: &str) -> bool {
     slot != slurm::SLOT
 }
 
-/// Where these workers are, by asking all who started them.
+/// Where these workers are, by asking each launcher about all that it has started. Takes seconds.
 pub fn survey(root: &Path, workers: &[(RunId, Handle)]) -> BTreeMap<RunId, Standing> {
-    // One launcher asks about the workers of a cluster.
-    match workers {
-        [] => BTreeMap::new(),
-        [(_, first), ..] => of(first).survey(root, workers),
+    let mut started: HashMap<Discriminant<Handle>, Vec<(RunId, Handle)>> = HashMap::new();
+    for (run, worker) in workers {
+        let of_launcher = started.entry(discriminant(worker)).or_default();
+        of_launcher.push((run.clone(), worker.clone()));
     }
+    let standings = started
+        .values()
+        .flat_map(|workers| of_worker(&workers[0].1).survey(root, workers));
+    standings.collect()
 }
 
+/// Whether a worker may still run.
 pub fn is_alive(worker: &Handle) -> bool {
-    of(worker).state(worker) != WorkerState::Gone
+    of_worker(worker).state(worker) != WorkerState::Gone
 }
 
 /// Passes a request to a worker; false if the worker is gone.
 pub fn ask(worker: &Handle, request: Request) -> io::Result<bool> {
-    of(worker).ask(worker, request)
+    of_worker(worker).ask(worker, request)
 }
 
 /// Whether a worker holds the run; `worker` is the last known one.
 pub fn is_held(run: &RunDir, worker: Option<&Handle>) -> bool {
-    worker.map_or_else(default, of).is_held(run)
+    worker.map_or_else(default, of_worker).is_held(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use warmstart_schema::identity::Job;
+
+    use super::*;
+
+    #[test]
+    fn each_launcher_is_asked_about_its_own_workers() {
+        let root = tempfile::tempdir().unwrap();
+        // What `squeue` said a moment ago, so that it is not asked.
+        let answer = "12|PENDING|N/A|1:00:00||Priority\n";
+        std::fs::write(root.path().join(".squeue"), answer).unwrap();
+        let run = |name: &str| name.parse::<RunId>().unwrap();
+        let job = Handle::Slurm(Job {
+            slurm_job: Some(12_u64.into()),
+            restart: 0,
+        });
+        let workers = [(run("a"), local::current()), (run("b"), job)];
+        for first in [0, 1] {
+            let mut workers = workers.clone();
+            workers.swap(0, first);
+            let standings = survey(root.path(), &workers);
+            let stages: Vec<(&RunId, Stage)> = standings
+                .iter()
+                .map(|(id, standing)| (id, standing.stage))
+                .collect();
+            assert_eq!(stages, [(&run("b"), Stage::Waiting)]);
+        }
+    }
 }

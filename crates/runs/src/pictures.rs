@@ -12,7 +12,7 @@ mod walk;
 use std::path::Path;
 
 pub use self::facts::Facts;
-pub use self::folder::{Class, Listed, PartFolder, PictureFolder, Unusable};
+pub use self::folder::{Class, PictureFile, PictureFolder, SplitFolder, Unusable};
 pub use self::names::{ENDINGS, READ, is_picture, listed};
 pub use self::sets::{Content, Kept, Leak, Moves, Sets};
 pub use self::unused::Unused;
@@ -24,9 +24,9 @@ pub const UNEVEN: f64 = 20.0;
 /// Every image of a folder: class by class, within a class by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    pub train: Vec<Listed>,
-    pub validation: Option<Vec<Listed>>,
-    pub test: Option<Vec<Listed>>,
+    pub train: Vec<PictureFile>,
+    pub validation: Option<Vec<PictureFile>>,
+    pub test: Option<Vec<PictureFile>>,
     /// Other files in the folder.
     pub unused: Unused,
 }
@@ -43,7 +43,7 @@ impl PictureFolder {
 
     /// Every image by name, and the unused files.
     pub fn list(&self) -> Result<Listing, Unusable> {
-        let list = |part: &PartFolder| match self.rule {
+        let list = |part: &SplitFolder| match self.rule {
             SplitRule::ByName => layout::list(part),
             SplitRule::ByOrder => by_order::list(part),
         };

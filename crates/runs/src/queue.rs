@@ -425,7 +425,7 @@ impl Queue {
     /// Whether a started run still occupies its device: a worker may outlive its monitor.
     fn is_running(&self, active: &Active) -> bool {
         let run = RunDir::of(&self.root, &active.entry.run);
-        launcher::of(&active.worker).occupies(&run, &active.worker)
+        launcher::of_worker(&active.worker).occupies(&run, &active.worker)
     }
 
     fn file(&self) -> PathBuf {

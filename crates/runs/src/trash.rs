@@ -142,14 +142,15 @@ pub fn delete(root: &Path, id: &RunId) -> anyhow::Result<Trashed> {
         || active
             .iter()
             .filter(|active| active.entry.run == *id)
-            .any(|active| launcher::of(&active.worker).occupies(&run, &active.worker))
+            .any(|active| launcher::of_worker(&active.worker).occupies(&run, &active.worker))
     {
         return Err(refuse(format!("run {id} is in the queue and cannot be deleted")).into());
     }
     let moving = || format!("cannot move run {id} to {}", folder(root).display());
     let worker = run.info().ok().and_then(|info| info.worker);
-    if worker.is_some_and(|it| launcher::is_elsewhere(&it) && launcher::of(&it).occupies(&run, &it))
-    {
+    if worker.is_some_and(|it| {
+        launcher::is_elsewhere(&it) && launcher::of_worker(&it).occupies(&run, &it)
+    }) {
         return Err(refuse(format!("run {id} has a worker and cannot be deleted")).into());
     }
     // Held while the folder moves, so that no worker can take the run meanwhile.

@@ -42,7 +42,10 @@ fn signal_reused_pids(trials: usize) {
         worker.wait().unwrap();
         std::thread::sleep(TICK);
         let mut stranger = stranger(worker.id());
-        assert_eq!(launcher::of(&handle).state(&handle), WorkerState::Gone);
+        assert_eq!(
+            launcher::of_worker(&handle).state(&handle),
+            WorkerState::Gone
+        );
         for request in [Request::Stop, Request::StopNow] {
             assert!(!launcher::ask(&handle, request).unwrap());
         }

@@ -275,9 +275,10 @@ pub fn parse(source: &str, file: &str) -> (Config, Vec<Problem>) {
     }
 }
 
-/// The text without the wrong setting; `None` if there is none to remove.
+/// The text without the wrong setting; `None` if there is none to remove. A wrong item takes its whole list with it.
 fn without(source: &str, field: &str) -> Option<String> {
-    let (section, entry) = field.split_once('.').unwrap_or((field, ""));
+    let (list, _) = field.split_once('[').unwrap_or((field, ""));
+    let (section, entry) = list.split_once('.').unwrap_or((list, ""));
     let inner = edit::blanked(source, &[section, entry]).filter(|_| !entry.is_empty());
     inner.or_else(|| edit::blanked(source, &[section]))
 }
@@ -287,14 +288,14 @@ pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(Config).to_value()
 }
 
-/// A file that lists every default and changes nothing.
+/// A file that shows each setting, with its default or an example, and changes nothing.
 pub fn sample() -> String {
     let columns: Vec<&str> = columns::usual().iter().map(|column| column.title).collect();
     let columns = columns.join(", ");
     format!(
         "\
 # yaml-language-server: $schema=config.schema.json
-# Settings of warmstart's dashboard. Every line below shows a default; take away its # to change it.
+# Settings of warmstart's dashboard. Each line below shows a default or an example; remove its # to set it.
 # `warmstart config check` checks this file, `warmstart config` prints the settings in use.
 
 # Colours: auto (asks the terminal and NO_COLOR), dark, light, 16 (the terminal's own) or mono (none).

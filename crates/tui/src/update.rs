@@ -10,6 +10,7 @@ mod pointed;
 mod training;
 
 use tui_input::{Input, InputRequest};
+use warmstart_runs::store::Run;
 use warmstart_schema::text;
 
 use super::available::{self, refusal};
@@ -25,6 +26,9 @@ use super::screen::dataset::update as dataset;
 use super::screen::experiments::update as list;
 use super::screen::machine::update as queue;
 use super::screen::run::update::{charts, log};
+
+/// The most characters of a pasted text, as many as a path of Linux may have.
+const MAX_PASTED: usize = 4096;
 
 /// Applies a message.
 pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
@@ -45,12 +49,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Command(command) => return run_command(model, command),
         Message::Edit(request) => type_text(model, request),
         Message::Paste(pasted) => {
-            let most = if matches!(model.popup, Some(Popup::Input(_))) {
-                4096
-            } else {
-                300
-            };
-            text::line(&pasted, most)
+            text::line(&pasted, MAX_PASTED)
                 .chars()
                 .for_each(|c| type_text(model, InputRequest::InsertChar(c)));
         }
@@ -60,21 +59,7 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             model.apply_catalogue(catalogue);
             palette::select_awaited(model);
         }
-        Message::Gone { run, why } => {
-            let request = model.launcher.request(run.experiment.as_deref());
-            let mut lines = vec![
-                text::line(&why, 400),
-                format!(
-                    "Start {} over from the beginning? Its results stay until there are new ones.",
-                    run.label()
-                ),
-            ];
-            lines.extend(request);
-            model.popup = Some(Popup::Question {
-                lines,
-                effects: vec![Effect::StartOver(run)],
-            });
-        }
+        Message::Gone { run, why } => ask_to_start_over(model, run, &why),
         Message::ExperimentRead { path, text } => editor::read(model, path, text),
         Message::ExperimentWritten { path, report } => {
             model.awaited = report.good.then_some(path);
@@ -339,45 +324,72 @@ fn back(model: &mut Model) -> Vec<Effect> {
 }
 
 fn accept(model: &mut Model) -> Vec<Effect> {
-    if let Some(Popup::Input(InputPrompt::Extension(_))) = model.popup {
-        return training::extend(model);
-    }
-    if let Some(Popup::Input(InputPrompt::Search { .. })) = model.popup {
-        log::accept(model);
-        return Vec::new();
-    }
-    if let Some(Popup::Input(_)) = model.popup {
-        return dataset::accept(model);
-    }
-    match model.popup {
-        Some(Popup::Palette(_)) => return palette::accept(model),
-        Some(Popup::Editor(_)) => return editor::accept(model),
-        _ => {}
-    }
-    if let Some(effects) = list::accept(model) {
-        return effects;
-    }
-    if let Some(Popup::Export { chosen }) = model.popup {
-        model.popup = None;
-        return comparison::export(model, chosen);
-    }
-    if let Some(filter) = filter_mut(model) {
-        // The mistake stays below the filter until the user corrects it.
-        if let Filter::Typing(Typing {
-            understood,
-            mistake: None,
-            ..
-        }) = filter
-        {
-            let query = std::mem::take(understood);
-            *filter = if query.is_empty() {
-                Filter::Off
-            } else {
-                Filter::Set(query)
-            };
+    match &model.popup {
+        Some(Popup::Input(InputPrompt::Extension(_))) => training::extend(model),
+        Some(Popup::Input(InputPrompt::Search { .. })) => {
+            log::accept(model);
+            Vec::new()
+        }
+        Some(Popup::Input(_)) => dataset::accept(model),
+        Some(Popup::Palette(_)) => palette::accept(model),
+        Some(Popup::Editor(_)) => editor::accept(model),
+        Some(Popup::Columns { .. } | Popup::Prompt { .. }) => {
+            list::accept(model).unwrap_or_default()
+        }
+        Some(Popup::Export { chosen }) => {
+            let chosen = *chosen;
+            model.popup = None;
+            comparison::export(model, chosen)
+        }
+        _ => {
+            accept_filter(model);
+            Vec::new()
         }
     }
-    Vec::new()
+}
+
+/// Applies the typed filter. A mistake stays below the filter until the user corrects it.
+fn accept_filter(model: &mut Model) {
+    let Some(filter) = filter_mut(model) else {
+        return;
+    };
+    if let Filter::Typing(Typing {
+        understood,
+        mistake: None,
+        ..
+    }) = filter
+    {
+        let query = std::mem::take(understood);
+        *filter = if query.is_empty() {
+            Filter::Off
+        } else {
+            Filter::Set(query)
+        };
+    }
+}
+
+/// Asks whether to restart a run whose checkpoints are lost. If a popup is open, it stays, and the reason is reported instead.
+fn ask_to_start_over(model: &mut Model, run: Box<Run>, why: &str) {
+    let why = text::line(why, 400);
+    if model.popup.is_some() {
+        model.report = Some(Report {
+            good: false,
+            text: why,
+        });
+        return;
+    }
+    let mut lines = vec![
+        why,
+        format!(
+            "Start {} over from the beginning? Its results stay until there are new ones.",
+            run.label()
+        ),
+    ];
+    lines.extend(model.launcher.request(run.experiment.as_deref()));
+    model.popup = Some(Popup::Question {
+        lines,
+        effects: vec![Effect::StartOver(run)],
+    });
 }
 
 fn yes(model: &mut Model) -> Vec<Effect> {

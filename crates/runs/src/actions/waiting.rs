@@ -33,7 +33,7 @@ pub fn shift(root: &Path, run: &RunId, to: Move) -> anyhow::Result<usize> {
 pub fn put_first(root: &Path, run: &RunId) -> anyhow::Result<()> {
     let worker = RunDir::of(root, run).info()?.worker;
     let worker = worker.ok_or_else(|| not_waiting(run))?;
-    let asked = launcher::of(&worker).put_first(&worker);
+    let asked = launcher::of_worker(&worker).put_first(&worker);
     asked.map_err(|error| match error.downcast::<Failure>() {
         Ok(failure) => failure.into(),
         Err(error) => anyhow::anyhow!("run {run} is not put first: {error}"),

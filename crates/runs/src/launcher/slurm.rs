@@ -20,7 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use warmstart_schema::identity::{Handle, Job, JobId};
-use warmstart_schema::slurm::Slurm as Wanted;
+use warmstart_schema::slurm::Slurm as SlurmOptions;
 
 use super::{Host, Launcher, Origin, Programs, Request, Stage, Standing, Started, WorkerState};
 use crate::failure::{Failure, Kind};
@@ -74,7 +74,7 @@ const MOST_TASKS: usize = 500;
 struct ToSend {
     run: RunDir,
     /// What its job asks for, the folder in which it was launched, and its group: tasks of an array have these in common.
-    wanted: Wanted,
+    wanted: SlurmOptions,
     launched_in: Option<PathBuf>,
     group: Option<String>,
 }

@@ -6,8 +6,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::folder::{Class, Listed, PartFolder, PictureFolder, Unusable, named};
-use super::names::{is_hidden, label, listed, shown, spelled};
+use super::folder::{Class, PictureFile, PictureFolder, SplitFolder, Unusable, unique_classes};
+use super::names::{is_hidden, label, listed, normalized, shown};
 use warmstart_schema::experiment::SplitRule;
 
 const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
@@ -29,7 +29,7 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
                 .to_owned(),
         });
     }
-    let classes = named(full);
+    let classes = unique_classes(full);
     let part = |name: &str| {
         if has_parts {
             part(root.join(name), &classes)
@@ -49,16 +49,16 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
     })
 }
 
-fn of_classes(path: PathBuf, classes: &[Class]) -> PartFolder {
+fn of_classes(path: PathBuf, classes: &[Class]) -> SplitFolder {
     let folders = (0_u32..)
         .zip(classes)
         .map(|(number, class)| (number, class.folder.clone()))
         .collect();
-    PartFolder { path, folders }
+    SplitFolder { path, folders }
 }
 
 /// A split that may be missing; its classes must be known.
-fn part(path: PathBuf, classes: &[Class]) -> Result<Option<PartFolder>, Unusable> {
+fn part(path: PathBuf, classes: &[Class]) -> Result<Option<SplitFolder>, Unusable> {
     if !path.is_dir() {
         return Ok(None);
     }
@@ -83,7 +83,7 @@ fn part(path: PathBuf, classes: &[Class]) -> Result<Option<PartFolder>, Unusable
 }
 
 /// `path/<class>/*`, not deeper. A missing class has no images.
-pub(super) fn list(part: &PartFolder) -> Result<Vec<Listed>, Unusable> {
+pub(super) fn list(part: &SplitFolder) -> Result<Vec<PictureFile>, Unusable> {
     let mut all = Vec::new();
     for (class, name) in &part.folders {
         let folder = part.path.join(name);
@@ -102,9 +102,9 @@ pub(super) fn list(part: &PartFolder) -> Result<Vec<Listed>, Unusable> {
         names.sort_unstable();
         let listed = names.into_iter().map(|file| {
             let path = Path::new(name).join(file);
-            Listed {
+            PictureFile {
                 class: *class,
-                name: spelled(path.as_os_str()),
+                name: normalized(path.as_os_str()),
                 path,
             }
         });

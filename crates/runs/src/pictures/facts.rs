@@ -4,7 +4,7 @@ use std::path::Path;
 
 use warmstart_schema::experiment::SplitRule;
 
-use super::{Listed, PictureFolder, Unusable};
+use super::{PictureFile, PictureFolder, Unusable};
 
 /// From how many images to read the size, evenly over the folder.
 const MOST_HEADERS: usize = 500;
@@ -55,7 +55,7 @@ impl Facts {
     }
 }
 
-fn shorter_side(root: &Path, images: &[Listed]) -> Option<u32> {
+fn shorter_side(root: &Path, images: &[PictureFile]) -> Option<u32> {
     let step = images.len().div_ceil(MOST_HEADERS).max(1);
     let sizes = images
         .iter()

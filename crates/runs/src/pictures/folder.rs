@@ -8,16 +8,19 @@ use warmstart_schema::experiment::SplitRule;
 
 use super::names::label;
 
-/// A folder with `train/<class>/` and maybe `val/<class>/` and `test/<class>/`, or with `<class>/` alone.
+/// A folder with `train/<class>/` or `<class>/`, and maybe `val/<class>/` and `test/<class>/`. Splits may also be called `training`,
+/// `valid`, `validation`, `dev`, `eval`, `evaluation` and `testing`, in upper or lower case. A run that splits by order knows none of
+/// these names, and no split beside `<class>/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PictureFolder {
     /// The folder that the user named.
     pub root: PathBuf,
-    pub train: PartFolder,
+    pub train: SplitFolder,
     /// If it is missing, validation images are split off from training.
-    pub validation: Option<PartFolder>,
-    pub test: Option<PartFolder>,
-    /// In the byte order of their folders' names.
+    pub validation: Option<SplitFolder>,
+    /// If it is missing, test images are split off from training.
+    pub test: Option<SplitFolder>,
+    /// In the byte order of their folders' names. A class's index here is its label.
     pub classes: Vec<Class>,
     /// Folders beside the classes that contain no image, as text.
     pub empty: Vec<String>,
@@ -26,17 +29,19 @@ pub struct PictureFolder {
     pub(super) rule: SplitRule,
 }
 
-/// A folder that contains class folders.
+/// The folder of a split, which contains a folder for each class.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartFolder {
+pub struct SplitFolder {
     pub path: PathBuf,
-    /// The folders of each class. Two spellings of one name are one class.
+    /// Each class's index in [`PictureFolder::classes`], with a folder of its images. Folders whose names differ only in Unicode
+    /// normalization are one class, so an index may come more than once.
     pub(super) folders: Vec<(u32, OsString)>,
 }
 
-/// A class: a folder that contains its images.
+/// A class, known by the name of the folder that contains its images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Class {
+    /// The name of its folder; of several, the first in byte order.
     pub folder: OsString,
     /// Its name for screens, unique among the classes.
     pub name: String,
@@ -51,13 +56,14 @@ impl Class {
     }
 }
 
-/// A picture file, by its name.
+/// A picture file. It was listed, not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct PictureFile {
+    /// Index in [`PictureFolder::classes`].
     pub class: u32,
     /// Path relative to the folder of its split.
     pub path: PathBuf,
-    /// The same path as text in one spelling (NFC), which identifies the image wherever the folder lies.
+    /// The same path as text in Unicode normalization form C, which identifies the image wherever the folder lies.
     pub name: String,
 }
 
@@ -77,7 +83,7 @@ impl fmt::Display for Unusable {
 impl std::error::Error for Unusable {}
 
 impl PictureFolder {
-    pub(super) fn parts(&self) -> impl Iterator<Item = &PartFolder> {
+    pub(super) fn splits(&self) -> impl Iterator<Item = &SplitFolder> {
         [
             Some(&self.train),
             self.validation.as_ref(),
@@ -88,8 +94,8 @@ impl PictureFolder {
     }
 }
 
-/// Classes by name; if two sanitized names are equal, the later ones get a number.
-pub(super) fn named(folders: Vec<OsString>) -> Vec<Class> {
+/// The classes of these folders, in their order. If two sanitized names are equal, the later one gets a number.
+pub(super) fn unique_classes(folders: Vec<OsString>) -> Vec<Class> {
     let mut taken = std::collections::BTreeSet::new();
     let mut class = |folder: OsString| {
         let name = label(&folder);

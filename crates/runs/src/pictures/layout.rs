@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use super::folder::{Listed, PartFolder, PictureFolder, Unusable, named};
-use super::names::{READ, is_picture, label, listed, shown, spelled};
+use super::folder::{PictureFile, PictureFolder, SplitFolder, Unusable, unique_classes};
+use super::names::{READ, is_picture, label, listed, normalized, shown};
 use super::walk::{self, Entries};
 use warmstart_schema::experiment::SplitRule;
 use warmstart_schema::look::Split;
 use warmstart_schema::text;
 
-/// Usual names of split folders, in lower case.
+/// The split that a folder's name stands for, in upper or lower case.
 fn part_of(name: &OsStr) -> Option<Split> {
-    match spelled(name).to_lowercase().as_str() {
+    match normalized(name).to_lowercase().as_str() {
         "train" | "training" => Some(Split::Train),
         "val" | "valid" | "validation" | "dev" | "eval" | "evaluation" => Some(Split::Validation),
         "test" | "testing" => Some(Split::Test),
@@ -116,11 +116,11 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
 
 /// Whether another split has one of these classes.
 fn is_confirmed(train: &Inside, parts: &[Inside]) -> bool {
-    let known: Vec<String> = train.classes.iter().map(|name| spelled(name)).collect();
+    let known: Vec<String> = train.classes.iter().map(|name| normalized(name)).collect();
     let others = parts.iter().filter(|inside| !inside.is(Split::Train));
     others
         .flat_map(|inside| &inside.classes)
-        .any(|name| known.contains(&spelled(name)))
+        .any(|name| known.contains(&normalized(name)))
 }
 
 /// Classes in the folder itself.
@@ -135,14 +135,14 @@ fn flat(
     if let Some(closed) = closed.into_iter().next() {
         return Err(closed);
     }
-    let known: Vec<String> = own.iter().map(|name| spelled(name)).collect();
+    let known: Vec<String> = own.iter().map(|name| normalized(name)).collect();
     // The folders of a split have the classes' names.
     let is_part = |inside: &&Inside| {
         !inside.is(Split::Train)
             && inside
                 .classes
                 .iter()
-                .any(|name| known.contains(&spelled(name)))
+                .any(|name| known.contains(&normalized(name)))
     };
     let named_so: Vec<&Inside> = parts
         .iter()
@@ -191,13 +191,13 @@ fn flat(
     ))
 }
 
-/// Classes with their folders: several if one name is spelled in several ways.
+/// Classes by their normalized names, with their folders: several if their names differ in Unicode normalization.
 type Classes = Vec<(String, Vec<OsString>)>;
 
 fn classes(place: &Path, folders: Vec<OsString>) -> Result<Classes, Unusable> {
     let mut all: Classes = Vec::new();
     for folder in folders {
-        let key = spelled(&folder);
+        let key = normalized(&folder);
         // A name that is not text is identified by its bytes.
         let same = all
             .iter_mut()
@@ -270,15 +270,17 @@ fn part_folder(
     found: &[&Inside],
     part: Split,
     classes: &Classes,
-) -> Result<Option<PartFolder>, Unusable> {
+) -> Result<Option<SplitFolder>, Unusable> {
     let Some(inside) = one(root, part.adjective(), found)? else {
         return Ok(None);
     };
     let path = root.join(&inside.name);
     let (mut folders, mut strange) = (Vec::new(), Vec::new());
     for name in &inside.classes {
+        // Normalization makes names that are not text equal.
+        let normal = name.to_str().map(|_| normalized(name));
         let same = |(key, theirs): &(String, Vec<OsString>)| {
-            theirs.contains(name) || *key == spelled(name)
+            theirs.contains(name) || normal.as_ref() == Some(key)
         };
         match (0_u32..).zip(classes).find(|(_, class)| same(class)) {
             Some((class, _)) => folders.push((class, name.clone())),
@@ -286,7 +288,7 @@ fn part_folder(
         }
     }
     if strange.is_empty() {
-        return Ok(Some(PartFolder { path, folders }));
+        return Ok(Some(SplitFolder { path, folders }));
     }
     let names: Vec<String> = strange.iter().map(|name| label(name)).collect();
     Err(Unusable {
@@ -304,7 +306,7 @@ fn part_folder(
 
 /// A class whose name differs only in case.
 fn other_case(name: &OsStr, classes: &Classes) -> Option<String> {
-    let small = spelled(name).to_lowercase();
+    let small = normalized(name).to_lowercase();
     let (_, folders) = classes
         .iter()
         .find(|(key, _)| key.to_lowercase() == small)?;
@@ -318,7 +320,7 @@ fn whole(
     root: &Path,
     path: std::path::PathBuf,
     classes: Classes,
-    [validation, test]: [Option<PartFolder>; 2],
+    [validation, test]: [Option<SplitFolder>; 2],
     empty: &[OsString],
     mut remarks: Vec<String>,
 ) -> PictureFolder {
@@ -339,10 +341,10 @@ fn whole(
         .collect();
     PictureFolder {
         root: root.to_path_buf(),
-        train: PartFolder { path, folders },
+        train: SplitFolder { path, folders },
         validation,
         test,
-        classes: named(firsts),
+        classes: unique_classes(firsts),
         empty: empty.iter().map(|name| label(name)).collect(),
         remarks,
         rule: SplitRule::ByName,
@@ -350,7 +352,7 @@ fn whole(
 }
 
 /// Every image of a split, at any depth.
-pub(super) fn list(part: &PartFolder) -> Result<Vec<Listed>, Unusable> {
+pub(super) fn list(part: &SplitFolder) -> Result<Vec<PictureFile>, Unusable> {
     let mut all = Vec::new();
     for (class, folder) in &part.folders {
         let files =
@@ -358,9 +360,9 @@ pub(super) fn list(part: &PartFolder) -> Result<Vec<Listed>, Unusable> {
         let pictures = files
             .into_iter()
             .filter(|path| path.file_name().is_some_and(is_picture));
-        all.extend(pictures.map(|path| Listed {
+        all.extend(pictures.map(|path| PictureFile {
             class: *class,
-            name: spelled(path.as_os_str()),
+            name: normalized(path.as_os_str()),
             path,
         }));
     }
@@ -392,11 +394,11 @@ fn missing(root: &Path, unusable: Unusable) -> Unusable {
     let Ok(beside) = walk::entries(parent) else {
         return unusable;
     };
-    let wanted = spelled(name).to_lowercase();
+    let wanted = normalized(name).to_lowercase();
     let names: BTreeMap<String, String> = beside
         .folders
         .iter()
-        .map(|name| (spelled(name).to_lowercase(), label(name)))
+        .map(|name| (normalized(name).to_lowercase(), label(name)))
         .collect();
     let near =
         text::closest(&wanted, names.keys().map(String::as_str)).and_then(|near| names.get(near));

@@ -49,8 +49,8 @@ pub(super) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// A name in one spelling (NFC).
-pub(super) fn spelled(name: &OsStr) -> String {
+/// A name as text in Unicode normalization form C: systems differ in the form that they write.
+pub(super) fn normalized(name: &OsStr) -> String {
     name.to_string_lossy().nfc().collect()
 }
 

@@ -37,13 +37,13 @@ fn names(folder: &PictureFolder) -> Vec<&str> {
         .collect()
 }
 
-fn paths(part: &[Listed]) -> Vec<&str> {
+fn paths(part: &[PictureFile]) -> Vec<&str> {
     part.iter()
         .map(|listed| listed.path.to_str().unwrap())
         .collect()
 }
 
-fn part_name(part: Option<&PartFolder>) -> Option<&str> {
+fn part_name(part: Option<&SplitFolder>) -> Option<&str> {
     part.and_then(|part| part.path.file_name()?.to_str())
 }
 
@@ -327,6 +327,19 @@ fn hostile_names_are_sanitized_and_stay_distinct() {
     );
     assert_eq!(folder.empty, ["loop"]);
     assert_eq!(folder.list().unwrap().train.len(), 6);
+}
+
+#[test]
+fn classes_whose_names_are_not_text_are_told_apart_in_each_split() {
+    let root = tempfile::tempdir().unwrap();
+    for (split, class) in [("train", b"\xfe"), ("train", b"\xff"), ("val", b"\xff")] {
+        let raw = root.path().join(split).join(OsStr::from_bytes(class));
+        fs::create_dir_all(&raw).unwrap();
+        touch(&raw, &["1.png"]);
+    }
+    let validation = open(root.path()).list().unwrap().validation.unwrap();
+    let labels: Vec<u32> = validation.iter().map(|file| file.class).collect();
+    assert_eq!(labels, [1]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::folder::{PartFolder, PictureFolder, Unusable};
+use super::folder::{PictureFolder, SplitFolder, Unusable};
 use super::names::{READ, counted, ending, is_picture, label, listed, shown, tally};
 use super::walk;
 
@@ -118,14 +118,14 @@ impl Unused {
 /// Collects the files in the folder that belong to no class of a split, or are no images.
 pub(super) fn below(folder: &PictureFolder) -> Result<Unused, Unusable> {
     let mut unused = Unused::default();
-    let classes = |part: &PartFolder| {
+    let classes = |part: &SplitFolder| {
         part.folders
             .iter()
             .map(|(_, name)| part.path.join(name))
             .collect::<Vec<_>>()
     };
-    let used: HashSet<PathBuf> = folder.parts().flat_map(classes).collect();
-    for part in folder.parts() {
+    let used: HashSet<PathBuf> = folder.splits().flat_map(classes).collect();
+    for part in folder.splits() {
         for (_, class) in &part.folders {
             for path in
                 walk::files(&part.path, Path::new(class)).map_err(walk::Unreadable::unusable)?
@@ -136,7 +136,7 @@ pub(super) fn below(folder: &PictureFolder) -> Result<Unused, Unusable> {
             }
         }
     }
-    let parts: Vec<&Path> = folder.parts().map(|part| part.path.as_path()).collect();
+    let parts: Vec<&Path> = folder.splits().map(|part| part.path.as_path()).collect();
     let skips = |path: &Path| used.contains(&folder.root.join(path));
     let (paths, closed) = walk::files_but(&folder.root, skips);
     unused.closed = closed.iter().map(|path| shown(path)).collect();

@@ -24,7 +24,7 @@ pub struct ExperimentFile {
     pub group: Option<Group>,
     /// Its full path, links resolved; runs refer to it by this path.
     pub place: PathBuf,
-    /// SHA-256 of its text; none if it is unreadable.
+    /// SHA-256 of its bytes; none if it is unreadable or larger than [`experiment::MAX_BYTES`].
     pub sha256: Option<String>,
 }
 
@@ -44,9 +44,8 @@ impl ExperimentFile {
     /// A file and its parsed experiment, which is one run.
     pub fn new(path: PathBuf, loaded: Result<Experiment, Vec<Problem>>) -> Self {
         let place = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-        // A file that is no text has no hash.
-        let is_small =
-            fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= 1 << 20);
+        let is_small = fs::metadata(&path)
+            .is_ok_and(|meta| meta.is_file() && meta.len() <= experiment::MAX_BYTES);
         let sha256 = is_small
             .then(|| fs::read(&path).ok())
             .flatten()
@@ -61,23 +60,17 @@ impl ExperimentFile {
         }
     }
 
-    /// Its name among these files: its stem, with its folder if another file has the same stem.
-    pub fn handle(&self, files: &[Self]) -> String {
+    /// The name by which the command line finds it among the files of `dir`: its stem, or its path below `dir` if another file has
+    /// the same stem.
+    pub fn handle(&self, dir: &Path, files: &[Self]) -> String {
         let is_shared = files
             .iter()
             .any(|other| other.stem == self.stem && other.place != self.place);
-        let folder = self
-            .place
-            .parent()
-            .and_then(Path::file_name)
-            .filter(|_| is_shared);
-        match folder {
-            Some(folder) => format!(
-                "{}/{}",
-                text::line(&folder.to_string_lossy(), 40),
-                self.stem
-            ),
-            None => self.stem.clone(),
+        if is_shared {
+            let below = self.path.strip_prefix(dir).unwrap_or(&self.path);
+            text::line(&below.display().to_string(), 300)
+        } else {
+            self.stem.clone()
         }
     }
 
@@ -89,7 +82,7 @@ impl ExperimentFile {
     }
 }
 
-/// Every `*.yaml` of a folder and its subfolders. The study's group comes first, then the others by name, each sorted by file. A
+/// Every `*.yaml` and `*.yml` of a folder and of the folders in it. The study's group comes first, then the others by name, each sorted by file. A
 /// broken file is listed with its neighbours.
 pub fn experiments(dir: &Path) -> anyhow::Result<Vec<ExperimentFile>> {
     let mut files = Vec::new();
@@ -233,9 +226,13 @@ fn unreadable(dir: &Path, error: &io::Error) -> Failure {
         "the experiments folder {} cannot be read: {error}",
         text::line(&dir.display().to_string(), 300)
     );
-    Failure::new(Kind::NotFound, what).help(
-        "name another one with --experiments DIR, or start in the folder that has `experiments/`",
-    )
+    if error.kind() == io::ErrorKind::NotFound {
+        Failure::new(Kind::NotFound, what).help(
+            "name another one with --experiments DIR, or start in the folder that has `experiments/`",
+        )
+    } else {
+        Failure::new(Kind::Input, what).help("check its permissions")
+    }
 }
 
 fn broken(path: PathBuf, error: &io::Error) -> ExperimentFile {

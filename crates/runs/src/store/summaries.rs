@@ -17,7 +17,7 @@ use warmstart_schema::event::{Epoch, now};
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::RunState;
 
-use self::blocks::{Block, Blocks, Index};
+use self::blocks::{Block, Blocks, Index, MAX_BYTES};
 use self::shared::Shared;
 
 /// Below the folder of all runs; no run can have this name.
@@ -66,6 +66,23 @@ struct Kept {
     state: RunState,
 }
 
+/// A run that the next file is to hold.
+#[derive(Debug)]
+struct Row {
+    id: RunId,
+    block: Block,
+    /// None if the block is in the file that was opened.
+    fresh: Option<Fresh>,
+}
+
+/// A block that was made from a log.
+#[derive(Debug)]
+struct Fresh {
+    bytes: Vec<u8>,
+    /// Bytes of the log.
+    log: u64,
+}
+
 /// The summaries of the file, and those made while other logs are read.
 #[derive(Debug, Default)]
 pub(super) struct Summaries {
@@ -73,10 +90,14 @@ pub(super) struct Summaries {
     kept: Blocks,
     places: HashMap<RunId, Block>,
     shared: Shared,
-    used: Vec<(RunId, Block)>,
-    fresh: Vec<u8>,
-    fresh_runs: Vec<(RunId, Block)>,
-    fresh_logs: u64,
+    /// In the order in which runs were looked at, the newest first.
+    rows: Vec<Row>,
+    /// Bytes of the rows' blocks.
+    bytes: u64,
+    /// The most bytes of the file.
+    limit: u64,
+    /// Whether a row did not fit.
+    is_full: bool,
     settled: f64,
 }
 
@@ -91,6 +112,7 @@ impl Summaries {
             kept,
             places: runs.into_iter().collect(),
             shared: Shared::new(shared),
+            limit: MAX_BYTES,
             settled: SETTLED,
             ..Self::default()
         }
@@ -111,7 +133,7 @@ impl Summaries {
         let model = kept
             .model
             .map_or(Some(None), |number| self.shared.model(number).map(Some))?;
-        self.used.push((id.clone(), place));
+        self.push(id, place, None);
         let state = RunState {
             epochs,
             model,
@@ -128,16 +150,26 @@ impl Summaries {
 
     /// Stores a summary for the next start.
     pub(super) fn add(&mut self, id: &RunId, summary: &Summary) {
-        if self.is_settled(summary.info_stamp)
+        if !self.is_full
+            && self.is_settled(summary.info_stamp)
             && self.is_settled(summary.log_stamp)
             && let Some(bytes) = self.encode(summary)
+            && let Some(block) = Block::of(&bytes)
         {
-            let Some(block) = Block::of(&bytes, self.fresh.len() as u64) else {
-                return;
-            };
-            self.fresh.extend(bytes);
-            self.fresh_runs.push((id.clone(), block));
-            self.fresh_logs += summary.log_stamp.map_or(0, |stamp| stamp.5);
+            let log = summary.log_stamp.map_or(0, |stamp| stamp.5);
+            self.push(id, block, Some(Fresh { bytes, log }));
+        }
+    }
+
+    /// Adds a row if the file has room for it. Each row spares the next start a log, so a full file is better than none. The newest
+    /// runs have the room: the next start looks at them first, and reads their blocks one after another.
+    fn push(&mut self, id: &RunId, block: Block, fresh: Option<Fresh>) {
+        let bytes = self.bytes + u64::from(block.length);
+        self.is_full |= bytes > self.limit;
+        if !self.is_full {
+            let id = id.clone();
+            self.rows.push(Row { id, block, fresh });
+            self.bytes = bytes;
         }
     }
 
@@ -176,46 +208,80 @@ impl Summaries {
         self.settled = f64::NEG_INFINITY;
     }
 
-    /// Writes all summaries if that is worth it. If the folder is not writable, the next start reads the logs again.
+    /// Writes the summaries if that is worth it. If the folder is not writable, the next start reads the logs again.
     pub(super) fn close(mut self) -> io::Result<()> {
-        if self.fresh_runs.len() < WORTH_RUNS && self.fresh_logs < WORTH_BYTES {
+        if !self.is_worth_writing() {
             return Ok(());
+        }
+        let mut index = self.index()?;
+        if self.shorten(index.len() as u64) {
+            // A file that holds the same runs again is not worth it either.
+            if !self.is_worth_writing() {
+                return Ok(());
+            }
+            index = self.index()?;
         }
         let aside = self
             .path
             .with_file_name(format!("{FILE}.{}.new", std::process::id()));
-        let mut write = || {
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&aside)?;
-            let mut file = BufWriter::new(file);
-            let runs = self.used.iter().chain(&self.fresh_runs).cloned().collect();
-            file.write_all(
-                &Index {
-                    shared: self.shared.live(),
-                    runs,
-                }
-                .encode(&header())?,
-            )?;
-            for (_, block) in &self.used {
-                // If it was damaged since, skip it; its checksum shows that.
-                let bytes = self
-                    .kept
-                    .read(*block)
-                    .map_or_else(|| vec![0; block.length as usize], <[u8]>::to_vec);
-                file.write_all(&bytes)?;
-            }
-            file.write_all(&self.fresh)?;
-            file.into_inner().map_err(io::IntoInnerError::into_error)?;
-            fs::rename(&aside, &self.path)
-        };
-        write().inspect_err(|_| {
+        self.write(&index, &aside).inspect_err(|_| {
             // Report the first error.
             let _ = fs::remove_file(&aside);
         })
+    }
+
+    fn is_worth_writing(&self) -> bool {
+        let fresh = self.rows.iter().filter_map(|row| row.fresh.as_ref());
+        let bytes: u64 = fresh.clone().map(|fresh| fresh.log).sum();
+        fresh.count() >= WORTH_RUNS || bytes >= WORTH_BYTES
+    }
+
+    /// Everything before the runs' blocks.
+    fn index(&self) -> io::Result<Vec<u8>> {
+        let runs = self.rows.iter().map(|row| (row.id.clone(), row.block));
+        let index = Index {
+            shared: self.shared.live(),
+            runs: runs.collect(),
+        };
+        index.encode(&header())
+    }
+
+    /// Drops the oldest runs that do not fit behind an index of so many bytes; false if all fit.
+    fn shorten(&mut self, index: u64) -> bool {
+        let mut room = self.limit.saturating_sub(index);
+        let fits = |row: &&Row| {
+            let rest = room.checked_sub(row.block.length.into());
+            room = rest.unwrap_or(0);
+            rest.is_some()
+        };
+        let count = self.rows.iter().take_while(fits).count();
+        let is_shorter = count < self.rows.len();
+        self.rows.truncate(count);
+        is_shorter
+    }
+
+    /// Writes the file beside its place, and then moves it there.
+    fn write(&mut self, index: &[u8], aside: &Path) -> io::Result<()> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(aside)?;
+        let mut file = BufWriter::new(file);
+        file.write_all(index)?;
+        for Row { block, fresh, .. } in &self.rows {
+            match fresh {
+                Some(fresh) => file.write_all(&fresh.bytes)?,
+                // If it was damaged since, skip it; its checksum shows that.
+                None => match self.kept.read(*block) {
+                    Some(bytes) => file.write_all(bytes)?,
+                    None => file.write_all(&vec![0; block.length as usize])?,
+                },
+            }
+        }
+        file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        fs::rename(aside, &self.path)
     }
 }
 

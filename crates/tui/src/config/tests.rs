@@ -163,6 +163,9 @@ fn mistakes_are_reported_with_their_position(
 #[case::an_invalid_key("bell: false\nmouse: false\nkeys:\n  run.stop: X\n  quit: { a: b }\n", &[5])]
 #[case::a_key_twice_used("bell: false\nmouse: false\nkeys:\n  quit: Q\n  run.stop: x\n", &[5])]
 #[case::a_column("bell: false\nmouse: false\ncolumns: [val acc, tst acc]\n", &[3])]
+#[case::an_item_of_a_list("bell: false\nmouse: false\ncolumns: [{name: val acc}]\n", &[3])]
+#[case::an_item_of_a_list_in_a_section("bell: false\nmouse: false\nslurm:\n  before: [{a: b}]\n  cpus: 2\n", &[4])]
+#[case::an_item_among_the_keys_of_an_action("bell: false\nmouse: false\nkeys:\n  quit: [~, x]\n  run.stop: X\n", &[4])]
 #[case::setting_given_twice("bell: false\nmouse: false\nmouse: true\n", &[3])]
 fn wrong_settings_are_ignored_and_others_apply(#[case] source: &str, #[case] lines: &[usize]) {
     for source in [
@@ -191,7 +194,7 @@ fn wrong_settings_are_ignored_and_others_apply(#[case] source: &str, #[case] lin
         if source.contains("quit: Q") {
             assert_eq!(config.keys.keys().collect::<Vec<_>>(), ["quit"], "{source}");
         }
-        if source.contains("columns") {
+        if source.contains("columns: [val acc") {
             assert_eq!(config.columns.as_deref(), Some(&["val acc".to_owned()][..]));
         }
     }

@@ -11,9 +11,9 @@ use super::fixtures::{DONE, LIVE, STOPPED, id, typical};
 use super::press;
 use crate::effect::Effect;
 use crate::message::Message;
-use crate::model::{Filter, Model, Screen};
+use crate::model::{Filter, Model, Popup, Screen};
 use crate::update::update;
-use warmstart_runs::store::Change;
+use warmstart_runs::store::{Change, Run};
 
 fn names(effects: &[Effect]) -> Vec<String> {
     let name = |effect: &Effect| match effect {
@@ -69,6 +69,26 @@ fn effects_of(keys: &str) -> Vec<String> {
 
 fn says(model: &Model) -> &str {
     model.report.as_ref().map_or("", |report| &report.text)
+}
+
+#[test]
+fn lost_checkpoints_lead_to_a_question_that_closes_no_other_popup() {
+    let mut model = typical();
+    let run = Box::new(model.runs.get(&id(STOPPED)).unwrap().clone());
+    let gone = |run: &Box<Run>| Message::Gone {
+        run: run.clone(),
+        why: "no checkpoint is left".to_owned(),
+    };
+    press(&mut model, "?");
+    update(&mut model, gone(&run));
+    assert!(matches!(model.popup, Some(Popup::Help { .. })));
+    assert_eq!(says(&model), "no checkpoint is left");
+    press(&mut model, "<esc>");
+    update(&mut model, gone(&run));
+    assert_eq!(
+        names(&press(&mut model, "y")),
+        [format!("start over {STOPPED}")]
+    );
 }
 
 #[test]
@@ -341,7 +361,7 @@ fn first_launch_warns_if_session_end_kills_runs() {
 #[test]
 fn a_request_to_a_cluster_is_shown_before_it_is_sent() {
     let mut model = typical();
-    let mut asked = warmstart_runs::launcher::Asked::default();
+    let mut asked = warmstart_runs::launcher::SlurmRequest::default();
     asked.settings.set("partition=gpu").unwrap();
     asked.settings.set("time=2:00:00").unwrap();
     model.launcher = warmstart_runs::launcher::Choice::Slurm(Box::new(asked));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use warmstart_schema::identity::{Handle, Job};
-use warmstart_schema::slurm::Slurm as Wanted;
+use warmstart_schema::slurm::Slurm as SlurmOptions;
 
 use crate::failure::{Failure, Kind};
 use crate::run::{RunDir, RunInfo};
@@ -37,7 +37,7 @@ pub fn is_asked_for(run: &RunDir) -> bool {
 }
 
 /// Makes the next worker of a run a job that asks for this.
-pub fn ask_for(run: &RunDir, wanted: &Wanted) -> io::Result<()> {
+pub fn ask_for(run: &RunDir, wanted: &SlurmOptions) -> io::Result<()> {
     let mut json = serde_json::to_vec_pretty(wanted)?;
     json.push(b'\n');
     replace(&Disk, &run.path().join(WANTED), &json)
@@ -49,10 +49,10 @@ pub fn give_back(run: &RunDir) -> io::Result<()> {
 }
 
 /// What the jobs of a run ask for.
-pub(super) fn wanted(run: &RunDir) -> io::Result<Wanted> {
+pub(super) fn wanted(run: &RunDir) -> io::Result<SlurmOptions> {
     let path = run.path().join(WANTED);
     let text = fs::read_to_string(&path)?;
-    let mut wanted: Wanted = serde_json::from_str(&text).map_err(|error| {
+    let mut wanted: SlurmOptions = serde_json::from_str(&text).map_err(|error| {
         io::Error::other(format!(
             "slurm.json is damaged: {error}: {}",
             path.display()

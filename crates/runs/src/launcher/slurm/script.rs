@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io;
 
-use warmstart_schema::slurm::Slurm as Wanted;
+use warmstart_schema::slurm::Slurm as SlurmOptions;
 
 use super::folder::{MARK, SCRIPT, SLOT, TASK, job_name, quoted, word};
 use crate::launcher::programs::Programs;
@@ -20,7 +20,7 @@ const RUNS: &str = "runs=(";
 
 /// The script of a job of each of these runs, as `sbatch` gets it: of one job, or of an array with a task for each run. Their
 /// paths must be absolute, and the folder in which they were launched the same.
-pub fn script(runs: &[RunDir], programs: &Programs, wanted: &Wanted) -> io::Result<String> {
+pub fn script(runs: &[RunDir], programs: &Programs, wanted: &SlurmOptions) -> io::Result<String> {
     let [first, ..] = runs else {
         return Err(io::Error::other("no run to send"));
     };
@@ -149,7 +149,7 @@ mod tests {
             std::fs::create_dir(run.path()).unwrap();
         }
         let sent = |runs: &[RunDir], run: &RunDir| {
-            let text = script(runs, &programs(), &Wanted::default()).unwrap();
+            let text = script(runs, &programs(), &SlurmOptions::default()).unwrap();
             std::fs::write(run.path().join(SCRIPT), text).unwrap();
             SentAs::of(run)
         };

@@ -9,14 +9,14 @@ use std::path::Path;
 use crate::run::RunId;
 use serde::{Deserialize, Serialize};
 
-/// A file larger than this is not read.
-const MAX_BYTES: u64 = 1 << 30;
+/// A larger file is neither read nor written.
+pub(super) const MAX_BYTES: u64 = 1 << 30;
 /// Bytes read at once: blocks are read in about the order in which they lie.
 const WINDOW: u64 = 256 << 10;
 /// Bytes of the index's length and checksum.
 const FRAME: u64 = 8;
 
-/// Where a block lies after the index, and its checksum.
+/// Where a block lies after the index, its length in bytes, and its checksum.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
     begin: u64,
@@ -25,10 +25,10 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// The place of these bytes; none if they are longer than a block may be.
-    pub(super) fn of(bytes: &[u8], begin: u64) -> Option<Self> {
+    /// A block of these bytes that has no place yet; none if they are longer than a block may be.
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         Some(Self {
-            begin,
+            begin: 0,
             length: bytes.len().try_into().ok()?,
             sum: crc32fast::hash(bytes),
         })
@@ -43,42 +43,61 @@ pub(super) struct Index {
     pub runs: Vec<(RunId, Block)>,
 }
 
-/// The index as it is written: lengths and checksums.
+/// The index as it is written: lengths in bytes and checksums, in the order of the blocks.
 #[derive(Serialize, Deserialize)]
 struct Written {
-    shared: Vec<(u32, u32, u32)>,
-    runs: Vec<(String, u32, u32)>,
+    shared: Vec<WrittenValue>,
+    runs: Vec<WrittenRun>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenValue {
+    number: u32,
+    length: u32,
+    sum: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenRun {
+    id: String,
+    length: u32,
+    sum: u32,
 }
 
 impl Index {
     /// Everything before the runs' blocks.
     pub(super) fn encode(&self, header: &str) -> io::Result<Vec<u8>> {
-        let shared = self.shared.iter().filter_map(|(number, bytes)| {
-            let Block { length, sum, .. } = Block::of(bytes, 0)?;
-            Some((*number, length, sum))
+        // A value that is too long has neither an entry nor bytes; who needs it reads the log.
+        let written = self.shared.iter().filter_map(|(number, bytes)| {
+            let Block { length, sum, .. } = Block::of(bytes)?;
+            let number = *number;
+            let value = WrittenValue {
+                number,
+                length,
+                sum,
+            };
+            Some((value, bytes.as_slice()))
         });
-        let runs = self
-            .runs
-            .iter()
-            .map(|(id, block)| (id.to_string(), block.length, block.sum));
-        let index = Written {
-            shared: shared.collect(),
-            runs: runs.collect(),
-        };
+        let (shared, values): (Vec<WrittenValue>, Vec<&[u8]>) = written.unzip();
+        let runs = self.runs.iter().map(|(id, block)| WrittenRun {
+            id: id.to_string(),
+            length: block.length,
+            sum: block.sum,
+        });
+        let runs = runs.collect();
+        let index = Written { shared, runs };
         let index = rmp_serde::to_vec(&index).map_err(io::Error::other)?;
         let length = u32::try_from(index.len()).map_err(io::Error::other)?;
         let mut bytes = header.as_bytes().to_vec();
         bytes.extend(length.to_le_bytes());
         bytes.extend(crc32fast::hash(&index).to_le_bytes());
         bytes.extend(index);
-        self.shared
-            .iter()
-            .for_each(|(_, shared)| bytes.extend(shared));
+        bytes.extend(values.concat());
         Ok(bytes)
     }
 }
 
-/// The file of an earlier start.
+/// The cache file, read through a window.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     file: Option<File>,
@@ -86,7 +105,7 @@ pub(super) struct Blocks {
     /// Where the index ends.
     begin: u64,
     window: Vec<u8>,
-    /// Where the window lies in the file.
+    /// Where the window begins in the file.
     at: u64,
 }
 
@@ -126,12 +145,12 @@ impl Blocks {
         let shared: Option<Vec<(u32, Block)>> = written
             .shared
             .iter()
-            .map(|(number, length, sum)| Some((*number, place(*length, *sum)?)))
+            .map(|value| Some((value.number, place(value.length, value.sum)?)))
             .collect();
         let runs: Option<Vec<(RunId, Block)>> = written
             .runs
             .iter()
-            .map(|(id, length, sum)| Some((id.parse().ok()?, place(*length, *sum)?)))
+            .map(|run| Some((run.id.parse().ok()?, place(run.length, run.sum)?)))
             .collect();
         let read = |(number, block)| Some((number, blocks.read(block)?.to_vec()));
         let shared = shared?.into_iter().filter_map(read).collect();

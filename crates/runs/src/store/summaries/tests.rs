@@ -111,6 +111,42 @@ fn few_short_logs_get_no_cache() {
 }
 
 #[test]
+fn a_full_cache_keeps_the_newest_runs_and_is_not_written_again() {
+    const RUNS: usize = 3 * WORTH_RUNS;
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join(FILE);
+    let all: Vec<Summary> = (0..RUNS).map(summary).collect();
+    // Looks at the newest run first, here number 0, and says which runs are in the cache.
+    let start = |limit: u64| -> Vec<bool> {
+        let mut summaries = Summaries::open(root.path());
+        summaries.limit = limit;
+        let mut look = |number: usize| {
+            let (id, made) = (id(number), &all[number]);
+            let kept = summaries.take(&id, made.info_stamp, made.log_stamp);
+            match &kept {
+                Some(kept) => assert_eq!(kept, made),
+                None => summaries.add(&id, made),
+            }
+            kept.is_some()
+        };
+        let found = (0..RUNS).map(&mut look).collect();
+        summaries.close().unwrap();
+        found
+    };
+    start(MAX_BYTES);
+    let limit = fs::metadata(&path).unwrap().len() / 2;
+    fs::remove_file(&path).unwrap();
+    start(limit);
+    let (length, before) = (fs::metadata(&path).unwrap().len(), stamp(&path));
+    assert!(length <= limit && length > limit * 9 / 10, "{length}");
+    let found = start(limit);
+    let kept = found.iter().take_while(|is_kept| **is_kept).count();
+    assert!((RUNS / 3..RUNS - WORTH_RUNS).contains(&kept), "{kept}");
+    assert!(!found[kept..].contains(&true), "only the newest");
+    assert_eq!(stamp(&path), before, "written again");
+}
+
+#[test]
 fn damaged_caches_never_return_wrong_summaries() {
     let root = tempfile::tempdir().unwrap();
     written(root.path(), WORTH_RUNS);
@@ -146,5 +182,5 @@ fn recently_changed_runs_are_not_cached() {
             ..summary(1)
         },
     );
-    assert!(summaries.fresh.is_empty());
+    assert!(summaries.rows.is_empty());
 }

@@ -60,7 +60,7 @@ impl LivenessCheck {
 
     fn began(&mut self, attempt: &Attempt, here: &Host) {
         let worker = attempt.worker.clone();
-        self.origin = launcher::of(&worker).origin(&worker, &attempt.host, here);
+        self.origin = launcher::of_worker(&worker).origin(&worker, &attempt.host, here);
         self.newest = Some(worker.clone());
         self.worker = Some(worker);
     }
@@ -169,7 +169,8 @@ impl LivenessCheck {
     }
 
     fn held(&mut self, dir: &RunDir) -> Liveness {
-        let is_suspended = |worker| launcher::of(worker).state(worker) == WorkerState::Suspended;
+        let is_suspended =
+            |worker| launcher::of_worker(worker).state(worker) == WorkerState::Suspended;
         if self.worker.as_ref().is_some_and(is_suspended) {
             return Liveness::Suspended;
         }

@@ -492,7 +492,8 @@ impl Experiments {
     /// The experiment of a run; none if it is unreadable.
     fn read(&mut self, dir: &RunDir) -> Option<Arc<Experiment>> {
         let path = dir.experiment_yaml();
-        let small = fs::metadata(&path).is_ok_and(|meta| meta.is_file() && meta.len() <= 1 << 20);
+        let small = fs::metadata(&path)
+            .is_ok_and(|meta| meta.is_file() && meta.len() <= experiment::MAX_BYTES);
         let bytes = small.then(|| fs::read(&path).ok()).flatten()?;
         if let Some(experiment) = self.0.get(&bytes) {
             return experiment.clone();
