@@ -21,7 +21,8 @@ use warmstart_schema::seed::SplitMix64;
 use self::draws::Draws;
 
 struct Operation {
-    /// The name of the random stream, `augment.<name>`. Each operation has another, so that a new one does not change the others.
+    /// The name of the random stream: `augment.<name>`, or `augment` for the affine map, whose stream is the oldest. Each operation has
+    /// another, so that a new one does not change the others.
     stream: &'static str,
     apply: fn(&Tensor, &Augment, Draws) -> Result<Tensor>,
 }
@@ -54,7 +55,8 @@ const OPERATIONS: [Operation; 6] = [
     },
 ];
 
-/// Augments float images `[N, 3, H, W]`, each by its own draw. `seed` gives the seed of each random stream by its name.
+/// Augments float32 images `[N, 3, H, W]`, each by its own draw; an error for another kind. `seed` gives the seed of each random
+/// stream by its name.
 pub fn augment(
     images: &Tensor,
     settings: &Augment,
@@ -63,7 +65,7 @@ pub fn augment(
     rows(images, settings, seed, 0)
 }
 
-/// Augments one float image `[1, 3, H, W]` as it would be in place `row` of a batch, counted from 0.
+/// Augments one float32 image `[1, 3, H, W]` as it would be in place `row` of a batch, counted from 0.
 pub fn augment_alone(
     image: &Tensor,
     settings: &Augment,
@@ -75,7 +77,7 @@ pub fn augment_alone(
     rows(image, settings, seed, row)
 }
 
-/// Augments float images `[n, 3, H, W]` as they would be in a batch from row `first` on, counted from 0.
+/// Augments float32 images `[n, 3, H, W]` as they would be in a batch from row `first` on, counted from 0.
 pub(crate) fn rows(
     images: &Tensor,
     settings: &Augment,
@@ -121,7 +123,7 @@ mod tests {
         );
     }
 
-    /// All operations except the affine map.
+    /// All operations except the affine map and `RandAugment`.
     fn all_crops() -> Augment {
         let settings = serde_json::json!({
             "resized_crop": {},

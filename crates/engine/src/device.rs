@@ -169,7 +169,7 @@ fn decide(requested: DeviceRequest, library: &CudaLibrary, count: usize) -> (Dev
     (Device::Cpu, format!("CPU{asked}: {why}"))
 }
 
-/// An error where a group of processes that begins with this device has no GPU for each. The CPU has room for any number.
+/// An error where a run whose processes begin with this device has no GPU for each. The CPU has room for any number.
 pub(crate) fn check_group(first: Device, devices: u32) -> Result<()> {
     let Device::Cuda(index) = first else {
         return Ok(());

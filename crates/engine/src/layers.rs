@@ -30,7 +30,7 @@ pub use tensors::Tensors;
 use tensors::named;
 use transformer::{Attention, LayerNorm, Mlp};
 
-/// A layer with handles on its tensors.
+/// A layer of [`spec::Layer`], which describes each variant, with handles on its tensors.
 #[derive(Debug)]
 pub(crate) enum Layer {
     ConvNorm(ConvNorm),
@@ -58,13 +58,14 @@ pub(crate) enum Layer {
     TokenMean {
         prefix_tokens: i64,
     },
-    /// `[C]`.
+    /// The factors `[C]`.
     Scale(Tensor),
     Residual(Residual),
     Grow(Vec<Layer>),
 }
 
 impl Layer {
+    /// Takes the tensors that `spec` names; an error where one is missing.
     pub(crate) fn new(spec: &spec::Layer, tensors: &Tensors) -> Result<Self> {
         Ok(match spec {
             spec::Layer::ConvNorm(conv) => Self::ConvNorm(ConvNorm::new(conv, tensors)?),
@@ -133,7 +134,7 @@ impl Layer {
     }
 }
 
-/// Runs layers one after another; a convolution and the gate behind it in one.
+/// Runs layers one after another. A convolution and the squeeze-and-excitation after it run as one, in fewer passes over memory.
 pub(crate) fn run(layers: &[Layer], x: &Tensor, pass: Pass) -> Result<Tensor> {
     let (mut x, mut layers) = (x.shallow_clone(), layers);
     loop {

@@ -1,4 +1,4 @@
-//! One run on several devices: a process each, the ranks of a group. Each works on its part of every batch. They exchange numbers
+//! One run on several devices, with a process each: its ranks. Each works on its part of every batch. They exchange numbers
 //! through memory that they share, and meet by messages of rank 0.
 
 mod flat;
@@ -11,7 +11,8 @@ mod shard;
 
 pub(crate) use self::flat::whole;
 pub use self::flat::{flat, put_back};
-pub use self::group::{Group, RankZeroExited};
+pub use self::group::{Rank, RankZeroExited};
 pub use self::link::Decision;
+pub(crate) use self::memory::Parts;
 pub(crate) use self::nccl::Library as Nccl;
 pub use self::shard::shard;

@@ -275,7 +275,7 @@ impl Trainer<'_> {
             reporter,
             interrupt,
             state,
-            group,
+            rank,
             ..
         } = &mut self.setup;
         let (step, batches, started) = (
@@ -289,7 +289,7 @@ impl Trainer<'_> {
             batch_size,
             (format, &Evaluate::PLAIN),
             interrupt,
-            group.as_mut(),
+            rank.as_mut(),
             |sums, done| {
                 if reporter.is_progress_due() {
                     reporter.progress(&evaluation_progress(
@@ -404,7 +404,7 @@ impl Trainer<'_> {
             state,
             run,
             experiment,
-            group,
+            rank,
             ..
         } = &mut self.setup;
         let step = state.best_step.unwrap_or(state.step);
@@ -422,7 +422,7 @@ impl Trainer<'_> {
             batch_size,
             (format, &experiment.evaluate),
             interrupt,
-            group.as_mut(),
+            rank.as_mut(),
             |sums, done| {
                 if reporter.is_progress_due() {
                     reporter.progress(&evaluation_progress(

@@ -92,7 +92,7 @@ fn real() -> &'static Path {
 
 fn worker_state(run: &RunDir) -> WorkerState {
     let worker = state(run).attempt.unwrap().worker;
-    launcher::of(&worker).state(&worker)
+    launcher::of_worker(&worker).state(&worker)
 }
 
 /// The process id of the worker itself.
@@ -572,7 +572,7 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         pause_after: None,
         reporter: &mut reporter,
         interrupt: &Interrupt::default(),
-        group: None,
+        rank: None,
     };
     train(setup).unwrap();
     checkpoint::newest(&Disk, run)

@@ -239,7 +239,7 @@ fn trained(
         pause_after: None,
         reporter: &mut reporter,
         interrupt: &Interrupt::default(),
-        group: None,
+        rank: None,
     })
     .unwrap();
     ended

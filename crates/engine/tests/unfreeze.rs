@@ -189,7 +189,7 @@ fn trained(root: &Path, table: &Value, case: &Value, recipe: &[String]) -> RunDi
         pause_after: None,
         reporter: &mut reporter,
         interrupt: &Interrupt::default(),
-        group: None,
+        rank: None,
     })
     .unwrap();
     run

@@ -18,7 +18,7 @@ use self::lines::lines;
 pub use self::lines::{Curves, Key, Line, Role, gpu_readings};
 pub use self::png::from_svg as png;
 use self::svg::{Panel, SvgSeries, picture};
-pub use self::times::Times;
+pub use self::times::{Points, Times};
 use crate::format::duration;
 
 /// Okabe and Ito's colours, which most eyes can distinguish; yellow is too light for lines on paper.
@@ -121,7 +121,7 @@ impl Plot {
         let y = self.y(quantity, &series, x);
         let best = alone.and_then(|run| {
             let epoch = run.state.best_epoch()?;
-            let at = Times::of(&run.state, self.along).epoch(epoch);
+            let at = Times::of(&run.state, self.along).x_of_epoch(epoch);
             match quantity {
                 ChartKind::Accuracy => Some((at, epoch.val_acc)),
                 ChartKind::Loss => Some((at, epoch.val_loss)),
@@ -133,7 +133,7 @@ impl Plot {
             run.state
                 .resumes
                 .iter()
-                .map(|step| times.at(*step as f64))
+                .map(|step| times.x_of_step(*step as f64))
                 .collect()
         });
         let title = if alone.is_none() && quantity.is_by_epoch() {

@@ -13,14 +13,19 @@ pub struct Epoch {
     pub epoch: u32,
     /// Optimizer steps done at its end.
     pub step: u64,
+    /// Mean loss over the training images.
     #[serde(with = "real")]
     pub train_loss: f64,
+    /// Share of the training images that are classified correctly, from 0 to 1.
     #[serde(with = "real")]
     pub train_acc: f64,
+    /// Mean loss over the validation images.
     #[serde(with = "real")]
     pub val_loss: f64,
+    /// Share of the validation images that are classified correctly, from 0 to 1.
     #[serde(with = "real")]
     pub val_acc: f64,
+    /// The scheduled rate of its last step.
     #[serde(with = "real")]
     pub learning_rate: f64,
     /// Training images per second.
@@ -100,8 +105,10 @@ pub struct Neighbours {
 pub struct Test {
     /// Epoch of the measured checkpoint.
     pub epoch: u32,
+    /// Mean loss over the test images.
     #[serde(with = "real")]
     pub loss: f64,
+    /// Share of the test images that are classified correctly, from 0 to 1.
     #[serde(with = "real")]
     pub accuracy: f64,
     /// Views of each image whose logits were averaged; none where each image was seen once, as it is.

@@ -24,11 +24,11 @@ const MARK_EVERY: usize = 8;
 /// ```
 #[derive(Debug)]
 pub(crate) struct Chart<'a> {
-    /// Later ones are drawn over earlier ones, and all over faint ones.
+    /// Later ones are drawn over earlier ones, and faint ones under all others.
     pub series: &'a [Series<'a>],
     pub x: Axis,
     pub y: Axis,
-    /// Where a series is at its best, and in what style that is marked.
+    /// Points to mark with ▲: the best epochs.
     pub best: &'a [(f64, f64)],
     /// Where something happened: a line from top to bottom.
     pub events: &'a [f64],
@@ -43,24 +43,24 @@ pub(crate) struct Series<'a> {
     pub style: Style,
     /// Drawn on points where there is room.
     pub mark: Option<&'static str>,
-    /// Lies behind all that is not.
+    /// Drawn under all series that are not faint.
     pub faint: bool,
 }
 
 impl Widget for Chart<'_> {
     fn render(self, area: Rect, buf: &mut Buffer) {
         let labels = self.labels(area);
-        let Some([left, plot, foot]) = arranged(area, &labels) else {
+        let Some([y_axis, plot, x_axis]) = layout(area, &labels) else {
             return;
         };
-        self.draw_scale(&labels, left, plot, buf);
-        self.draw_foot(foot, buf);
+        self.draw_y_axis(&labels, y_axis, plot, buf);
+        self.draw_x_axis(x_axis, buf);
         self.draw_plot(plot, buf);
     }
 }
 
-/// The scale at the left, the inside, and the foot of a chart; nothing where there is too little room.
-fn arranged(area: Rect, labels: &[(f64, String)]) -> Option<[Rect; 3]> {
+/// The areas of the y axis, the plot and the x axis; `None` where there is too little room. `labels` are those of the y axis.
+fn layout(area: Rect, labels: &[(f64, String)]) -> Option<[Rect; 3]> {
     let label_width = labels
         .iter()
         .map(|(_, text)| text.width())
@@ -71,29 +71,30 @@ fn arranged(area: Rect, labels: &[(f64, String)]) -> Option<[Rect; 3]> {
     if area.width < gutter + 4 || area.height < 3 {
         return None;
     }
-    let [left, plot] = area.layout(&Layout::horizontal([
+    let [y_axis, plot] = area.layout(&Layout::horizontal([
         Constraint::Length(gutter),
         Constraint::Fill(1),
     ]));
-    let [plot, foot] = plot.layout(&Layout::vertical([
+    let [plot, x_axis] = plot.layout(&Layout::vertical([
         Constraint::Fill(1),
         Constraint::Length(1),
     ]));
-    Some([left, plot, foot])
+    Some([y_axis, plot, x_axis])
 }
 
 impl Chart<'_> {
     /// Where its lines are drawn.
     pub(crate) fn plot(&self, area: Rect) -> Rect {
-        arranged(area, &self.labels(area)).map_or_else(Rect::default, |[_, plot, _]| plot)
+        layout(area, &self.labels(area)).map_or_else(Rect::default, |[_, plot, _]| plot)
     }
 
+    /// The y values to label, with their texts.
     fn labels(&self, area: Rect) -> Vec<(f64, String)> {
         self.y.labels(usize::from(area.height / 3).clamp(2, 6))
     }
 
-    fn draw_scale(&self, labels: &[(f64, String)], left: Rect, plot: Rect, buf: &mut Buffer) {
-        let axis = left.right() - 1;
+    fn draw_y_axis(&self, labels: &[(f64, String)], area: Rect, plot: Rect, buf: &mut Buffer) {
+        let axis = area.right() - 1;
         for y in plot.top()..plot.bottom() {
             buf.set_string(axis, y, "│", THEME.rule);
         }
@@ -106,21 +107,21 @@ impl Chart<'_> {
         }
     }
 
-    fn draw_foot(&self, foot: Rect, buf: &mut Buffer) {
-        for x in foot.left()..foot.right() {
-            buf.set_string(x, foot.top(), "─", THEME.rule);
+    fn draw_x_axis(&self, area: Rect, buf: &mut Buffer) {
+        for x in area.left()..area.right() {
+            buf.set_string(x, area.top(), "─", THEME.rule);
         }
-        let mut free = foot.left();
-        for (value, text) in self.x.labels(usize::from(foot.width / 8).clamp(2, 12)) {
+        let mut free = area.left();
+        for (value, text) in self.x.labels(usize::from(area.width / 8).clamp(2, 12)) {
             let text = format!(" {text} ");
             let width = u16::try_from(text.width()).unwrap_or(0);
-            let middle = foot.left() + column_of(self.x.share(value), foot.width);
+            let middle = area.left() + column_of(self.x.share(value), area.width);
             let start = middle
                 .saturating_sub(width / 2)
-                .min(foot.right().saturating_sub(width))
-                .max(foot.left());
-            if start >= free && start + width <= foot.right() {
-                buf.set_string(start, foot.top(), &text, THEME.label);
+                .min(area.right().saturating_sub(width))
+                .max(area.left());
+            if start >= free && start + width <= area.right() {
+                buf.set_string(start, area.top(), &text, THEME.label);
                 free = start + width + 1;
             }
         }
@@ -138,12 +139,8 @@ impl Chart<'_> {
         for series in self.series {
             self.draw_series(&mut canvas, series);
         }
-        for point in self.best {
-            canvas.mark(
-                self.place(*point).unwrap_or((f64::NAN, f64::NAN)),
-                "▲",
-                THEME.best,
-            );
+        for point in self.best.iter().filter_map(|point| self.place(*point)) {
+            canvas.mark(point, "▲", THEME.best);
         }
         canvas.render(plot, buf);
     }
@@ -207,17 +204,11 @@ impl Chart<'_> {
                     canvas.path([Some((index as f64 / right, y)), Some((x, first))], pen);
                 }
             }
-            // A logarithm of what is not above 0 is no number: what is reaches to the foot.
-            canvas.bar(
-                column.index,
-                if low.is_nan() && high.is_finite() {
-                    0.0
-                } else {
-                    low
-                },
-                high,
-                pen,
-            );
+            // On a logarithmic axis, values that are not above 0 have no position: if others are, draw the bar down to the x axis.
+            if !high.is_nan() {
+                let low = if low.is_nan() { 0.0 } else { low };
+                canvas.bar(column.index, low, high, pen);
+            }
             previous = Some((column.index, [low, high, last]));
             if let Some(mark) = mark.filter(|_| column.index % (MARK_EVERY * 2) == MARK_EVERY) {
                 canvas.mark((x, last), mark, pen.style);
@@ -225,17 +216,10 @@ impl Chart<'_> {
         }
     }
 
-    /// Where a point lies; nothing for one that has no place on these axes.
+    /// A point as shares of width and height; `None` where it has no position on these axes.
     fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
-        let (x, y) = (
-            self.x.share(x),
-            if y.is_finite() {
-                self.y.share(y)
-            } else {
-                f64::NAN
-            },
-        );
-        (x.is_finite() && y.is_finite()).then_some((x, y))
+        let place = (self.x.share(x), self.y.share(y));
+        (y.is_finite() && place.0.is_finite() && place.1.is_finite()).then_some(place)
     }
 }
 
@@ -263,4 +247,37 @@ fn column_of(share: f64, width: u16) -> u16 {
 fn scale(share: f64, cells: u16) -> u16 {
     let last = f64::from(cells.saturating_sub(1));
     (share * last).round().clamp(0.0, last) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_points_without_a_position_on_a_logarithmic_axis_are_not_drawn() {
+        // More points than columns of dots: 0 on the left, 1 on the right.
+        let curve = Curve::new((0..1000).map(|x| (f64::from(x), f64::from(u8::from(x >= 500)))));
+        let series = [Series {
+            curve: &curve,
+            style: Style::new(),
+            mark: None,
+            faint: false,
+        }];
+        let chart = Chart {
+            series: &series,
+            x: Axis::linear(0.0, 999.0),
+            y: Axis::linear(0.1, 10.0).logarithmic(),
+            best: &[],
+            events: &[],
+            cursor: None,
+            ascii: false,
+        };
+        let area = Rect::new(0, 0, 40, 10);
+        let mut buf = Buffer::empty(area);
+        let plot = chart.plot(area);
+        chart.render(area, &mut buf);
+        let is_drawn = |x: u16| (plot.top()..plot.bottom()).any(|y| buf[(x, y)].symbol() != " ");
+        assert!(!is_drawn(plot.left()), "{buf:?}");
+        assert!(is_drawn(plot.right() - 1), "{buf:?}");
+    }
 }

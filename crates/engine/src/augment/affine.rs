@@ -14,13 +14,14 @@ use crate::device::upload;
 const BILINEAR: i64 = 0;
 const REFLECTION: i64 = 2;
 
-/// How one image changes: from each output position to the input position it shows, both in -1..1.
+/// How one image changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Change {
     /// Radians, counter-clockwise as seen.
     angle: f64,
-    /// Above 1 shows more of the surroundings: smaller content.
+    /// Above 1 the content becomes smaller, and more of the surroundings shows.
     scale: f64,
+    /// Left and right change places.
     mirrored: bool,
 }
 
@@ -39,8 +40,8 @@ impl Change {
         }
     }
 
-    /// The 2×3 matrix of the inverse map for images `width` by `height`: positions are shares of the sides, and angles
-    /// are preserved only in pixels.
+    /// The 2×3 matrix, row by row, that maps each output position to the input position it shows. Positions run from -1 to 1 along each
+    /// side, so the ratio of the sides turns angles in pixels into angles between positions.
     fn matrix(self, width: f64, height: f64) -> [f64; 6] {
         let (sin, cos) = self.angle.sin_cos();
         let flip = if self.mirrored { -1.0 } else { 1.0 };

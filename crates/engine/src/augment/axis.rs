@@ -1,4 +1,4 @@
-//! Picking rows or columns of images, another choice for each image.
+//! Picks rows or columns of images, by other indices for each image.
 
 use anyhow::Result;
 use tch::{Device, Tensor};
@@ -20,8 +20,9 @@ impl Axis {
         }
     }
 
-    /// Reshapes `images` × L numbers so that they broadcast over `[images, C, H, W]` along this axis.
-    pub(super) fn broadcast(
+    /// Uploads `numbers`, L for each of the images, in a shape that broadcasts over `[images, C, H, W]`: `[images, 1, L, 1]` for rows,
+    /// `[images, 1, 1, L]` for columns. L is the number of rows or columns of the output.
+    pub(super) fn upload_along(
         self,
         numbers: &Tensor,
         images: usize,
@@ -35,7 +36,7 @@ impl Axis {
         upload(&numbers.f_view(shape)?, device)
     }
 
-    /// The rows or columns of each image `[N, C, H, W]` that the indices name; they have the shape that [`Self::broadcast`] gives.
+    /// Picks L rows or columns of each image `[N, C, H, W]`. The indices have the shape that [`Self::upload_along`] gives.
     pub(super) fn pick(self, images: &Tensor, indices: &Tensor) -> Result<Tensor> {
         let (count, channels, height, width) = images.size4()?;
         let shape = match self {

@@ -2,11 +2,12 @@
 
 use warmstart_schema::seed::SplitMix64;
 
-/// The random stream of an operation, for images that are the rows of a batch from some row on.
+/// The random stream of an operation for `images` images, the rows of a batch from `first` on.
 pub(super) struct Draws {
     pub(super) random: SplitMix64,
-    /// Counted from 0.
+    /// The first image's row in the batch, from 0.
     pub(super) first: usize,
+    /// The number of images.
     pub(super) images: usize,
 }
 

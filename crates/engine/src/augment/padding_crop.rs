@@ -57,12 +57,12 @@ fn moved(
         }
     }
     let device = images.device();
-    let broadcast = |numbers: &Tensor| axis.broadcast(numbers, shifts.len(), device);
-    let images = axis.pick(images, &broadcast(&Tensor::f_from_slice(&sources)?)?)?;
+    let upload = |numbers: &Tensor| axis.upload_along(numbers, shifts.len(), device);
+    let images = axis.pick(images, &upload(&Tensor::f_from_slice(&sources)?)?)?;
     match fill {
         PaddingFill::Reflect => Ok(images),
         PaddingFill::Zeros => {
-            let inside = broadcast(&Tensor::f_from_slice(&inside)?)?;
+            let inside = upload(&Tensor::f_from_slice(&inside)?)?;
             Ok(images.f_mul(&inside.f_to_kind(Kind::Float)?)?)
         }
     }

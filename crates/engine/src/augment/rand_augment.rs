@@ -197,13 +197,13 @@ fn changed(images: &Tensor, changes: &[Vec<Change>]) -> Result<Tensor> {
 }
 
 /// Changes pictures that lie one behind the other. Each is changed alone, so the number of threads does not matter.
-fn change_all(pixels: &mut [u8], size: (usize, usize), changes: &[&Vec<Change>]) {
-    let each = 3 * size.0 * size.1;
+fn change_all(pixels: &mut [u8], (height, width): (usize, usize), changes: &[&Vec<Change>]) {
+    let each = 3 * height * width;
     let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
     let share = changes.len().div_ceil(threads).max(1);
     let change = |pixels: &mut [u8], changes: &[&Vec<Change>]| {
         for (bytes, changes) in pixels.chunks_exact_mut(each).zip(changes) {
-            let mut picture = Picture::new(bytes, size);
+            let mut picture = Picture::new(bytes, (height, width));
             changes.iter().for_each(|one| one.apply(&mut picture));
         }
     };

@@ -19,6 +19,7 @@ pub(super) fn apply(images: &Tensor, augment: &Augment, draws: Draws) -> Result<
     cropped(images, &frames)
 }
 
+/// Draws the frame of one image; the central one where none was found that fits.
 fn draw(settings: &ResizedCrop, (height, width): (i64, i64), random: &mut SplitMix64) -> Frame {
     let range = Range {
         min_area: settings.min_area,
@@ -63,7 +64,8 @@ fn cropped(images: &Tensor, frames: &[Frame]) -> Result<Tensor> {
     stretched(&images, Axis::Columns, width, &columns)
 }
 
-/// Resizes one range (start, length) of each image to `side` pixels along an axis.
+/// Resizes one range (start, length) of each image to `side` pixels along an axis, with linear interpolation. No range is longer than
+/// `side`, so antialiasing would change nothing.
 fn stretched(images: &Tensor, axis: Axis, side: i64, parts: &[(i64, i64)]) -> Result<Tensor> {
     let (mut left, mut right, mut weights) = (Vec::new(), Vec::new(), Vec::new());
     for &(start, length) in parts {
@@ -81,9 +83,9 @@ fn stretched(images: &Tensor, axis: Axis, side: i64, parts: &[(i64, i64)]) -> Re
         }
     }
     let device = images.device();
-    let broadcast = |numbers: &Tensor| axis.broadcast(numbers, parts.len(), device);
-    let weights = broadcast(&Tensor::f_from_slice(&weights)?)?.f_to_kind(Kind::Float)?;
-    let pick = |indices: &[i64]| axis.pick(images, &broadcast(&Tensor::f_from_slice(indices)?)?);
+    let upload = |numbers: &Tensor| axis.upload_along(numbers, parts.len(), device);
+    let weights = upload(&Tensor::f_from_slice(&weights)?)?.f_to_kind(Kind::Float)?;
+    let pick = |indices: &[i64]| axis.pick(images, &upload(&Tensor::f_from_slice(indices)?)?);
     Ok(pick(&left)?.f_lerp_tensor(&pick(&right)?, &weights)?)
 }
 

@@ -17,7 +17,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use sha2::{Digest, Sha256};
 use tch::Device;
 use warmstart_runs::launcher;
-use warmstart_runs::pictures::Listed;
+use warmstart_runs::pictures::PictureFile;
 use warmstart_schema::text;
 
 use self::decode::Framing;
@@ -31,7 +31,7 @@ const MAX_DECODERS: usize = 32;
 #[derive(Debug)]
 pub struct Listing {
     root: PathBuf,
-    files: Vec<Listed>,
+    files: Vec<PictureFile>,
     stamps: Vec<Stamp>,
 }
 
@@ -64,7 +64,7 @@ impl Stamp {
 
 impl Listing {
     /// Of the files that were found in `root`; also hashes names and sizes into `fingerprint`.
-    pub fn new(root: &Path, files: Vec<Listed>, fingerprint: &mut Sha256) -> Self {
+    pub fn new(root: &Path, files: Vec<PictureFile>, fingerprint: &mut Sha256) -> Self {
         let stamps: Vec<Stamp> = files
             .iter()
             .map(|file| Stamp::of(&root.join(&file.path)))

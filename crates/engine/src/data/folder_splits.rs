@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 use tch::Device;
-use warmstart_runs::pictures::{self, Class, Listed, PartFolder, PictureFolder, Unusable, Unused};
+use warmstart_runs::pictures::{
+    self, Class, PictureFile, PictureFolder, SplitFolder, Unusable, Unused,
+};
 use warmstart_runs::run;
 use warmstart_schema::experiment::{Experiment, ImageFolder, SplitRule};
 use warmstart_schema::look::Split;
@@ -66,17 +68,17 @@ struct Listings {
 impl Listings {
     fn new(
         layout: &PictureFolder,
-        train: Vec<Listed>,
-        validation: Option<Vec<Listed>>,
-        test: Option<Vec<Listed>>,
+        train: Vec<PictureFile>,
+        validation: Option<Vec<PictureFile>>,
+        test: Option<Vec<PictureFile>>,
     ) -> Self {
         // The parts go into one hash, so their order is part of the fingerprint: training, validation, test.
         let mut hash = Sha256::new();
-        let mut listing = |folder: &PartFolder, files: Vec<Listed>| {
+        let mut listing = |folder: &SplitFolder, files: Vec<PictureFile>| {
             Arc::new(Listing::new(&folder.path, files, &mut hash))
         };
         let train = listing(&layout.train, train);
-        let mut own = |folder: Option<&PartFolder>, files: Option<Vec<Listed>>| {
+        let mut own = |folder: Option<&SplitFolder>, files: Option<Vec<PictureFile>>| {
             let (folder, files) = folder.zip(files)?;
             Some(listing(folder, files))
         };

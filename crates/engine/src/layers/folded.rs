@@ -8,21 +8,23 @@ use tch::{Kind, Tensor};
 
 use super::normalization::BatchNorm;
 
-/// A convolution's weight and bias with the normalization behind it worked in, kept for the next pass.
+/// A convolution's weight and bias with the batch normalization after it folded in, kept for the next pass.
 #[derive(Debug, Default)]
 pub(super) struct FoldedWeights(RefCell<Option<Kept>>);
 
 #[derive(Debug)]
 struct Kept {
-    /// How often the originals had been overwritten when this was made.
+    /// The sum of the version counters of the five tensors that this was computed from: each write raises one.
     version: i64,
+    /// `[O, I, K, K]`.
     weight: Tensor,
+    /// `[O]`.
     bias: Tensor,
 }
 
 impl FoldedWeights {
     /// Weight `[O, I, K, K]` and bias `[O]`, computed again after weights were loaded. libtorch does not count a training pass as a
-    /// write of the running statistics, so this is for layers that do not train.
+    /// write of the running statistics, so use this only for layers that do not train.
     pub(super) fn get(&self, weight: &Tensor, norm: &BatchNorm) -> Result<(Tensor, Tensor)> {
         let mut version = 0;
         for tensor in [weight, &norm.weight, &norm.bias, &norm.mean, &norm.var] {
@@ -37,6 +39,7 @@ impl FoldedWeights {
     }
 }
 
+/// Folds in float64, so that only the result is rounded.
 fn fold(weight: &Tensor, norm: &BatchNorm, version: i64) -> Result<Kept> {
     tch::no_grad(|| {
         let [gain, offset, mean, var] =

@@ -12,13 +12,16 @@ use crate::blocks;
 /// Share of a new batch's statistics in the running ones; `PyTorch`'s default, which timm keeps.
 const MOMENTUM: f64 = 0.1;
 
-/// Batch normalization (Ioffe and Szegedy 2015) over everything but the channels.
+/// Batch normalization (Ioffe and Szegedy 2015) over everything but the channels. All tensors are `[C]`.
 #[derive(Debug)]
 pub(crate) struct BatchNorm {
     pub(super) weight: Tensor,
     pub(super) bias: Tensor,
+    /// The running mean.
     pub(super) mean: Tensor,
+    /// The running variance.
     pub(super) var: Tensor,
+    /// Added to the variance.
     pub(super) epsilon: f64,
 }
 
@@ -36,7 +39,7 @@ impl BatchNorm {
         })
     }
 
-    /// What the kernels need of it.
+    /// The arguments of the CPU's own kernels.
     pub(super) fn for_kernels(&self, pass: Pass) -> blocks::Norm<'_> {
         blocks::Norm {
             weight: &self.weight,
@@ -49,8 +52,9 @@ impl BatchNorm {
         }
     }
 
-    /// `[N, C]` or `[N, C, H, W]` to the same shape.
+    /// `[N, C]` or `[N, C, H, W]` to the same shape. By batch statistics, it also updates the running ones.
     pub(crate) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
+        const MAY_USE_CUDNN: bool = true;
         let [weight, bias, mean, var] = [&self.weight, &self.bias, &self.mean, &self.var].map(Some);
         Ok(x.f_batch_norm(
             weight,
@@ -60,7 +64,7 @@ impl BatchNorm {
             pass.uses_batch_statistics(),
             MOMENTUM,
             self.epsilon,
-            true,
+            MAY_USE_CUDNN,
         )?)
     }
 }

@@ -10,24 +10,26 @@ use super::pass::Pass;
 use super::tensors::{Tensors, named};
 use super::{Layer, run};
 
+/// activation(scale · path(x) + shortcut(x)).
 #[derive(Debug)]
 pub(crate) struct Residual {
     path: Vec<Layer>,
-    /// `[1, C, 1, 1]`.
+    /// The path's factors `[1, C, 1, 1]`, if it has any.
     scale: Option<Tensor>,
-    /// What the input goes through on its way to the sum; empty where it stays as it is.
+    /// Empty for the identity.
     shortcut: Vec<Layer>,
     activation: Option<Activation>,
-    drop: DropPath,
+    /// The share of the model's drop rate that is this path's.
+    drop_share: f64,
+    /// How training drops the path; never before [`Self::drop_at`].
+    drop: Option<DropPath>,
 }
 
 impl Residual {
-    /// Drops this path, the one of this number in the model, at its share of the model's rate.
+    /// Lets training drop this path at its share of the model's `rate`. It is the `number`-th residual path of the model, from 0.
     pub(crate) fn drop_at(&mut self, rate: f64, number: u64) {
-        self.drop = DropPath {
-            rate: rate * self.drop.rate,
-            number,
-        };
+        let rate = rate * self.drop_share;
+        self.drop = Some(DropPath { rate, number });
     }
 
     pub(super) fn new(spec: &spec::Residual, tensors: &Tensors) -> Result<Self> {
@@ -43,16 +45,16 @@ impl Residual {
                 Shortcut::Projection(layers) => Layer::list(layers, tensors)?,
             },
             activation: spec.activation,
-            drop: DropPath {
-                rate: spec.drop_share,
-                number: 0,
-            },
+            drop_share: spec.drop_share,
+            drop: None,
         })
     }
 
     pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor> {
-        let dropped = pass.path_seed().map(|seed| self.drop.factors(seed, x));
-        let dropped = dropped.transpose()?.flatten();
+        let dropped = match (self.drop, pass.path_seed()) {
+            (Some(drop), Some(seed)) => drop.factors(seed, x)?,
+            _ => None,
+        };
         let shortcut = &run(&self.shortcut, x, pass)?;
         match (self.path.as_slice(), &self.scale) {
             ([before @ .., Layer::ConvNorm(last)], None)

@@ -16,20 +16,21 @@ use anyhow::{Context, Result};
 
 pub use self::lost::RankZeroExited;
 use super::link::{FailureReporter, Link};
-use super::memory::{Memory, Shape};
+use super::memory::{Memory, Parts, Shape};
 use super::nccl::Nccl;
 use super::process::Process;
 use super::shard::shard;
 
-/// Longer than a process takes from its last word to its end.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long to wait for another process to report a failure or to exit. Both take less.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a rank that waits looks whether it still has to.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// A process's place among those that train a run together.
+/// One rank of a run, with its links to the others. Each process holds its own.
 #[derive(Debug)]
-pub struct Group {
-    rank: usize,
+pub struct Rank {
+    /// From 0.
+    number: usize,
     shape: Shape,
     memory: Memory,
     /// Of rank 0: one to each other rank, in their order. Of another rank: the one to rank 0.
@@ -42,24 +43,24 @@ pub struct Group {
     is_broken: bool,
 }
 
-impl Group {
-    /// All ranks of a group, which sums up to `numbers` float32 numbers at once.
-    pub fn all_ranks(size: usize, numbers: usize) -> Result<Vec<Self>> {
-        let shape = Shape::new(size, numbers);
+impl Rank {
+    /// The `size` ranks of a run, in their order. They share memory with room to sum at most `max_floats` float32 numbers at once.
+    pub fn all(size: usize, max_floats: usize) -> Result<Vec<Self>> {
+        let shape = Shape::new(size, max_floats);
         let memory = Memory::new(shape)?;
         let (mut links, mut ranks) = (Vec::new(), Vec::new());
-        for rank in 1..size {
+        for number in 1..size {
             let (link, other) = Link::pair()?;
             links.push(link);
-            ranks.push(Self::new(rank, shape, memory.share()?, vec![other]));
+            ranks.push(Self::new(number, shape, memory.share()?, vec![other]));
         }
         ranks.insert(0, Self::new(0, shape, memory, links));
         Ok(ranks)
     }
 
-    fn new(rank: usize, shape: Shape, memory: Memory, links: Vec<Link>) -> Self {
+    fn new(number: usize, shape: Shape, memory: Memory, links: Vec<Link>) -> Self {
         Self {
-            rank,
+            number,
             shape,
             memory,
             links,
@@ -69,45 +70,46 @@ impl Group {
         }
     }
 
-    /// Starts all other ranks as processes, by the command that `command` makes for a rank. They begin with `parts`.
+    /// Makes this process rank 0, and starts the other ranks as processes that read `parts`. `command` makes the command of a rank
+    /// from its number. For `max_floats` see [`Self::all`].
     pub(crate) fn start(
         size: usize,
-        numbers: usize,
-        parts: [&[u8]; 3],
+        max_floats: usize,
+        parts: &Parts,
         command: impl Fn(usize) -> Command,
     ) -> Result<Self> {
-        let mut ranks = Self::all_ranks(size, numbers)?.into_iter();
-        let mut first = ranks.next().context("a group without rank 0")?;
+        let mut ranks = Self::all(size, max_floats)?.into_iter();
+        let mut first = ranks.next().context("a run without rank 0")?;
         first.memory.keep_parts(parts)?;
         for mut other in ranks {
-            let rank = other.rank;
+            let number = other.number;
             let link = other.links.pop().context("a rank without a link")?;
-            let process = Process::start(command(rank), link, other.memory.share()?);
+            let process = Process::start(command(number), link, other.memory.share()?);
             first
                 .processes
-                .push(process.with_context(|| format!("starting rank {rank} of the run"))?);
+                .push(process.with_context(|| format!("starting rank {number} of the run"))?);
         }
         Ok(first)
     }
 
-    /// This process as a rank that [`Self::start`] has started, and what it begins with.
-    pub(crate) fn join(rank: usize) -> Result<(Self, [Vec<u8>; 3])> {
+    /// Makes this process the rank that [`Self::start`] started it as, and reads what rank 0 has prepared.
+    pub(crate) fn join(number: usize) -> Result<(Self, Parts)> {
         let link = Link::of(stdin().as_fd().try_clone_to_owned()?);
         let (memory, shape) = Memory::of(stdout().as_fd().try_clone_to_owned()?)?;
         // What a library prints does not belong into the memory.
         nix::unistd::dup2_stdout(io::stderr())?;
         let parts = memory.parts()?;
-        Ok((Self::new(rank, shape, memory, vec![link]), parts))
+        Ok((Self::new(number, shape, memory, vec![link]), parts))
     }
 
-    /// What can tell rank 0 of a failure when this value is gone.
+    /// A handle that tells rank 0 of a failure, even after this rank is dropped.
     pub(crate) fn failure_reporter(&self) -> Result<FailureReporter> {
         let link = self.links.first().context("a rank without a link")?;
         Ok(link.failure_reporter()?)
     }
 
-    pub fn rank(&self) -> usize {
-        self.rank
+    pub fn number(&self) -> usize {
+        self.number
     }
 
     /// The number of ranks.
@@ -116,16 +118,16 @@ impl Group {
     }
 
     pub fn is_first(&self) -> bool {
-        self.rank == 0
+        self.number == 0
     }
 
     /// The places of this rank's images in a batch.
     pub fn shard(&self, images: usize) -> Range<usize> {
-        shard(images, self.rank, self.size())
+        shard(images, self.number, self.size())
     }
 }
 
-impl Drop for Group {
+impl Drop for Rank {
     fn drop(&mut self) {
         let mut nccl = self.nccl.take();
         if let Some(nccl) = &mut nccl {
@@ -135,7 +137,7 @@ impl Drop for Group {
         let leaves = nccl.is_some() && !self.is_broken && !thread::panicking() && self.all_leave();
         // Without a link a process ends by itself. It may wait for one while NCCL waits for it, so links close first.
         self.links.clear();
-        let deadline = Instant::now() + LAST_WORDS;
+        let deadline = Instant::now() + EXIT_TIMEOUT;
         thread::scope(|scope| {
             if let Some(nccl) = nccl {
                 scope.spawn(move || {

@@ -1,4 +1,4 @@
-//! The memory that the processes of a group share. It is read and written as a file, which needs no unsafe code.
+//! The memory that the processes of a run share. It is read and written as a file, which needs no unsafe code.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, ensure};
 
-/// At the beginning: the flag, the numbers of [`Shape`], and the lengths of the parts that a rank begins with.
+/// At the beginning: the flag, the numbers of [`Shape`], and the lengths of the [`Parts`].
 const FLAG: u64 = 0;
 const SHAPE: u64 = 8;
 const LENGTHS: u64 = 24;
@@ -21,7 +21,7 @@ pub(super) const MOST_DOUBLES: usize = 64;
 #[derive(Debug)]
 pub(super) struct Memory(File);
 
-/// How a group divides its memory.
+/// How the ranks divide their memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     /// The number of ranks.
@@ -30,10 +30,21 @@ pub(super) struct Shape {
     pub stride: u64,
 }
 
+/// What rank 0 prepares and each other rank reads when it starts.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    /// All that is no tensor, as JSON.
+    pub job: Vec<u8>,
+    /// The model's tensors as a safetensors file.
+    pub model: Vec<u8>,
+    /// The optimizer's tensors as a safetensors file.
+    pub optimizer: Vec<u8>,
+}
+
 impl Shape {
-    /// Each rank has room for `numbers` float32 numbers, and behind them for the float64 numbers of a sum.
-    pub(super) fn new(size: usize, numbers: usize) -> Self {
-        let stride = (numbers * FLOAT + MOST_DOUBLES * DOUBLE) as u64;
+    /// Each rank has room for `max_floats` float32 numbers, and behind them for [`MOST_DOUBLES`] float64 numbers.
+    pub(super) fn new(size: usize, max_floats: usize) -> Self {
+        let stride = (max_floats * FLOAT + MOST_DOUBLES * DOUBLE) as u64;
         Self { size, stride }
     }
 
@@ -67,8 +78,9 @@ impl Memory {
         self.0
     }
 
-    /// Keeps what ranks begin with, until [`Self::forget_parts`].
-    pub(super) fn keep_parts(&self, parts: [&[u8]; 3]) -> Result<()> {
+    /// Keeps the parts until [`Self::forget_parts`].
+    pub(super) fn keep_parts(&self, parts: &Parts) -> Result<()> {
+        let parts = [&parts.job, &parts.model, &parts.optimizer];
         let mut at = HEADER;
         self.write_numbers(LENGTHS, &parts.map(|part| part.len() as u64))?;
         for part in parts {
@@ -78,13 +90,19 @@ impl Memory {
         Ok(())
     }
 
-    pub(super) fn parts(&self) -> Result<[Vec<u8>; 3]> {
-        let (mut at, mut parts) = (HEADER, [Vec::new(), Vec::new(), Vec::new()]);
-        for (part, length) in parts.iter_mut().zip(self.numbers::<3>(LENGTHS)?) {
-            *part = self.read(at, usize::try_from(length)?)?;
+    pub(super) fn parts(&self) -> Result<Parts> {
+        let mut at = HEADER;
+        let mut next = |length: u64| -> Result<Vec<u8>> {
+            let part = self.read(at, usize::try_from(length)?)?;
             at += length;
-        }
-        Ok(parts)
+            Ok(part)
+        };
+        let [job, model, optimizer] = self.numbers(LENGTHS)?;
+        Ok(Parts {
+            job: next(job)?,
+            model: next(model)?,
+            optimizer: next(optimizer)?,
+        })
     }
 
     /// Gives the memory of the parts back.

@@ -10,7 +10,7 @@ use super::memory::Memory;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// A child process. It ends with this value.
+/// A child process. Dropping this kills it.
 #[derive(Debug)]
 pub(super) struct Process(Child);
 

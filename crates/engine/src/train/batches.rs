@@ -265,7 +265,7 @@ impl Examples {
         self.source().batches(&self.members, batch_size)
     }
 
-    /// The batches of all examples that the rank of a group measures: every `size`-th one, from the `rank`-th on.
+    /// The batches that rank `rank` of `size` measures: every `size`-th batch of all examples, from the `rank`-th on.
     pub fn some(&self, batch_size: usize, (rank, size): (usize, usize)) -> Result<Batches> {
         let own: Vec<u32> = self
             .members

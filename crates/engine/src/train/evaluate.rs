@@ -10,7 +10,7 @@ use crate::data::{Batch, Input};
 use crate::interrupt::Interrupt;
 use crate::metric;
 use crate::model::{Mode, Model};
-use crate::parallel::{self, Decision, Group};
+use crate::parallel::{self, Decision, Rank};
 use crate::views;
 
 /// Categorical cross-entropy of logits `[n, C]` against one-hot labels of the classes `[n]`, mean over the batch.
@@ -57,7 +57,7 @@ pub fn weighted_cross_entropy(
     })
 }
 
-/// Measures all examples by the views of each image. In a group each rank measures some batches, and all get all sums. Calls
+/// Measures all examples by the views of each image. Each rank measures some batches, and all get all sums. Calls
 /// `each` after each batch of this process with its sums so far, and with the images that are done. `None` if interrupted.
 pub fn evaluate(
     model: &Model,
@@ -65,18 +65,18 @@ pub fn evaluate(
     batch_size: usize,
     (format, views): (NumberFormat, &Evaluate),
     interrupt: &Interrupt,
-    mut group: Option<&mut Group>,
+    mut rank: Option<&mut Rank>,
     mut each: impl FnMut(&dyn Fn() -> Result<Sums>, usize) -> Result<()>,
 ) -> Result<Option<Sums>> {
     let _autocast = autocast(format, model)?;
     let mut sums = metric::tensor(&Sums::default())?.f_to_device(model.device())?;
     let mut images = 0;
-    let (rank, size) = group
+    let (number, size) = rank
         .as_deref()
-        .map_or((0, 1), |group| (group.rank(), group.size()));
+        .map_or((0, 1), |rank| (rank.number(), rank.size()));
     let mut is_asked = false;
-    for (batch, number) in examples.some(batch_size, (rank, size))?.zip(1..) {
-        is_asked = is_asked_to_end(interrupt, group.as_deref())?;
+    for (batch, done) in examples.some(batch_size, (number, size))?.zip(1..) {
+        is_asked = is_asked_to_end(interrupt, rank.as_deref())?;
         if is_asked {
             break;
         }
@@ -97,22 +97,22 @@ pub fn evaluate(
         }
         each(
             &|| metric::read(&sums, images),
-            examples.len().min(number * size * batch_size),
+            examples.len().min(done * size * batch_size),
         )?;
     }
-    if let Some(group) = &mut group {
+    if let Some(rank) = &mut rank {
         let next = if is_asked {
             Decision::Stop
         } else {
             Decision::Proceed
         };
-        is_asked = group.decision(next)? == Decision::Stop;
+        is_asked = rank.decision(next)? == Decision::Stop;
     }
     if is_asked {
         return Ok(None);
     }
-    if let Some(group) = group {
-        (sums, images) = of_all(group, &sums, images)?;
+    if let Some(rank) = rank {
+        (sums, images) = of_all(rank, &sums, images)?;
     }
     if images == 0 {
         return Err(examples.none_readable());
@@ -121,20 +121,20 @@ pub fn evaluate(
 }
 
 /// Whether an evaluation ends early. Rank 0 tells the others.
-fn is_asked_to_end(interrupt: &Interrupt, group: Option<&Group>) -> Result<bool> {
-    match group {
-        Some(group) if !group.is_first() => group.is_asked_to_end(),
-        Some(group) if interrupt.is_requested() => group.ask_to_end().map(|()| true),
+fn is_asked_to_end(interrupt: &Interrupt, rank: Option<&Rank>) -> Result<bool> {
+    match rank {
+        Some(rank) if !rank.is_first() => rank.is_asked_to_end(),
+        Some(rank) if interrupt.is_requested() => rank.ask_to_end().map(|()| true),
         Some(_) => Ok(false),
         None => Ok(interrupt.is_requested()),
     }
 }
 
 /// The sums over all ranks, on the CPU, and the number of images in them.
-fn of_all(group: &mut Group, sums: &Tensor, images: usize) -> Result<(Tensor, usize)> {
+fn of_all(rank: &mut Rank, sums: &Tensor, images: usize) -> Result<(Tensor, usize)> {
     let mut doubles = Vec::<f64>::try_from(sums)?;
     doubles.push(images as f64);
-    let (_, mut doubles) = group.all_reduce_sum(parallel::flat(&[])?, &doubles)?;
+    let (_, mut doubles) = rank.all_reduce_sum(parallel::flat(&[])?, &doubles)?;
     let images = doubles.pop().map_or(0, parallel::whole);
     Ok((Tensor::f_from_slice(&doubles)?, images))
 }

@@ -19,7 +19,7 @@ impl Trainer<'_> {
         let batch_size = self.batch_size();
         let Setup {
             experiment,
-            group,
+            rank,
             model,
             train,
             validation,
@@ -31,11 +31,11 @@ impl Trainer<'_> {
         if model.spec().frozen_blocks < model.architecture().blocks.len() {
             return Ok(Flow::Done);
         }
-        if let Some(group) = group {
+        if let Some(rank) = rank {
             let text = format!(
                 "train.devices: {}: the features of the frozen backbone are not kept, so that each epoch computes them again; \
                  with train.devices: 1 a run computes them once",
-                group.size()
+                rank.size()
             );
             reporter.note(Level::Info, text);
             return Ok(Flow::Done);
@@ -98,15 +98,15 @@ impl Trainer<'_> {
             validation,
             test,
             reporter,
-            group,
+            rank,
             ..
         } = &mut self.setup;
         let mut found: Vec<String> = [train, validation, test]
             .into_iter()
             .flat_map(|part| part.unreadable())
             .collect();
-        if let Some(group) = group {
-            found = group.gather(found)?;
+        if let Some(rank) = rank {
+            found = rank.gather(found)?;
         }
         for picture in &found {
             worker_log::line(&format!("left out: {picture}"));

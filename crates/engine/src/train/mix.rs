@@ -1,4 +1,5 @@
-//! A batch's images mixed in pairs: Zhang et al. 2018 (mixup) and Yun et al. 2019 (`CutMix`), as timm does for whole batches.
+//! `train.mixing`: the images of a batch mixed in pairs by mixup (Zhang et al. 2018) or `CutMix` (Yun et al. 2019), as timm does for
+//! whole batches. timm calls the settings `mixup_alpha`, `cutmix_alpha`, `prob` and `switch_prob`.
 
 use anyhow::Result;
 use tch::Tensor;
@@ -9,16 +10,16 @@ use warmstart_schema::seed::SplitMix64;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mixing {
     None,
-    /// Keep this share of each image.
+    /// mixup: keep this share of each image, timm's `lam`.
     Fade(f64),
-    /// Replace the rows and columns from the first number up to the second.
+    /// `CutMix`: replace the rows and columns from the first number up to the second, which is not replaced.
     Paste {
         rows: (i64, i64),
         columns: (i64, i64),
     },
 }
 
-/// Mixes images `[N, 3, H, W]`, and says which share of each image stayed its own.
+/// Mixes images `[N, 3, H, W]`. Also returns the share of each image that stayed its own, which is the share of its label.
 pub(super) fn mixed(
     images: &Tensor,
     settings: &Mix,
@@ -30,29 +31,30 @@ pub(super) fn mixed(
 
 fn draw(settings: &Mix, (height, width): (i64, i64), random: &mut SplitMix64) -> Mixing {
     let Mix {
-        mixup,
-        cutmix,
+        mixup: mixup_alpha,
+        cutmix: cutmix_alpha,
         probability,
-        switch,
+        switch: switch_probability,
     } = *settings;
     if random.uniform() >= probability {
         return Mixing::None;
     }
-    let pastes = match (mixup > 0.0, cutmix > 0.0) {
-        (true, true) => random.uniform() < switch,
+    let pastes = match (mixup_alpha > 0.0, cutmix_alpha > 0.0) {
+        (true, true) => random.uniform() < switch_probability,
         (_, pastes) => pastes,
     };
     if !pastes {
-        return Mixing::Fade(beta(mixup, random));
+        return Mixing::Fade(beta(mixup_alpha, random));
     }
-    let side = (1.0 - beta(cutmix, random)).sqrt();
+    let side = (1.0 - beta(cutmix_alpha, random)).sqrt();
     Mixing::Paste {
         rows: cut(height, side, random),
         columns: cut(width, side, random),
     }
 }
 
-/// A part of about this share of a side, around a random place, cut off at the border.
+/// The first pixel of a part of a side and the one after its last. The part has about this share of the side, lies around a random
+/// pixel, and is cut off at the border.
 #[expect(clippy::cast_possible_truncation, reason = "a part of a side")]
 fn cut(side: i64, share: f64, random: &mut SplitMix64) -> (i64, i64) {
     let length = (side as f64 * share) as i64;
@@ -85,11 +87,11 @@ fn apply(images: &Tensor, mixing: Mixing) -> Result<(Tensor, f64)> {
     })
 }
 
-/// A number in 0..1 from the Beta distribution with both parameters `alpha`.
+/// A number in 0..1 from the distribution Beta(α, α).
 fn beta(alpha: f64, random: &mut SplitMix64) -> f64 {
     let (one, other) = (gamma(alpha, random), gamma(alpha, random));
     let sum = one + other;
-    // With a tiny parameter both may vanish; then one side has it all.
+    // With a tiny α both may be 0; then one side has it all.
     if sum > 0.0 {
         one / sum
     } else if random.uniform() < 0.5 {
@@ -99,7 +101,7 @@ fn beta(alpha: f64, random: &mut SplitMix64) -> f64 {
     }
 }
 
-/// A number from the Gamma distribution (Marsaglia and Tsang 2000).
+/// A number from the Gamma distribution of this shape and scale 1 (Marsaglia and Tsang 2000).
 fn gamma(shape: f64, random: &mut SplitMix64) -> f64 {
     if shape < 1.0 {
         let factor = (1.0 - random.uniform()).powf(1.0 / shape);

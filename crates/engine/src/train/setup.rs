@@ -12,7 +12,7 @@ use super::batches::Examples;
 use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
-use crate::parallel::Group;
+use crate::parallel::Rank;
 use crate::reporter::Reporter;
 
 /// How an attempt ended when nothing went wrong.
@@ -54,19 +54,19 @@ pub struct Setup<'a> {
     pub pause_after: Option<u32>,
     pub reporter: &'a mut Reporter,
     pub interrupt: &'a Interrupt,
-    /// The processes that train the run together; none where this one trains it alone.
-    pub group: Option<Group>,
+    /// This process among those that train the run together; none where it trains it alone.
+    pub rank: Option<Rank>,
 }
 
 impl Setup<'_> {
     /// Whether this process logs and saves.
     pub(super) fn is_first(&self) -> bool {
-        self.group.as_ref().is_none_or(Group::is_first)
+        self.rank.as_ref().is_none_or(Rank::is_first)
     }
 
     /// The places of this process's images in a batch.
     pub(super) fn shard(&self, images: usize) -> Range<usize> {
-        let group = self.group.as_ref();
-        group.map_or(0..images, |group| group.shard(images))
+        let rank = self.rank.as_ref();
+        rank.map_or(0..images, |rank| rank.shard(images))
     }
 }

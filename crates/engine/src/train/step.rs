@@ -18,7 +18,7 @@ use crate::data::{self, Input};
 use crate::device::upload;
 use crate::metric;
 use crate::model::{Mode, TrainingPass};
-use crate::parallel::Group;
+use crate::parallel::Rank;
 
 impl Trainer<'_> {
     /// The next batch of the epoch, and the optimizer's step where it is the last that this step waits for. The images of this
@@ -88,7 +88,7 @@ impl Trainer<'_> {
             ..
         } = batch;
         let draw = |purpose| seed::derive(setup.experiment.seed, purpose, u64::from(epoch), moment);
-        let rank = setup.group.as_ref().map_or(0, Group::rank) as u64;
+        let rank = setup.rank.as_ref().map_or(0, Rank::number) as u64;
         let draw_own = |purpose| match rank {
             0 => draw(purpose),
             rank => seed::derive(draw(purpose), "rank", rank, 0),
@@ -154,7 +154,7 @@ impl Trainer<'_> {
         }
         minimized.f_backward()?;
         let sums = metric::batch_sums(&loss, &logits, &targets.main_labels()?)?;
-        if self.setup.group.is_some() {
+        if self.setup.rank.is_some() {
             self.accumulated.sums = Some(match &self.accumulated.sums {
                 Some(before) => before.f_add(&sums)?,
                 None => sums,
@@ -173,7 +173,7 @@ impl Trainer<'_> {
 
     /// Whether gradients of a step are of parts of its images.
     fn is_shared(&self) -> bool {
-        self.accumulate() > 1 || self.setup.group.is_some()
+        self.accumulate() > 1 || self.setup.rank.is_some()
     }
 
     /// Forgets the gradients of the step before.

@@ -8,7 +8,7 @@ use super::Trainer;
 use super::accumulation::Accumulated;
 use crate::device::upload;
 use crate::metric;
-use crate::parallel::{self, Decision, Group};
+use crate::parallel::{self, Decision, Rank};
 
 impl Trainer<'_> {
     /// What this process trains on of `order`, an epoch's images from the beginning of a batch on; and how many of a whole batch.
@@ -20,22 +20,22 @@ impl Trainer<'_> {
         (own.copied().collect(), self.setup.shard(batch_size).len())
     }
 
-    /// What all do next: what this process wants, or in a group what rank 0 wants.
+    /// What all do next: what this process wants, or with several ranks what rank 0 wants.
     pub(super) fn decision(&mut self, next: Decision) -> Result<Decision> {
-        match &mut self.setup.group {
-            Some(group) => group.decision(next),
+        match &mut self.setup.rank {
+            Some(rank) => rank.decision(next),
             None => Ok(next),
         }
     }
 
     /// Waits until all processes are here.
     pub(super) fn barrier(&mut self) -> Result<()> {
-        self.setup.group.as_mut().map_or(Ok(()), Group::barrier)
+        self.setup.rank.as_mut().map_or(Ok(()), Rank::barrier)
     }
 
     /// What waits in all processes together. The gradients become the sums of theirs.
     pub(super) fn all_reduce(&mut self, own: Accumulated) -> Result<Accumulated> {
-        if self.setup.group.is_none() {
+        if self.setup.rank.is_none() {
             return Ok(own);
         }
         if own.batches == 0 {
@@ -53,9 +53,9 @@ impl Trainer<'_> {
             None => Vec::<f64>::try_from(metric::tensor(&Sums::default())?)?,
         });
         let setup = &mut self.setup;
-        let group = setup.group.as_mut().context("the group is gone")?;
+        let rank = setup.rank.as_mut().context("the rank is gone")?;
         let (gradients, doubles) =
-            group.all_reduce_sum(setup.optimizer.flat_gradients()?, &doubles)?;
+            rank.all_reduce_sum(setup.optimizer.flat_gradients()?, &doubles)?;
         setup.optimizer.set_gradients(&gradients)?;
         let (&[batches, images, weight, loss], sums) = doubles
             .split_first_chunk::<4>()
@@ -78,7 +78,7 @@ impl Trainer<'_> {
     /// them, so that this is early enough before an evaluation.
     pub(super) fn broadcast_statistics(&mut self) -> Result<()> {
         let setup = &mut self.setup;
-        let Some(group) = &mut setup.group else {
+        let Some(rank) = &mut setup.rank else {
             return Ok(());
         };
         let averages = setup.average.as_ref();
@@ -95,7 +95,7 @@ impl Trainer<'_> {
             .flatten()
             .map(Tensor::shallow_clone)
             .collect();
-        let numbers = group.broadcast(&parallel::flat(&statistics)?)?;
+        let numbers = rank.broadcast(&parallel::flat(&statistics)?)?;
         parallel::put_back(&numbers, &statistics)
     }
 }

@@ -11,7 +11,7 @@ use warmstart_schema::event::Event;
 use warmstart_schema::experiment::RunKind;
 use warmstart_schema::state::RunState;
 
-use super::context::{Context, Options, Place, doing};
+use super::context::{ChosenDevice, Context, Options, doing};
 use super::rank;
 use super::setup::{Prepared, experiment_of, prepare};
 use crate::device::{self, DeviceRequest};
@@ -44,7 +44,7 @@ pub(super) fn attempt(
     let mut reporter = reporter.with_context(doing("opening", run, "events.jsonl"))?;
     let job = info.worker.as_ref().and_then(Handle::job);
     reporter.guard(job.map(|job| Claim::new(run, job)));
-    let place = Place {
+    let chosen = ChosenDevice {
         device,
         reason,
         name: device_name(device, gpu_name),
@@ -53,7 +53,7 @@ pub(super) fn attempt(
         run,
         info,
         before,
-        place,
+        chosen,
         stop_after: options.stop_after,
         interrupt,
     };

@@ -1,4 +1,4 @@
-//! What an attempt is about: the run, the device, the options.
+//! What every step of an attempt needs: the run, its earlier attempts, the device, and when to stop.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::interrupt::Interrupt;
 use crate::reporter::PROGRESS_EVERY;
 
 /// Options of a worker besides those in the run's folder.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Optimizer steps of the whole run after which it saves and stops, as on a request.
     pub stop_after: Option<u64>,
@@ -28,13 +28,14 @@ impl Options {
     }
 }
 
-/// What an attempt is about.
+/// What every step of an attempt needs; nothing of it changes.
 pub(super) struct Context<'a> {
     pub run: &'a RunDir,
     pub info: &'a RunInfo,
     /// The state after the earlier attempts.
     pub before: &'a RunState,
-    pub place: Place,
+    pub chosen: ChosenDevice,
+    /// As [`Options::stop_after`].
     pub stop_after: Option<u64>,
     pub interrupt: &'a Interrupt,
 }
@@ -48,10 +49,11 @@ impl Context<'_> {
 }
 
 /// The device that an attempt trains on.
-pub(super) struct Place {
+pub(super) struct ChosenDevice {
     pub device: Device,
-    /// Why this device.
+    /// Why it was chosen, for the log.
     pub reason: String,
+    /// The model of the GPU or CPU.
     pub name: String,
 }
 

@@ -63,7 +63,7 @@ pub(super) fn choose(
         |format| Choice { format, note: None },
     );
     device::configure(
-        context.place.device,
+        context.chosen.device,
         choice.format,
         experiment.train.deterministic,
     )?;
@@ -81,7 +81,7 @@ fn faster(context: &Context, experiment: &Experiment, preparation: &Preparation)
     let case = case(experiment, preparation);
     let key = format!(
         "{}, {} threads, libtorch {}: {}, stem {}, at {} pixels, {} images, {} blocks frozen",
-        context.place.name,
+        context.chosen.name,
         tch::get_num_threads(),
         ffi::version(),
         case.backbone,
@@ -149,8 +149,8 @@ fn trial(context: &Context, case: Case) -> Result<Option<Rates>> {
         if context.interrupt.is_requested() {
             return Ok(None);
         }
-        device::configure(context.place.device, format, false)?;
-        fastest_step(case, context.place.device, format).map(Some)
+        device::configure(context.chosen.device, format, false)?;
+        fastest_step(case, context.chosen.device, format).map(Some)
     };
     let (Some(float32), Some(bfloat16)) =
         (rate(NumberFormat::Float32)?, rate(NumberFormat::Bfloat16)?)

@@ -22,7 +22,7 @@ use super::setup::{built, experiment_of, restore};
 use crate::data::{self, Subset};
 use crate::failure::{UserError, panic_text};
 use crate::interrupt::{Flow, Interrupt};
-use crate::parallel::{Group, Nccl, RankZeroExited};
+use crate::parallel::{Nccl, Parts, Rank, RankZeroExited};
 use crate::reporter::Reporter;
 use crate::train::{Examples, Setup, train};
 use crate::{device, worker_log};
@@ -56,7 +56,7 @@ pub(super) fn start(context: &Context, setup: &mut Setup) -> Result<Flow> {
         model,
         optimizer,
     } = setup.content()?;
-    let gpu = match context.place.device {
+    let gpu = match context.chosen.device {
         Device::Cuda(index) => Some(index),
         _ => None,
     };
@@ -74,26 +74,30 @@ pub(super) fn start(context: &Context, setup: &mut Setup) -> Result<Flow> {
         state,
         nccl: nccl.as_ref().map(|(_, id)| id.clone()),
     };
-    let job = serde_json::to_vec(&job)?;
+    let parts = Parts {
+        job: serde_json::to_vec(&job)?,
+        model,
+        optimizer,
+    };
     // Enough for all gradients, and for all statistics together with their averages.
     let tensors = setup.model.tensors().iter();
-    let numbers = 2 * tensors.map(|named| named.tensor.numel()).sum::<usize>();
-    let command = |rank: usize| {
+    let max_floats = 2 * tensors.map(|named| named.tensor.numel()).sum::<usize>();
+    let command = |number: usize| {
         let mut command = Command::new(PROGRAM);
         command.arg0("warmstart-worker").arg("rank");
-        command.arg(context.run.path()).arg(rank.to_string());
+        command.arg(context.run.path()).arg(number.to_string());
         command
     };
-    let mut group = Group::start(size, numbers, [&job, &model, &optimizer], command)?;
-    let mut flow = group.wait_for_all(context.interrupt);
+    let mut rank = Rank::start(size, max_floats, &parts, command)?;
+    let mut flow = rank.wait_for_all(context.interrupt);
     if let Some((library, id)) = nccl
         && matches!(flow, Ok(Flow::Done))
     {
-        flow = group.connect_gpus(library, &id, gpu, context.interrupt);
+        flow = rank.connect_gpus(library, &id, gpu, context.interrupt);
     }
     match flow {
         Ok(Flow::Done) => {
-            setup.group = Some(group);
+            setup.rank = Some(rank);
             Ok(Flow::Done)
         }
         // A request to stop that reaches all processes ends those that do not ignore it yet.
@@ -113,16 +117,16 @@ fn nccl(reporter: &mut Reporter) -> Option<(Nccl, Vec<u8>)> {
     found.ok()
 }
 
-/// Trains as a rank above 0 of the run in `folder`, until training ends. Returns whether it succeeded.
-pub fn take_part(folder: &Path, rank: usize) -> bool {
+/// Trains as the rank with this number, above 0, of the run in `folder`, until training ends. Returns whether it succeeded.
+pub fn take_part(folder: &Path, number: usize) -> bool {
     let joined = die_with_rank_0()
-        .and_then(|()| Ok(Interrupt::deaf()?))
+        .and_then(|()| Ok(Interrupt::ignore()?))
         .and_then(|()| {
-            let (group, parts) = Group::join(rank)?;
-            Ok((group.failure_reporter()?, group, parts))
+            let (rank, parts) = Rank::join(number)?;
+            Ok((rank.failure_reporter()?, rank, parts))
         });
-    let result = joined.and_then(|(mut reporter, group, parts)| {
-        let work = || carry_out(folder, group, parts);
+    let result = joined.and_then(|(mut reporter, rank, parts)| {
+        let work = || carry_out(folder, rank, parts);
         let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
             let text = panic_text(panic.as_ref()).to_owned();
             Err(anyhow!("the process panicked: {text}"))
@@ -134,7 +138,7 @@ pub fn take_part(folder: &Path, rank: usize) -> bool {
     };
     // Rank 0 has logged why it ended, or could not.
     if error.downcast_ref::<RankZeroExited>().is_none() {
-        worker_log::line(&format!("rank {rank} failed: {error:#}"));
+        worker_log::line(&format!("rank {number} failed: {error:#}"));
     }
     false
 }
@@ -146,8 +150,12 @@ fn die_with_rank_0() -> Result<()> {
     Ok(())
 }
 
-fn carry_out(folder: &Path, mut group: Group, parts: [Vec<u8>; 3]) -> Result<()> {
-    let [job, model, optimizer] = parts;
+fn carry_out(folder: &Path, mut rank: Rank, parts: Parts) -> Result<()> {
+    let Parts {
+        job,
+        model,
+        optimizer,
+    } = parts;
     let Job {
         gpu,
         threads,
@@ -159,7 +167,7 @@ fn carry_out(folder: &Path, mut group: Group, parts: [Vec<u8>; 3]) -> Result<()>
     } = serde_json::from_slice(&job).context("reading what rank 0 has prepared")?;
     let run = RunDir::new(folder);
     let (experiment, _) = experiment_of(&run)?;
-    let gpu = gpu.map(|first| first + group.rank());
+    let gpu = gpu.map(|first| first + rank.number());
     let device = gpu.map_or(Device::Cpu, Device::Cuda);
     if device.is_cuda() {
         device::prepare_cuda();
@@ -194,9 +202,9 @@ fn carry_out(folder: &Path, mut group: Group, parts: [Vec<u8>; 3]) -> Result<()>
     let (mut reporter, interrupt) = (Reporter::silent(), Interrupt::default());
     let training = examples(Split::Train, train_members, splits.train)
         .sampled(experiment.train.sampler, experiment.dataset.labels())?;
-    group.barrier()?;
+    rank.barrier()?;
     if let Some(id) = nccl
-        && group.connect_gpus(Nccl::find()?, &id, gpu, &interrupt)? == Flow::Interrupted
+        && rank.connect_gpus(Nccl::find()?, &id, gpu, &interrupt)? == Flow::Interrupted
     {
         return Ok(());
     }
@@ -217,7 +225,7 @@ fn carry_out(folder: &Path, mut group: Group, parts: [Vec<u8>; 3]) -> Result<()>
         pause_after: None,
         reporter: &mut reporter,
         interrupt: &interrupt,
-        group: Some(group),
+        rank: Some(rank),
     })?;
     Ok(())
 }

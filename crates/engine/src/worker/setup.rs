@@ -17,7 +17,7 @@ use warmstart_schema::look::Split;
 use warmstart_schema::policy;
 use warmstart_schema::preparation::Preparation;
 
-use super::context::{Context, Place, doing};
+use super::context::{ChosenDevice, Context, doing};
 use super::number_format::{self, Choice};
 use super::{dataset, resume, weights_file};
 use crate::data::{self, Splits};
@@ -82,7 +82,7 @@ impl Context<'_> {
             experiment,
             preparation,
             &SearchPaths::from_env(),
-            self.place.device,
+            self.chosen.device,
         )
     }
 }
@@ -100,7 +100,7 @@ pub(super) fn prepare<'a>(
         interrupt,
         ..
     } = *context;
-    device::check_group(context.place.device, experiment.train.devices)?;
+    device::check_group(context.chosen.device, experiment.train.devices)?;
     checkpoint::recover(&Disk, run).with_context(doing(
         "recovering checkpoints in",
         run,
@@ -132,7 +132,7 @@ pub(super) fn prepare<'a>(
         .collect();
     let Choice { format, note } =
         number_format::choose(context, experiment, &preparation, saved.as_ref())?;
-    let conditions = conditions(&context.place, (threads, devices, format), yaml, pictures);
+    let conditions = conditions(&context.chosen, (threads, devices, format), yaml, pictures);
     let moved = own.is_some() && resume::is_folder_replaced(saved.as_ref(), before, &conditions);
     let saved = saved.map(|content| resume::resumed(content, before, &conditions, experiment));
     report_attempt(context, &conditions, saved.as_ref(), experiment, reporter);
@@ -186,7 +186,7 @@ pub(super) fn prepare<'a>(
         identity(Split::Validation)?,
         identity(Split::Test)?,
     ];
-    let class_weights = dataset::class_weights(experiment, &splits, context.place.device)?;
+    let class_weights = dataset::class_weights(experiment, &splits, context.chosen.device)?;
     if before.starts_over {
         resume::put_aside(run, reporter)?;
     }
@@ -209,24 +209,24 @@ pub(super) fn prepare<'a>(
         pause_after: context.pause_after(),
         reporter,
         interrupt,
-        group: None,
+        rank: None,
     })))
 }
 
 fn conditions(
-    place: &Place,
+    chosen: &ChosenDevice,
     (threads, devices, format): (u32, Devices, NumberFormat),
     yaml: &[u8],
     pictures: String,
 ) -> Conditions {
     Conditions {
-        device: device::name_of(place.device),
-        device_name: place.name.clone(),
+        device: device::name_of(chosen.device),
+        device_name: chosen.name.clone(),
         threads,
         devices,
         precision: Some(format),
         libtorch: ffi::version(),
-        cudnn: device::cudnn(place.device),
+        cudnn: device::cudnn(chosen.device),
         kernels: blocks::REVISION,
         experiment: storage::fingerprint(yaml),
         pictures,
@@ -264,8 +264,8 @@ fn report_attempt(
         worker: launcher::current(),
         host: launcher::local::host(),
         device: conditions.device.clone(),
-        device_name: context.place.name.clone(),
-        device_reason: context.place.reason.clone(),
+        device_name: context.chosen.name.clone(),
+        device_reason: context.chosen.reason.clone(),
         threads: conditions.threads,
         devices: conditions.devices.0,
         precision: conditions.precision,
@@ -295,7 +295,8 @@ fn model(
 ) -> Result<(Model, Optimizer, Option<Average>, State)> {
     let blocks = Architecture::new(experiment.model.backbone).blocks.len();
     let classes = splits.labels.names.len();
-    let (mut model, mut optimizer) = built(experiment, preparation, classes, context.place.device)?;
+    let (mut model, mut optimizer) =
+        built(experiment, preparation, classes, context.chosen.device)?;
     let is_resumed = saved.is_some();
     let average;
     let (state, origin) = if let Some(content) = saved {

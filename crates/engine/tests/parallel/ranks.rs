@@ -12,7 +12,7 @@ use warmstart_engine::data::{Batch, Batches, Input, Source, Subset};
 use warmstart_engine::interrupt::Interrupt;
 use warmstart_engine::model::{Model, ModelSpec};
 use warmstart_engine::optimizer::Optimizer;
-use warmstart_engine::parallel::Group;
+use warmstart_engine::parallel::Rank;
 use warmstart_engine::reporter::Reporter;
 use warmstart_engine::selftest::formula;
 use warmstart_engine::train::{Average, Ended, Examples, Setup, train};
@@ -201,7 +201,7 @@ fn as_rank(
     run: &RunDir,
     changes: &[&str],
     data: Data,
-    group: Option<Group>,
+    rank: Option<Rank>,
     interrupt: &Interrupt,
 ) -> Result<Ended> {
     let experiment = experiment(changes);
@@ -245,7 +245,7 @@ fn as_rank(
         counts[usize::try_from(label(image)).unwrap()] += 1;
     }
     let class_weights = experiment.train.class_weights;
-    let is_first = group.as_ref().is_none_or(Group::is_first);
+    let is_first = rank.as_ref().is_none_or(Rank::is_first);
     let mut reporter = if is_first {
         let usage = Usage::new(None, run.path().to_path_buf());
         Reporter::open(&run.events(), usage, Duration::ZERO)?
@@ -269,7 +269,7 @@ fn as_rank(
         pause_after: None,
         reporter: &mut reporter,
         interrupt,
-        group,
+        rank,
     })?;
     Ok(ended)
 }
@@ -282,9 +282,9 @@ fn together(
     data: Data,
     interrupt: &Interrupt,
 ) -> Ended {
-    let group = Group::all_ranks(size, 20_000_000).unwrap();
+    let ranks = Rank::all(size, 20_000_000).unwrap();
     let ended: Vec<Ended> = thread::scope(|scope| {
-        let ranks = group.into_iter().map(|rank| {
+        let ranks = ranks.into_iter().map(|rank| {
             let deaf = Interrupt::default();
             scope.spawn(move || {
                 let interrupt = if rank.is_first() { interrupt } else { &deaf };
@@ -424,13 +424,13 @@ fn ranks_that_stop_anywhere_resume_to_the_same_bits() {
     let straight = new_run(root.path(), &changes);
     let interrupt = Interrupt::default();
     assert_eq!(together(2, &straight, &changes, data, &interrupt), DONE);
-    let looks = interrupt.looks();
-    assert!(looks > 15, "{looks}");
+    let polls = interrupt.polls();
+    assert!(polls > 15, "{polls}");
     let expected = newest(&straight);
-    for look in 1..=looks {
+    for poll in 1..=polls {
         let run = new_run(root.path(), &changes);
-        let ended = together(2, &run, &changes, data, &Interrupt::at_look(look));
-        assert_eq!(ended, Ended::Stopped, "at look {look} of {looks}");
+        let ended = together(2, &run, &changes, data, &Interrupt::at_poll(poll));
+        assert_eq!(ended, Ended::Stopped, "at poll {poll} of {polls}");
         let stopped = newest(&run).state;
         assert_eq!(
             together(2, &run, &changes, data, &Interrupt::default()),
@@ -438,8 +438,8 @@ fn ranks_that_stop_anywhere_resume_to_the_same_bits() {
         );
         assert!(
             newest(&run) == expected,
-            "at look {look} of {looks}, stopped at {stopped:?}"
+            "at poll {poll} of {polls}, stopped at {stopped:?}"
         );
-        assert_eq!(state(&run).test, state(&straight).test, "at look {look}");
+        assert_eq!(state(&run).test, state(&straight).test, "at poll {poll}");
     }
 }

@@ -92,7 +92,7 @@ fn a_stopped_run_resumes_with_its_changed_learning_rate() {
         &["train.epochs=2", "train.early_stopping=null"],
     );
     // Stops in the second epoch.
-    assert!(train(&run, &Interrupt::at_look(11)).unwrap());
+    assert!(train(&run, &Interrupt::at_poll(11)).unwrap());
     let stopped = state(&run);
     assert_eq!(stopped.outcome, Some(Outcome::Stopped));
     let step = stopped.batches.last().unwrap().batch.step;

@@ -99,7 +99,7 @@ fn bless(target: &Path) {
         root.path(),
         &["train.epochs=3", "train.early_stopping=null"],
     );
-    assert!(train(&run, &Interrupt::at_look(13)).unwrap());
+    assert!(train(&run, &Interrupt::at_poll(13)).unwrap());
     for step in checkpoint::steps(&Disk, &run).unwrap() {
         let mut content = checkpoint::read(&Disk, &run.checkpoint(step)).unwrap();
         content.model = repeating(&content.model);

@@ -51,7 +51,7 @@ fn a_run_without_usable_checkpoints_is_refused_until_a_start_over_is_requested()
         ("damaged", "is readable"),
     ] {
         let run = new();
-        assert!(train(&run, &Interrupt::at_look(11)).unwrap());
+        assert!(train(&run, &Interrupt::at_poll(11)).unwrap());
         let ckpt = run.checkpoints();
         match what {
             "all" => fs::remove_dir_all(&ckpt).unwrap(),

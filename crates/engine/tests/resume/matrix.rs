@@ -144,7 +144,7 @@ fn uninterrupted(root: &Path, changes: &[&str]) -> (Result, Polls) {
             stopped_early: true
         })
     );
-    let polls = Polls::of(&run, interrupt.looks());
+    let polls = Polls::of(&run, interrupt.polls());
     let whole = result(&run).unwrap();
     assert_eq!(
         (whole.steps.len(), whole.epochs.len(), polls.training),
@@ -157,7 +157,7 @@ fn uninterrupted(root: &Path, changes: &[&str]) -> (Result, Polls) {
 /// A run that stopped at this point and saved a checkpoint.
 fn stopped(root: &Path, changes: &[&str], polls: &Polls, stop: Stop) -> RunDir {
     let run = new_run(root, changes);
-    assert!(train(&run, &Interrupt::at_look(polls.at(stop))).unwrap());
+    assert!(train(&run, &Interrupt::at_poll(polls.at(stop))).unwrap());
     assert_eq!(state(&run).outcome, Some(Outcome::Stopped), "{stop:?}");
     let saved = checkpoint::newest(&Disk, &run).unwrap().0.unwrap().state;
     assert_eq!((saved.epoch, saved.batch), stop.saved_at, "{stop:?}");

@@ -250,5 +250,8 @@ pub fn begins<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along
 pub fn end_of(run: &Run, step: u64, along: XAxis) -> f64 {
     let times = Times::of(&run.state, along);
     let epoch = run.state.epochs.iter().find(|epoch| epoch.step == step);
-    epoch.map_or_else(|| times.at(step as f64), |epoch| times.epoch(epoch))
+    epoch.map_or_else(
+        || times.x_of_step(step as f64),
+        |epoch| times.x_of_epoch(epoch),
+    )
 }

@@ -263,7 +263,7 @@ impl Source<'_> {
     fn epoch(&self, epoch: &Epoch, figure: fn(&Epoch) -> f64) -> (u64, Mean) {
         (
             epoch.step,
-            Mean::of(self.times.epoch(epoch), figure(epoch), 1),
+            Mean::of(self.times.x_of_epoch(epoch), figure(epoch), 1),
         )
     }
 
@@ -272,7 +272,7 @@ impl Source<'_> {
             let y = figure(&sample.system).unwrap_or(f64::NAN);
             (
                 sample.step,
-                Mean::of(self.times.sample(sample), y, sample.count),
+                Mean::of(self.times.x_of_sample(sample), y, sample.count),
             )
         }))
     }
@@ -298,7 +298,7 @@ impl Source<'_> {
     fn point(&self, progress: &Progress, y: f64) -> (u64, Mean) {
         (
             progress.batch.step,
-            Mean::of(self.times.batch(&progress.batch), y, progress.count),
+            Mean::of(self.times.x_of_batch(&progress.batch), y, progress.count),
         )
     }
 

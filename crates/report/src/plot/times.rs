@@ -1,4 +1,4 @@
-//! Maps steps, epochs and samples to positions on an x axis: epoch, step, time, or training time.
+//! Where epochs, batches, samples and steps lie on an x axis: epoch, step, time, or training time.
 
 use warmstart_schema::event::{Batch, Epoch};
 use warmstart_schema::state::{RunState, Sample};
@@ -6,12 +6,19 @@ use warmstart_schema::state::{RunState, Sample};
 use super::XAxis;
 use warmstart_runs::store::Run;
 
-/// A run's positions on one x axis.
+/// Whether a chart has a point for each epoch, and so starts at the first, or for each logged step, and so starts at 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Points {
+    PerEpoch,
+    PerStep,
+}
+
+/// The x positions of a run on one axis, in its unit: epochs, steps, or seconds.
 #[derive(Debug)]
 pub struct Times<'a> {
     state: &'a RunState,
     along: XAxis,
-    /// Steps and their positions, both increasing; interpolate between them.
+    /// Steps and their x on an axis of seconds, between which others are interpolated. Neither ever decreases.
     track: Vec<(f64, f64)>,
 }
 
@@ -20,20 +27,17 @@ impl<'a> Times<'a> {
         let first = state.first_event.unwrap_or(0.0);
         let track = match along {
             XAxis::Epoch | XAxis::Step => Vec::new(),
-            XAxis::Time => state
-                .moments
-                .iter()
-                .map(|moment| (moment.step as f64, moment.t - first))
-                .collect(),
+            XAxis::Time => {
+                let moments = state.moments.iter();
+                ascending(moments.map(|moment| (moment.step as f64, moment.t - first)))
+            }
             XAxis::Training => {
                 let ends = state
                     .epochs
                     .iter()
                     .map(|epoch| (epoch.step as f64, epoch.train_time));
-                std::iter::once((0.0, 0.0))
-                    .chain(ends)
-                    .chain(at_work(state))
-                    .collect()
+                let start = std::iter::once((0.0, 0.0));
+                ascending(start.chain(ends).chain(at_work(state)))
             }
         };
         Self {
@@ -43,12 +47,13 @@ impl<'a> Times<'a> {
         }
     }
 
-    pub fn epoch(&self, epoch: &Epoch) -> f64 {
+    /// The x of the end of an epoch; on the axis of time, of the end of its validation.
+    pub fn x_of_epoch(&self, epoch: &Epoch) -> f64 {
         match self.along {
             XAxis::Epoch => f64::from(epoch.epoch),
             XAxis::Step => epoch.step as f64,
             XAxis::Training => epoch.train_time,
-            // The last event of the epoch: the end of validation.
+            // The last moment of the step at which the epoch ended.
             XAxis::Time => {
                 let after = self
                     .track
@@ -58,40 +63,40 @@ impl<'a> Times<'a> {
         }
     }
 
-    pub fn batch(&self, batch: &Batch) -> f64 {
+    /// The x of the end of a batch; on the axis of epochs, a fraction.
+    pub fn x_of_batch(&self, batch: &Batch) -> f64 {
         match self.along {
             XAxis::Epoch => {
                 let share = f64::from(batch.batch) / f64::from(batch.batches.max(1));
                 f64::from(batch.epoch.saturating_sub(1)) + share
             }
-            _ => self.at(batch.step as f64),
+            _ => self.x_of_step(batch.step as f64),
         }
     }
 
-    pub fn sample(&self, sample: &Sample) -> f64 {
+    /// The x of a reading of the machine's use.
+    pub fn x_of_sample(&self, sample: &Sample) -> f64 {
         match self.along {
             XAxis::Time => sample.t - self.state.first_event.unwrap_or(0.0),
-            _ => self.at(sample.step as f64),
+            _ => self.x_of_step(sample.step as f64),
         }
     }
 
-    /// The position of a step.
-    pub fn at(&self, step: f64) -> f64 {
+    /// The x of a step, which may be a fraction.
+    pub fn x_of_step(&self, step: f64) -> f64 {
         match self.along {
             XAxis::Epoch => step / self.steps_per_epoch(),
             XAxis::Step => step,
-            XAxis::Time | XAxis::Training => between(&self.track, step, |anchor| anchor),
+            XAxis::Time | XAxis::Training => interpolated(&self.track, step, |pair| pair),
         }
     }
 
-    /// The step at a position.
-    pub fn step_at(&self, place: f64) -> f64 {
+    /// The step at an x, as a fraction between two steps.
+    pub fn step_at(&self, x: f64) -> f64 {
         match self.along {
-            XAxis::Epoch => place * self.steps_per_epoch(),
-            XAxis::Step => place,
-            XAxis::Time | XAxis::Training => {
-                between(&self.track, place, |(step, place)| (place, step))
-            }
+            XAxis::Epoch => x * self.steps_per_epoch(),
+            XAxis::Step => x,
+            XAxis::Time | XAxis::Training => interpolated(&self.track, x, |(step, x)| (x, step)),
         }
     }
 
@@ -102,14 +107,14 @@ impl<'a> Times<'a> {
             .map_or(1.0, |dataset| f64::from(dataset.steps_per_epoch.max(1)))
     }
 
-    /// The newest position with data.
+    /// The largest x with data.
     fn end(&self) -> f64 {
-        let epoch = self.state.epochs.last().map(|epoch| self.epoch(epoch));
+        let epoch = self.state.epochs.last().map(|epoch| self.x_of_epoch(epoch));
         let batch = self
             .state
             .batches
             .last()
-            .map(|progress| self.batch(&progress.batch));
+            .map(|progress| self.x_of_batch(&progress.batch));
         [epoch, batch]
             .into_iter()
             .flatten()
@@ -117,9 +122,9 @@ impl<'a> Times<'a> {
             .fold(0.0, f64::max)
     }
 
-    /// The range of the axis. A live run that is at least one eighth done shows all planned epochs,
-    /// so that the axis does not move. Otherwise, and for time, the range of the data.
-    pub fn extent(&self, run: &Run, by_epoch: bool) -> (f64, f64) {
+    /// The first and the last x of the axis. By epoch or step, a live run shows all planned epochs once one eighth of them is done,
+    /// and before that four times the epochs done; so the axis rarely moves. Otherwise it is the range of the data.
+    pub fn extent(&self, run: &Run, points: Points) -> (f64, f64) {
         let in_epochs = Times {
             state: self.state,
             along: XAxis::Epoch,
@@ -133,15 +138,12 @@ impl<'a> Times<'a> {
                 return (0.0, if end > 0.0 { end } else { 1.0 });
             }
         };
-        let Some(first) = self.state.epochs.first().filter(|_| by_epoch) else {
-            let high = if self.state.epochs.is_empty() {
-                1.0
-            } else {
-                in_epochs.planned_end(run)
-            };
+        let first = self.state.epochs.first();
+        let high = first.map_or(1.0, |_| in_epochs.last_epoch(run));
+        let Some(first) = first.filter(|_| points == Points::PerEpoch) else {
             return (0.0, high.max(1.0) * scale);
         };
-        let (first, high) = (f64::from(first.epoch), in_epochs.planned_end(run));
+        let first = f64::from(first.epoch);
         let low = if self.along == XAxis::Epoch {
             first
         } else {
@@ -154,13 +156,16 @@ impl<'a> Times<'a> {
         }
     }
 
-    fn planned_end(&self, run: &Run) -> f64 {
+    /// The last epoch that an axis of epochs shows.
+    fn last_epoch(&self, run: &Run) -> f64 {
         let done = self.end().ceil();
         let planned = self.state.epochs_planned().map_or(done, f64::from);
-        match run.status().is_live() {
-            true if done * 8.0 >= planned => planned.max(done),
-            true => (done * 4.0).min(planned.max(done)),
-            false => done,
+        if !run.status().is_live() {
+            done
+        } else if done * 8.0 >= planned {
+            planned.max(done)
+        } else {
+            done * 4.0
         }
     }
 }
@@ -178,19 +183,73 @@ fn at_work(state: &RunState) -> Option<(f64, f64)> {
     (batch.step > step && seconds.is_finite()).then_some((batch.step as f64, before + seconds))
 }
 
-/// Interpolates the second value of the pairs at a first value, and extrapolates after the last
-/// pair.
-fn between(track: &[(f64, f64)], at: f64, turned: fn((f64, f64)) -> (f64, f64)) -> f64 {
+/// Raises each number of the pairs to the largest before it, because interpolation searches them. The wall clock may be set back, and
+/// time stands still until it catches up.
+fn ascending(pairs: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
+    let mut last = (0.0_f64, 0.0_f64);
+    pairs
+        .map(|(step, x)| {
+            last = (last.0.max(step), last.1.max(x));
+            last
+        })
+        .collect()
+}
+
+/// Interpolates linearly in the track, and extrapolates before its first pair and after its last. `known_first` puts the number of a pair
+/// that is known, `at`, before the one that is wanted.
+fn interpolated(track: &[(f64, f64)], at: f64, known_first: fn((f64, f64)) -> (f64, f64)) -> f64 {
     let after = track
-        .partition_point(|pair| turned(*pair).0 < at)
+        .partition_point(|pair| known_first(*pair).0 < at)
         .clamp(1, track.len().max(2) - 1);
     let (Some(&from), Some(&to)) = (track.get(after - 1), track.get(after)) else {
-        return track.first().map_or(0.0, |pair| turned(*pair).1);
+        return track.first().map_or(0.0, |pair| known_first(*pair).1);
     };
-    let ((x0, y0), (x1, y1)) = (turned(from), turned(to));
+    let ((x0, y0), (x1, y1)) = (known_first(from), known_first(to));
     if x1 > x0 {
         y0 + (at - x0) / (x1 - x0) * (y1 - y0)
     } else {
         y1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use warmstart_schema::event::{Event, Phase, Record};
+
+    use super::*;
+
+    #[test]
+    fn time_stands_still_while_a_clock_that_was_set_back_catches_up() {
+        let batch = |step: u32| {
+            Event::Batch(Batch {
+                epoch: 1,
+                step: u64::from(step),
+                batch: step,
+                batches: 4,
+                loss: 0.0,
+                accuracy: 0.0,
+                learning_rate: 0.0,
+                images_per_second: 0.0,
+                gradient_norm: 0.0,
+            })
+        };
+        let training = Event::Phase {
+            phase: Phase::Training,
+        };
+        let events = [
+            (100.0, training),
+            (110.0, batch(1)),
+            (120.0, batch(2)),
+            (40.0, batch(3)),
+            (130.0, batch(4)),
+        ];
+        let state = RunState::fold(events.map(|(t, event)| Record { t, event }));
+        let times = Times::of(&state, XAxis::Time);
+        let xs: Vec<f64> = (1..=4)
+            .map(|step| times.x_of_step(f64::from(step)))
+            .collect();
+        assert_eq!(xs, [10.0, 20.0, 20.0, 30.0]);
+        assert!((times.step_at(25.0) - 3.5).abs() < 1e-12);
+        assert!((times.step_at(15.0) - 1.5).abs() < 1e-12);
     }
 }

@@ -11,7 +11,7 @@ const STYLE: Style = Style {
 };
 const STEM: i64 = 16;
 const LAST: i64 = 960;
-const FEATURES: i64 = 1280;
+const FEATURES: u16 = 1280;
 
 struct Row {
     stage: usize,
@@ -118,7 +118,7 @@ pub(super) fn architecture() -> Architecture {
         vec![Layer::Pool, Layer::Conv(conv_head())],
     ));
     Architecture {
-        features: usize::try_from(FEATURES).unwrap_or_default(),
+        features: usize::from(FEATURES),
         blocks,
         tail: Tail::Head,
     }
@@ -129,7 +129,7 @@ fn conv_head() -> Conv {
         name: "conv_head".to_owned(),
         bias: true,
         input: LAST,
-        output: FEATURES,
+        output: i64::from(FEATURES),
         kernel: 1,
         stride: 1,
         groups: 1,

@@ -1,4 +1,4 @@
-//! `MobileNetV4` without attention: inverted residuals with a depthwise convolution before them, between their ends, both, or neither.
+//! `MobileNetV4` without attention (Qin et al. 2024), of universal inverted bottlenecks.
 
 use super::block::{Architecture, Block, Tail};
 use super::inverted::{Inverted, Style, round_channels};
@@ -10,7 +10,7 @@ const STYLE: Style = Style {
     epsilon: 1e-5,
 };
 const STEM: i64 = 32;
-const FEATURES: i64 = 1280;
+const FEATURES: u16 = 1280;
 
 /// What distinguishes the members of the family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +18,12 @@ pub(super) struct Shape {
     stages: &'static [&'static [Row]],
 }
 
+/// A block, as a row of the paper's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Row {
     kind: Kind,
     stride: i64,
+    /// Width of the output.
     channels: i64,
 }
 
@@ -29,33 +31,73 @@ struct Row {
 enum Kind {
     /// A convolution with this kernel.
     Plain(i64),
-    /// An inverted residual whose first two convolutions are one of 3×3, four times as wide between its ends.
+    /// The paper's `FusedIB`: a 3×3 convolution that expands four times, then a projection.
     Fused,
-    /// Kernels of the depthwise convolutions before the block and inside of it, 0 where there is none; expansion.
-    Universal(i64, i64, i64),
+    Universal(Universal),
+}
+
+/// The paper's universal inverted bottleneck: an expansion and a projection, with a depthwise convolution before them, between them,
+/// in both places or in none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Universal {
+    /// Kernel of the depthwise convolution before the expansion.
+    before: Option<i64>,
+    /// Kernel of the depthwise convolution between expansion and projection.
+    between: Option<i64>,
+    /// Width after the expansion, as a multiple of the input's.
+    expansion: i64,
 }
 
 const fn plain(kernel: i64, stride: i64, channels: i64) -> Row {
-    let kind = Kind::Plain(kernel);
     Row {
-        kind,
+        kind: Kind::Plain(kernel),
         stride,
         channels,
     }
 }
 
-/// Halves the image; [`Row::kept`] does not.
-const fn universal(before: i64, inside: i64, expansion: i64, channels: i64) -> Row {
+/// Of stride 1; for stride 2 see [`Row::stride_2`].
+const fn universal(
+    before: Option<i64>,
+    between: Option<i64>,
+    expansion: i64,
+    channels: i64,
+) -> Row {
+    let block = Universal {
+        before,
+        between,
+        expansion,
+    };
     Row {
-        kind: Kind::Universal(before, inside, expansion),
-        stride: 2,
+        kind: Kind::Universal(block),
+        stride: 1,
         channels,
     }
 }
 
+/// The paper's `ExtraDW`: both depthwise convolutions.
+const fn extra_dw(before: i64, between: i64, expansion: i64, channels: i64) -> Row {
+    universal(Some(before), Some(between), expansion, channels)
+}
+
+/// The paper's `IB`, the block of `MobileNetV2`: a depthwise convolution between expansion and projection.
+const fn inverted(between: i64, expansion: i64, channels: i64) -> Row {
+    universal(None, Some(between), expansion, channels)
+}
+
+/// The paper's `ConvNext`: a depthwise convolution before the expansion.
+const fn conv_next(before: i64, expansion: i64, channels: i64) -> Row {
+    universal(Some(before), None, expansion, channels)
+}
+
+/// The paper's `FFN`: no depthwise convolution.
+const fn ffn(expansion: i64, channels: i64) -> Row {
+    universal(None, None, expansion, channels)
+}
+
 impl Row {
-    const fn kept(self) -> Self {
-        Self { stride: 1, ..self }
+    const fn stride_2(self) -> Self {
+        Self { stride: 2, ..self }
     }
 }
 
@@ -67,20 +109,20 @@ pub(super) const SMALL: Shape = Shape {
         &[plain(3, 2, 32), plain(1, 1, 32)],
         &[plain(3, 2, 96), plain(1, 1, 64)],
         &[
-            universal(5, 5, 3, 96),
-            universal(0, 3, 2, 96).kept(),
-            universal(0, 3, 2, 96).kept(),
-            universal(0, 3, 2, 96).kept(),
-            universal(0, 3, 2, 96).kept(),
-            universal(3, 0, 4, 96).kept(),
+            extra_dw(5, 5, 3, 96).stride_2(),
+            inverted(3, 2, 96),
+            inverted(3, 2, 96),
+            inverted(3, 2, 96),
+            inverted(3, 2, 96),
+            conv_next(3, 4, 96),
         ],
         &[
-            universal(3, 3, 6, 128),
-            universal(5, 5, 4, 128).kept(),
-            universal(0, 5, 4, 128).kept(),
-            universal(0, 5, 3, 128).kept(),
-            universal(0, 3, 4, 128).kept(),
-            universal(0, 3, 4, 128).kept(),
+            extra_dw(3, 3, 6, 128).stride_2(),
+            extra_dw(5, 5, 4, 128),
+            inverted(5, 4, 128),
+            inverted(5, 3, 128),
+            inverted(3, 4, 128),
+            inverted(3, 4, 128),
         ],
         &[LAST],
     ],
@@ -94,29 +136,29 @@ pub(super) const MEDIUM: Shape = Shape {
             stride: 2,
             channels: 48,
         }],
-        &[universal(3, 5, 4, 80), universal(3, 3, 2, 80).kept()],
+        &[extra_dw(3, 5, 4, 80).stride_2(), extra_dw(3, 3, 2, 80)],
         &[
-            universal(3, 5, 6, 160),
-            universal(3, 3, 4, 160).kept(),
-            universal(3, 3, 4, 160).kept(),
-            universal(3, 5, 4, 160).kept(),
-            universal(3, 3, 4, 160).kept(),
-            universal(3, 0, 4, 160).kept(),
-            universal(0, 0, 2, 160).kept(),
-            universal(3, 0, 4, 160).kept(),
+            extra_dw(3, 5, 6, 160).stride_2(),
+            extra_dw(3, 3, 4, 160),
+            extra_dw(3, 3, 4, 160),
+            extra_dw(3, 5, 4, 160),
+            extra_dw(3, 3, 4, 160),
+            conv_next(3, 4, 160),
+            ffn(2, 160),
+            conv_next(3, 4, 160),
         ],
         &[
-            universal(5, 5, 6, 256),
-            universal(5, 5, 4, 256).kept(),
-            universal(3, 5, 4, 256).kept(),
-            universal(3, 5, 4, 256).kept(),
-            universal(0, 0, 4, 256).kept(),
-            universal(3, 0, 4, 256).kept(),
-            universal(3, 5, 2, 256).kept(),
-            universal(5, 5, 4, 256).kept(),
-            universal(0, 0, 4, 256).kept(),
-            universal(0, 0, 4, 256).kept(),
-            universal(5, 0, 2, 256).kept(),
+            extra_dw(5, 5, 6, 256).stride_2(),
+            extra_dw(5, 5, 4, 256),
+            extra_dw(3, 5, 4, 256),
+            extra_dw(3, 5, 4, 256),
+            ffn(4, 256),
+            conv_next(3, 4, 256),
+            extra_dw(3, 5, 2, 256),
+            extra_dw(5, 5, 4, 256),
+            ffn(4, 256),
+            ffn(4, 256),
+            conv_next(5, 2, 256),
         ],
         &[LAST],
     ],
@@ -138,13 +180,14 @@ pub(super) fn architecture(shape: Shape) -> Architecture {
         }
         blocks.push(Block::new(name, layers));
     }
-    let head = STYLE.conv("conv_head", "norm_head", (input, FEATURES), 1, 1);
+    let widths = (input, i64::from(FEATURES));
+    let head = STYLE.conv("conv_head", "norm_head", widths, 1, 1);
     blocks.push(Block::new(
         "conv_head",
         vec![Layer::Pool, Layer::ConvNorm(head)],
     ));
     Architecture {
-        features: usize::try_from(FEATURES).unwrap_or_default(),
+        features: usize::from(FEATURES),
         blocks,
         tail: Tail::Head,
     }
@@ -173,8 +216,8 @@ impl Row {
                 drop_share,
             }
             .fused_layers(prefix, STYLE),
-            Kind::Universal(before, inside, expansion) => {
-                let path = self.path(prefix, input, (before, inside, expansion));
+            Kind::Universal(block) => {
+                let path = block.path(prefix, (input, channels), stride);
                 if stride == 1 && input == channels {
                     vec![Layer::Residual(Residual {
                         path,
@@ -189,13 +232,15 @@ impl Row {
             }
         }
     }
+}
 
-    fn path(
-        self,
-        prefix: &str,
-        input: i64,
-        (before, inside, expansion): (i64, i64, i64),
-    ) -> Vec<Layer> {
+impl Universal {
+    fn path(self, prefix: &str, (input, output): (i64, i64), stride: i64) -> Vec<Layer> {
+        let Self {
+            before,
+            between,
+            expansion,
+        } = self;
         let conv = |part: &str, widths: (i64, i64), kernel: i64, stride: i64| {
             let (conv, norm) = (
                 format!("{prefix}.{part}.conv"),
@@ -205,24 +250,24 @@ impl Row {
         };
         let expanded = round_channels(input * expansion, 1);
         let mut path = Vec::with_capacity(4);
-        if before > 0 {
-            let stride = if inside > 0 { 1 } else { self.stride };
+        if let Some(kernel) = before {
+            let stride = if between.is_some() { 1 } else { stride };
             path.push(ConvNorm {
                 groups: input,
                 activation: None,
-                ..conv("dw_start", (input, input), before, stride)
+                ..conv("dw_start", (input, input), kernel, stride)
             });
         }
         path.push(conv("pw_exp", (input, expanded), 1, 1));
-        if inside > 0 {
+        if let Some(kernel) = between {
             path.push(ConvNorm {
                 groups: expanded,
-                ..conv("dw_mid", (expanded, expanded), inside, self.stride)
+                ..conv("dw_mid", (expanded, expanded), kernel, stride)
             });
         }
         path.push(ConvNorm {
             activation: None,
-            ..conv("pw_proj", (expanded, self.channels), 1, 1)
+            ..conv("pw_proj", (expanded, output), 1, 1)
         });
         path.into_iter().map(Layer::ConvNorm).collect()
     }

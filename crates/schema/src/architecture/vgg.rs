@@ -9,7 +9,7 @@ const EPSILON: f64 = 1e-5;
 const STAGES: [(i64, usize); 5] = [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)];
 /// Side of the image that the wide layers were made for.
 const SIDE: i64 = 7;
-const FEATURES: i64 = 4096;
+const FEATURES: u16 = 4096;
 
 pub(super) fn architecture() -> Architecture {
     let mut blocks = Vec::with_capacity(STAGES.len() + 1);
@@ -37,17 +37,18 @@ pub(super) fn architecture() -> Architecture {
         };
         blocks.push(Block::new(name, layers));
     }
+    let features = i64::from(FEATURES);
     blocks.push(Block::new(
         "pre_logits",
         vec![
             Layer::Enlarge { side: SIDE },
-            wide("fc1", (width, FEATURES), SIDE),
-            wide("fc2", (FEATURES, FEATURES), 1),
+            wide("fc1", (width, features), SIDE),
+            wide("fc2", (features, features), 1),
             Layer::Pool,
         ],
     ));
     Architecture {
-        features: usize::try_from(FEATURES).unwrap_or_default(),
+        features: usize::from(FEATURES),
         blocks,
         tail: Tail::Head,
     }

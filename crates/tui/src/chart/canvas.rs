@@ -19,7 +19,7 @@ struct Dots {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pen {
     pub style: Style,
-    /// Gives way to every line that is not.
+    /// Covered by every line that is not faint.
     pub faint: bool,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 pub(crate) use warmstart_report::plot::{ChartKind, Drawn, Line, Role, Smoothing, Times, XAxis};
-use warmstart_report::plot::{Curves, Key, begins, end_of};
+use warmstart_report::plot::{Curves, Key, Points, begins, end_of};
 use warmstart_runs::run::RunId;
 use warmstart_runs::store::{Run, Runs};
 
@@ -135,13 +135,17 @@ impl ChartView {
 
     /// The full x range. Per-epoch figures start at the first epoch, others at the first step.
     pub(crate) fn whole(&self, runs: &Runs, run: &Run, kind: ChartKind) -> Axis {
-        let by_epoch = kind.is_by_epoch() && self.smoothing == Smoothing::Epochs;
-        let own = Times::of(&run.state, self.x_axis).extent(run, by_epoch);
+        let points = if kind.is_by_epoch() && self.smoothing == Smoothing::Epochs {
+            Points::PerEpoch
+        } else {
+            Points::PerStep
+        };
+        let own = Times::of(&run.state, self.x_axis).extent(run, points);
         let (low, high) = self
             .others(runs, run)
             .iter()
             .fold(own, |(low, high), other| {
-                let extent = Times::of(&other.run.state, self.x_axis).extent(other.run, by_epoch);
+                let extent = Times::of(&other.run.state, self.x_axis).extent(other.run, points);
                 let end = if other.until.is_some() {
                     0.0
                 } else {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, bail};
 
-use super::{Group, LAST_WORDS, LOOK_AGAIN};
+use super::{EXIT_TIMEOUT, LOOK_AGAIN, Rank};
 use crate::failure::UserError;
 use crate::interrupt::{Flow, Interrupt};
 use crate::parallel::link::Link;
@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_mins(2);
 const NOTICED_BEFORE: Duration = Duration::from_millis(200);
 const HELP: &str = "set WARMSTART_NCCL=off to exchange gradients through the machine's memory";
 
-impl Group {
+impl Rank {
     /// Connects the GPUs of all ranks by NCCL, under a unique id that rank 0 has made, unless a stop is requested first. `gpu` is that
     /// of this rank.
     pub(crate) fn connect_gpus(
@@ -31,7 +31,7 @@ impl Group {
         gpu: Option<usize>,
         interrupt: &Interrupt,
     ) -> Result<Flow> {
-        let (id, size, rank) = (id.to_vec(), self.size(), self.rank);
+        let (id, size, rank) = (id.to_vec(), self.size(), self.number);
         let others: Vec<OwnedFd> = self
             .links
             .iter()
@@ -95,7 +95,7 @@ impl Group {
         let Some(Ok(first)) = self.links.first().map(Link::socket) else {
             return false;
         };
-        let deadline = Instant::now() + LAST_WORDS;
+        let deadline = Instant::now() + EXIT_TIMEOUT;
         while Instant::now() < deadline {
             if first_closed(slice::from_ref(&first), LOOK_AGAIN).is_some() {
                 return true;

@@ -10,7 +10,7 @@ use warmstart_schema::event::Failure;
 use warmstart_schema::exit::Exit;
 use warmstart_schema::state::Outcome;
 
-use super::{Group, LAST_WORDS};
+use super::{EXIT_TIMEOUT, Rank};
 use crate::failure::UserError;
 use crate::parallel::link::Message;
 use crate::parallel::process::Process;
@@ -32,7 +32,7 @@ impl fmt::Display for RankZeroExited {
 
 impl std::error::Error for RankZeroExited {}
 
-impl Group {
+impl Rank {
     /// The error of a message that is not the next one.
     pub(super) fn unexpected(&mut self, index: usize, message: Message) -> Error {
         self.is_broken = true;
@@ -48,13 +48,13 @@ impl Group {
         if !self.is_first() {
             return RankZeroExited.into();
         }
-        while let Ok(Some(message)) = self.links[index].receive_within(LAST_WORDS) {
+        while let Ok(Some(message)) = self.links[index].receive_within(EXIT_TIMEOUT) {
             if let Message::Failed(blame) = message {
                 return self.failed(index, blame);
             }
         }
         let name = self.name(index);
-        let deadline = Instant::now() + LAST_WORDS;
+        let deadline = Instant::now() + EXIT_TIMEOUT;
         let ended = self.processes.get_mut(index);
         let Some(status) = ended.and_then(|process| process.ended_by(deadline)) else {
             return anyhow!("{name} cannot be reached: {error}");

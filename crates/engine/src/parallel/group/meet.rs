@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use super::{Group, LOOK_AGAIN};
+use super::{LOOK_AGAIN, Rank};
 use crate::interrupt::{Flow, Interrupt};
 use crate::parallel::link::{Decision, Message};
 
-impl Group {
+impl Rank {
     /// Waits until all ranks have read what they begin with, unless a stop is requested first.
     pub(crate) fn wait_for_all(&mut self, interrupt: &Interrupt) -> Result<Flow> {
         for index in 0..self.links.len() {

@@ -3,11 +3,11 @@
 use anyhow::{Context, Result, ensure};
 use tch::{Kind, Tensor};
 
-use super::Group;
+use super::Rank;
 use crate::model;
 use crate::parallel::memory::{DOUBLE, FLOAT, MOST_DOUBLES};
 
-impl Group {
+impl Rank {
     /// The sums over all ranks of float32 numbers `[n]`, and of float64 numbers. All ranks get all sums.
     pub fn all_reduce_sum(
         &mut self,
@@ -75,7 +75,7 @@ impl Group {
 
     /// Writes what the others add to theirs: the floats, and behind them the doubles.
     fn write_own(&self, floats: &Tensor, doubles: &[f64]) -> Result<()> {
-        let (place, end) = (self.shape.place(self.rank), floats.numel() * FLOAT);
+        let (place, end) = (self.shape.place(self.number), floats.numel() * FLOAT);
         self.memory.write(place, &model::bytes(floats)?)?;
         let bytes: Vec<u8> = doubles.iter().flat_map(|one| one.to_le_bytes()).collect();
         self.memory.write(place + end as u64, &bytes)
@@ -84,7 +84,7 @@ impl Group {
     /// Adds this rank's part of `count` floats of all ranks.
     fn sum_own_part(&self, count: usize) -> Result<()> {
         let begin = |part: usize| count * part / self.size();
-        let own_part = begin(self.rank)..begin(self.rank + 1);
+        let own_part = begin(self.number)..begin(self.number + 1);
         let at = (own_part.start * FLOAT) as u64;
         let of = |other: usize| self.numbers(self.shape.place(other) + at, own_part.len());
         let mut total = of(0)?;

@@ -7,19 +7,19 @@ use warmstart_schema::event::Failure;
 use warmstart_schema::seed::SplitMix64;
 
 use super::super::link::Decision;
-use super::{Group, RankZeroExited};
+use super::{Parts, Rank, RankZeroExited};
 use crate::failure::UserError;
 
 /// Has each rank do this in a thread of its own; the answers in their order.
 fn in_threads<T: Send>(
     size: usize,
-    numbers: usize,
-    work: impl Fn(&mut Group) -> T + Sync,
+    max_floats: usize,
+    work: impl Fn(&mut Rank) -> T + Sync,
 ) -> Vec<T> {
-    let group = Group::all_ranks(size, numbers).unwrap();
+    let ranks = Rank::all(size, max_floats).unwrap();
     thread::scope(|scope| {
         let work = &work;
-        let ranks: Vec<_> = group
+        let ranks: Vec<_> = ranks
             .into_iter()
             .map(|mut rank| scope.spawn(move || work(&mut rank)))
             .collect();
@@ -51,19 +51,21 @@ fn bits(tensor: &Tensor) -> Vec<u32> {
 fn sums_are_added_in_rank_order_whichever_rank_arrives_first() {
     const COUNTS: [usize; 6] = [1000, 1, 0, 7, 2, 999];
     for size in [2, 3, 5] {
-        let all = in_threads(size, 1000, |group| {
-            let rank = group.rank();
-            let mut random = SplitMix64::new(100 + rank as u64);
+        let all = in_threads(size, 1000, |rank| {
+            let number = rank.number();
+            let mut random = SplitMix64::new(100 + number as u64);
             COUNTS.map(|count| {
                 thread::sleep(Duration::from_millis(random.below(4)));
-                let doubles: Vec<f64> = row(rank, count.min(9))
+                let doubles: Vec<f64> = row(number, count.min(9))
                     .into_iter()
                     .map(|one| f64::from(one) / 3.0)
                     .collect();
-                let (floats, doubles) = group
-                    .all_reduce_sum(Tensor::from_slice(&row(rank, count)), &doubles)
+                let (floats, doubles) = rank
+                    .all_reduce_sum(Tensor::from_slice(&row(number, count)), &doubles)
                     .unwrap();
-                let of_first = group.broadcast(&Tensor::from_slice(&row(rank, 3))).unwrap();
+                let of_first = rank
+                    .broadcast(&Tensor::from_slice(&row(number, 3)))
+                    .unwrap();
                 assert_eq!(bits(&of_first), bits(&Tensor::from_slice(&row(0, 3))));
                 let doubles = doubles.into_iter().map(f64::to_bits);
                 (bits(&floats), doubles.collect::<Vec<_>>())
@@ -99,16 +101,16 @@ fn sums_are_added_in_rank_order_whichever_rank_arrives_first() {
 
 #[test]
 fn rank_0_decides_and_gathers_lines() {
-    let all = in_threads(3, 1, |group| {
-        let rank = group.rank();
-        let wish = [Decision::Save, Decision::Stop, Decision::Proceed][rank];
-        let agreed = group.decision(wish).unwrap();
-        if group.is_first() {
-            group.ask_to_end().unwrap();
+    let all = in_threads(3, 1, |rank| {
+        let number = rank.number();
+        let wish = [Decision::Save, Decision::Stop, Decision::Proceed][number];
+        let agreed = rank.decision(wish).unwrap();
+        if rank.is_first() {
+            rank.ask_to_end().unwrap();
         }
-        group.barrier().unwrap();
-        let lines = group.gather(vec![format!("of {rank}")]).unwrap();
-        (agreed, group.is_asked_to_end().unwrap(), lines)
+        rank.barrier().unwrap();
+        let lines = rank.gather(vec![format!("of {number}")]).unwrap();
+        (agreed, rank.is_asked_to_end().unwrap(), lines)
     });
     let none = Vec::<String>::new;
     let lines = ["of 0", "of 1", "of 2"].map(str::to_owned).to_vec();
@@ -124,15 +126,15 @@ fn rank_0_decides_and_gathers_lines() {
 
 #[test]
 fn the_end_of_a_rank_is_an_error_of_all_others_and_says_why() {
-    let errors = in_threads(3, 1, |group| {
-        if group.rank() == 2 {
+    let errors = in_threads(3, 1, |rank| {
+        if rank.number() == 2 {
             let error = UserError::input("no such picture", "look for it");
-            group.failure_reporter().unwrap().fail(&error);
-            group.links.clear();
+            rank.failure_reporter().unwrap().fail(&error);
+            rank.links.clear();
             return None;
         }
-        let error = group.barrier().unwrap_err();
-        group.links.clear();
+        let error = rank.barrier().unwrap_err();
+        rank.links.clear();
         Some(error)
     });
     let blame = UserError::of(errors[0].as_ref().unwrap());
@@ -156,8 +158,8 @@ fn a_killed_rank_comes_with_the_help_for_its_signal() {
             command.args(["-c", &format!("kill -{signal} $$")]);
             command
         };
-        let mut group = Group::start(2, 1, [b"", b"", b""], command).unwrap();
-        let blame = UserError::of(&group.barrier().unwrap_err());
+        let mut rank = Rank::start(2, 1, &Parts::default(), command).unwrap();
+        let blame = UserError::of(&rank.barrier().unwrap_err());
         assert_eq!(blame.kind, Failure::Killed);
         assert!(blame.error.contains(&format!("SIG{signal}")), "{blame}");
         assert_eq!(blame.help.contains("train.devices"), is_of_memory);
@@ -166,13 +168,13 @@ fn a_killed_rank_comes_with_the_help_for_its_signal() {
 
 #[test]
 fn numbers_of_another_kind_or_without_room_are_refused() {
-    let mut group = Group::all_ranks(1, 1).unwrap().remove(0);
+    let mut rank = Rank::all(1, 1).unwrap().remove(0);
     for (numbers, text) in [
         (Tensor::from_slice(&[1.0_f64]), "cannot exchange Double"),
         (Tensor::zeros([200], (Kind::Float, Device::Cpu)), "no room"),
     ] {
-        let broadcast = group.broadcast(&numbers).unwrap_err();
-        let summed = group.all_reduce_sum(numbers, &[]).unwrap_err();
+        let broadcast = rank.broadcast(&numbers).unwrap_err();
+        let summed = rank.all_reduce_sum(numbers, &[]).unwrap_err();
         for error in [broadcast, summed] {
             assert!(error.to_string().contains(text), "{error}");
         }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use warmstart_schema::event::Failure;
 
-use super::super::group::Group;
+use super::super::group::Rank;
 use super::*;
 use crate::failure::UserError;
 use crate::interrupt::{Flow, Interrupt};
@@ -33,12 +33,12 @@ fn stand_in() -> Library {
 }
 
 /// Has each rank do this in a thread of its own, connected; the answers in their order.
-fn connected<T: Send>(size: usize, work: impl Fn(&mut Group) -> T + Sync) -> Vec<T> {
-    let (library, group) = (stand_in(), Group::all_ranks(size, 1000).unwrap());
+fn connected<T: Send>(size: usize, work: impl Fn(&mut Rank) -> T + Sync) -> Vec<T> {
+    let (library, ranks) = (stand_in(), Rank::all(size, 1000).unwrap());
     let id = library.unique_id().unwrap();
     thread::scope(|scope| {
         let (id, work) = (&id, &work);
-        let ranks: Vec<_> = group
+        let ranks: Vec<_> = ranks
             .into_iter()
             .map(|mut rank| {
                 scope.spawn(move || {
@@ -54,12 +54,11 @@ fn connected<T: Send>(size: usize, work: impl Fn(&mut Group) -> T + Sync) -> Vec
 
 #[test]
 fn ranks_get_the_sums_of_floats_by_nccl_and_of_doubles_by_memory() {
-    let all = connected(3, |group| {
-        let rank = group.rank() as f32;
+    let all = connected(3, |rank| {
+        let number = rank.number() as f64;
         [1, 5, 1000].map(|count| {
-            let own =
-                Tensor::ones([count], (Kind::Float, tch::Device::Cpu)) * f64::from(rank + 0.5);
-            let (floats, doubles) = group.all_reduce_sum(own, &[f64::from(rank), 2.0]).unwrap();
+            let own = Tensor::ones([count], (Kind::Float, tch::Device::Cpu)) * (number + 0.5);
+            let (floats, doubles) = rank.all_reduce_sum(own, &[number, 2.0]).unwrap();
             (Vec::<f32>::try_from(&floats).unwrap(), doubles)
         })
     });
@@ -74,14 +73,14 @@ fn ranks_get_the_sums_of_floats_by_nccl_and_of_doubles_by_memory() {
 #[test]
 fn the_end_of_a_rank_within_a_sum_ends_the_sum() {
     let begun = Instant::now();
-    let errors = connected(2, |group| {
-        if group.rank() == 1 {
+    let errors = connected(2, |rank| {
+        if rank.number() == 1 {
             // Its sockets close.
             return None;
         }
         let floats = Tensor::ones([5], (Kind::Float, tch::Device::Cpu));
         // Rank 0 believes that all have met.
-        Some(group.sum_by_nccl(&floats).unwrap_err().to_string())
+        Some(rank.sum_by_nccl(&floats).unwrap_err().to_string())
     });
     let error = errors[0].as_deref().unwrap();
     assert!(
@@ -95,8 +94,8 @@ fn the_end_of_a_rank_within_a_sum_ends_the_sum() {
 fn a_rank_that_ends_early_ends_the_others() {
     for early in [0, 1] {
         let begun = Instant::now();
-        let errors = connected(2, |group| {
-            (group.rank() != early).then(|| group.barrier().unwrap_err().to_string())
+        let errors = connected(2, |rank| {
+            (rank.number() != early).then(|| rank.barrier().unwrap_err().to_string())
         });
         let expected = ["rank 1 of 2 cannot be reached", "the process that leads"];
         let error = errors[1 - early].as_deref().unwrap();
@@ -108,8 +107,8 @@ fn a_rank_that_ends_early_ends_the_others() {
 #[test]
 fn a_rank_that_nccl_refuses_says_why_and_how_to_do_without() {
     let (library, interrupt) = (stand_in(), Interrupt::default());
-    let mut ranks = Group::all_ranks(2, 1).unwrap();
-    let connect = |ranks: &mut [Group], id: &[u8]| {
+    let mut ranks = Rank::all(2, 1).unwrap();
+    let connect = |ranks: &mut [Rank], id: &[u8]| {
         let error = ranks[0].connect_gpus(library, id, None, &interrupt);
         UserError::of(&error.unwrap_err())
     };
@@ -128,9 +127,9 @@ fn a_rank_that_nccl_refuses_says_why_and_how_to_do_without() {
 #[test]
 fn a_stop_is_heard_while_gpus_connect() {
     let library = stand_in();
-    let mut ranks = Group::all_ranks(2, 1).unwrap();
+    let mut ranks = Rank::all(2, 1).unwrap();
     let id = library.unique_id().unwrap();
-    let flow = ranks[0].connect_gpus(library, &id, None, &Interrupt::at_look(1));
+    let flow = ranks[0].connect_gpus(library, &id, None, &Interrupt::at_poll(1));
     assert_eq!(flow.unwrap(), Flow::Interrupted);
 }
 

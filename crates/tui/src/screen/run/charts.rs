@@ -240,7 +240,7 @@ fn series<'a>(scene: &'a Scene) -> Vec<Series<'a>> {
 
 fn best(scene: &Scene) -> Option<(f64, f64)> {
     let epoch = scene.run.state.best_epoch()?;
-    let x = Times::of(&scene.run.state, scene.view.x_axis).epoch(epoch);
+    let x = Times::of(&scene.run.state, scene.view.x_axis).x_of_epoch(epoch);
     let y = match scene.quantity {
         ChartKind::Accuracy => epoch.val_acc,
         ChartKind::Loss => epoch.val_loss,
@@ -257,10 +257,10 @@ fn events(scene: &Scene) -> Vec<f64> {
         .state
         .resumes
         .iter()
-        .map(|step| times.at(*step as f64));
+        .map(|step| times.x_of_step(*step as f64));
     let stages = scene.run.state.stages.iter();
     resumes
-        .chain(stages.map(|stage| times.at(stage.step as f64)))
+        .chain(stages.map(|stage| times.x_of_step(stage.step as f64)))
         .chain((scene.view.others == Others::Stage).then_some(0.0))
         .collect()
 }

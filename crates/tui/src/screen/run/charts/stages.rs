@@ -96,7 +96,7 @@ pub(super) fn draw_unfreezing(buf: &mut Buffer, plot: Rect, scene: &Scene) {
     let marks: Vec<(u16, String)> = stages
         .filter_map(|stage| {
             Some((
-                column(row, scene, times.at(stage.step as f64))?,
+                column(row, scene, times.x_of_step(stage.step as f64))?,
                 stage.name(),
             ))
         })

@@ -129,7 +129,7 @@ pub(crate) fn point_at(model: &mut Model, x: f64) {
     };
     let charts = &mut view.charts;
     let times = Times::of(&run.state, charts.x_axis);
-    let epochs = run.state.epochs.iter().map(|epoch| times.epoch(epoch));
+    let epochs = run.state.epochs.iter().map(|epoch| times.x_of_epoch(epoch));
     let nearest = epochs.min_by(|a, b| (a - x).abs().total_cmp(&(b - x).abs()));
     charts.cursor = if charts.smoothing == Smoothing::Epochs {
         nearest.or(Some(x))
@@ -160,7 +160,7 @@ fn move_cursor(charts: &mut ChartView, runs: &Runs, run: &Run, by: i8) {
         .state
         .epochs
         .iter()
-        .map(|epoch| times.epoch(epoch))
+        .map(|epoch| times.x_of_epoch(epoch))
         .collect();
     let last = charts.whole(runs, run, leading(charts)).high;
     let newest = epochs.last().copied().unwrap_or(0.0);
@@ -203,7 +203,7 @@ fn jump(charts: &mut ChartView, runs: &Runs, run: &Run) {
         .state
         .epochs
         .first()
-        .map(|epoch| Times::of(&run.state, charts.x_axis).epoch(epoch));
+        .map(|epoch| Times::of(&run.state, charts.x_axis).x_of_epoch(epoch));
     let low = charts.whole(runs, run, leading(charts)).low;
     charts.cursor = first
         .filter(|_| charts.smoothing == Smoothing::Epochs)
@@ -291,7 +291,7 @@ fn pan(charts: &mut ChartView, runs: &Runs, run: &Run, by: f64) -> Option<String
 fn turn(charts: &mut ChartView, run: &Run) -> String {
     let step = charts.step(run);
     charts.x_axis = charts.x_axis.next();
-    charts.cursor = step.map(|step| Times::of(&run.state, charts.x_axis).at(step));
+    charts.cursor = step.map(|step| Times::of(&run.state, charts.x_axis).x_of_step(step));
     charts.window = None;
     charts.x_axis.name().to_owned()
 }
