@@ -54,11 +54,11 @@ pub(super) fn named(
 /// The file that `init: {from: …}` of an experiment names.
 pub(super) fn source(context: &Context, file: &ExperimentFile) -> anyhow::Result<Option<PathBuf>> {
     let files = experiments(&context.experiments).unwrap_or_default();
-    store::source(&context.experiments, &files, file).map_err(|(what, help)| {
-        Failure::new(Kind::Input, format!("init.from: {what}"))
-            .help(help)
-            .into()
-    })
+    let found = store::init_file(&context.experiments, &files, file);
+    Ok(found.map_err(|failure| Failure {
+        what: format!("init.from: {}", failure.what),
+        ..failure
+    })?)
 }
 
 /// Finds a file by its path in the folder of experiments, with or without `.yaml`.
@@ -70,20 +70,20 @@ fn below(context: &Context, name: &str) -> Option<PathBuf> {
 /// Refuses files whose `init` names no experiment, or several.
 pub(super) fn check_sources(context: &Context, files: &mut [ExperimentFile]) {
     let mut known = experiments(&context.experiments).unwrap_or_default();
-    let places: Vec<PathBuf> = known.iter().map(|file| file.place.clone()).collect();
+    let paths: Vec<PathBuf> = known.iter().map(|file| file.full_path.clone()).collect();
     known.extend(
         files
             .iter()
-            .filter(|file| !places.contains(&file.place))
+            .filter(|file| !paths.contains(&file.full_path))
             .cloned(),
     );
     for file in files {
-        if let Err((message, help)) = store::source(&context.experiments, &known, file) {
+        if let Err(failure) = store::init_file(&context.experiments, &known, file) {
             file.loaded = Err(vec![Problem::in_file(
                 &file.path,
                 "init.from",
-                message,
-                help,
+                failure.what,
+                failure.help.unwrap_or_default(),
             )]);
         }
     }

@@ -37,7 +37,7 @@ pub(super) fn export(context: &Context, arguments: &Arguments) -> anyhow::Result
     let exported: Exported = match Worker::find()?.ask(question)? {
         Answer::Exported(exported) => exported,
         Answer::Refused { kind, error, help } => {
-            let kind = if kind == event::Failure::Disk {
+            let kind = if kind == event::FailureKind::Disk {
                 Kind::Disk
             } else {
                 Kind::Input

@@ -293,13 +293,13 @@ impl Following<'_> {
                     return;
                 };
                 let outcome = run.state.setback.as_ref().or(run.state.outcome.as_ref());
-                let by_worker = matches!(outcome, Some(Outcome::Failed { kind, .. }) if kind.is_logged_by_worker());
+                let is_explained = matches!(outcome, Some(Outcome::Failed { kind, .. }) if kind.is_explained_by_error());
                 let log = worker_log_tail(
                     &self.context.checkpoints,
                     id,
-                    if by_worker { 0 } else { LOG_LINES },
+                    if is_explained { 0 } else { LOG_LINES },
                 );
-                let resume = if by_worker {
+                let resume = if is_explained {
                     String::new()
                 } else {
                     format!(" (`warmstart resume {id}`)")

@@ -86,11 +86,7 @@ impl Overwrite {
 pub(super) fn write_file(path: &Path, bytes: &[u8], overwrite: Overwrite) -> anyhow::Result<()> {
     let cannot = || format!("{} cannot be written", shown(path));
     let help = match overwrite {
-        Overwrite::Yes => {
-            // Its folder is synced too, and needs a name for that.
-            let path = std::path::absolute(path).with_context(cannot)?;
-            return storage::replace(&Disk, &path, bytes).with_context(cannot);
-        }
+        Overwrite::Yes => return storage::replace(&Disk, path, bytes).with_context(cannot),
         Overwrite::No { help } => help,
     };
     match storage::create(path, bytes) {

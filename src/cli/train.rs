@@ -156,7 +156,7 @@ fn launch_all(
             .collect();
         let members = all.launched.len() - before;
         if let Some(wanted) = wanted.filter(|_| members > 0) {
-            rest[0] += &format!(" ({} of {wanted} members)", wanted - members);
+            rest[0] = format!("{} ({} of {wanted} members)", rest[0], wanted - members);
         }
         output::error(context, &format!("not launched: {}", rest.join(", ")));
         all.failed = Some(output::explain(context, &error));
@@ -240,7 +240,8 @@ fn load(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<Named>> 
     let mut problems: Vec<Problem> = Vec::new();
     for file in files {
         // A second launch of a group would start its members twice.
-        let is_repeated = |named: &Named| file.group.is_some() && named.file.place == file.place;
+        let is_repeated =
+            |named: &Named| file.group.is_some() && named.file.full_path == file.full_path;
         match file.loaded.clone() {
             Ok(_) if good.iter().any(is_repeated) => {
                 let label = file.label();
@@ -272,8 +273,8 @@ fn sources_first(mut files: Vec<Named>) -> Vec<Named> {
     while !files.is_empty() {
         let is_free = |named: &Named| {
             !files.iter().any(|other| {
-                other.file.place != named.file.place
-                    && Some(&other.file.place) == named.source.as_ref()
+                other.file.full_path != named.file.full_path
+                    && Some(&other.file.full_path) == named.source.as_ref()
             })
         };
         // In a circle, one must be first.
@@ -296,7 +297,7 @@ pub(super) fn ensure_source<'a>(
     let is_usable =
         |status: Status| matches!(status, Status::Finished | Status::Queued(_)) || status.is_live();
     let key = ExperimentKey::File(source.to_path_buf());
-    if before.any(|file| file.place == source)
+    if before.any(|file| file.full_path == source)
         || runs.all_of(&key).any(|run| is_usable(run.status()))
     {
         return Ok(());

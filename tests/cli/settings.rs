@@ -149,7 +149,7 @@ fn train_refuses_where_the_settings_that_say_where_workers_run_are_wrong() {
     let place = Place::new();
     let file = place.write(
         "a.yaml",
-        "dataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
+        "name: A\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
          train: { epochs: 1, batch_size: 32, optimizer: { name: adam, learning_rate: 0.1 } }\n",
     );
     let write = |text: &str| place.write("config/warmstart/config.yaml", text);

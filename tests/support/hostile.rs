@@ -5,7 +5,7 @@ use std::path::Path;
 
 use unicode_width::UnicodeWidthChar;
 use warmstart_schema::event::{
-    Attempt, Change, Changed, ClassFacts, DatasetFacts, Epoch, Event, Failure, Fetch, Level,
+    Attempt, Change, Changed, ClassFacts, DatasetFacts, Epoch, Event, FailureKind, Fetch, Level,
     ModelFacts, Record,
 };
 use warmstart_schema::identity::{Handle, Identity};
@@ -283,7 +283,7 @@ fn events(texts: Texts) -> Vec<Event> {
     ];
     if number.is_multiple_of(2) {
         events.push(Event::Failed {
-            kind: Failure::Internal,
+            kind: FailureKind::Internal,
             error: texts.of(29),
             help: texts.of(30),
         });

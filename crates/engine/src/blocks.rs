@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
 use warmstart_schema::architecture::{Activation, Gate};
 
-use crate::ffi::made;
+use crate::ffi::new_tensor;
 
 /// The sides of depthwise kernels that there is code for.
 const KERNELS: [i64; 3] = [3, 5, 7];
@@ -175,7 +175,9 @@ pub(crate) fn normalize(
     let residual = residual.map_or(null(), Tensor::as_ptr);
     // SAFETY: all tensors outlive the call.
     norm.pass(|norm| {
-        made(|out| unsafe { ws_normalize(x.as_ptr(), norm, residual, number(activation), out) })
+        new_tensor(|out| unsafe {
+            ws_normalize(x.as_ptr(), norm, residual, number(activation), out)
+        })
     })
 }
 
@@ -192,7 +194,7 @@ pub(crate) fn normalize_gated(
     let hidden = number(Some(squeeze.activation));
     // SAFETY: all tensors outlive the call; `gate` is the list of four that is expected.
     norm.pass(|norm| {
-        made(|out| unsafe {
+        new_tensor(|out| unsafe {
             ws_normalize_gated(
                 x.as_ptr(),
                 norm,
@@ -213,7 +215,7 @@ pub(crate) fn depthwise(
     geometry: DepthwiseGeometry,
 ) -> Result<Tensor> {
     // SAFETY: both tensors and the geometry outlive the call.
-    made(|out| unsafe {
+    new_tensor(|out| unsafe {
         ws_depthwise(
             x.as_ptr(),
             weight.as_ptr(),
@@ -235,7 +237,7 @@ pub(crate) fn depthwise_normalized(
 ) -> Result<Tensor> {
     // SAFETY: all tensors and the geometry outlive the call.
     norm.pass(|norm| {
-        made(|out| unsafe {
+        new_tensor(|out| unsafe {
             ws_depthwise(
                 x.as_ptr(),
                 weight.as_ptr(),
@@ -256,7 +258,7 @@ pub(crate) fn convolve_activated(
     activation: Option<Activation>,
 ) -> Result<Tensor> {
     // SAFETY: all tensors outlive the call.
-    made(|out| unsafe {
+    new_tensor(|out| unsafe {
         ws_convolve_activated(
             x.as_ptr(),
             weight.as_ptr(),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use warmstart_runs::storage;
 use warmstart_schema::architecture::{Backbone, HeadSpec, InputSize, Stem, TensorSpec};
-use warmstart_schema::event::Failure;
+use warmstart_schema::event::FailureKind;
 use warmstart_schema::experiment::{DatasetKind, Experiment, Interpolation};
 use warmstart_schema::exported::{Answer, Exported};
 use warmstart_schema::preparation::{Order, Preparation};
@@ -477,7 +477,7 @@ fn cannot_write(path: &Path, error: &io::Error) -> anyhow::Error {
     };
     let error = format!("{} cannot be written: {error}", shown(path));
     UserError {
-        kind: Failure::Disk,
+        kind: FailureKind::Disk,
         error,
         help: help.to_owned(),
     }

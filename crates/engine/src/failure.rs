@@ -4,12 +4,12 @@ use std::fmt;
 use std::io;
 
 use serde::{Deserialize, Serialize};
-use warmstart_schema::event::Failure;
+use warmstart_schema::event::FailureKind;
 
 /// An error with its kind and a next step, for the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserError {
-    pub kind: Failure,
+    pub kind: FailureKind,
     pub error: String,
     pub help: String,
 }
@@ -18,7 +18,7 @@ impl UserError {
     /// The experiment, its data or its weights cannot be used.
     pub fn input(error: impl Into<String>, help: impl Into<String>) -> anyhow::Error {
         Self {
-            kind: Failure::Input,
+            kind: FailureKind::Input,
             error: error.into(),
             help: help.into(),
         }
@@ -40,7 +40,7 @@ impl UserError {
             .any(is_disk)
         {
             (
-                Failure::Disk,
+                FailureKind::Disk,
                 "make room or fix the permissions, then resume the run",
             )
         } else if [
@@ -52,7 +52,7 @@ impl UserError {
         .any(|sign| text.to_lowercase().contains(sign))
         {
             (
-                Failure::OutOfMemory,
+                FailureKind::OutOfMemory,
                 "lower train.batch_size or input.resize, or free the device, then launch again",
             )
         } else if ["cuda error", "cudnn error", "cublas_status", "cudnn_status"]
@@ -60,13 +60,13 @@ impl UserError {
             .any(|sign| text.to_lowercase().contains(sign))
         {
             (
-                Failure::Device,
+                FailureKind::Device,
                 "the GPU refuses this process from now on; resume the run, which starts a new one from the last checkpoint; \
                  if it happens again, run `warmstart selftest` and look for `Xid` in the system's log (`dmesg`)",
             )
         } else {
             (
-                Failure::Internal,
+                FailureKind::Internal,
                 "worker.log in the run folder holds the details; resuming continues from the last checkpoint",
             )
         };
@@ -121,7 +121,7 @@ mod tests {
         let blame = UserError::of(&error);
         assert_eq!(
             (blame.kind, blame.error.as_str(), blame.help.as_str()),
-            (Failure::Input, "loading: no such file", "name another")
+            (FailureKind::Input, "loading: no such file", "name another")
         );
     }
 
@@ -129,17 +129,17 @@ mod tests {
     fn a_full_disk_and_full_memory_are_distinguished() {
         let disk =
             anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("saving");
-        assert_eq!(UserError::of(&disk).kind, Failure::Disk);
+        assert_eq!(UserError::of(&disk).kind, FailureKind::Disk);
         assert_eq!(
             UserError::of(&anyhow::anyhow!(
                 "CUDA out of memory. Tried to allocate 2 GiB"
             ))
             .kind,
-            Failure::OutOfMemory
+            FailureKind::OutOfMemory
         );
         assert_eq!(
             UserError::of(&anyhow::anyhow!("index out of range")).kind,
-            Failure::Internal
+            FailureKind::Internal
         );
     }
 }

@@ -5,8 +5,9 @@
 //! What libtorch has and tch does not expose, through `shim.cpp`: memory layout, autocast's precision, determinism, TF32,
 //! fused optimizer steps, device memory, and loading libtorch's CUDA half.
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::marker::PhantomData;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -68,22 +69,23 @@ unsafe extern "C" {
 }
 
 /// Takes ownership of a string of the shim; `None` for a null pointer.
-fn take(message: *mut c_char) -> Option<String> {
+fn take(message: *mut c_char) -> Option<CString> {
     if message.is_null() {
         return None;
     }
     // SAFETY: a non-null pointer from the shim is a NUL-terminated string that is ours until `ws_free`, called once.
     unsafe {
-        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        let text = CStr::from_ptr(message).to_owned();
         ws_free(message);
         Some(text)
     }
 }
 
-pub(crate) fn check(message: *mut c_char) -> Result<()> {
+/// The error that a function of the shim returned; a null pointer is success.
+fn check(message: *mut c_char) -> Result<()> {
     match take(message) {
         None => Ok(()),
-        Some(text) => bail!("libtorch: {text}"),
+        Some(text) => bail!("libtorch: {}", text.to_string_lossy()),
     }
 }
 
@@ -91,8 +93,8 @@ fn pointers(tensors: &[Tensor]) -> Vec<*const C_tensor> {
     tensors.iter().map(Tensor::as_ptr).collect()
 }
 
-/// Runs a function that writes a new tensor to the pointer it is given.
-pub(crate) fn made(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char) -> Result<Tensor> {
+/// The new tensor that a function of the shim writes to the pointer it is given.
+pub(crate) fn new_tensor(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char) -> Result<Tensor> {
     let mut out = std::ptr::null_mut();
     check(call(&raw mut out))?;
     // SAFETY: on success `out` holds a new tensor that nothing else owns.
@@ -102,7 +104,7 @@ pub(crate) fn made(call: impl FnOnce(*mut *mut C_tensor) -> *mut c_char) -> Resu
 /// The tensor in channels-last memory order; it must have four dimensions.
 pub fn channels_last(tensor: &Tensor) -> Result<Tensor> {
     // SAFETY: `tensor` outlives the call, and there is a place for a new tensor.
-    made(|out| unsafe { ws_channels_last(tensor.as_ptr(), out) })
+    new_tensor(|out| unsafe { ws_channels_last(tensor.as_ptr(), out) })
 }
 
 /// While it lives, operations of this thread that gain from it run in a lower precision.
@@ -205,7 +207,7 @@ pub fn cuda_memory(index: usize) -> Result<CudaMemory> {
     Ok(memory)
 }
 
-/// What a step of Adam needs beside tensors.
+/// The settings of a step of Adam.
 #[derive(Debug, Clone, Copy)]
 pub struct AdamStep {
     /// `AdamW`: weight decay apart from the gradient.
@@ -217,7 +219,7 @@ pub struct AdamStep {
     pub eps: f64,
 }
 
-/// The moments of Adam, one entry per parameter.
+/// The moments of Adam: for each parameter one tensor of its shape.
 #[derive(Debug)]
 pub struct AdamMoments {
     pub exp_avgs: Vec<Tensor>,
@@ -258,14 +260,19 @@ pub fn adam(
     })
 }
 
-/// Moves all `params` by their gradients; `buffers` is empty without momentum, else one per parameter, at first zeros.
-pub fn sgd(
-    params: &[Tensor],
-    buffers: &[Tensor],
-    lr: f64,
-    (momentum, nesterov): (f64, bool),
-    weight_decay: f64,
-) -> Result<()> {
+/// The settings of a step of SGD.
+#[derive(Debug, Clone, Copy)]
+pub struct SgdStep {
+    pub lr: f64,
+    pub momentum: f64,
+    pub nesterov: bool,
+    /// Added to the gradient.
+    pub weight_decay: f64,
+}
+
+/// Moves all `params` by their gradients, in one fused kernel. Every parameter needs a gradient. `buffers` is empty without momentum;
+/// else it has one tensor for each parameter, at first zeros.
+pub fn sgd(params: &[Tensor], buffers: &[Tensor], settings: SgdStep) -> Result<()> {
     if !buffers.is_empty() && buffers.len() != params.len() {
         bail!(
             "{} momentum buffers for {} parameters",
@@ -281,10 +288,10 @@ pub fn sgd(
             params.as_ptr(),
             buffers.as_ptr(),
             buffers.len(),
-            lr,
-            momentum,
-            c_int::from(nesterov),
-            weight_decay,
+            settings.lr,
+            settings.momentum,
+            c_int::from(settings.nesterov),
+            settings.weight_decay,
         )
     })
 }
@@ -296,11 +303,12 @@ pub fn remove_gradients(params: &[Tensor]) -> Result<()> {
     check(unsafe { ws_remove_gradients(params.len(), params.as_ptr()) })
 }
 
-/// The L2 norm over all gradients, a scalar on their device; above `clip`, where given, the gradients are scaled down to it.
+/// The L2 norm over all gradients before clipping, a scalar on their device. Where it exceeds `clip`, which is above 0, the gradients are
+/// scaled down to it.
 pub fn gradient_norm(params: &[Tensor], clip: Option<f64>) -> Result<Tensor> {
     let (params, clip) = (pointers(params), clip.unwrap_or(0.0));
     // SAFETY: a list of live tensors with its length, and a place for a new tensor.
-    made(|norm| unsafe { ws_gradient_norm(params.len(), params.as_ptr(), clip, norm) })
+    new_tensor(|norm| unsafe { ws_gradient_norm(params.len(), params.as_ptr(), clip, norm) })
 }
 
 /// Loads a shared library into the whole process.
@@ -310,14 +318,16 @@ pub fn load_library(path: &Path) -> Result<()> {
     check(unsafe { ws_load_library(path.as_ptr()) })
 }
 
-/// The file that libtorch's CPU half was loaded from.
+/// The file that libtorch's CPU half was loaded from; `None` if the loader does not know it.
 pub fn torch_library() -> Option<PathBuf> {
     // SAFETY: takes no pointers and returns a string that `take` frees.
-    take(unsafe { ws_torch_library() }).map(PathBuf::from)
+    let path = take(unsafe { ws_torch_library() })?;
+    Some(OsString::from_vec(path.into_bytes()).into())
 }
 
-/// The version of libtorch that this program was compiled against.
+/// The version of libtorch that this program was compiled against, such as `2.13.0`.
 pub fn version() -> String {
     // SAFETY: takes no pointers and returns a string that `take` frees.
-    take(unsafe { ws_torch_version() }).unwrap_or_default()
+    let version = take(unsafe { ws_torch_version() }).unwrap_or_default();
+    version.to_string_lossy().into_owned()
 }

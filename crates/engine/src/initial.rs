@@ -259,16 +259,16 @@ fn load_pretrained(model: &Model, path: &Path) -> Result<(Option<String>, Vec<St
         let spec = model.spec();
         let fitted = weights::fitted(&bytes, spec.backbone, spec.stem)
             .with_context(|| format!("cannot load {}", path.display()))?;
-        weights::put(model, &fitted)?;
-        let doubt = doubt.or_else(|| frozen_at_random(model, &fitted.left));
+        fitted.load_into(model)?;
+        let doubt = doubt.or_else(|| frozen_at_random(model, &fitted.not_loaded));
         Ok((doubt, fitted.notes))
     };
     load().map_err(unusable)
 }
 
 /// That a new stem would stay as it was drawn, where that is so.
-fn frozen_at_random(model: &Model, left: &[String]) -> Option<String> {
-    (!left.is_empty() && model.spec().frozen_blocks > 0).then(|| {
+fn frozen_at_random(model: &Model, not_loaded: &[String]) -> Option<String> {
+    (!not_loaded.is_empty() && model.spec().frozen_blocks > 0).then(|| {
         "the first convolution is random and frozen, so the blocks behind it get poor input; write `freeze: none`".to_owned()
     })
 }

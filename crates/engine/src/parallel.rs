@@ -1,5 +1,5 @@
-//! One run on several devices, with a process each: its ranks. Each works on its part of every batch. They exchange numbers
-//! through memory that they share, and meet by messages of rank 0.
+//! One run on several devices, with a process for each: its ranks. Each works on its part of every batch. They exchange numbers
+//! through memory that they share. By messages they wait for each other, and rank 0 says what all do next.
 
 mod flat;
 mod group;

@@ -58,7 +58,7 @@ struct Trainer<'a> {
 
 /// Trains to the end, or saves and stops when interrupted. Also returns the steps done and the seconds of training.
 pub fn train(setup: Setup) -> Result<(Ended, u64, f64)> {
-    let sums = metric::tensor(&setup.state.sums)?.f_to_device(setup.model.device())?;
+    let sums = metric::to_tensor(&setup.state.sums)?.f_to_device(setup.model.device())?;
     let mut trainer = Trainer {
         setup,
         sums,
@@ -241,11 +241,11 @@ impl Trainer<'_> {
 
     fn read_sums(&self) -> Result<Sums> {
         let state = &self.setup.state;
-        let sums = metric::read(&self.sums, state.sums.images as usize)?;
+        let sums = metric::from_tensor(&self.sums, state.sums.images as usize)?;
         if sums.loss.is_finite() {
             return Ok(sums);
         }
-        Err(guard::not_a_number(&self.setup, sums.loss))
+        Err(guard::non_finite_loss(&self.setup, sums.loss))
     }
 
     /// Loss and accuracy on the validation images: those that count, and those of plain weights beside averaged ones. `None`

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tch::{Kind, Tensor};
 use warmstart_schema::architecture::{Architecture, Backbone, HeadSpec, Stem, TensorSpec};
 use warmstart_schema::text;
@@ -20,58 +20,40 @@ use warmstart_schema::text;
 pub use format::{Dtype, Entries, Entry, metadata, parse, write, write_entries};
 pub use stated::{SaidOf, stated, stated_preparation};
 
-use crate::model::{Model, NamedTensor};
+use crate::model::Model;
 
 /// More than any classifier here weighs, and less than fills a machine's memory.
 const MAX_FILE_BYTES: u64 = 4 << 30;
 
-/// Classifiers that timm's pretrained files bring along; the study's head takes their place.
-const FOREIGN_HEADS: [&str; 4] = ["classifier", "fc", "head", "head.fc"];
+/// The classifiers in timm's pretrained files. The model keeps its own head instead.
+const CLASSIFIERS: [&str; 4] = ["classifier", "fc", "head", "head.fc"];
 
 /// Which tensors a file must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoadPolicy {
-    /// The whole backbone. A head of the file's own and `num_batches_tracked` are left aside, the model keeps its head.
+    /// The whole backbone. The file's head and `num_batches_tracked` are left out, and the model keeps its head.
     Pretrained,
     /// Exactly the model's tensors.
     Exact,
 }
 
-/// The bytes of a safetensors file. Refuses other formats by their content, or else by their ending.
+/// The bytes of a file of weights, at most 4 GiB. Refuses what its content shows to be of another format.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default();
-    let is_pickle = ["pt", "pth", "ot", "bin", "ckpt", "pkl"].contains(&extension);
-    let pickle = || {
-        anyhow!(
-            "{} is not loaded: a `.{extension}` file is a pickle, and opening a pickle runs whatever code is in it. \
-             Convert it once, where you trust it: in Python, `safetensors.torch.save_file(state_dict, \
-             \"weights.safetensors\")`, then name that file",
-            path.display()
-        )
-    };
     let context = || format!("cannot read {}", path.display());
-    let file = match File::open(path) {
-        Err(_) if is_pickle => return Err(pickle()),
-        opened => opened.with_context(context)?,
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .with_context(context)?;
+    let file = File::open(path).with_context(context)?;
+    let length = file.metadata().with_context(context)?.len();
     ensure!(
-        bytes.len() as u64 <= MAX_FILE_BYTES,
-        "{} is larger than {MAX_FILE_BYTES} bytes",
+        length <= MAX_FILE_BYTES,
+        "the file of weights has more than {} GiB: {}",
+        MAX_FILE_BYTES >> 30,
         path.display()
     );
+    let mut bytes = Vec::new();
+    file.take(length)
+        .read_to_end(&mut bytes)
+        .with_context(context)?;
     kind::refuse_others(path, &bytes)?;
-    if is_pickle && parse(&bytes).is_err() {
-        Err(pickle())
-    } else {
-        Ok(bytes)
-    }
+    Ok(bytes)
 }
 
 /// A backbone's tensors in a file, under the backbone's own names.
@@ -80,11 +62,11 @@ pub struct Fitted<'a> {
     pub entries: Entries<'a>,
     /// The changes that make them fit.
     pub notes: Vec<String>,
-    /// Tensors of a stem that another one replaces: the model keeps its own.
-    pub left: Vec<String>,
+    /// Names of tensors whose shape another `model.stem` changes: the model keeps its random ones.
+    pub not_loaded: Vec<String>,
 }
 
-/// What training wraps around a model leaves before the names of its tensors, a dot after each, in any order.
+/// Prefixes that `DataParallel`, `torch.compile` and trainers put before the names of tensors, with a dot after each, in any order.
 const WRAPPERS: [&str; 8] = [
     "module",
     "model",
@@ -96,8 +78,8 @@ const WRAPPERS: [&str; 8] = [
     "state_dict",
 ];
 
-/// The tensors of a whole backbone in the bytes of a safetensors file: checked for name, shape and kind, and every number finite.
-/// Prefixes that wrappers leave are taken off.
+/// The tensors of a whole backbone in the bytes of a safetensors file, without the prefixes of wrappers. An error where a name, a shape
+/// or a number format differs, or a number is not finite.
 pub fn fitted(bytes: &[u8], backbone: Backbone, stem: Stem) -> Result<Fitted<'_>> {
     let architecture = Architecture::with_stem(backbone, stem);
     let replaced = stem::replaced(backbone, stem);
@@ -108,7 +90,7 @@ pub fn fitted(bytes: &[u8], backbone: Backbone, stem: Stem) -> Result<Fitted<'_>
         .collect();
     let (entries, mut notes) = unwrapped(parse(bytes)?, &names)?;
     check_names(backbone, &entries, &names, LoadPolicy::Pretrained)?;
-    let (mut kinds, mut left) = (BTreeSet::new(), Vec::new());
+    let (mut formats, mut not_loaded) = (BTreeSet::new(), Vec::new());
     for tensor in described {
         let entry = &entries[tensor.name.as_str()];
         if stem::is_replaced(&replaced, &tensor.name, entry) {
@@ -118,30 +100,32 @@ pub fn fitted(bytes: &[u8], backbone: Backbone, stem: Stem) -> Result<Fitted<'_>
                 format::sides(&entry.shape),
                 format::sides(&tensor.shape)
             ));
-            left.push(tensor.name.clone());
+            not_loaded.push(tensor.name.clone());
             continue;
         }
         check_shape(&tensor.name, &tensor.shape, entry)?;
         drop(float32(&tensor.name, entry)?);
-        if let Some(words) = float_words(entry.dtype).filter(|_| entry.dtype != Dtype::F32) {
-            kinds.insert(words);
+        if let Some((_, words)) = float_format(entry.dtype).filter(|(kind, _)| *kind != Kind::Float)
+        {
+            formats.insert(words);
         }
     }
-    if !kinds.is_empty() {
-        let kinds: Vec<&str> = kinds.into_iter().collect();
+    if !formats.is_empty() {
+        let formats: Vec<&str> = formats.into_iter().collect();
         notes.push(format!(
             "the weights are {}; they are used as float32",
-            kinds.join(" and ")
+            formats.join(" and ")
         ));
     }
     Ok(Fitted {
         entries,
         notes,
-        left,
+        not_loaded,
     })
 }
 
-/// Takes off what wrappers leave before the names of the tensors that are wanted. What lies outside of it is left aside.
+/// Removes the wrappers' prefix from the names of tensors, and leaves out those without it; also notes that say so. An error where all
+/// wanted tensors are below two prefixes.
 fn unwrapped<'a>(entries: Entries<'a>, wanted: &[&str]) -> Result<(Entries<'a>, Vec<String>)> {
     let is_whole = |prefix: &str| {
         wanted
@@ -196,27 +180,25 @@ fn unwrapped<'a>(entries: Entries<'a>, wanted: &[&str]) -> Result<(Entries<'a>, 
     Ok((inside, notes))
 }
 
-fn float_words(dtype: Dtype) -> Option<&'static str> {
+/// A floating-point format as libtorch's kind and in words; `None` for other formats.
+fn float_format(dtype: Dtype) -> Option<(Kind, &'static str)> {
     match dtype {
-        Dtype::F16 => Some("float16"),
-        Dtype::Bf16 => Some("bfloat16"),
-        Dtype::F32 => Some("float32"),
-        Dtype::F64 => Some("float64"),
+        Dtype::F16 => Some((Kind::Half, "float16")),
+        Dtype::Bf16 => Some((Kind::BFloat16, "bfloat16")),
+        Dtype::F32 => Some((Kind::Float, "float32")),
+        Dtype::F64 => Some((Kind::Double, "float64")),
         _ => None,
     }
 }
 
 /// An entry's numbers as float32 on the CPU, all of them finite.
 fn float32(name: &str, entry: &Entry<'_>) -> Result<Tensor> {
-    let kind = match entry.dtype {
-        Dtype::F16 => Kind::Half,
-        Dtype::Bf16 => Kind::BFloat16,
-        Dtype::F32 => Kind::Float,
-        Dtype::F64 => Kind::Double,
-        other => bail!(
-            "tensor `{name}`: expected numbers with a point (F16, BF16, F32 or F64), found {other:?}"
-        ),
-    };
+    let (kind, _) = float_format(entry.dtype).with_context(|| {
+        format!(
+            "tensor `{name}`: expected floating-point numbers (F16, BF16, F32 or F64), found {:?}",
+            entry.dtype
+        )
+    })?;
     if entry.dtype == Dtype::F32 {
         check_finite(name, entry)?;
     }
@@ -232,27 +214,29 @@ fn float32(name: &str, entry: &Entry<'_>) -> Result<Tensor> {
     Ok(tensor)
 }
 
-/// Loads a backbone from the bytes of a safetensors file into `model`, whose head stays; on error the model is as it was. Says
-/// what was done to make it fit.
+/// Loads a backbone from the bytes of a safetensors file into `model`, whose head stays; on error the model is as it was. Returns
+/// [`Fitted::notes`].
 pub fn load_fitted(model: &Model, bytes: &[u8]) -> Result<Vec<String>> {
     let spec = model.spec();
     let fitted = fitted(bytes, spec.backbone, spec.stem)?;
-    put(model, &fitted)?;
+    fitted.load_into(model)?;
     Ok(fitted.notes)
 }
 
-/// Loads a backbone that fits into `model`, whose head stays.
-pub fn put(model: &Model, Fitted { entries, left, .. }: &Fitted) -> Result<()> {
-    let wanted = model.tensors().iter().filter(|tensor| {
-        LoadPolicy::Pretrained.wants(&tensor.name) && !left.contains(&tensor.name)
-    });
-    tch::no_grad(|| {
-        for target in wanted {
-            let fresh = float32(&target.name, &entries[target.name.as_str()])?;
-            target.tensor.shallow_clone().f_copy_(&fresh)?;
-        }
-        Ok(())
-    })
+impl Fitted<'_> {
+    /// Copies the tensors into `model`, which must have the backbone and the stem of [`fitted`]. Its head stays.
+    pub fn load_into(&self, model: &Model) -> Result<()> {
+        let wanted = model.tensors().iter().filter(|tensor| {
+            !HeadSpec::owns(&tensor.name) && !self.not_loaded.contains(&tensor.name)
+        });
+        tch::no_grad(|| {
+            for target in wanted {
+                let fresh = float32(&target.name, &self.entries[target.name.as_str()])?;
+                target.tensor.shallow_clone().f_copy_(&fresh)?;
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Loads the bytes of a safetensors file into `model`; on error the model is as it was.
@@ -261,11 +245,11 @@ pub fn load_bytes(model: &Model, bytes: &[u8], policy: LoadPolicy) -> Result<()>
         return load_fitted(model, bytes).map(drop);
     }
     let entries = parse(bytes)?;
-    let wanted: Vec<&NamedTensor> = model.tensors().iter().collect();
+    let wanted = model.tensors();
     let names: Vec<&str> = wanted.iter().map(|t| t.name.as_str()).collect();
     check_names(model.spec().backbone, &entries, &names, policy)?;
     let mut fresh = Vec::with_capacity(wanted.len());
-    for target in &wanted {
+    for target in wanted {
         let entry = &entries[target.name.as_str()];
         check_entry(&target.name, &target.tensor.size(), entry)?;
         let tensor = Tensor::f_from_data_size(entry.data, &entry.shape, Kind::Float)?;
@@ -279,12 +263,12 @@ pub fn load_bytes(model: &Model, bytes: &[u8], policy: LoadPolicy) -> Result<()>
     })
 }
 
-/// Whether `path` is a safetensors file that holds a whole backbone, and nothing of it that is not a finite number.
+/// An error unless `path` is a safetensors file with the whole backbone, all of its numbers finite.
 pub fn check_pretrained(path: &Path, backbone: Backbone) -> Result<()> {
     fitted(&read(path)?, backbone, Stem::Original).map(drop)
 }
 
-/// The tensors of a checkpoint, which must be exactly the described ones.
+/// The tensors of a checkpoint; an error unless they are exactly those that are described, in finite float32.
 pub fn parse_exactly<'a>(
     bytes: &'a [u8],
     backbone: Backbone,
@@ -303,17 +287,14 @@ pub fn parse_exactly<'a>(
 }
 
 impl LoadPolicy {
-    fn wants(self, name: &str) -> bool {
-        self == Self::Exact || !HeadSpec::owns(name)
-    }
-
+    /// Whether a file may have a tensor of this name besides those of the model.
     fn ignores(self, name: &str) -> bool {
         let layer = name.rsplit_once('.').map_or("", |(layer, _)| layer);
-        // A head that warmstart exported, or anybody's `Sequential`, has numbered layers.
+        // A head that warmstart exported, or any other `Sequential`, has numbered layers.
         let whole = layer
             .rsplit_once('.')
             .filter(|(_, place)| place.bytes().all(|byte| byte.is_ascii_digit()));
-        let is_foreign = FOREIGN_HEADS.contains(&whole.map_or(layer, |(whole, _)| whole));
+        let is_foreign = CLASSIFIERS.contains(&whole.map_or(layer, |(whole, _)| whole));
         self == Self::Pretrained
             && (is_foreign || HeadSpec::owns(name) || name.ends_with(".num_batches_tracked"))
     }
@@ -339,11 +320,15 @@ fn check_names(
     if missing.is_empty() && extra.is_empty() {
         return Ok(());
     }
-    let problem = match guess(entries) {
-        Some(found) if found != backbone => {
-            format!("this file holds {found}, the experiment says {backbone}")
-        }
-        _ => format!("this file does not hold the tensors of {backbone}"),
+    let found = recognized(entries);
+    let problem = if !found.is_empty() && !found.contains(&backbone) {
+        let found: Vec<&str> = found.into_iter().map(Backbone::as_str).collect();
+        let found = found.join(" or ");
+        format!("this file holds {found}, the experiment says {backbone}")
+    } else if missing.is_empty() {
+        format!("this file holds more than the tensors of {backbone}")
+    } else {
+        format!("this file does not hold the tensors of {backbone}")
     };
     let count = |what: &str, names: &[&str]| {
         names
@@ -363,8 +348,9 @@ fn check_names(
     )
 }
 
-/// The backbone whose tensors the file has, by name and shape, whatever wraps them.
-fn guess(entries: &Entries<'_>) -> Option<Backbone> {
+/// The backbones whose tensors the file has, by name and shape, whatever prefix the names have. A larger one may contain a smaller one,
+/// which is left out. Twins that differ only by padding have the same tensors, so both are in the list.
+fn recognized(entries: &Entries<'_>) -> Vec<Backbone> {
     let bare = |name: &str| {
         let wrapped = name
             .split_inclusive('.')
@@ -375,19 +361,19 @@ fn guess(entries: &Entries<'_>) -> Option<Backbone> {
         .iter()
         .map(|(name, entry)| (bare(name), &*entry.shape))
         .collect();
-    let holds = |architecture: &Architecture| {
-        architecture
+    let with_count = |backbone: Backbone| {
+        let architecture = Architecture::new(backbone);
+        let is_held = architecture
             .tensors()
-            .all(|t| shapes.get(&t.name).is_some_and(|shape| *shape == t.shape))
+            .all(|t| shapes.get(&t.name).is_some_and(|shape| *shape == t.shape));
+        is_held.then(|| (backbone, architecture.tensors().count()))
     };
-    let found = Backbone::ALL
-        .into_iter()
-        .map(|backbone| (backbone, Architecture::new(backbone)));
-    // A larger one may hold all tensors of a smaller one.
-    found
-        .filter(|(_, found)| holds(found))
-        .max_by_key(|(_, found)| found.tensors().count())
+    let held: Vec<(Backbone, usize)> = Backbone::ALL.into_iter().filter_map(with_count).collect();
+    let most = held.iter().map(|(_, tensors)| *tensors).max();
+    held.into_iter()
+        .filter(|(_, tensors)| Some(*tensors) == most)
         .map(|(backbone, _)| backbone)
+        .collect()
 }
 
 fn check_entry(name: &str, expected: &[i64], entry: &Entry<'_>) -> Result<()> {

@@ -34,7 +34,7 @@ use warmstart_runs::checkpoint::{Conditions, Content, Skipped, State, Sums};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::architecture::{HeadSpec, TensorSpec};
-use warmstart_schema::event::Failure;
+use warmstart_schema::event::FailureKind;
 use warmstart_schema::experiment::{self, Experiment, Interpolation, Labels};
 use warmstart_schema::exported::{Answer, Exported};
 use warmstart_schema::policy::{Plateau, Progress};
@@ -369,7 +369,7 @@ fn answer(command: &mut Command) -> Answer {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
 }
 
-fn refused(answer: &Answer) -> (Failure, &str, &str) {
+fn refused(answer: &Answer) -> (FailureKind, &str, &str) {
     let Answer::Refused { kind, error, help } = answer else {
         panic!("{answer:?}")
     };
@@ -392,7 +392,7 @@ fn a_run_is_exported_with_its_labels_and_overwrites_no_file() {
     let place = tempfile::tempdir().unwrap();
     let none = export(&run, &[], place.path());
     assert!(
-        matches!(refused(&none), (Failure::Input, error, _) if error.contains("no checkpoint yet")),
+        matches!(refused(&none), (FailureKind::Input, error, _) if error.contains("no checkpoint yet")),
         "{none:?}"
     );
     assert!(finish(&run), "{}", log(&run));
@@ -445,18 +445,18 @@ fn a_run_is_exported_with_its_labels_and_overwrites_no_file() {
 
     let again = export(&run, &[], place.path());
     assert!(
-        matches!(refused(&again), (Failure::Input, error, _) if error.contains("there already")),
+        matches!(refused(&again), (FailureKind::Input, error, _) if error.contains("there already")),
         "{again:?}"
     );
     assert_eq!(fs::read(place.path().join(file)).unwrap(), bytes);
     let pickle = export(&run, &[Path::new("model.pth")], place.path());
     assert!(
-        matches!(refused(&pickle), (Failure::Input, error, help) if error.contains("no folder") && help.contains(".safetensors")),
+        matches!(refused(&pickle), (FailureKind::Input, error, help) if error.contains("no folder") && help.contains(".safetensors")),
         "{pickle:?}"
     );
     let nowhere = export(&run, &[Path::new("nowhere/x.safetensors")], place.path());
     assert!(
-        matches!(refused(&nowhere), (Failure::Disk, _, help) if help.contains("--output")),
+        matches!(refused(&nowhere), (FailureKind::Disk, _, help) if help.contains("--output")),
         "{nowhere:?}"
     );
     // A limit with room for the labels and half of the tensors; a full disk fails at the same point.
@@ -473,7 +473,7 @@ fn a_run_is_exported_with_its_labels_and_overwrites_no_file() {
         .arg(run.path());
     let full = answer(command.arg("other.safetensors").current_dir(place.path()));
     assert!(
-        matches!(refused(&full), (Failure::Disk, error, _) if error.contains("cannot be written")),
+        matches!(refused(&full), (FailureKind::Disk, error, _) if error.contains("cannot be written")),
         "{full:?}"
     );
     assert_eq!(

@@ -33,7 +33,7 @@ use warmstart_runs::launcher::{self, MONITOR, WorkerState};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_runs::storage::Disk;
-use warmstart_schema::event::{Event, Failure};
+use warmstart_schema::event::{Event, FailureKind};
 use warmstart_schema::experiment::{self, NumberFormat};
 use warmstart_schema::look;
 use warmstart_schema::policy::{Plateau, Progress};
@@ -132,7 +132,7 @@ fn supervised_until(run: &RunDir, is_it: impl Fn(&Event) -> bool) -> Child {
     child
 }
 
-fn failure(run: &RunDir) -> (Failure, String, String) {
+fn failure(run: &RunDir) -> (FailureKind, String, String) {
     match state(run).outcome {
         Some(Outcome::Failed { kind, error, help }) => (kind, error, help),
         other => panic!("{other:?}: {}", log(run)),
@@ -153,18 +153,26 @@ fn every_signal_is_named_and_the_run_resumes_after_it() {
     let faults = [
         (
             Signal::SIGKILL,
-            Failure::Killed,
+            FailureKind::Killed,
             "killed by SIGKILL: by someone",
         ),
-        (Signal::SIGABRT, Failure::Crashed, "crashed with SIGABRT"),
-        (Signal::SIGXCPU, Failure::Killed, "killed by SIGXCPU"),
-        (Signal::SIGSEGV, Failure::Crashed, "crashed with SIGSEGV"),
-        (Signal::SIGBUS, Failure::Crashed, "crashed with SIGBUS"),
-        (Signal::SIGFPE, Failure::Crashed, "crashed with SIGFPE"),
-        (Signal::SIGILL, Failure::Crashed, "crashed with SIGILL"),
+        (
+            Signal::SIGABRT,
+            FailureKind::Crashed,
+            "crashed with SIGABRT",
+        ),
+        (Signal::SIGXCPU, FailureKind::Killed, "killed by SIGXCPU"),
+        (
+            Signal::SIGSEGV,
+            FailureKind::Crashed,
+            "crashed with SIGSEGV",
+        ),
+        (Signal::SIGBUS, FailureKind::Crashed, "crashed with SIGBUS"),
+        (Signal::SIGFPE, FailureKind::Crashed, "crashed with SIGFPE"),
+        (Signal::SIGILL, FailureKind::Crashed, "crashed with SIGILL"),
         (
             Signal::SIGUSR1,
-            Failure::Killed,
+            FailureKind::Killed,
             "killed by SIGUSR1 from outside",
         ),
     ];
@@ -207,7 +215,7 @@ fn every_signal_is_named_and_the_run_resumes_after_it() {
     child.wait().unwrap();
     let was_killed = match state(&run).outcome {
         Some(Outcome::Failed {
-            kind: Failure::Killed,
+            kind: FailureKind::Killed,
             error,
             ..
         }) => error.contains("while it was saving"),
@@ -270,19 +278,19 @@ fn a_worker_that_does_not_start_is_distinguished_from_one_that_crashed() {
     for (worker, kind, sign, advice) in [
         (
             root.path().join("nowhere"),
-            Failure::NotStarted,
+            FailureKind::NotStarted,
             "cannot be started",
             "make build",
         ),
         (
             without_library,
-            Failure::NotStarted,
+            FailureKind::NotStarted,
             "did not start (exit code 127)",
             "warmstart doctor",
         ),
         (
             without_word,
-            Failure::Crashed,
+            FailureKind::Crashed,
             "exited with code 9 and without a message",
             "resume continues",
         ),
@@ -326,7 +334,7 @@ fn out_of_memory_and_out_of_disk_are_distinguished() {
     );
     let (kind, error, help) = failure(&run);
     assert!(
-        kind == Failure::OutOfMemory && help.contains("train.batch_size"),
+        kind == FailureKind::OutOfMemory && help.contains("train.batch_size"),
         "{kind:?} {error} / {help}"
     );
 
@@ -339,7 +347,7 @@ fn out_of_memory_and_out_of_disk_are_distinguished() {
     );
     let (kind, error, help) = failure(&run);
     assert!(
-        kind == Failure::Disk && error.contains("checkpoint") && help.contains("resume"),
+        kind == FailureKind::Disk && error.contains("checkpoint") && help.contains("resume"),
         "{kind:?} {error} / {help}"
     );
     assert!(finish(&run), "{}", log(&run));
@@ -392,7 +400,7 @@ fn a_kill_by_the_kernel_for_memory_is_reported_as_such() {
     assert!(!supervised(&run, real(), &join).status().unwrap().success());
     let (kind, error, help) = failure(&run);
     assert!(
-        kind == Failure::KernelOutOfMemory
+        kind == FailureKind::KernelOutOfMemory
             && error.contains("out of memory (kernel)")
             && help.contains("batch_size"),
         "{kind:?} {error} / {help}: {}",
@@ -431,7 +439,7 @@ fn a_loss_that_is_always_nan_fails_the_run_under_every_policy() {
     assert!(!finish(&run));
     let (kind, error, help) = failure(&run);
     assert!(
-        kind == Failure::NotANumber && error.contains("NaN"),
+        kind == FailureKind::NonFinite && error.contains("NaN"),
         "{kind:?} {error}"
     );
     assert!(
@@ -447,7 +455,7 @@ fn a_loss_that_is_always_nan_fails_the_run_under_every_policy() {
     assert!(!finish(&run));
     let (kind, error, help) = failure(&run);
     assert!(
-        kind == Failure::NotANumber && error.contains("10 steps in a row"),
+        kind == FailureKind::NonFinite && error.contains("10 steps in a row"),
         "{error} / {help}"
     );
     assert!(!help.contains("on_nan"), "it is asked for already: {help}");

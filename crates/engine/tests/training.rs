@@ -25,7 +25,7 @@ use warmstart_engine::weights;
 use warmstart_runs::checkpoint;
 use warmstart_runs::run::RunDir;
 use warmstart_runs::storage::Disk;
-use warmstart_schema::event::{Epoch, Event, Failure};
+use warmstart_schema::event::{Epoch, Event, FailureKind};
 use warmstart_schema::state::Outcome;
 
 /// The newest checkpoint, without its measured time.
@@ -51,7 +51,7 @@ fn figures(run: &RunDir) -> Vec<(u32, u64, [u64; 5], bool)> {
     state(run).epochs.iter().map(exact).collect()
 }
 
-fn failure(run: &RunDir) -> (Failure, String, String) {
+fn failure(run: &RunDir) -> (FailureKind, String, String) {
     match state(run).outcome {
         Some(Outcome::Failed { kind, error, help }) => (kind, error, help),
         other => panic!("{other:?}: {}", log(run)),
@@ -560,7 +560,7 @@ fn bad_input_is_reported_with_what_to_do() {
         let run = new_run(root.path(), &["dataset.labels=fine", &change]).0;
         assert!(!finish(&run), "{change}");
         let (kind, error, help) = failure(&run);
-        assert_eq!(kind, Failure::Input, "{change}: {error}");
+        assert_eq!(kind, FailureKind::Input, "{change}: {error}");
         assert!(
             error.contains(sign) && !help.is_empty(),
             "{change}: {error} / {help}"

@@ -192,6 +192,30 @@ fn another_backbones_file_is_recognized() {
 }
 
 #[test]
+fn a_file_is_not_taken_for_that_of_a_twin_with_the_same_tensors() {
+    let own = build(Backbone::EfficientnetB0, 1);
+    let mut more = tensors(&own);
+    let further = Tensor::zeros([1], (Kind::Float, Device::Cpu));
+    more.push(("layer9.weight".to_owned(), further));
+    let more = weights::write(&more).unwrap();
+    refuse(
+        &own,
+        &more,
+        LoadPolicy::Pretrained,
+        &[
+            "this file holds more than the tensors of efficientnet_b0",
+            "1 unexpected, first `layer9.weight`",
+        ],
+    );
+    refuse(
+        &build(Backbone::Resnet18, 1),
+        &more,
+        LoadPolicy::Pretrained,
+        &["this file holds efficientnet_b0 or tf_efficientnet_b0, the experiment says resnet18"],
+    );
+}
+
+#[test]
 fn a_file_that_does_not_match_the_model_is_refused() {
     let model = build(Backbone::TfEfficientnetLite0, 1);
     let name = "blocks.0.0.bn1.weight";
@@ -239,22 +263,6 @@ fn a_file_that_does_not_match_the_model_is_refused() {
         LoadPolicy::Pretrained,
         &["1 unexpected", "layer9.weight"],
     );
-}
-
-#[test]
-fn pickles_are_refused_with_how_to_convert_them() {
-    let model = build(Backbone::Resnet18, 1);
-    for extension in ["pt", "pth", "ot", "bin"] {
-        let path = Path::new("somewhere/resnet18").with_extension(extension);
-        let error = format!(
-            "{:#}",
-            load_into(&model, &path, LoadPolicy::Pretrained).unwrap_err()
-        );
-        assert!(
-            error.contains("pickle") && error.contains("save_file") && error.contains("resnet18"),
-            "{error}"
-        );
-    }
 }
 
 /// A file with this header, followed by `data` bytes.
@@ -506,6 +514,14 @@ fn large_malformed_files_are_refused_in_bounded_memory() {
         worst = worst.max(grown as f64 / allowed as f64);
         assert_eq!(to.fingerprint().unwrap(), before, "{what}");
     }
+    // A file that is too large is refused before it is read. This one has no bytes on the disk.
+    fs::File::create(&path).unwrap().set_len(5 << 30).unwrap();
+    let (result, grown) = memory::grown(|| load_into(&to, &path, LoadPolicy::Exact));
+    let error = format!("{:#}", result.unwrap_err());
+    assert!(
+        error.contains("more than 4 GiB") && grown <= 16 << 20,
+        "{error}: {grown} bytes"
+    );
     // A valid file shows that the measurement works: it takes more than its own size.
     fs::write(&path, &good).unwrap();
     let (result, grown) = memory::grown(|| load_into(&to, &path, LoadPolicy::Exact));

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::text;
 
@@ -79,6 +81,17 @@ pub fn ago(seconds: f64) -> String {
     }
 }
 
+/// The time of day as `10:01:07`, from seconds since the Unix epoch; empty where no calendar has that time.
+pub fn time_of_day(seconds: f64, zone: &TimeZone) -> String {
+    let time = SignedDuration::try_from_secs_f64(seconds)
+        .ok()
+        .and_then(|since| Timestamp::from_duration(since).ok());
+    time.map_or_else(String::new, |time| {
+        let local = time.to_zoned(zone.clone());
+        local.strftime("%H:%M:%S").to_string()
+    })
+}
+
 /// Bytes in decimal units.
 pub fn bytes(bytes: u64) -> String {
     match bytes {
@@ -139,6 +152,13 @@ mod tests {
     fn long_durations_are_coarser() {
         let texts = [3.21, 31.4, 439.0, 7500.0, 900_000.0, f64::NAN].map(duration);
         assert_eq!(texts, ["3.2s", "31s", "7m 19s", "2h 05m", "10d 10h", "–"]);
+    }
+
+    #[test]
+    fn an_impossible_time_has_no_time_of_day() {
+        let texts = [1_795_341_667.4, 1e300, -1e18, f64::NAN]
+            .map(|seconds| time_of_day(seconds, &TimeZone::UTC));
+        assert_eq!(texts, ["10:01:07", "", "", ""]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use warmstart_runs::store::Run;
 
 pub use self::axis::{Axis, Unit};
 pub use self::curve::{Curve, Extremes, Mean};
-pub use self::drawn::{ChartKind, Drawn, Smoothing, XAxis, begins, end_of};
+pub use self::drawn::{ChartKind, Drawn, Smoothing, XAxis, x_of_checkpoint, x_offset};
 use self::lines::lines;
 pub use self::lines::{Curves, Key, Line, Role, gpu_readings};
 pub use self::png::from_svg as png;
@@ -145,7 +145,7 @@ impl Plot {
             title,
             along: match (alone, self.along) {
                 (Some(run), XAxis::Epoch) => run.unit().to_owned(),
-                (_, along) => along.counts().to_owned(),
+                (_, along) => along.title().to_owned(),
             },
             series,
             x,

@@ -1,6 +1,7 @@
 //! An error that a user can act on: the cause, the remedy, and the exit code.
 
 use std::fmt;
+use std::io;
 
 /// The kind of an error; each has an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,11 @@ impl Failure {
             what: what.into(),
             help: None,
         }
+    }
+
+    /// The failure that an I/O error carries, if it carries one.
+    pub fn within(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
     }
 
     #[must_use]

@@ -40,7 +40,7 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// What a launcher that sends requests to somebody else would send for an experiment, in a sentence.
+    /// What Slurm would be asked for to train an experiment, in a sentence; none if the user did not choose Slurm.
     pub fn request(&self, experiment: Option<&Experiment>) -> Option<String> {
         let Self::Slurm(request) = self else {
             return None;
@@ -131,7 +131,7 @@ pub fn current() -> Handle {
     slurm::own().map_or_else(local::current, Handle::Slurm)
 }
 
-/// Whether somebody else than the worker must be asked where it is, because it is no process of a known machine.
+/// Whether a worker is no process of a known machine, so that its launcher must be asked where it is.
 pub fn is_elsewhere(worker: &Handle) -> bool {
     worker.local().is_none()
 }
@@ -141,7 +141,8 @@ pub fn is_limited(slot: &str) -> bool {
     slot != slurm::SLOT
 }
 
-/// Where these workers are, by asking each launcher about all that it has started. Takes seconds.
+/// Where these workers are, by asking each launcher about all that it has started. Takes seconds. Has no entry for workers of this
+/// machine.
 pub fn survey(root: &Path, workers: &[(RunId, Handle)]) -> BTreeMap<RunId, Standing> {
     let mut started: HashMap<Discriminant<Handle>, Vec<(RunId, Handle)>> = HashMap::new();
     for (run, worker) in workers {

@@ -1,79 +1,27 @@
 //! The queue of runs: a file under a lock that outlives every dashboard. Every process that adds a run and every worker that ends
 //! starts what can start. A device takes one run at a time, or as many as the user allows.
 
+mod entry;
+
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::event_log::append;
+use crate::failure::{Failure, Kind};
 use crate::halving;
 use crate::launcher::{self, Handle, Programs, Started};
-use crate::run::{RunDir, RunId, RunInfo};
+use crate::run::{RunDir, RunId};
 use crate::storage::{Disk, replace};
-use warmstart_schema::event::{Event, Failure::NotStarted};
+use warmstart_schema::event::{Event, FailureKind};
 use warmstart_schema::text;
 
-/// A run that waits or was started from the queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    pub run: RunId,
-    /// The experiment's file stem.
-    pub stem: String,
-    /// The devices that it needs: `cpu`, `cuda:N`, or `cuda:N-M` for several GPUs.
-    pub slot: String,
-    /// The experiment whose runs must end first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<String>,
-    /// The full paths of the experiment and of the one whose runs must end first; absent in files of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<PathBuf>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after_file: Option<PathBuf>,
-}
-
-impl Entry {
-    /// Of a run that needs these devices, after the runs of another experiment if it is named.
-    pub fn of(info: &RunInfo, slot: String, after: Option<String>) -> Self {
-        Self {
-            run: info.id.clone(),
-            stem: info.stem.clone(),
-            slot,
-            file: info.file.clone(),
-            after_file: info.init_file.clone().filter(|_| after.is_some()),
-            after,
-        }
-    }
-
-    /// Whether both runs need the same device.
-    pub fn shares_device_with(&self, other: &Self) -> bool {
-        match (gpus(&self.slot), gpus(&other.slot)) {
-            (Some(ours), Some(theirs)) => {
-                ours.start() <= theirs.end() && theirs.start() <= ours.end()
-            }
-            _ => self.slot == other.slot,
-        }
-    }
-
-    /// Whether this run waits for the other's end. Full paths, if both are known, distinguish files of one stem.
-    pub fn comes_after(&self, other: &Self) -> bool {
-        match (&self.after_file, &other.file) {
-            (Some(after), Some(file)) => after == file,
-            _ => self.after.as_ref() == Some(&other.stem),
-        }
-    }
-}
-
-/// The GPUs of a slot; none if it is not one of GPUs.
-fn gpus(slot: &str) -> Option<RangeInclusive<u32>> {
-    let numbers = slot.strip_prefix("cuda:")?;
-    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
-    Some(first.parse().ok()?..=last.parse().ok()?)
-}
+pub use self::entry::Entry;
+use self::entry::{most_on_a_device, must_wait};
 
 /// A worker that was started and may still run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,7 +88,7 @@ pub enum Push {
     /// It was started already.
     Started,
     /// It ended, but its process has not exited yet.
-    Leaving,
+    Exiting,
 }
 
 impl Content {
@@ -152,8 +100,8 @@ impl Content {
             .map(|index| index + 1)
     }
 
-    /// Takes out the runs that can start now, in order: this process may start it, the device has room, and the run before has
-    /// ended.
+    /// Takes out the runs that can start now, in order: this process may start it, each of its devices has room, and the runs that
+    /// it comes after have ended.
     fn take_startable(&mut self, may_start: impl Fn(&Entry) -> bool) -> Vec<Entry> {
         let mut startable: Vec<Entry> = Vec::new();
         if self.paused.is_some() {
@@ -161,23 +109,17 @@ impl Content {
         }
         let mut waiting: Vec<Entry> = Vec::new();
         let all = std::mem::take(&mut self.waiting);
-        for entry in &all {
-            let running = || {
-                self.active
-                    .iter()
-                    .map(|active| &active.entry)
-                    .chain(&startable)
-            };
-            let taken = running()
-                .filter(|other| entry.shares_device_with(other))
-                .count();
-            let is_full = launcher::is_limited(&entry.slot) && taken >= self.slots.max(1) as usize;
-            let blocked = is_full
+        for (index, entry) in all.iter().enumerate() {
+            let active = self.active.iter().map(|active| &active.entry);
+            let running: Vec<&Entry> = active.chain(&startable).collect();
+            let is_full = launcher::is_limited(&entry.slot)
+                && most_on_a_device(entry, &running) >= self.slots.max(1) as usize;
+            let left = || waiting.iter().chain(&all[index..]).collect::<Vec<_>>();
+            let is_blocked = is_full
                 || !may_start(entry)
-                || running().any(|other| entry.comes_after(other))
-                // Two runs that wait for each other would never start.
-                || all.iter().any(|other| entry.comes_after(other) && !other.comes_after(entry));
-            if blocked {
+                || running.iter().any(|other| entry.comes_after(other))
+                || must_wait(entry, &left());
+            if is_blocked {
                 waiting.push(entry.clone());
             } else {
                 startable.push(entry.clone());
@@ -214,6 +156,7 @@ pub struct Queue {
 #[derive(Debug, Default)]
 pub struct Advance {
     pub started: Vec<(RunId, Started)>,
+    /// The runs that could not be started, or whose halving could not be logged.
     pub failed: Vec<Failed>,
 }
 
@@ -253,12 +196,17 @@ impl Failed {
         let Some(_lock) = dir.lock()? else {
             return Ok(());
         };
+        let (cause, help) = match Failure::within(&self.error) {
+            Some(Failure { what, help, .. }) => (what.clone(), help.clone()),
+            None => (self.error.to_string(), None),
+        };
+        let doctor = || "run `warmstart doctor` for details; then resume the run".to_owned();
         append(
             &dir,
             &Event::Failed {
-                kind: NotStarted,
-                error: format!("the worker did not start: {}", self.error),
-                help: "run `warmstart doctor` for details; then resume the run".to_owned(),
+                kind: FailureKind::NotStarted,
+                error: format!("the worker did not start: {cause}"),
+                help: help.unwrap_or_else(doctor),
             },
         )
     }
@@ -269,18 +217,24 @@ impl Queue {
         Self { root: root.into() }
     }
 
-    /// The content, read without the lock: writers replace the whole file.
+    /// The content, read without the lock: writers replace the whole file. An error carries a [`Failure`].
     pub fn content(&self) -> io::Result<Content> {
-        match fs::read(self.file()) {
+        let path = self.file();
+        let unreadable = |kind: Kind, error: io::Error, help: &str| {
+            let what = format!("the queue cannot be read: {error}: {}", path.display());
+            io::Error::new(error.kind(), Failure::new(kind, what).help(help))
+        };
+        match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                let message = format!(
-                    "{}: {error}; remove the file to start with an empty queue",
-                    self.file().display()
-                );
-                io::Error::new(io::ErrorKind::InvalidData, message)
+                let error = io::Error::new(io::ErrorKind::InvalidData, error);
+                let help = "remove this file to start with an empty queue; the runs are unchanged";
+                unreadable(Kind::Input, error, help)
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
-            Err(error) => Err(error),
+            Err(error) => {
+                let help = "correct its permissions, or repair the disk";
+                Err(unreadable(Kind::Disk, error, help))
+            }
         }
     }
 
@@ -289,12 +243,12 @@ impl Queue {
         self.push_again(entry, None, || Ok(()))
     }
 
-    /// Adds a run at the end once more, after it ended at `last_word`, in seconds since the Unix epoch. First calls `ready`,
-    /// while no other process can add or start the run; if that fails, the run is not added.
+    /// Adds a run at the end once more, after it ended at `ended_at`, in seconds since the Unix epoch. First calls `ready`, while
+    /// no other process can add or start the run; if that fails, the run is not added.
     pub fn push_again<E: From<io::Error>>(
         &self,
         entry: Entry,
-        last_word: Option<f64>,
+        ended_at: Option<f64>,
         ready: impl FnOnce() -> Result<(), E>,
     ) -> Result<Push, E> {
         self.change(|content| {
@@ -306,9 +260,9 @@ impl Queue {
                 .iter()
                 .find(|active| active.entry.run == entry.run && self.is_running(active));
             if let Some(started) = started {
-                let is_over = last_word.is_some_and(|at| started.since as f64 <= at * 1000.0);
+                let is_over = ended_at.is_some_and(|at| started.since as f64 <= at * 1000.0);
                 return Ok(if is_over {
-                    Push::Leaving
+                    Push::Exiting
                 } else {
                     Push::Started
                 });
@@ -360,8 +314,9 @@ impl Queue {
         self.change(|content| content.slots = slots.max(1))
     }
 
-    /// Decides the rounds of halving that are due, and starts every run that can start now. `leaving` is the run whose worker ends, and does not count.
-    pub fn advance(&self, programs: &Programs, leaving: Option<&RunId>) -> io::Result<Advance> {
+    /// Decides the rounds of halving that are due, and starts every run that can start now. `ending` is a run whose worker is about
+    /// to exit, and takes no place on its device.
+    pub fn advance(&self, programs: &Programs, ending: Option<&RunId>) -> io::Result<Advance> {
         // A worker on a node of a cluster knows nothing of the machine where the other runs are.
         let is_here = launcher::current().local().is_some();
         let is_ours = |entry: &Entry| is_here || !launcher::is_limited(&entry.slot);
@@ -369,7 +324,7 @@ impl Queue {
             let mut advance = Advance::default();
             content.active.retain(|active| {
                 !is_ours(&active.entry)
-                    || (leaving != Some(&active.entry.run) && self.is_running(active))
+                    || (ending != Some(&active.entry.run) && self.is_running(active))
             });
             // A worker elsewhere does not see which runs have a worker here.
             if is_here {
@@ -418,7 +373,7 @@ impl Queue {
                 }
                 lines
             }
-            Err(error) => vec![format!("cannot read the queue: {error}")],
+            Err(error) => vec![format!("no further run is started: {error}")],
         }
     }
 

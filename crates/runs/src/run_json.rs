@@ -12,7 +12,7 @@ use crate::store::{Run, RunProblem, worker_log_tail};
 /// How many lines of the worker's log the JSON has.
 pub const LOG_LINES: usize = 10;
 
-/// Its notes, oldest first.
+/// The notes of a run, oldest first.
 pub fn notes(run: &Run) -> Vec<String> {
     run.state
         .notes
@@ -21,12 +21,12 @@ pub fn notes(run: &Run) -> Vec<String> {
         .collect()
 }
 
-/// A run with the end of its worker's log.
+/// A run as JSON, with the last [`LOG_LINES`] lines of its worker's log. Reads that log.
 pub fn read(root: &Path, run: &Run) -> Value {
     with_log(run, &worker_log_tail(root, &run.id, LOG_LINES))
 }
 
-/// The same, with these lines as the log.
+/// A run as JSON, with these lines of its worker's log.
 pub fn with_log(run: &Run, log: &[String]) -> Value {
     let state = &run.state;
     // Serialize through the event, which writes non-finite numbers as text.
@@ -81,7 +81,7 @@ pub fn with_log(run: &Run, log: &[String]) -> Value {
     whole
 }
 
-/// Its classes, named after their folders.
+/// The dataset with its classes named as their folders are, not as screens show them.
 fn exact(dataset: DatasetFacts) -> DatasetFacts {
     let named = |class: ClassFacts| ClassFacts {
         name: class.exact.unwrap_or(class.name),

@@ -6,7 +6,7 @@ use crate::pictures::PictureFolder;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::experiment::{Dataset, Experiment, Weights};
 
-/// The folders in which weights and datasets are looked for, and those that downloads go to.
+/// The folders in which weights and datasets are looked for, in this order, and those that downloads go to.
 #[derive(Debug, Clone)]
 pub struct SearchPaths {
     pub weights: Vec<PathBuf>,
@@ -32,23 +32,18 @@ impl SearchPaths {
     /// Read from the environment: `WARMSTART_WEIGHTS`, `WARMSTART_DATA`, `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`,
     /// `HF_HUB_OFFLINE`, the current folder, and the installation that the running program belongs to.
     pub fn from_env() -> Self {
-        let var = |name: &str| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        let cache = cache();
-        let hub = var("HF_HUB_CACHE").unwrap_or_else(|| hugging_face_home().join("hub"));
-        let mut weights: Vec<PathBuf> = var("WARMSTART_WEIGHTS").into_iter().collect();
+        let hub = variable("HF_HUB_CACHE").unwrap_or_else(|| hugging_face_home().join("hub"));
+        let mut weights: Vec<PathBuf> = variable("WARMSTART_WEIGHTS").into_iter().collect();
         weights.push(PathBuf::from(".weights"));
         weights.extend(
             installation()
                 .into_iter()
                 .flat_map(|root| [root.join(".weights"), root.join("share/warmstart/weights")]),
         );
-        let own = cache.join("warmstart/datasets");
-        let downloads = var("WARMSTART_DATA").unwrap_or_else(|| own.clone());
-        let datasets = var("WARMSTART_DATA")
+        let own = cache().join("warmstart/datasets");
+        let named = variable("WARMSTART_DATA");
+        let downloads = named.clone().unwrap_or_else(|| own.clone());
+        let datasets = named
             .into_iter()
             .chain([PathBuf::from("datasets"), own])
             .collect();
@@ -61,22 +56,22 @@ impl SearchPaths {
             datasets,
             downloads,
             hub,
-            offline: var("HF_HUB_OFFLINE").is_some_and(is_set),
+            offline: variable("HF_HUB_OFFLINE").is_some_and(is_set),
         }
     }
 
-    /// The folder that holds the published files of a dataset. The error lists every folder searched.
+    /// The folder that holds the published files of a dataset. The error lists every folder searched; it is empty for a dataset
+    /// without published files.
     pub fn find_dataset(
         &self,
         name: DatasetName,
         path: Option<&Path>,
     ) -> Result<PathBuf, Vec<PathBuf>> {
-        let ((train, test), folder) = (
-            name.files().unwrap_or_default(),
-            name.folder().unwrap_or_default(),
-        );
+        let (Some((train, test)), Some(folder)) = (name.files(), name.folder()) else {
+            return Err(Vec::new());
+        };
         let candidates: Vec<PathBuf> = self
-            .of_data(path)
+            .dataset_folders(path)
             .iter()
             .flat_map(|root| [root.join(folder), root.to_path_buf()])
             .collect();
@@ -95,7 +90,7 @@ impl SearchPaths {
             return Some(path.to_path_buf());
         }
         let file = name.archive()?.file;
-        self.of_data(path)
+        self.dataset_folders(path)
             .iter()
             .map(|root| root.join(file))
             .find(|path| path.is_file())
@@ -103,13 +98,13 @@ impl SearchPaths {
 
     /// The first local copy of the weights. The error lists every path searched.
     pub fn find_weights(&self, pretrained: &Pretrained) -> Result<PathBuf, Vec<PathBuf>> {
-        let mut looked = Vec::new();
+        let mut searched = Vec::new();
         for folder in &self.weights {
             let path = folder.join(pretrained.file_name());
             if path.is_file() {
                 return Ok(path);
             }
-            looked.push(path);
+            searched.push(path);
         }
         let hub = self
             .hub
@@ -128,8 +123,8 @@ impl SearchPaths {
             .chain(others)
             .map(|folder| folder.join("model.safetensors"))
             .find(|path| path.is_file());
-        looked.push(snapshots.join("*/model.safetensors"));
-        found.ok_or(looked)
+        searched.push(snapshots.join("*/model.safetensors"));
+        found.ok_or(searched)
     }
 
     /// The data and weights that an experiment needs and this machine lacks.
@@ -142,7 +137,7 @@ impl SearchPaths {
 
     /// The folders that may hold the files of a dataset: the one that the experiment names, or else the usual ones. A named
     /// archive is unpacked into the usual ones.
-    fn of_data<'a>(&'a self, path: Option<&'a Path>) -> Vec<&'a Path> {
+    fn dataset_folders<'a>(&'a self, path: Option<&'a Path>) -> Vec<&'a Path> {
         path.filter(|path| !path.is_file()).map_or_else(
             || self.datasets.iter().map(PathBuf::as_path).collect(),
             |path| vec![path],
@@ -194,10 +189,10 @@ impl SearchPaths {
             });
         }
         let pretrained = experiment.published()?;
-        let looked = self.find_weights(&pretrained).err()?;
+        let searched = self.find_weights(&pretrained).err()?;
         let hub = pretrained.hub;
         Some(if self.offline {
-            let first = looked
+            let first = searched
                 .first()
                 .map(|path| path.display().to_string())
                 .unwrap_or_default();
@@ -219,24 +214,20 @@ impl SearchPaths {
 
 /// The user's cache folder: `XDG_CACHE_HOME`, or `.cache` in the home folder.
 pub fn cache() -> PathBuf {
-    let var = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    var("XDG_CACHE_HOME").unwrap_or_else(|| {
-        var("HOME")
-            .unwrap_or_else(|| PathBuf::from("/"))
-            .join(".cache")
-    })
+    let home = || variable("HOME").unwrap_or_else(|| PathBuf::from("/"));
+    variable("XDG_CACHE_HOME").unwrap_or_else(|| home().join(".cache"))
 }
 
 /// The folder in which Hugging Face's tools keep their cache and the token.
 pub fn hugging_face_home() -> PathBuf {
-    let home = std::env::var_os("HF_HOME")
+    variable("HF_HOME").unwrap_or_else(|| cache().join("huggingface"))
+}
+
+/// An environment variable as a path; none if it is empty.
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
         .filter(|value| !value.is_empty())
-        .map(PathBuf::from);
-    home.unwrap_or_else(|| cache().join("huggingface"))
+        .map(PathBuf::from)
 }
 
 /// The folders above the running program that may be the project or the install prefix: `target/release/warmstart`,
@@ -380,5 +371,10 @@ mod tests {
         );
         assert!(paths.find_dataset(cifar, Some(&mine)).is_err());
         assert_eq!(paths.find_dataset(cifar, Some(&unpacked)), Ok(unpacked));
+        // An embedded dataset has no files, and so no folder.
+        assert_eq!(
+            paths.find_dataset(DatasetName::Emoji98, None),
+            Err(Vec::new())
+        );
     }
 }

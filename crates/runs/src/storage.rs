@@ -16,7 +16,9 @@ pub trait Storage {
 
     /// Opens a file for writing from its beginning; creates it if needed.
     fn create(&self, path: &Path) -> io::Result<Self::File>;
+    /// Creates a folder in one that exists.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a folder durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes a file's content durable. Any process may have written it.
     fn sync_file(&self, path: &Path) -> io::Result<()>;
@@ -121,16 +123,28 @@ pub fn fingerprint(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
+/// A file's content; none if it is no file, has more than `limit` bytes, or cannot be read.
+pub fn read_at_most(path: &Path, limit: u64) -> Option<Vec<u8>> {
+    let meta = fs::metadata(path).ok()?;
+    let is_small = meta.is_file() && meta.len() <= limit;
+    is_small.then(|| fs::read(path).ok()).flatten()
+}
+
+/// The folder of a file. A name alone is a file of the current folder.
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent();
+    folder
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
 /// Writes a new file, completely or not at all, with the permissions of the umask. If the name is taken, the error is
 /// [`io::ErrorKind::AlreadyExists`].
 pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     if path.symlink_metadata().is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut aside = tempfile::Builder::new();
     let aside = aside
         .prefix(".")
@@ -147,7 +161,7 @@ pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Replaces a file's whole content: written aside, synced, renamed, its folder synced.
 pub fn replace(storage: &impl Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = folder.join(format!(".{name}.{}.new", std::process::id()));
     let write = || {
@@ -161,4 +175,30 @@ pub fn replace(storage: &impl Storage, path: &Path, bytes: &[u8]) -> io::Result<
         // Report the first error.
         let _ = storage.remove_file(&aside);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_replaced_in_the_folder_that_holds_them() {
+        for (path, folder) in [("a.json", "."), ("b/a.json", "b"), ("/a.json", "/")] {
+            assert_eq!(folder_of(Path::new(path)), Path::new(folder));
+        }
+        // The folder can be synced, which an empty path cannot.
+        let name = format!(".warmstart-replaced-{}", std::process::id());
+        replace(&Disk, Path::new(&name), b"x").unwrap();
+        fs::remove_file(name).unwrap();
+    }
+
+    #[test]
+    fn only_small_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        fs::write(&file, "four").unwrap();
+        assert_eq!(read_at_most(&file, 4), Some(b"four".to_vec()));
+        assert_eq!(read_at_most(&file, 3), None);
+        assert_eq!(read_at_most(folder.path(), 1 << 20), None);
+    }
 }

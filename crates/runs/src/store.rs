@@ -1,4 +1,4 @@
-//! What is on disk: experiment files, and runs, watched by polling. Only [`Watcher`] does I/O.
+//! What is on disk: experiment files, and runs, which [`Watcher`] polls. [`Runs`] folds what it finds, and does no I/O.
 
 mod change;
 mod experiment_index;
@@ -13,7 +13,7 @@ mod watch;
 
 pub use self::change::Change;
 pub use self::experiment_index::ExperimentKey;
-pub use self::experiments::{ExperimentFile, experiments, source};
+pub use self::experiments::{ExperimentFile, experiments, init_file};
 pub(crate) use self::log_tail::log_tail;
 pub use self::log_tail::worker_log_tail;
 pub use self::problem::RunProblem;

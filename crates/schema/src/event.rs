@@ -8,7 +8,7 @@ use crate::architecture::ModelCounts;
 use crate::exit::Exit;
 pub use crate::experiment::Halved;
 use crate::experiment::NumberFormat;
-pub use crate::failure::Failure;
+pub use crate::failure::FailureKind;
 use crate::identity::Handle;
 pub use crate::measured::{Epoch, Neighbours, Plain, Test};
 use crate::preparation::Preparation;
@@ -183,7 +183,7 @@ pub enum Event {
     },
     /// The attempt ended with an error, which the worker logged itself.
     Failed {
-        kind: Failure,
+        kind: FailureKind,
         error: String,
         /// What to do; empty if nothing is known to help.
         help: String,

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{FailureKind, Outcome};
 
 /// The end of a process that could not log it itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -59,12 +59,12 @@ impl Exit {
                 Outcome::Stopped
             }
             (None, Some(code)) if began => failed(
-                Failure::Crashed,
+                FailureKind::Crashed,
                 format!("the worker exited with code {code} and without a message"),
                 "read its last lines; a resume continues from the last checkpoint",
             ),
             (None, Some(code)) => failed(
-                Failure::NotStarted,
+                FailureKind::NotStarted,
                 format!("the worker did not start (exit code {code})"),
                 "run `warmstart doctor` for details; then resume the run",
             ),
@@ -74,7 +74,7 @@ impl Exit {
                     .as_deref()
                     .unwrap_or("for an unknown reason");
                 failed(
-                    Failure::NotStarted,
+                    FailureKind::NotStarted,
                     format!("the worker cannot be started: {reason}"),
                     "`make build` builds it in a source tree; elsewhere, install warmstart again. Then resume the run",
                 )
@@ -85,7 +85,7 @@ impl Exit {
     fn killed(&self, number: i32, stopping: bool) -> Outcome {
         let Ok(signal) = Signal::try_from(number) else {
             return failed(
-                Failure::Killed,
+                FailureKind::Killed,
                 format!("killed by signal {number}"),
                 RESUME,
             );
@@ -93,36 +93,36 @@ impl Exit {
         let name = signal.as_str();
         let (kind, error, help) = match signal {
             Signal::SIGKILL if self.out_of_memory => (
-                Failure::KernelOutOfMemory,
+                FailureKind::KernelOutOfMemory,
                 "out of memory (kernel): the machine or its memory limit was exhausted, and the kernel killed the worker with SIGKILL".to_owned(),
                 "lower train.batch_size or input.resize, end other programs or raise the limit; resuming continues from the last checkpoint",
             ),
             Signal::SIGKILL if stopping => (
-                Failure::Killed,
+                FailureKind::Killed,
                 "killed by SIGKILL while it was saving; the stop did not wait for it".to_owned(),
                 RESUME,
             ),
             Signal::SIGKILL => (
-                Failure::Killed,
+                FailureKind::Killed,
                 "killed by SIGKILL: by someone, or by a batch system at its limit".to_owned(),
                 RESUME,
             ),
             Signal::SIGSEGV | Signal::SIGBUS | Signal::SIGILL | Signal::SIGFPE | Signal::SIGSYS | Signal::SIGTRAP => (
-                Failure::Crashed,
+                FailureKind::Crashed,
                 format!("crashed with {name}: a fault in libtorch, a driver, the memory, or in warmstart"),
                 "resuming continues from the last checkpoint; if it crashes at the same place again, please report it with worker.log",
             ),
             Signal::SIGABRT => (
-                Failure::Crashed,
+                FailureKind::Crashed,
                 "crashed with SIGABRT: libtorch or a driver gave up".to_owned(),
                 "its last lines say why; resuming continues from the last checkpoint",
             ),
             Signal::SIGXCPU | Signal::SIGXFSZ => (
-                Failure::Killed,
+                FailureKind::Killed,
                 format!("killed by {name}: a limit of the shell or the batch system (`ulimit -a`)"),
                 "raise the limit, then resume the run",
             ),
-            _ => (Failure::Killed, format!("killed by {name} from outside"), RESUME),
+            _ => (FailureKind::Killed, format!("killed by {name} from outside"), RESUME),
         };
         failed(kind, error, help)
     }
@@ -130,7 +130,7 @@ impl Exit {
 
 const RESUME: &str = "resuming continues from the last checkpoint";
 
-fn failed(kind: Failure, error: String, help: &str) -> Outcome {
+fn failed(kind: FailureKind, error: String, help: &str) -> Outcome {
     Outcome::Failed {
         kind,
         error,
@@ -142,7 +142,7 @@ fn failed(kind: Failure, error: String, help: &str) -> Outcome {
 mod tests {
     use super::*;
 
-    fn judge(exit: &Exit, began: bool) -> (Option<Failure>, String) {
+    fn judge(exit: &Exit, began: bool) -> (Option<FailureKind>, String) {
         match exit.outcome(began, false) {
             Outcome::Failed { kind, error, help } => {
                 assert!(!help.is_empty());
@@ -152,7 +152,7 @@ mod tests {
         }
     }
 
-    fn signal(signal: Signal, out_of_memory: bool) -> (Option<Failure>, String) {
+    fn signal(signal: Signal, out_of_memory: bool) -> (Option<FailureKind>, String) {
         judge(
             &Exit {
                 signal: Some(signal as i32),
@@ -169,14 +169,14 @@ mod tests {
             (
                 Signal::SIGKILL,
                 true,
-                Failure::KernelOutOfMemory,
+                FailureKind::KernelOutOfMemory,
                 "out of memory (kernel)",
             ),
-            (Signal::SIGKILL, false, Failure::Killed, "SIGKILL"),
-            (Signal::SIGSEGV, true, Failure::Crashed, "SIGSEGV"),
-            (Signal::SIGABRT, false, Failure::Crashed, "SIGABRT"),
-            (Signal::SIGXCPU, false, Failure::Killed, "SIGXCPU"),
-            (Signal::SIGUSR1, false, Failure::Killed, "SIGUSR1"),
+            (Signal::SIGKILL, false, FailureKind::Killed, "SIGKILL"),
+            (Signal::SIGSEGV, true, FailureKind::Crashed, "SIGSEGV"),
+            (Signal::SIGABRT, false, FailureKind::Crashed, "SIGABRT"),
+            (Signal::SIGXCPU, false, FailureKind::Killed, "SIGXCPU"),
+            (Signal::SIGUSR1, false, FailureKind::Killed, "SIGUSR1"),
         ] {
             let (found, said) = signal(signal_, oom);
             assert!(
@@ -190,7 +190,7 @@ mod tests {
         };
         assert_eq!(
             judge(&unknown, true),
-            (Some(Failure::Killed), "killed by signal 64".to_owned())
+            (Some(FailureKind::Killed), "killed by signal 64".to_owned())
         );
     }
 
@@ -202,13 +202,13 @@ mod tests {
                 ..Exit::default()
             };
             assert_eq!(exit.outcome(true, true), Outcome::Stopped);
-            assert_eq!(judge(&exit, false).0, Some(Failure::NotStarted));
+            assert_eq!(judge(&exit, false).0, Some(FailureKind::NotStarted));
         }
         let exit = Exit {
             code: Some(1),
             ..Exit::default()
         };
-        assert_eq!(judge(&exit, true).0, Some(Failure::Crashed));
+        assert_eq!(judge(&exit, true).0, Some(FailureKind::Crashed));
         assert!(
             judge(&Exit::not_started("no such file".to_owned()), false)
                 .1

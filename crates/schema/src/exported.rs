@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Failure;
+use crate::event::FailureKind;
 use crate::run_id::RunId;
 
 /// The answer: the written files, or why there are none.
@@ -13,7 +13,7 @@ use crate::run_id::RunId;
 pub enum Answer {
     Exported(Exported),
     Refused {
-        kind: Failure,
+        kind: FailureKind,
         error: String,
         help: String,
     },

@@ -3,6 +3,7 @@
 mod training;
 
 use crate::command::{Command, ExperimentCommand, Show, TrainingCommand};
+use crate::keys::Context;
 use crate::layout::shows_whole_question;
 use crate::model::{Filter, Model, Popup, Screen};
 use crate::screen::dataset::available as dataset;
@@ -38,8 +39,8 @@ pub(crate) fn refusal(model: &Model, command: Command) -> Option<String> {
         Command::Chart(_) => run::chart(model),
         Command::Predict => dataset::prediction_refusal(model),
         Command::Complete => dataset::completion_refusal(model),
-        Command::Yes => question(model),
-        Command::Back => first_screen(model),
+        Command::Yes => yes(model),
+        Command::Back => back(model),
         Command::Move(_)
         | Command::Show(Show::Machine | Show::Log)
         | Command::Comparison(_)
@@ -69,18 +70,25 @@ fn experiment(model: &Model, command: ExperimentCommand) -> Option<String> {
     }
 }
 
-fn question(model: &Model) -> Option<String> {
+/// Refuses an answer to a question that nothing follows or that is not wholly visible.
+fn yes(model: &Model) -> Option<String> {
     let Some(Popup::Question { lines, effects }) = &model.popup else {
         return None;
     };
-    if effects.is_empty() {
-        return Some("there is nothing to say yes to; n goes back".to_owned());
-    }
-    (!shows_whole_question(lines, model.size))
-        .then(|| "the question is cut off; n goes back".to_owned())
+    let reason = if effects.is_empty() {
+        "there is nothing to say yes to"
+    } else if shows_whole_question(lines, model.size) {
+        return None;
+    } else {
+        "the question is cut off"
+    };
+    let back = model.keys.label(Context::Question, Command::Back);
+    let back = back.map_or_else(String::new, |key| format!("; {key} goes back"));
+    Some(format!("{reason}{back}"))
 }
 
-fn first_screen(model: &Model) -> Option<String> {
+/// Refuses where `back` has nothing to close: no popup, screen, filter or mark.
+fn back(model: &Model) -> Option<String> {
     if model.popup.is_some() || !model.below.is_empty() {
         return None;
     }
@@ -88,5 +96,8 @@ fn first_screen(model: &Model) -> Option<String> {
         .filter()
         .is_some_and(|filter| !matches!(filter, Filter::Off));
     let marked = matches!(&model.open, Screen::Experiments(list) if !list.marked.is_empty());
-    (!filtered && !marked).then(|| "this is the first screen; q quits".to_owned())
+    (!filtered && !marked).then(|| {
+        let quit = model.key_hint(Command::Quit, "quits");
+        format!("this is the first screen{quit}")
+    })
 }

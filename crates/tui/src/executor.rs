@@ -239,8 +239,7 @@ fn launch(folders: &Folders, file: &ExperimentFile) -> anyhow::Result<String> {
         anyhow::bail!("{} has a mistake", file.stem)
     };
     let files = store::experiments(&folders.experiments).unwrap_or_default();
-    let source = store::source(&folders.experiments, &files, file);
-    let source = source.map_err(|(what, help)| anyhow::anyhow!("{what}; {help}"))?;
+    let source = store::init_file(&folders.experiments, &files, file)?;
     let warning = match actions::room(&folders.checkpoints, experiment) {
         actions::Room::Enough => String::new(),
         actions::Room::Scarce(what) => format!("; {what}"),

@@ -34,13 +34,7 @@ pub struct Memory {
 impl Memory {
     /// The remembered choices; empty if the file is missing or invalid.
     pub fn read(path: &Path) -> Self {
-        let is_ours =
-            fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_BYTES);
-        let text = if is_ours {
-            fs::read(path).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
+        let text = storage::read_at_most(path, MAX_BYTES).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use warmstart_schema::event::Failure;
+use warmstart_schema::event::FailureKind;
 
 use crate::failure::UserError;
 
@@ -60,13 +60,13 @@ impl FetchError {
                 UserError::input(format!("{what} cannot be downloaded: {why}"), help)
             }
             Self::Read { path, error } => UserError {
-                kind: Failure::Disk,
+                kind: FailureKind::Disk,
                 error: format!("{what} cannot be read: {error}: {}", path.display()),
                 help: format!("check the permissions; or {}", help.into()),
             }
             .into(),
             Self::Write { path, error } => UserError {
-                kind: Failure::Disk,
+                kind: FailureKind::Disk,
                 error: format!("{what} cannot be stored: {error}: {}", path.display()),
                 help: "make room or fix the permissions, then try again; what is here is not downloaded twice".to_owned(),
             }

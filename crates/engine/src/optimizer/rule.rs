@@ -3,16 +3,18 @@
 use anyhow::Result;
 use tch::Tensor;
 
-/// The update of parameters from their gradients, with the moments that it needs. One file per optimizer.
+/// The update of parameters from their gradients, with the moments that it needs. One file per optimizer. `params` are always those that
+/// it was made for, in the same order.
 pub trait Rule: std::fmt::Debug {
     /// Moves every parameter; `step` counts from 1. An error where a parameter has no gradient.
     fn step(&mut self, params: &[Tensor], step: i64, learning_rate: f64) -> Result<()>;
 
-    /// The moments for checkpoints: a suffix for the parameters' names, and one tensor for each parameter.
+    /// The moments for checkpoints: a suffix for the parameters' names, and one tensor of its shape for each parameter. SGD without
+    /// momentum has no tensors.
     fn moments(&self) -> Vec<(&'static str, &[Tensor])>;
 }
 
-/// A zero for each parameter, of its shape.
+/// Zeros for each parameter, with its shape, device and memory layout.
 pub(super) fn zeros(params: &[Tensor]) -> Result<Vec<Tensor>> {
     params
         .iter()

@@ -4,7 +4,7 @@ use anyhow::Result;
 use tch::Tensor;
 
 use super::rule::{Rule, zeros};
-use crate::ffi;
+use crate::ffi::{self, SgdStep};
 
 #[derive(Debug)]
 pub(super) struct Sgd {
@@ -39,13 +39,13 @@ impl Sgd {
 
 impl Rule for Sgd {
     fn step(&mut self, params: &[Tensor], _: i64, learning_rate: f64) -> Result<()> {
-        ffi::sgd(
-            params,
-            &self.buffers,
-            learning_rate,
-            (self.momentum, self.nesterov),
-            self.weight_decay,
-        )
+        let settings = SgdStep {
+            lr: learning_rate,
+            momentum: self.momentum,
+            nesterov: self.nesterov,
+            weight_decay: self.weight_decay,
+        };
+        ffi::sgd(params, &self.buffers, settings)
     }
 
     fn moments(&self) -> Vec<(&'static str, &[Tensor])> {

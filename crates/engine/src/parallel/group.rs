@@ -149,7 +149,7 @@ impl Drop for Rank {
                 });
             }
             for process in &mut self.processes {
-                let _ = process.ended_by(deadline);
+                let _ = process.wait_until(deadline);
             }
             // Ends those that are left, so that NCCL waits for none of them.
             self.processes.clear();

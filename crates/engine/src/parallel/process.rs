@@ -8,9 +8,10 @@ use anyhow::Result;
 use super::link::Link;
 use super::memory::Memory;
 
+/// How often to look whether the process has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// A child process. Dropping this kills it.
+/// The child process of a rank. Dropping this kills it.
 #[derive(Debug)]
 pub(super) struct Process(Child);
 
@@ -28,8 +29,8 @@ impl Process {
         self.0.id()
     }
 
-    /// How it ended; `None` if it still runs then.
-    pub(super) fn ended_by(&mut self, deadline: Instant) -> Option<ExitStatus> {
+    /// Waits for its end and says how it ended; `None` if it still runs at the deadline, or cannot be waited for.
+    pub(super) fn wait_until(&mut self, deadline: Instant) -> Option<ExitStatus> {
         loop {
             match self.0.try_wait() {
                 Ok(Some(status)) => return Some(status),
@@ -42,7 +43,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It is dead already, or has nothing to lose: only rank 0 saves.
+        // It has ended already, or has nothing to lose: only rank 0 saves.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 use warmstart_schema::architecture::{Backbone, Stem};
-use warmstart_schema::event::Failure;
+use warmstart_schema::event::FailureKind;
 use warmstart_schema::experiment::{Augment, Interpolation, NumberFormat, RandAugment};
 use warmstart_schema::selftest::Verdict;
 
@@ -208,7 +208,7 @@ pub(super) fn out_of_memory(device: Device) -> Result<Outcome> {
         bail!("four times the device's memory was given");
     };
     let blame = UserError::of(&error.into());
-    if blame.kind != Failure::OutOfMemory {
+    if blame.kind != FailureKind::OutOfMemory {
         bail!("the error is taken for {:?}: {}", blame.kind, blame.error);
     }
     let sum = f64::try_from(Tensor::f_ones([1000], (Kind::Float, device))?.f_sum(Kind::Float)?)?;
@@ -233,7 +233,7 @@ pub(super) fn gpu_error(device: Device) -> Result<Outcome> {
         bail!("reading beyond a tensor went unnoticed");
     };
     let blame = UserError::of(&error);
-    if blame.kind == Failure::Device {
+    if blame.kind == FailureKind::Device {
         Ok(passed(format!("named as such; {}", blame.help)))
     } else {
         bail!("the error is taken for {:?}: {}", blame.kind, blame.error)

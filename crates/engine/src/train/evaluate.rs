@@ -69,7 +69,7 @@ pub fn evaluate(
     mut each: impl FnMut(&dyn Fn() -> Result<Sums>, usize) -> Result<()>,
 ) -> Result<Option<Sums>> {
     let _autocast = autocast(format, model)?;
-    let mut sums = metric::tensor(&Sums::default())?.f_to_device(model.device())?;
+    let mut sums = metric::to_tensor(&Sums::default())?.f_to_device(model.device())?;
     let mut images = 0;
     let (number, size) = rank
         .as_deref()
@@ -96,7 +96,7 @@ pub fn evaluate(
             sums = sums.f_add(&metric::batch_sums(&loss, &logits, &labels)?)?;
         }
         each(
-            &|| metric::read(&sums, images),
+            &|| metric::from_tensor(&sums, images),
             examples.len().min(done * size * batch_size),
         )?;
     }
@@ -117,7 +117,7 @@ pub fn evaluate(
     if images == 0 {
         return Err(examples.none_readable());
     }
-    metric::read(&sums, images).map(Some)
+    metric::from_tensor(&sums, images).map(Some)
 }
 
 /// Whether an evaluation ends early. Rank 0 tells the others.
@@ -187,7 +187,7 @@ mod tests {
         assert!((loss.double_value(&[]) - f64::midpoint(0.407_606, 1.098_612)).abs() < 1e-5);
         let sums = metric::batch_sums(&loss, &logits, &labels).unwrap();
         // With equal logits the first class is predicted, so only the first row is right.
-        let sums = metric::read(&sums, 2).unwrap();
+        let sums = metric::from_tensor(&sums, 2).unwrap();
         assert!(
             (sums.accuracy() - 0.5).abs() < 1e-12 && (sums.mean_loss() - 0.753_109).abs() < 1e-5
         );

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use tch::Tensor;
-use warmstart_schema::event::{Event, Failure};
+use warmstart_schema::event::{Event, FailureKind};
 use warmstart_schema::experiment::OnNan;
 
 use super::setup::Setup;
@@ -109,7 +109,7 @@ impl Guard {
         });
         if in_a_row >= MOST_IN_A_ROW {
             return Err(UserError {
-                kind: Failure::NotANumber,
+                kind: FailureKind::NonFinite,
                 error: format!(
                     "loss or gradients of {in_a_row} steps in a row are not finite numbers, up to step {step}"
                 ),
@@ -122,7 +122,7 @@ impl Guard {
 }
 
 /// The error of a loss that is not a finite number.
-pub(super) fn not_a_number(setup: &Setup, loss: f64) -> anyhow::Error {
+pub(super) fn non_finite_loss(setup: &Setup, loss: f64) -> anyhow::Error {
     let state = &setup.state;
     let error = format!(
         "the training loss is {loss} in epoch {}, by step {}",
@@ -159,7 +159,7 @@ fn not_finite(setup: &Setup, error: String) -> anyhow::Error {
     };
     let help = format!("it stops here, and the last checkpoint is from before; {ADVICE}{skip}");
     UserError {
-        kind: Failure::NotANumber,
+        kind: FailureKind::NonFinite,
         error,
         help,
     }

@@ -50,7 +50,7 @@ impl Trainer<'_> {
         ];
         doubles.extend(match &own.sums {
             Some(sums) => Vec::<f64>::try_from(sums)?,
-            None => Vec::<f64>::try_from(metric::tensor(&Sums::default())?)?,
+            None => Vec::<f64>::try_from(metric::to_tensor(&Sums::default())?)?,
         });
         let setup = &mut self.setup;
         let rank = setup.rank.as_mut().context("the rank is gone")?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use warmstart_engine::failure::UserError;
 use warmstart_engine::fetch::{Fetcher, Progress, Sources, Stopped, Timeouts};
-use warmstart_schema::event::Failure;
+use warmstart_schema::event::FailureKind;
 
 use crate::place::{Place, noise, published, read, sources, tiny};
 use crate::server::{Reply, Seen, Server};
@@ -176,7 +176,7 @@ fn refused(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> (String, u
     let (server, mut place) = (Server::new(move |seen, _| reply(seen)), Place::new());
     let blame = UserError::of(&fetch(&mut place, &server).unwrap_err());
     assert_eq!(place.left("datasets"), [], "{blame:?}");
-    assert_eq!(blame.kind, Failure::Input);
+    assert_eq!(blame.kind, FailureKind::Input);
     assert!(
         blame.help.contains("WARMSTART_MIRROR") && blame.help.contains("tiny.tar.gz"),
         "{}",
@@ -224,7 +224,7 @@ fn an_archive_that_finds_no_room_is_unpacked_later_without_another_download() {
     std::fs::create_dir_all(taken.parent().unwrap()).unwrap();
     std::fs::write(&taken, "").unwrap();
     let blame = UserError::of(&fetch(&mut place, &server).unwrap_err());
-    assert_eq!(blame.kind, Failure::Disk);
+    assert_eq!(blame.kind, FailureKind::Disk);
     assert!(
         blame.error.starts_with("tiny cannot be stored: ")
             && blame.help.contains("not downloaded twice"),

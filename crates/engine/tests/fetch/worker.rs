@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use warmstart_engine::model::Model;
 use warmstart_engine::{initial, weights};
 use warmstart_runs::run::RunDir;
-use warmstart_schema::event::{Event, Failure, Phase};
+use warmstart_schema::event::{Event, FailureKind, Phase};
 use warmstart_schema::experiment;
 use warmstart_schema::prefetch::Report;
 use warmstart_schema::state::Outcome;
@@ -115,7 +115,7 @@ pub(crate) fn left(folder: &Path) -> Vec<std::path::PathBuf> {
     left
 }
 
-fn failure(run: &RunDir) -> (Failure, String, String) {
+fn failure(run: &RunDir) -> (FailureKind, String, String) {
     match state(run).outcome {
         Some(Outcome::Failed { kind, error, help }) => (kind, error, help),
         other => panic!("{other:?}: {}", log(run)),
@@ -247,7 +247,7 @@ fn a_run_whose_download_fails_reports_the_reason_and_leaves_no_file() {
     let run = new_run(root.path(), &IMAGENET).0;
     assert!(!worker(&run, &server).status().unwrap().success());
     let (kind, error, help) = failure(&run);
-    assert_eq!(kind, Failure::Input);
+    assert_eq!(kind, FailureKind::Input);
     assert!(
         error.contains("does not hold the tensors of efficientnet_b0")
             && help.contains("HF_ENDPOINT"),
@@ -259,7 +259,7 @@ fn a_run_whose_download_fails_reports_the_reason_and_leaves_no_file() {
     let run = new_run(root.path(), &["dataset.name=cifar100"]).0;
     assert!(!worker(&run, &server).status().unwrap().success());
     let (kind, error, help) = failure(&run);
-    assert_eq!(kind, Failure::Input);
+    assert_eq!(kind, FailureKind::Input);
     assert!(
         error.contains("offers 6 bytes, expected 168513733") && help.contains("WARMSTART_MIRROR"),
         "{error}"
@@ -286,7 +286,7 @@ fn a_run_without_network_reports_where_to_put_the_missing_files() {
         let run = new_run(root.path(), changes).0;
         assert!(!finish(&run));
         let (kind, error, help) = failure(&run);
-        assert_eq!(kind, Failure::Input);
+        assert_eq!(kind, FailureKind::Input);
         assert!(
             error.contains(lacking) && help.contains("HF_HUB_OFFLINE") && help.contains(put),
             "{error}: {help}"

@@ -71,7 +71,7 @@ def read_coefficients(run):
         return np.column_stack([file.get_tensor("head.fc2.weight"), file.get_tensor("head.fc2.bias")])
 
 
-def logistic(c, data, tolerance=1e-4):
+def logistic(c, data, tolerance=1e-6):
     # L-BFGS takes hours to come as close.
     return LogisticRegression(C=c, tol=tolerance, max_iter=20_000, solver="newton-cg").fit(*data)
 

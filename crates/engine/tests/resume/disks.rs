@@ -6,7 +6,7 @@ use std::process::Command;
 use warmstart_runs::checkpoint;
 use warmstart_runs::run::RunDir;
 use warmstart_runs::storage::Disk;
-use warmstart_schema::event::Failure;
+use warmstart_schema::event::FailureKind;
 use warmstart_schema::state::Outcome;
 
 use super::support::{command, finish, log, state};
@@ -26,7 +26,7 @@ pub(crate) fn assert_whole(run: &RunDir) {
 fn assert_failed_for_the_disk(run: &RunDir, signs: &[&str]) {
     match state(run).outcome {
         Some(Outcome::Failed {
-            kind: Failure::Disk,
+            kind: FailureKind::Disk,
             error,
             help,
         }) => {

@@ -261,7 +261,7 @@ fn an_unusable_or_changed_folder_is_refused_with_the_reason() {
     .0;
     assert!(!finish(&strict));
     let (kind, error, help) = failure(&strict);
-    assert_eq!(kind, Failure::Input);
+    assert_eq!(kind, FailureKind::Input);
     assert!(
         error.contains("green/spoilt.png") && help.contains("dataset.strict"),
         "{error} / {help}"
@@ -787,7 +787,7 @@ fn a_part_without_readable_pictures_is_reported_with_its_files() {
         };
         let expected = format!("none of the 8 {name} pictures can be read: ");
         assert!(
-            kind == Failure::Input && error.contains(&expected),
+            kind == FailureKind::Input && error.contains(&expected),
             "{error}"
         );
         assert!(

@@ -266,7 +266,7 @@ fn chosen<'a>(runs: &'a Runs, files: &[ExperimentFile], options: &Options) -> Ve
         let places: HashMap<&Path, usize> = files
             .iter()
             .zip(0..)
-            .map(|(file, place)| (file.place.as_path(), place))
+            .map(|(file, place)| (file.full_path.as_path(), place))
             .collect();
         let place = |run: &Run| match runs.experiment_key(run) {
             Some(ExperimentKey::File(path)) => {

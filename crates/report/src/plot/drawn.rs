@@ -89,8 +89,8 @@ impl XAxis {
         }
     }
 
-    /// The title of the axis in a file.
-    pub fn counts(self) -> &'static str {
+    /// The title of the axis in a picture of a chart.
+    pub fn title(self) -> &'static str {
         match self {
             Self::Epoch => "epoch",
             Self::Step => "step",
@@ -132,6 +132,14 @@ pub enum Smoothing {
 }
 
 impl Smoothing {
+    const ALL: [Self; 5] = [
+        Self::Epochs,
+        Self::Points,
+        Self::Light,
+        Self::Medium,
+        Self::Strong,
+    ];
+
     #[must_use]
     pub fn next(self) -> Self {
         match self {
@@ -143,7 +151,7 @@ impl Smoothing {
         }
     }
 
-    /// The weight of earlier values in the moving average.
+    /// The factor by which the exponential moving average ages earlier values, from 0 to 1; `None` without an average.
     pub fn weight(self) -> Option<f64> {
         match self {
             Self::Epochs | Self::Points => None,
@@ -166,17 +174,12 @@ impl Smoothing {
 
     /// The variant with this name.
     pub fn named(key: &str) -> Option<Self> {
-        [
-            Self::Epochs,
-            Self::Points,
-            Self::Light,
-            Self::Medium,
-            Self::Strong,
-        ]
-        .into_iter()
-        .find(|detail| detail.key() == key)
+        Self::ALL
+            .into_iter()
+            .find(|smoothing| smoothing.key() == key)
     }
 
+    /// Words for the screen; empty for the default.
     pub fn name(self) -> &'static str {
         match self {
             Self::Epochs => "",
@@ -194,7 +197,7 @@ pub struct Drawn<'a> {
     pub run: &'a Run,
     /// The number of older runs, which determines its marker and colour.
     pub rank: usize,
-    /// Added to every x of the run.
+    /// Added to every x of the run, in the unit of the axis.
     pub shift: f64,
     /// The last drawn step.
     pub until: Option<u64>,
@@ -221,33 +224,34 @@ impl<'a> Drawn<'a> {
         };
         runs.iter()
             .map(|run| Self {
-                shift: begins(run, &find, along),
+                shift: x_offset(run, &find, along),
                 ..Self::whole(run)
             })
             .collect()
     }
 }
 
-/// The offset of a run that continues another drawn one: the position of that one's checkpoint. `drawn` finds drawn runs.
-pub fn begins<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along: XAxis) -> f64 {
+/// How far to shift a run that continues others that are drawn: the sum of the x of the checkpoints that it and they started from, and 0
+/// for another run. `drawn` finds drawn runs.
+pub fn x_offset<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along: XAxis) -> f64 {
     /// Files may say that two runs started from each other.
-    const STAGES: usize = 32;
-    let (mut at, mut run) = (0.0, run);
-    for _ in 0..STAGES {
+    const MAX_STAGES: usize = 32;
+    let (mut offset, mut run) = (0.0, run);
+    for _ in 0..MAX_STAGES {
         let Some(from) = &run.state.started_from else {
             break;
         };
         let Some(origin) = drawn(&from.run) else {
             break;
         };
-        at += end_of(origin, from.step, along);
+        offset += x_of_checkpoint(origin, from.step, along);
         run = origin;
     }
-    at
+    offset
 }
 
-/// The position of a checkpoint of a run.
-pub fn end_of(run: &Run, step: u64, along: XAxis) -> f64 {
+/// The x of the checkpoint of a run at `step`, in the unit of the axis.
+pub fn x_of_checkpoint(run: &Run, step: u64, along: XAxis) -> f64 {
     let times = Times::of(&run.state, along);
     let epoch = run.state.epochs.iter().find(|epoch| epoch.step == step);
     epoch.map_or_else(

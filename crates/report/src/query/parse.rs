@@ -1,16 +1,18 @@
 //! Parses text into terms, or finds the mistake and its place.
 
+use jiff::Timestamp;
+use warmstart_schema::metric::Unit;
 use warmstart_schema::text::closest;
 
 use super::pattern::Pattern;
 use super::{Comparison, Mistake, Term, Test};
 use crate::edit;
 use crate::field::{self, Field, Form};
-use warmstart_schema::metric::Unit;
 
-/// A character, its place, and whether it is quoted.
+/// A character of a query.
 #[derive(Debug, Clone, Copy)]
 struct Character {
+    /// Number of characters before it.
     at: usize,
     c: char,
     quoted: bool,
@@ -24,10 +26,11 @@ const OPERATORS: [(&str, Option<Comparison>); 7] = [
     ("<", Some(Comparison::Less)),
     (">", Some(Comparison::More)),
     ("=", Some(Comparison::Equal)),
-    // Whatever suits the field.
+    // Equality of figures; texts match a pattern.
     (":", None),
 ];
 
+/// The terms of a query, which must all hold; or its first mistake.
 pub(super) fn terms(source: &str) -> Result<Vec<Term>, Mistake> {
     tokens(source)?.iter().map(|token| term(token)).collect()
 }
@@ -67,18 +70,13 @@ fn tokens(source: &str) -> Result<Vec<Vec<Character>>, Mistake> {
     Ok(tokens)
 }
 
+/// The term of a word, which is not empty.
 fn term(token: &[Character]) -> Result<Term, Mistake> {
-    let negated = matches!(
-        token,
-        [
-            Character {
-                c: '-',
-                quoted: false,
-                ..
-            },
-            ..
-        ]
-    );
+    let begins_with = |characters: &[Character], c: char| {
+        let first = characters.first();
+        first.is_some_and(|first| first.c == c && !first.quoted)
+    };
+    let negated = begins_with(token, '-');
     let rest = if negated { &token[1..] } else { token };
     let Some(first) = rest.first() else {
         let help = "write the term that must not hold right behind it".to_owned();
@@ -86,44 +84,17 @@ fn term(token: &[Character]) -> Result<Term, Mistake> {
     };
     let test = match operator(rest) {
         // As tags are shown.
-        None if matches!(
-            rest,
-            [
-                Character {
-                    c: '#',
-                    quoted: false,
-                    ..
-                },
-                _,
-                ..
-            ]
-        ) =>
-        {
-            tagged(pattern(&rest[1..]))
-        }
+        None if rest.len() > 1 && begins_with(rest, '#') => tagged(pattern(&rest[1..])),
         None => Test::Word(pattern(rest)),
         Some((0, length, _)) => {
-            let sign: String = rest[..length].iter().map(|character| character.c).collect();
-            return mistake(
-                first.at,
-                format!("expected a field before {sign}"),
-                Some(fields()),
-            );
+            let message = format!("expected a field before {}", written(&rest[..length]));
+            return mistake(first.at, message, Some(fields()));
         }
         Some((place, length, comparison)) => {
-            let field: String = rest[..place]
-                .iter()
-                .flat_map(|character| character.c.to_lowercase())
-                .collect();
-            let end = rest[place + length - 1].at + 1;
-            test(
-                &field,
-                first.at,
-                &rest[place..place + length],
-                comparison,
-                &rest[place + length..],
-                end,
-            )?
+            let field = written(&rest[..place]).to_lowercase();
+            let (sign, value) = rest[place..].split_at(length);
+            let value_at = sign.last().map_or(first.at, |last| last.at + 1);
+            test(&field, first.at, sign, comparison, value, value_at)?
         }
     };
     Ok(Term { negated, test })
@@ -142,6 +113,11 @@ fn operator(token: &[Character]) -> Option<(usize, usize, Option<Comparison>)> {
             .find(|(sign, _)| is(sign))
             .map(|(sign, comparison)| (place, sign.len(), *comparison))
     })
+}
+
+/// The characters as one text.
+fn written(characters: &[Character]) -> String {
+    characters.iter().map(|character| character.c).collect()
 }
 
 fn pattern(characters: &[Character]) -> Pattern {
@@ -174,29 +150,29 @@ fn names() -> impl Iterator<Item = &'static str> {
         .flat_map(|field| field.aliases.iter().copied().chain([field.key]))
 }
 
-/// The test of a field; `end` is where its value begins.
+/// The test of a field. `field_at` and `value_at` are where the field and its value begin.
 fn test(
     field: &str,
-    begin: usize,
+    field_at: usize,
     sign: &[Character],
     comparison: Option<Comparison>,
     value: &[Character],
-    end: usize,
+    value_at: usize,
 ) -> Result<Test, Mistake> {
     let Some(known) = field::named(field) else {
         if let Some(path) = edit::setting(field) {
-            return setting(field, path, comparison, value, end);
+            return setting(field, path, comparison, value, value_at);
         }
-        // `state` is an alias of `status`; suggest the canonical name.
-        let known = names()
+        // `state` and `status` are one field; the book writes `status`.
+        let names = names()
             .filter(|name| *name != "state")
             .chain(edit::settings().iter().map(String::as_str));
-        let help = match closest(field, known) {
+        let help = match closest(field, names) {
             Some(near) => format!("did you mean {near}?"),
             None => format!("{}; in \"quotes\" it is searched for literally", fields()),
         };
         return mistake(
-            begin,
+            field_at,
             format!("no field is called `{}`", shown(field)),
             Some(help),
         );
@@ -204,11 +180,11 @@ fn test(
     if known.form == Form::Date {
         return Ok(Test::Created(
             comparison.unwrap_or(Comparison::Equal),
-            day(value, end)?,
+            day(value, value_at)?,
         ));
     }
     if !known.form.is_text() {
-        let figure = figure(field, known, value, end)?;
+        let figure = figure(field, known, value, value_at)?;
         return Ok(Test::Number(
             known,
             comparison.unwrap_or(Comparison::Equal),
@@ -216,21 +192,26 @@ fn test(
         ));
     }
     if !matches!(comparison, None | Some(Comparison::Equal)) {
-        let sign_text: String = sign.iter().map(|character| character.c).collect();
-        let help = format!("write {field}:…, or -{field}:… for what it must not be");
-        return mistake(
-            sign[0].at,
-            format!("{field} is text; {sign_text} works only with numbers"),
-            Some(help),
-        );
+        let message = format!("{field} is text; {} works only with numbers", written(sign));
+        return mistake(sign[0].at, message, Some(instead_of_order(field)));
     }
-    let (mut patterns, mut end) = (Vec::new(), end);
-    for value in value.split(|character| character.c == ',' && !character.quoted) {
-        patterns.push(one(field, known, value, end)?);
+    let (mut patterns, mut value_at) = (Vec::new(), value_at);
+    for value in alternatives(value) {
+        patterns.push(text_value(field, known, value, value_at)?);
         // After the comma.
-        end = value.last().map_or(end, |last| last.at + 2);
+        value_at = value.last().map_or(value_at, |last| last.at + 2);
     }
     Ok(Test::Text(known, patterns))
+}
+
+/// What to write where `<`, `>` and `!=` have no meaning.
+fn instead_of_order(field: &str) -> String {
+    format!("write {field}:…, or -{field}:… for what it must not be")
+}
+
+/// The values between commas outside quotes.
+fn alternatives(value: &[Character]) -> impl Iterator<Item = &[Character]> {
+    value.split(|character| character.c == ',' && !character.quoted)
 }
 
 /// The test of a setting: figures are compared, texts must match.
@@ -239,12 +220,11 @@ fn setting(
     path: &'static str,
     comparison: Option<Comparison>,
     value: &[Character],
-    end: usize,
+    value_at: usize,
 ) -> Result<Test, Mistake> {
-    let text: String = value.iter().map(|character| character.c).collect();
+    let text = written(value);
     let figure = text.parse::<f64>().ok().filter(|figure| figure.is_finite());
-    let values = value.split(|character| character.c == ',' && !character.quoted);
-    let patterns: Vec<Pattern> = values
+    let patterns: Vec<Pattern> = alternatives(value)
         .filter(|value| !value.is_empty())
         .map(pattern)
         .collect();
@@ -254,29 +234,30 @@ fn setting(
         }
         (None, _) | (_, None | Some(Comparison::Equal)) => {
             let help = format!("write {field}: and a value, as it is in the experiment's file");
-            let at = value.first().map_or(end, |first| first.at);
+            let at = value.first().map_or(value_at, |first| first.at);
             mistake(at, format!("expected a value after {field}"), Some(help))
         }
         (Some(first), Some(comparison)) => {
             let Some(figure) = figure else {
-                let help = format!("write {field}:…, or -{field}:… for what it must not be");
-                return mistake(
-                    first.at,
-                    format!("`{}` is not a number", shown(&text)),
-                    Some(help),
-                );
+                let message = format!("`{}` is not a number", shown(&text));
+                return mistake(first.at, message, Some(instead_of_order(field)));
             };
             Ok(Test::Figure(path, comparison, figure))
         }
     }
 }
 
-/// One of a text field's values; if its values are limited, one of those.
-fn one(name: &str, field: &Field, value: &[Character], end: usize) -> Result<Pattern, Mistake> {
+/// The pattern of a text field's value. Where the possible values are limited, it must match one.
+fn text_value(
+    name: &str,
+    field: &Field,
+    value: &[Character],
+    value_at: usize,
+) -> Result<Pattern, Mistake> {
     let known = field.values.map(|(kind, values)| (kind, values()));
     let Some(first) = value.first() else {
         let help = known.map(|(_, values)| format!("one of {}", values.join(", ")));
-        return mistake(end, format!("expected a value after {name}:"), help);
+        return mistake(value_at, format!("expected a value after {name}:"), help);
     };
     let pattern = pattern(value);
     let Some((kind, values)) = known else {
@@ -285,7 +266,6 @@ fn one(name: &str, field: &Field, value: &[Character], end: usize) -> Result<Pat
     if values.iter().any(|known| pattern.is(known)) {
         return Ok(pattern);
     }
-    let written: String = value.iter().map(|character| character.c).collect();
     let near = pattern
         .literal()
         .and_then(|literal| closest(&literal, values.iter().copied()));
@@ -295,7 +275,7 @@ fn one(name: &str, field: &Field, value: &[Character], end: usize) -> Result<Pat
     };
     mistake(
         first.at,
-        format!("no {kind} is called `{}`", shown(&written)),
+        format!("no {kind} is called `{}`", shown(&written(value))),
         Some(help),
     )
 }
@@ -323,8 +303,8 @@ fn units(form: Form) -> &'static [Suffix] {
 }
 
 /// A figure, with its unit if it has one.
-fn figure(name: &str, field: &Field, value: &[Character], end: usize) -> Result<f64, Mistake> {
-    let text: String = value.iter().map(|character| character.c).collect();
+fn figure(name: &str, field: &Field, value: &[Character], value_at: usize) -> Result<f64, Mistake> {
+    let text = written(value);
     let units = units(field.form);
     let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
     let example = match names.first() {
@@ -333,7 +313,7 @@ fn figure(name: &str, field: &Field, value: &[Character], end: usize) -> Result<
     };
     let Some(first) = value.first() else {
         return mistake(
-            end,
+            value_at,
             format!("expected a number after {name}"),
             Some(example),
         );
@@ -351,34 +331,35 @@ fn figure(name: &str, field: &Field, value: &[Character], end: usize) -> Result<
 }
 
 /// A day in UTC, or a longer or shorter part of `2026-11-22T10:01:07Z`.
-fn day(value: &[Character], end: usize) -> Result<String, Mistake> {
-    const SHAPE: &str = "0000-00-00T00:00:00Z";
-    // A year, a month, a day, an hour, a minute, a second.
-    const WHOLE: [usize; 7] = [4, 7, 10, 13, 16, 19, 20];
-    let typed: String = value.iter().map(|character| character.c).collect();
-    let text: String = value
-        .iter()
-        .flat_map(|character| character.c.to_uppercase())
-        .collect();
+fn day(value: &[Character], value_at: usize) -> Result<String, Mistake> {
+    /// The first moment, whose end completes a part of another.
+    const FIRST: &str = "0000-01-01T00:00:00Z";
+    /// Lengths up to the year, month, day, hour, minute and second, and with the `Z`.
+    const LENGTHS: [usize; 7] = [4, 7, 10, 13, 16, 19, 20];
     let help = || Some("expected a day in UTC, such as 2026-11-22, or 2026-11".to_owned());
     let Some(first) = value.first() else {
-        return mistake(end, "expected a day after created", help());
+        return mistake(value_at, "expected a day after created", help());
     };
-    let fits = |(c, shape): (char, char)| {
-        if shape == '0' {
+    let text = written(value).to_uppercase();
+    let fits = |(c, of_first): (char, char)| {
+        if of_first.is_ascii_digit() {
             c.is_ascii_digit()
         } else {
-            c == shape
+            c == of_first
         }
     };
-    let is_day = WHOLE.contains(&text.len()) && text.chars().zip(SHAPE.chars()).all(fits);
-    if is_day {
-        Ok(text)
-    } else {
-        mistake(
-            first.at,
-            format!("`{}` is not a day", shown(&typed)),
-            help(),
-        )
+    let has_shape = LENGTHS.contains(&text.len()) && text.chars().zip(FIRST.chars()).all(fits);
+    // No run can match `2026-13`, and an empty list would not say why.
+    if has_shape
+        && format!("{text}{}", &FIRST[text.len()..])
+            .parse::<Timestamp>()
+            .is_ok()
+    {
+        return Ok(text);
     }
+    mistake(
+        first.at,
+        format!("`{}` is not a day", shown(&written(value))),
+        help(),
+    )
 }

@@ -170,7 +170,8 @@ fn queries_select_the_right_runs() {
         ("init.from:*", false),
         ("created>2026-11", false),
         ("created>=2026-11", true),
-        ("created:2026-11-22", true),
+        ("created:2026 created:2026-11-22", true),
+        ("created:2026-11-22t10 created:2026-11-22T10:01:07", true),
         ("created<2026-11-23", true),
         ("created>2026-11-22T10:01:06Z", true),
         (
@@ -318,6 +319,18 @@ fn every_mistake_has_a_position_and_a_next_step() {
             mistake.help.as_deref().unwrap_or("").contains(help),
             "{query}: {mistake}"
         );
+    }
+}
+
+#[test]
+fn days_and_times_that_do_not_exist_are_mistakes() {
+    for day in ["2026-13", "2026-02-30", "2026-11-22t25"] {
+        let mistake = Query::parse(&format!("created>={day}")).unwrap_err();
+        assert_eq!(
+            (mistake.at, mistake.message),
+            (9, format!("`{day}` is not a day"))
+        );
+        assert!(mistake.help.is_some_and(|help| help.contains("2026-11")));
     }
 }
 

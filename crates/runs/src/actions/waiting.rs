@@ -6,7 +6,8 @@ use crate::launcher;
 use crate::queue::{Failed, Move, Queue};
 use crate::run::{RunDir, RunId};
 
-use super::{advance, discard_if_never_started, unwritable};
+use super::folder::{discard_if_never_started, unwritable};
+use super::start::advance;
 use crate::failure::{Failure, Kind};
 use crate::worker::programs;
 
@@ -24,7 +25,8 @@ pub fn shift(root: &Path, run: &RunId, to: Move) -> anyhow::Result<usize> {
     }
     // It was started in this moment and has no position any more.
     queue
-        .content()?
+        .content()
+        .map_err(|error| unwritable(root, &error))?
         .position(run)
         .ok_or_else(|| not_waiting(run).into())
 }

@@ -6,26 +6,31 @@ use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::state::State;
+use crate::storage::fingerprint;
 
 /// Version of the checkpoint's files; a reader refuses any other.
 pub(super) const FORMAT: u32 = 1;
+/// The size and the SHA-256 of each other file.
 pub(super) const MANIFEST: &str = "manifest.json";
 /// The model's tensors.
 pub const MODEL: &str = "model.safetensors";
 /// The optimizer's tensors.
 pub const OPTIMIZER: &str = "optimizer.safetensors";
+/// [`State`] as JSON.
 pub(super) const STATE: &str = "state.json";
 
+/// The content of `manifest.json`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Manifest {
     pub(super) format: u32,
     pub(super) step: u64,
+    /// The other files, by name.
     pub(super) files: BTreeMap<String, Entry>,
 }
 
+/// A file's size, and its SHA-256 in hexadecimal digits.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     bytes: u64,
@@ -36,7 +41,16 @@ impl Entry {
     pub(super) fn of(bytes: &[u8]) -> Self {
         Self {
             bytes: bytes.len() as u64,
-            sha256: format!("{:x}", Sha256::digest(bytes)),
+            sha256: fingerprint(bytes),
+        }
+    }
+
+    /// How a file differs from the one that was saved, in words.
+    pub(super) fn difference(&self, saved: &Self) -> String {
+        if self.bytes == saved.bytes {
+            "has another content than was saved".to_owned()
+        } else {
+            format!("has {} bytes, and {} were saved", self.bytes, saved.bytes)
         }
     }
 }
@@ -56,6 +70,7 @@ pub struct Content {
 pub enum Error {
     #[error("{doing} checkpoint {}", path.display())]
     Io {
+        /// What failed, as `reading`.
         doing: &'static str,
         path: PathBuf,
         source: io::Error,
@@ -71,6 +86,7 @@ pub enum Error {
     NoneReadable { reasons: Vec<String> },
     #[error("the run's checkpoints are gone: {named_by} of step {step}, and {} {found}", path.display())]
     Missing {
+        /// What names the checkpoint, as `its log knows`.
         named_by: &'static str,
         step: u64,
         path: PathBuf,

@@ -162,9 +162,7 @@ pub(super) fn read_step(
         if found == *expected {
             Ok(bytes)
         } else {
-            Err(damaged(format!(
-                "{name} differs from what was saved: {found:?} instead of {expected:?}"
-            )))
+            Err(damaged(format!("{name} {}", found.difference(expected))))
         }
     };
     let state: State = serde_json::from_slice(&file(STATE)?)

@@ -3,7 +3,7 @@
 use std::fs;
 
 use tempfile::TempDir;
-use warmstart_schema::event::Failure;
+use warmstart_schema::event::FailureKind;
 use warmstart_schema::event::{Attempt, Epoch};
 use warmstart_schema::experiment;
 
@@ -211,7 +211,7 @@ fn stopped() -> Event {
 
 fn failed() -> Event {
     Event::Failed {
-        kind: Failure::Input,
+        kind: FailureKind::Input,
         error: "e".to_owned(),
         help: "h".to_owned(),
     }

@@ -1,5 +1,5 @@
-//! Workers as jobs of Slurm. The run folder on the shared file system stays the only contract: what a run says of itself, by its
-//! log and its heartbeat, is true without any call of Slurm. Slurm explains why a worker is absent.
+//! Workers as jobs of Slurm. The run folder lies on a shared file system. Log and heartbeat say how a run is, without any call of
+//! Slurm. Only where both are silent does Slurm say why.
 //!
 //! `run.json` names the job that has the run, from before `sbatch` until it is known that Slurm starts no worker of it again. While
 //! it names one, nothing is sent a second time.
@@ -79,22 +79,33 @@ struct ToSend {
     group: Option<String>,
 }
 
-impl ToSend {
-    /// The job of a run that has one already: its sender ended before it noted that in the queue.
-    fn of(run: &RunDir) -> io::Result<Result<Self, Handle>> {
+/// Whether a run that the queue starts must be sent.
+enum Sending {
+    Due(Box<ToSend>),
+    /// It has this job already: its sender ended before it noted that in the queue.
+    Done(Started),
+}
+
+impl Sending {
+    fn of(run: &RunDir) -> io::Result<Self> {
         let run = RunDir::new(std::path::absolute(run.path())?);
         let info = run.info()?;
         if let Some(worker @ Handle::Slurm(_)) = info.worker {
-            return Ok(Err(worker));
+            return Ok(Self::Done(Started {
+                worker,
+                child: None,
+            }));
         }
-        Ok(Ok(Self {
+        Ok(Self::Due(Box::new(ToSend {
             wanted: wanted(&run)?,
             launched_in: info.cwd,
             group: info.member.map(|member| member.group),
             run,
-        }))
+        })))
     }
+}
 
+impl ToSend {
     fn shares_an_array_with(&self, other: &Self) -> bool {
         self.group.is_some()
             && self.group == other.group
@@ -122,7 +133,7 @@ fn send(programs: &Programs, sent: &[ToSend]) -> io::Result<Vec<Started>> {
         record(run, unknown)
     };
     if let Err(error) = runs.iter().try_for_each(prepare) {
-        release_all(&runs)?;
+        release_all(&runs);
         return Err(error);
     }
     let path = first.run.path().join(SCRIPT);
@@ -130,7 +141,7 @@ fn send(programs: &Programs, sent: &[ToSend]) -> io::Result<Vec<Started>> {
         Ok(answer) => submitted(&answer),
         Err(Trouble::Silent(_)) => None,
         Err(trouble) => {
-            release_all(&runs)?;
+            release_all(&runs);
             let what = format!("Slurm did not take the job: {trouble}");
             return Err(io::Error::other(
                 Failure::new(Kind::Worker, what).help(trouble.help()),
@@ -157,21 +168,18 @@ fn send(programs: &Programs, sent: &[ToSend]) -> io::Result<Vec<Started>> {
 }
 
 /// Gives back runs that were not sent.
-fn release_all(runs: &[RunDir]) -> io::Result<()> {
+fn release_all(runs: &[RunDir]) {
     for run in runs {
-        if let Some(_lock) = run.lock_within(folder::PATIENCE)? {
-            release(run)?;
+        if let Ok(Some(_lock)) = run.lock_within(folder::PATIENCE) {
+            // Report why they were not sent. If one cannot be given back, the next survey finds that Slurm has no job of it.
+            let _ = release(run);
         }
     }
-    Ok(())
 }
 
 /// An error once more, for another run.
 fn again(error: &io::Error) -> io::Error {
-    let failure = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Failure>());
-    match failure {
+    match Failure::within(error) {
         Some(failure) => io::Error::other(failure.clone()),
         None => io::Error::new(error.kind(), error.to_string()),
     }
@@ -179,15 +187,12 @@ fn again(error: &io::Error) -> io::Error {
 
 impl Launcher for Slurm {
     fn start(&self, programs: &Programs, run: &RunDir) -> io::Result<Started> {
-        match ToSend::of(run)? {
-            Ok(one) => {
-                let started = send(programs, &[one])?.pop();
+        match Sending::of(run)? {
+            Sending::Due(one) => {
+                let started = send(programs, &[*one])?.pop();
                 started.ok_or_else(|| io::Error::other("no job was sent"))
             }
-            Err(worker) => Ok(Started {
-                worker,
-                child: None,
-            }),
+            Sending::Done(started) => Ok(started),
         }
     }
 
@@ -204,21 +209,18 @@ impl Launcher for Slurm {
             }
         };
         for run in runs {
-            let next = ToSend::of(run);
+            let next = Sending::of(run);
             let fits = |next: &ToSend| {
                 let last = waiting.last();
                 last.is_some_and(|last| last.shares_an_array_with(next))
                     && waiting.len() < MOST_TASKS
             };
-            if !matches!(&next, Ok(Ok(next)) if fits(next)) {
+            if !matches!(&next, Ok(Sending::Due(next)) if fits(next)) {
                 send_waiting(&mut waiting, &mut results);
             }
             match next {
-                Ok(Ok(next)) => waiting.push(next),
-                Ok(Err(worker)) => results.push(Ok(Started {
-                    worker,
-                    child: None,
-                })),
+                Ok(Sending::Due(next)) => waiting.push(*next),
+                Ok(Sending::Done(started)) => results.push(Ok(started)),
                 Err(error) => results.push(Err(error)),
             }
         }
@@ -334,6 +336,27 @@ mod tests {
         ] {
             assert_eq!(submitted(answer), id, "{answer:?}");
         }
+    }
+
+    #[test]
+    fn the_error_says_why_a_job_was_not_sent() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunDir::new(root.path().join("a"));
+        // The script cannot be written. Then the run cannot be given back either.
+        fs::create_dir_all(run.path().join(SCRIPT)).unwrap();
+        fs::write(run.path().join("run.json"), "{").unwrap();
+        let programs = Programs {
+            monitor: None,
+            worker: "/opt/warmstart-worker".into(),
+        };
+        let one = ToSend {
+            run,
+            wanted: SlurmOptions::default(),
+            launched_in: None,
+            group: None,
+        };
+        let error = send(&programs, &[one]).unwrap_err().to_string();
+        assert!(error.contains("directory"), "{error}");
     }
 
     #[test]

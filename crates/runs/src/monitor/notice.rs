@@ -11,7 +11,7 @@ use crate::event_log::EventWriter;
 use crate::run::{RunDir, RunId};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
-use warmstart_schema::event::{Event, Level};
+use warmstart_schema::event::{Event, FailureKind, Level};
 use warmstart_schema::state::Outcome;
 
 use super::log::say;
@@ -43,11 +43,11 @@ pub(super) fn send(root: &Path, id: &RunId, command: &str) {
 
 /// The run as JSON; none if the user or its group's halving stopped the run.
 fn event(run: &Run) -> Option<&'static str> {
-    use warmstart_schema::event::Failure::NotANumber;
     match &run.state.outcome {
         Some(Outcome::Finished { .. }) => Some("finished"),
         Some(Outcome::Failed {
-            kind: NotANumber, ..
+            kind: FailureKind::NonFinite,
+            ..
         }) => Some("not_a_number"),
         Some(Outcome::Failed { .. }) => Some("failed"),
         Some(Outcome::Stopped | Outcome::Paused | Outcome::Halved) => None,

@@ -1,3 +1,6 @@
+use std::fs;
+use std::path::Path;
+
 use warmstart_schema::experiment::{self, Experiment, Freeze};
 
 use super::*;
@@ -96,5 +99,41 @@ fn the_file_says_what_was_found_and_why() {
         "22 times as many",
     ] {
         assert!(yaml.contains(words), "{words}:\n{yaml}");
+    }
+}
+
+/// A folder of pictures in two classes.
+fn pictures(folder: &Path) {
+    for class in ["cats", "dogs"] {
+        let class = folder.join(class);
+        fs::create_dir_all(&class).unwrap();
+        fs::write(class.join("1.png"), "").unwrap();
+    }
+}
+
+#[test]
+fn the_file_has_the_name_of_the_folder_and_is_not_hidden() {
+    let root = tempfile::tempdir().unwrap();
+    for (name, file) in [
+        ("my pictures", "my_pictures.yaml"),
+        (".mine", "mine.yaml"),
+        ("--", "pictures.yaml"),
+    ] {
+        let data = root.path().join(name);
+        pictures(&data);
+        let written = write(&data, None, root.path()).unwrap();
+        assert_eq!(written.file, root.path().join(file));
+        let again = write(&data, None, root.path()).unwrap_err();
+        assert!(again.what.contains("is there already"), "{again}");
+    }
+}
+
+#[test]
+fn help_about_a_folder_names_no_field_of_an_experiment() {
+    let root = tempfile::tempdir().unwrap();
+    pictures(&root.path().join("inner"));
+    for data in [root.path(), Path::new("/nowhere/at/all")] {
+        let refused = write(data, None, root.path()).unwrap_err();
+        assert!(!refused.to_string().contains("dataset.path"), "{refused}");
     }
 }

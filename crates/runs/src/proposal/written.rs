@@ -27,27 +27,18 @@ pub fn folder(experiments: &Path, otherwise: &Path) -> PathBuf {
     }
 }
 
-/// Writes a first experiment for the folder of pictures `data` into `file`, by default `folder` with the name of `data`. Nothing is
-/// overwritten.
+/// Writes a first experiment for the folder of pictures `data` into `file`, by default a file of `folder` with the name of `data`.
+/// Overwrites nothing.
 pub fn write(data: &Path, file: Option<&Path>, folder: &Path) -> Result<Written, Failure> {
+    // The user names a folder, and no field of an experiment.
     let unusable = |Unusable { error, help }: Unusable| {
-        Failure::new(Kind::NotFound, error).help(help.replace("dataset.path must name", "name"))
+        let help = help.replace("dataset.path must name", "name");
+        Failure::new(Kind::NotFound, error).help(help.replace("try dataset.path:", "try"))
     };
     let facts = Facts::of(data).map_err(unusable)?;
-    if facts.classes.len() < 2 {
-        let what = format!(
-            "there is one class in {}, expected two or more",
-            shown(data)
-        );
-        let help = "put the pictures of each class into a folder of their own";
-        return Err(Failure::new(Kind::Input, what).help(help));
-    }
     let name = folder_name(data);
     let file = file.map_or_else(
-        || {
-            let stem: String = name.chars().map(plain).collect();
-            folder.join(format!("{}.yaml", stem.trim_start_matches(['.', '-'])))
-        },
+        || folder.join(format!("{}.yaml", stem(&name))),
         Path::to_path_buf,
     );
     let yaml = yaml(&scalar(&name), &scalar(path_text(data)?), &facts);
@@ -79,15 +70,22 @@ fn folder_name(data: &Path) -> String {
     }
 }
 
-/// For a file's name.
-fn plain(c: char) -> char {
-    if c.is_ascii_alphanumeric() || "._-".contains(c) {
-        c
-    } else {
-        '_'
-    }
+/// The name of a file for an experiment of this name, without `.yaml`. It is not hidden, as an experiment must be seen.
+fn stem(name: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "._-".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let stem: String = name.chars().map(plain).collect();
+    let stem = stem.trim_start_matches(['.', '-']);
+    let visible = if stem.is_empty() { "pictures" } else { stem };
+    visible.to_owned()
 }
 
+/// The path as the experiment names it.
 fn path_text(data: &Path) -> Result<&str, Failure> {
     data.to_str().ok_or_else(|| {
         Failure::new(
@@ -118,21 +116,19 @@ fn scalar(text: &str) -> String {
 }
 
 fn create(file: &Path, yaml: &str) -> Result<(), Failure> {
-    if file.symlink_metadata().is_ok() {
-        let what = format!(
-            "{} is there already, and nothing is overwritten",
-            shown(file)
-        );
-        return Err(Failure::new(Kind::Input, what).help("name another file"));
-    }
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    folder
-        .map_or(Ok(()), std::fs::create_dir_all)
-        .and_then(|()| storage::create(file, yaml.as_bytes()))
-        .map_err(|error| {
-            let what = format!("the experiment cannot be written: {error}: {}", shown(file));
-            Failure::new(Kind::Disk, what).help("name a file in a folder that you may write to")
-        })
+    // An empty path is the current folder.
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let created = std::fs::create_dir_all(folder);
+    let written = created.and_then(|()| storage::create(file, yaml.as_bytes()));
+    written.map_err(|error| {
+        if file.symlink_metadata().is_ok() {
+            let what = format!(
+                "{} is there already, and nothing is overwritten",
+                shown(file)
+            );
+            return Failure::new(Kind::Input, what).help("name another file");
+        }
+        let what = format!("the experiment cannot be written: {error}: {}", shown(file));
+        Failure::new(Kind::Disk, what).help("name a file in a folder that you may write to")
+    })
 }

@@ -80,6 +80,13 @@ fn runs_wait_for_their_initial_run_on_any_slot() {
     assert_eq!(names(&content.take_startable(|_| true)), ["a"]);
     content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", Some("b"))];
     assert_eq!(names(&content.take_startable(|_| true)), ["b"]);
+    // Nor do three.
+    content.waiting = vec![
+        entry("a", "cuda:0", Some("c")),
+        entry("b", "cuda:1", Some("a")),
+        entry("c", "cuda:2", Some("b")),
+    ];
+    assert_eq!(names(&content.take_startable(|_| true)), ["a"]);
 }
 
 #[test]
@@ -112,15 +119,15 @@ fn ended_runs_wait_for_their_process_and_running_ones_are_refused() {
         serde_json::to_vec(&content).unwrap(),
     )
     .unwrap();
-    let push = |last_word| {
+    let push = |ended_at| {
         queue
-            .push_again::<io::Error>(entry("a", "cpu", None), last_word, || Ok(()))
+            .push_again::<io::Error>(entry("a", "cpu", None), ended_at, || Ok(()))
             .unwrap()
     };
     // The process started after its last known event: another process resumed the run.
     assert_eq!(
         [push(None), push(Some(4.9)), push(Some(6.0))],
-        [Push::Started, Push::Started, Push::Leaving]
+        [Push::Started, Push::Started, Push::Exiting]
     );
     let gone = Active {
         worker: changed(&launcher::current(), |it| it.start_ticks = 1),
@@ -155,6 +162,19 @@ fn devices_take_as_many_runs_as_they_have_slots() {
     assert!(content.take_startable(|_| true).is_empty());
     content.paused = None;
     assert_eq!(names(&content.take_startable(|_| true)), ["c"]);
+    // Each GPU counts its own runs.
+    content.waiting = vec![
+        entry("a", "cuda:0", None),
+        entry("b", "cuda:1", None),
+        entry("c", "cuda:0-1", None),
+        entry("d", "cuda:1", None),
+        entry("e", "cuda:2-4294967295", None),
+    ];
+    assert_eq!(
+        names(&content.take_startable(|_| true)),
+        ["a", "b", "c", "e"]
+    );
+    assert_eq!(names(&content.waiting), ["d"]);
 }
 
 #[test]
@@ -273,7 +293,6 @@ fn end_of_a_run_starts_the_next() {
 
 #[test]
 fn a_run_that_does_not_start_leaves_the_queue_and_its_log_says_why() {
-    use warmstart_schema::event::Failure;
     use warmstart_schema::state::Outcome;
 
     let folder = tempfile::tempdir().unwrap();
@@ -299,8 +318,54 @@ fn a_run_that_does_not_start_leaves_the_queue_and_its_log_says_why() {
     assert!(queue.content().unwrap().waiting.is_empty());
     let state = run.state().unwrap();
     assert!(
-        matches!(&state.outcome, Some(Outcome::Failed { kind: Failure::NotStarted, error, .. }) if error.contains("did not start")),
+        matches!(&state.outcome, Some(Outcome::Failed { kind: FailureKind::NotStarted, error, .. }) if error.contains("did not start")),
         "{:?}",
         state.outcome
+    );
+}
+
+#[test]
+fn the_log_of_a_run_that_did_not_start_has_the_help_of_its_launcher() {
+    use warmstart_schema::state::Outcome;
+
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::of(folder.path(), &"a".parse().unwrap());
+    fs::create_dir(run.path()).unwrap();
+    let refused = Failure::new(Kind::Worker, "Slurm did not take the job").help("correct `slurm:`");
+    let failed = Failed {
+        run: "a".parse().unwrap(),
+        task: Task::Start,
+        error: io::Error::other(refused),
+    };
+    failed.log(folder.path()).unwrap();
+    let expected = Outcome::Failed {
+        kind: FailureKind::NotStarted,
+        error: "the worker did not start: Slurm did not take the job".to_owned(),
+        help: "correct `slurm:`".to_owned(),
+    };
+    assert_eq!(run.state().unwrap().outcome, Some(expected));
+}
+
+#[test]
+fn errors_of_the_queue_say_what_failed_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::new(folder.path());
+    let programs = Programs {
+        worker: "/bin/true".into(),
+        monitor: None,
+    };
+    let file = folder.path().join("queue.json");
+    fs::write(&file, "not json").unwrap();
+    let error = queue.content().unwrap_err();
+    let failure = Failure::within(&error).unwrap();
+    assert!(failure.what.ends_with(&format!(": {}", file.display())));
+    assert_eq!(error.to_string().matches("empty queue").count(), 1);
+    fs::remove_file(&file).unwrap();
+    // The queue is readable, and cannot be locked.
+    fs::create_dir(folder.path().join("queue.lock")).unwrap();
+    let lines = queue.start_next(&programs, &"a".parse().unwrap());
+    assert!(
+        lines.len() == 1 && lines[0].starts_with("no further run is started: "),
+        "{lines:?}"
     );
 }

@@ -1,5 +1,5 @@
-//! Finds the experiment of a run: the file that it was launched from, by its path; if that is gone, a file of the same text. Only
-//! runs of earlier versions match by name, and only if one file has that name.
+//! Finds the experiment of a run: the file that it was launched from, by its path; if that is gone, the file of the same text. Runs
+//! of earlier versions do not name their file, and match by its stem.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ impl ExperimentKey {
 impl ExperimentFile {
     /// The experiments that runs belong to.
     pub fn experiment_key(&self) -> ExperimentKey {
-        ExperimentKey::File(self.place.clone())
+        ExperimentKey::File(self.full_path.clone())
     }
 }
 
@@ -58,9 +58,9 @@ pub(super) struct ExperimentIndex {
     by_stem: HashMap<String, Vec<usize>>,
     by_text: HashMap<String, Vec<usize>>,
     /// For each stem, the files that runs were launched from, and how many runs of each.
-    named: HashMap<String, BTreeMap<PathBuf, usize>>,
+    launched_from: HashMap<String, BTreeMap<PathBuf, usize>>,
     /// For each stem, the runs that do not name their file.
-    silent: HashMap<String, BTreeSet<RunId>>,
+    without_file: HashMap<String, BTreeSet<RunId>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +74,7 @@ impl ExperimentIndex {
     /// Sets the files on disk; false if they are the same as before.
     pub(super) fn set_files(&mut self, files: &[ExperimentFile]) -> bool {
         let file = |file: &ExperimentFile| File {
-            path: file.place.clone(),
+            path: file.full_path.clone(),
             stem: file.stem.clone(),
             sha256: file.sha256.clone(),
         };
@@ -104,16 +104,17 @@ impl ExperimentIndex {
     /// Adds a run. Returns the runs whose experiment may change.
     pub(super) fn add(&mut self, id: &RunId, info: &RunInfo) -> Vec<RunId> {
         let Some(file) = &info.file else {
-            self.silent
+            self.without_file
                 .entry(info.stem.clone())
                 .or_default()
                 .insert(id.clone());
             return Vec::new();
         };
-        let named = self.named.entry(info.stem.clone()).or_default();
-        *named.entry(file.clone()).or_default() += 1;
-        if named[file] == 1 {
-            self.silent_of(&info.stem)
+        let files = self.launched_from.entry(info.stem.clone()).or_default();
+        let count = files.entry(file.clone()).or_default();
+        *count += 1;
+        if *count == 1 {
+            self.without_file(&info.stem)
         } else {
             Vec::new()
         }
@@ -121,28 +122,29 @@ impl ExperimentIndex {
 
     /// Removes a run. Returns the runs whose experiment may change.
     pub(super) fn remove(&mut self, id: &RunId, info: &RunInfo) -> Vec<RunId> {
-        if let Some(silent) = self.silent.get_mut(&info.stem) {
-            silent.remove(id);
+        if let Some(runs) = self.without_file.get_mut(&info.stem) {
+            runs.remove(id);
         }
         let Some(file) = &info.file else {
             return Vec::new();
         };
-        let Some(named) = self.named.get_mut(&info.stem) else {
+        let Some(files) = self.launched_from.get_mut(&info.stem) else {
             return Vec::new();
         };
-        let Some(count) = named.get_mut(file) else {
+        let Some(count) = files.get_mut(file) else {
             return Vec::new();
         };
         *count -= 1;
         if *count > 0 {
             return Vec::new();
         }
-        named.remove(file);
-        self.silent_of(&info.stem)
+        files.remove(file);
+        self.without_file(&info.stem)
     }
 
-    fn silent_of(&self, stem: &str) -> Vec<RunId> {
-        self.silent
+    /// The runs of a stem that do not name their file.
+    fn without_file(&self, stem: &str) -> Vec<RunId> {
+        self.without_file
             .get(stem)
             .into_iter()
             .flatten()
@@ -162,7 +164,7 @@ impl ExperimentIndex {
         }
     }
 
-    /// A file of the same text, if a run's own file is gone; of several, the one with the same name.
+    /// The only file of the same text, if a run's own file is gone; of several, the one with the same name.
     fn renamed(&self, info: &RunInfo) -> Option<&Path> {
         let same: Vec<&File> = self
             .by_text
@@ -170,33 +172,19 @@ impl ExperimentIndex {
             .iter()
             .map(|&index| &self.files[index])
             .collect();
-        let named: Vec<&&File> = same.iter().filter(|file| file.stem == info.stem).collect();
-        match (&same[..], &named[..]) {
-            ([one], _) => Some(&one.path),
-            (_, [one]) => Some(&one.path),
-            _ => None,
-        }
+        let named = same.iter().filter(|file| file.stem == info.stem);
+        only(same.iter().map(|file| file.path.as_path()))
+            .or_else(|| only(named.map(|file| file.path.as_path())))
     }
 
     /// The only file of a run's stem; of several, the one that ends with the path by which the run was launched.
     fn by_name(&self, info: &RunInfo) -> Option<&Path> {
-        let here: Vec<&Path> = self
-            .by_stem
-            .get(&info.stem)
-            .into_iter()
-            .flatten()
-            .map(|&index| self.files[index].path.as_path())
-            .collect();
-        let named: Vec<&Path> = self
-            .named
-            .get(&info.stem)
-            .into_iter()
-            .flatten()
-            .map(|(path, _)| path.as_path())
-            .collect();
-        let known = if here.is_empty() { named } else { here };
-        if let [one] = known[..] {
-            return Some(one);
+        let here = self.by_stem.get(&info.stem).into_iter().flatten();
+        let here = here.map(|&index| self.files[index].path.as_path());
+        let mut known: Vec<&Path> = here.collect();
+        if known.is_empty() {
+            let files = self.launched_from.get(&info.stem).into_iter().flatten();
+            known.extend(files.map(|(path, _)| path.as_path()));
         }
         // `./a.yaml` and `a.yaml` are the same; a bare name matches every path of its stem.
         let source: PathBuf = info
@@ -204,14 +192,15 @@ impl ExperimentIndex {
             .components()
             .filter(|part| *part != std::path::Component::CurDir)
             .collect();
-        let like: Vec<&Path> = known
-            .into_iter()
-            .filter(|path| path.ends_with(&source))
-            .collect();
-        if let [one] = like[..] {
-            Some(one)
-        } else {
-            None
-        }
+        only(known.iter().copied()).or_else(|| {
+            let alike = known.iter().filter(|path| path.ends_with(&source));
+            only(alike.copied())
+        })
     }
+}
+
+/// The path, if these are all the same: a file and a link to it have one.
+fn only<'a>(mut paths: impl Iterator<Item = &'a Path>) -> Option<&'a Path> {
+    let first = paths.next()?;
+    paths.all(|path| path == first).then_some(first)
 }

@@ -1,6 +1,5 @@
 //! The experiment files of a folder.
 
-use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -16,14 +15,15 @@ const FIRST_GROUP: &str = "study";
 /// An experiment file, valid or not.
 #[derive(Debug, Clone)]
 pub struct ExperimentFile {
+    /// Its path, as it was named or found.
     pub path: PathBuf,
     /// The file's name without `.yaml`, as the command line and `init: {from: …}` name it.
     pub stem: String,
     pub loaded: Result<Experiment, Vec<Problem>>,
-    /// Its runs, if it has `seeds` or `grid`.
+    /// Its members, if it has `seeds` or `grid`.
     pub group: Option<Group>,
-    /// Its full path, links resolved; runs refer to it by this path.
-    pub place: PathBuf,
+    /// Its full path, links resolved, by which runs refer to it; `path` if that cannot be found out.
+    pub full_path: PathBuf,
     /// SHA-256 of its bytes; none if it is unreadable or larger than [`experiment::MAX_BYTES`].
     pub sha256: Option<String>,
 }
@@ -41,22 +41,16 @@ impl ExperimentFile {
         }
     }
 
-    /// A file and its parsed experiment, which is one run.
+    /// A file without `seeds` and `grid`, and what was parsed from it.
     pub fn new(path: PathBuf, loaded: Result<Experiment, Vec<Problem>>) -> Self {
-        let place = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-        let is_small = fs::metadata(&path)
-            .is_ok_and(|meta| meta.is_file() && meta.len() <= experiment::MAX_BYTES);
-        let sha256 = is_small
-            .then(|| fs::read(&path).ok())
-            .flatten()
-            .map(|text| storage::fingerprint(&text));
+        let text = storage::read_at_most(&path, experiment::MAX_BYTES as u64);
         Self {
             stem: run::stem(&path),
             loaded,
             group: None,
+            full_path: fs::canonicalize(&path).unwrap_or_else(|_| path.clone()),
+            sha256: text.as_deref().map(storage::fingerprint),
             path,
-            place,
-            sha256,
         }
     }
 
@@ -65,10 +59,9 @@ impl ExperimentFile {
     pub fn handle(&self, dir: &Path, files: &[Self]) -> String {
         let is_shared = files
             .iter()
-            .any(|other| other.stem == self.stem && other.place != self.place);
+            .any(|other| other.stem == self.stem && other.full_path != self.full_path);
         if is_shared {
-            let below = self.path.strip_prefix(dir).unwrap_or(&self.path);
-            text::line(&below.display().to_string(), 300)
+            shown(self.path.strip_prefix(dir).unwrap_or(&self.path))
         } else {
             self.stem.clone()
         }
@@ -82,8 +75,8 @@ impl ExperimentFile {
     }
 }
 
-/// Every `*.yaml` and `*.yml` of a folder and of the folders in it. The study's group comes first, then the others by name, each sorted by file. A
-/// broken file is listed with its neighbours.
+/// Every `*.yaml` and `*.yml` of a folder and of the folders in it, but no deeper. The study's group comes first, then the others
+/// by name, each sorted by path. A broken file is in the group of its neighbours.
 pub fn experiments(dir: &Path) -> anyhow::Result<Vec<ExperimentFile>> {
     let mut files = Vec::new();
     for path in entries(dir).map_err(|error| unreadable(dir, &error))? {
@@ -103,91 +96,76 @@ pub fn experiments(dir: &Path) -> anyhow::Result<Vec<ExperimentFile>> {
     }
     let groups: Vec<String> = files.iter().map(|file| group(file, &files)).collect();
     let mut keyed: Vec<_> = groups.into_iter().zip(files).collect();
-    keyed.sort_by(|(a, first), (b, second)| {
-        let key = |group: &str| Reverse(group == FIRST_GROUP);
-        key(a)
-            .cmp(&key(b))
-            .then_with(|| a.cmp(b))
-            .then_with(|| first.path.cmp(&second.path))
+    keyed.sort_by(|(one, first), (other, second)| {
+        (one != FIRST_GROUP, one, &first.path).cmp(&(other != FIRST_GROUP, other, &second.path))
     });
     Ok(keyed.into_iter().map(|(_, file)| file).collect())
 }
 
-/// The file that an experiment's `init: {from: …}` means, if it has one. A path is relative to its own folder or to `dir`, with
-/// or without `.yaml`; a name must belong to one file. The error says how to correct it.
-pub fn source(
+/// The full path of the file that an experiment's `init: {from: …}` means; none without `init`. A path is relative to the
+/// experiment's own folder or to `dir`, with or without `.yaml`; a name must belong to one of `files`.
+pub fn init_file(
     dir: &Path,
     files: &[ExperimentFile],
     file: &ExperimentFile,
-) -> Result<Option<PathBuf>, (String, String)> {
-    let Some(init) = file
-        .loaded
-        .as_ref()
-        .ok()
-        .and_then(|experiment| experiment.init.as_ref())
-    else {
+) -> Result<Option<PathBuf>, Failure> {
+    let experiment = file.loaded.as_ref().ok();
+    let Some(init) = experiment.and_then(|experiment| experiment.init.as_ref()) else {
         return Ok(None);
     };
-    let from = Path::new(&init.from);
-    let known = || files.iter().chain(std::iter::once(file));
-    let is_path = init.from.contains('/') || is_yaml(from);
-    let mut found: Vec<&Path> = if is_path {
+    let from = init.from.as_str();
+    if from.contains('/') || is_yaml(Path::new(from)) {
         let folders = [file.path.parent().unwrap_or(Path::new("")), dir];
-        let named = folders.iter().flat_map(|folder| {
-            ["", ".yaml", ".yml"].map(|end| folder.join(format!("{}{end}", init.from)))
-        });
-        let Some(place) = named
-            .filter(|path| path.is_file())
-            .find_map(|path| fs::canonicalize(path).ok())
-        else {
-            let what = format!(
-                "there is no experiment file {}",
-                text::line(&init.from, 200)
-            );
-            return Err((
-                what,
-                "a path is relative to the experiment's folder, or to the folder of experiments"
-                    .to_owned(),
-            ));
-        };
-        return Ok(Some(place));
-    } else {
-        known()
-            .filter(|other| other.stem == init.from)
-            .map(|other| other.place.as_path())
-            .collect()
-    };
+        return at_path(folders, from).map(Some);
+    }
+    let known: Vec<&ExperimentFile> = files.iter().chain([file]).collect();
+    by_name(&known, from).map(Some)
+}
+
+/// The file at a path below one of these folders; the first has precedence.
+fn at_path(folders: [&Path; 2], from: &str) -> Result<PathBuf, Failure> {
+    let paths = folders
+        .into_iter()
+        .flat_map(|folder| ["", ".yaml", ".yml"].map(|end| folder.join(format!("{from}{end}"))));
+    let found = paths
+        .filter(|path| path.is_file())
+        .find_map(|path| fs::canonicalize(path).ok());
+    found.ok_or_else(|| {
+        let what = format!("there is no experiment file {}", text::line(from, 200));
+        Failure::new(Kind::Input, what)
+            .help("a path is relative to the experiment's folder, or to the folder of experiments")
+    })
+}
+
+/// The only file of this name; a file and a link to it are one.
+fn by_name(known: &[&ExperimentFile], name: &str) -> Result<PathBuf, Failure> {
+    let same = known.iter().filter(|file| file.stem == name);
+    let mut found: Vec<&Path> = same.map(|file| file.full_path.as_path()).collect();
     found.sort_unstable();
     found.dedup();
-    match found[..] {
-        [one] => Ok(Some(one.to_path_buf())),
+    let (what, help) = match found[..] {
+        [one] => return Ok(one.to_path_buf()),
         [] => {
-            let near = text::closest(&init.from, known().map(|other| other.stem.as_str()));
+            let near = text::closest(name, known.iter().map(|file| file.stem.as_str()));
             let help = near.map_or_else(
                 || "`warmstart list` shows all".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
-            Err((
-                format!("no experiment is called `{}`", text::line(&init.from, 80)),
-                help,
-            ))
+            let name = text::line(name, 80);
+            (format!("no experiment is called `{name}`"), help)
         }
         ref several => {
-            let named: Vec<String> = several
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect();
+            let paths: Vec<String> = several.iter().map(|path| shown(path)).collect();
             let what = format!(
                 "`{}` could be more than one experiment: {}",
-                text::line(&init.from, 80),
-                named.join(", ")
+                text::line(name, 80),
+                paths.join(", ")
             );
-            Err((
-                what,
-                "write its path from the folder of experiments, as sub/name.yaml".to_owned(),
-            ))
+            let help = "write its path from the folder of experiments, as sub/name.yaml";
+            (what, help.to_owned())
         }
-    }
+    };
+    Err(Failure::new(Kind::Input, what).help(help))
 }
 
 /// A broken file's group is that of the first readable file beside it.
@@ -223,21 +201,27 @@ fn is_yaml(path: &Path) -> bool {
 
 fn unreadable(dir: &Path, error: &io::Error) -> Failure {
     let what = format!(
-        "the experiments folder {} cannot be read: {error}",
-        text::line(&dir.display().to_string(), 300)
+        "the folder of experiments cannot be read: {error}: {}",
+        shown(dir)
     );
-    if error.kind() == io::ErrorKind::NotFound {
-        Failure::new(Kind::NotFound, what).help(
+    match error.kind() {
+        io::ErrorKind::NotFound => Failure::new(Kind::NotFound, what).help(
             "name another one with --experiments DIR, or start in the folder that has `experiments/`",
-        )
-    } else {
-        Failure::new(Kind::Input, what).help("check its permissions")
+        ),
+        io::ErrorKind::NotADirectory => {
+            Failure::new(Kind::Input, what).help("name the folder of the file with --experiments DIR")
+        }
+        _ => Failure::new(Kind::Input, what).help("check its permissions"),
     }
+}
+
+fn shown(path: &Path) -> String {
+    text::line(&path.display().to_string(), 300)
 }
 
 fn broken(path: PathBuf, error: &io::Error) -> ExperimentFile {
     let problem = Problem {
-        file: text::line(&path.display().to_string(), 300),
+        file: shown(&path),
         at: None,
         field: String::new(),
         message: format!("cannot be read: {error}"),
@@ -277,6 +261,16 @@ mod tests {
             .to_string();
         assert!(
             error.contains("/nowhere/at/all") && error.contains("--experiments"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_file_in_place_of_the_folder_is_no_lack_of_permissions() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = experiments(file.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("--experiments DIR") && !error.contains("permissions"),
             "{error}"
         );
     }

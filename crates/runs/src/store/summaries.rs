@@ -26,22 +26,36 @@ const FILE: &str = ".summaries";
 const WORTH_RUNS: usize = 200;
 const WORTH_BYTES: u64 = 8 << 20;
 /// File systems' clocks tick in milliseconds: a file that changed less than this many seconds ago may change again within a tick.
-const SETTLED: f64 = 1.5;
+pub(super) const SETTLED: f64 = 1.5;
 
-/// Detects that a file was replaced or written: inode, modification time, change time of the inode (which no archive restores)
-/// and length.
-pub(super) type Stamp = Option<(u64, i64, i64, i64, i64, u64)>;
+/// The stamp of a file or folder; none if it is not there.
+pub(super) type Stamp = Option<FileStamp>;
+
+/// Differs once a file is replaced or written. Times are seconds and nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FileStamp {
+    inode: u64,
+    modified: (i64, i64),
+    /// When the inode changed, which no archive restores.
+    changed: (i64, i64),
+    bytes: u64,
+}
+
+impl FileStamp {
+    /// Seconds since the last change, which is known by the second.
+    pub(super) fn age(&self) -> f64 {
+        now() - self.modified.0.max(self.changed.0) as f64
+    }
+}
 
 pub(super) fn stamp(path: &Path) -> Stamp {
     let meta = fs::metadata(path).ok()?;
-    Some((
-        meta.ino(),
-        meta.mtime(),
-        meta.mtime_nsec(),
-        meta.ctime(),
-        meta.ctime_nsec(),
-        meta.len(),
-    ))
+    Some(FileStamp {
+        inode: meta.ino(),
+        modified: (meta.mtime(), meta.mtime_nsec()),
+        changed: (meta.ctime(), meta.ctime_nsec()),
+        bytes: meta.len(),
+    })
 }
 
 /// The summary of one run, and the stamps of the two files that it was made from.
@@ -79,8 +93,8 @@ struct Row {
 #[derive(Debug)]
 struct Fresh {
     bytes: Vec<u8>,
-    /// Bytes of the log.
-    log: u64,
+    /// The length of the log in bytes.
+    log_bytes: u64,
 }
 
 /// The summaries of the file, and those made while other logs are read.
@@ -88,6 +102,7 @@ struct Fresh {
 pub(super) struct Summaries {
     path: PathBuf,
     kept: Blocks,
+    /// Where the file has each run's block.
     places: HashMap<RunId, Block>,
     shared: Shared,
     /// In the order in which runs were looked at, the newest first.
@@ -98,6 +113,7 @@ pub(super) struct Summaries {
     limit: u64,
     /// Whether a row did not fit.
     is_full: bool,
+    /// Seconds without a change after which a file counts as settled.
     settled: f64,
 }
 
@@ -156,8 +172,8 @@ impl Summaries {
             && let Some(bytes) = self.encode(summary)
             && let Some(block) = Block::of(&bytes)
         {
-            let log = summary.log_stamp.map_or(0, |stamp| stamp.5);
-            self.push(id, block, Some(Fresh { bytes, log }));
+            let log_bytes = summary.log_stamp.map_or(0, |stamp| stamp.bytes);
+            self.push(id, block, Some(Fresh { bytes, log_bytes }));
         }
     }
 
@@ -177,8 +193,8 @@ impl Summaries {
         let mut state = summary.state.clone();
         let epochs = std::mem::take(&mut state.epochs);
         // Without names, a field that is left out would shift those after it.
-        let has_further = epochs.iter().any(|epoch| !epoch.further.is_empty());
-        let mut bytes = if has_further {
+        let may_shift = |epoch: &Epoch| epoch.plain.is_some() || !epoch.further.is_empty();
+        let mut bytes = if epochs.iter().any(may_shift) {
             rmp_serde::to_vec_named(&epochs)
         } else {
             rmp_serde::to_vec(&epochs)
@@ -197,9 +213,7 @@ impl Summaries {
     }
 
     fn is_settled(&self, stamp: Stamp) -> bool {
-        stamp.is_none_or(|(_, modified, _, changed, ..)| {
-            now() - modified.max(changed) as f64 > self.settled
-        })
+        stamp.is_none_or(|stamp| stamp.age() > self.settled)
     }
 
     /// Also stores what has just changed.
@@ -208,7 +222,7 @@ impl Summaries {
         self.settled = f64::NEG_INFINITY;
     }
 
-    /// Writes the summaries if that is worth it. If the folder is not writable, the next start reads the logs again.
+    /// Writes the summaries if that is worth it. After an error, the next start reads the logs again.
     pub(super) fn close(mut self) -> io::Result<()> {
         if !self.is_worth_writing() {
             return Ok(());
@@ -232,7 +246,7 @@ impl Summaries {
 
     fn is_worth_writing(&self) -> bool {
         let fresh = self.rows.iter().filter_map(|row| row.fresh.as_ref());
-        let bytes: u64 = fresh.clone().map(|fresh| fresh.log).sum();
+        let bytes: u64 = fresh.clone().map(|fresh| fresh.log_bytes).sum();
         fresh.count() >= WORTH_RUNS || bytes >= WORTH_BYTES
     }
 
@@ -285,12 +299,12 @@ impl Summaries {
     }
 }
 
-/// A hash of the program's build: another build may read the same log differently.
+/// The first line of the file. It names the program's build by its time and length: another build may read a log differently.
 fn header() -> String {
     let build = std::env::current_exe()
         .ok()
         .and_then(|path| stamp(&path))
-        .map(|stamp| (stamp.1, stamp.2, stamp.5));
+        .map(|stamp| (stamp.modified, stamp.bytes));
     format!(
         "warmstart {} summaries {build:?}\n",
         env!("CARGO_PKG_VERSION")

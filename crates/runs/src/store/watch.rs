@@ -13,12 +13,11 @@ use std::time::{Duration, Instant};
 use crate::queue::{self, Queue};
 use crate::run::{RunDir, RunId};
 use crate::survey;
-use warmstart_schema::event;
 
 use self::liveness::QueueState;
 use self::standings::Standings;
 use self::watched::{Experiments, Watched};
-use super::summaries::{Stamp, Summaries, stamp};
+use super::summaries::{SETTLED, Stamp, Summaries, stamp};
 use super::{Change, ExperimentFile, Runs};
 
 /// How many runs at rest one poll looks at; later polls look at the others.
@@ -180,7 +179,7 @@ impl Watcher {
                 }
                 self.report(0, String::new(), changes);
             }
-            Err(error) => self.report(0, format!("cannot read the queue: {error}"), changes),
+            Err(error) => self.report(0, error.to_string(), changes),
         }
     }
 
@@ -209,7 +208,7 @@ impl Watcher {
         }
         let ids = survey.ids;
         // File systems' clocks tick in milliseconds, so a folder may change twice within a tick.
-        let is_settled = now.is_some_and(|(_, changed, ..)| event::now() - changed as f64 > 1.5);
+        let is_settled = now.is_some_and(|stamp| stamp.age() > SETTLED);
         self.listed = is_settled.then(|| (now, Instant::now()));
         let gone: Vec<RunId> = self
             .runs

@@ -3,8 +3,7 @@
 use crossterm::event::KeyCode;
 
 use crate::command::{Command, ComparisonCommand, ExperimentCommand, Movement};
-use crate::keys::binding::Binding;
-use crate::keys::binding::{Row, bind, code, control, key};
+use crate::keys::binding::{Binding, Row, bind, code, control, key};
 use crate::keys::everywhere::{FIRST, LAST, MOVES, REDRAW, SUSPEND};
 
 const ACCEPT: Binding = bind(Row {
@@ -23,6 +22,7 @@ const BACK: Binding = bind(Row {
     word: "back",
     help: "back",
 });
+/// Only where no text is typed.
 const BACK_BY_LETTER: Binding = bind(Row {
     action: "back",
     keys: &[key('q'), key('?')],

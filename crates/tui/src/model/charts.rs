@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 pub(crate) use warmstart_report::plot::{ChartKind, Drawn, Line, Role, Smoothing, Times, XAxis};
-use warmstart_report::plot::{Curves, Key, Points, begins, end_of};
+use warmstart_report::plot::{Curves, Key, Points, x_of_checkpoint, x_offset};
 use warmstart_runs::run::RunId;
 use warmstart_runs::store::{Run, Runs};
 
@@ -116,16 +116,16 @@ impl ChartView {
             .chain([run.id.clone()])
             .collect();
         let find = |id: &RunId| runs.get(id).filter(|_| drawn.contains(id));
-        let own = begins(run, &find, self.x_axis);
+        let own = x_offset(run, &find, self.x_axis);
         for other in others {
-            other.shift = begins(other.run, &find, self.x_axis) - own;
+            other.shift = x_offset(other.run, &find, self.x_axis) - own;
         }
     }
 
     /// The run before this one, moved so that its checkpoint is where this run starts.
     fn stage<'a>(&self, runs: &'a Runs, run: &Run) -> Option<Drawn<'a>> {
         let (stage, step) = stage_of(runs, run)?;
-        let end = end_of(stage, step, self.x_axis);
+        let end = x_of_checkpoint(stage, step, self.x_axis);
         Some(Drawn {
             shift: -end,
             until: Some(step),

@@ -12,7 +12,7 @@ use warmstart_report::compare::{
     Baseline, Column, Columns, Kind, Metric, Options, Selection, Table, table,
 };
 use warmstart_report::edit;
-use warmstart_report::plot::{XAxis, begins};
+use warmstart_report::plot::{XAxis, x_offset};
 
 /// The compare screen.
 #[derive(Debug)]
@@ -288,7 +288,7 @@ impl Model {
                 clippy::cast_sign_loss,
                 reason = "epochs, and it saturates"
             )]
-            let epochs = begins(run, &find, XAxis::Epoch).round() as u32;
+            let epochs = x_offset(run, &find, XAxis::Epoch).round() as u32;
             (run.id.clone(), epochs)
         });
         let after = continued.filter(|(_, epochs)| *epochs > 0).collect();

@@ -2,28 +2,34 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
 use warmstart_runs::store::Run;
 use warmstart_schema::event::Level;
 
 use super::{LOGGED_EPOCHS, Model};
-use crate::format::metric;
+use crate::format::{metric, time_of_day};
 
-/// Width of a line's first column, in characters.
-pub(crate) const STAMP: usize = 10;
+/// Least width of a line's first column, in characters, with the space after it.
+const LEAST_STAMP: usize = 10;
 
 /// A line of the log.
 pub(crate) struct LogLine<'a> {
-    /// The first column: an epoch, a time, or `worker`.
+    /// The first column, in ASCII: an epoch, a strength of the regularization, a time, or `worker`.
     pub stamp: String,
     pub text: Cow<'a, str>,
-    /// The level of a note.
+    /// The level of a note; `None` for other lines.
     pub level: Option<Level>,
 }
 
 impl LogLine<'_> {
+    /// The width of the first column, in characters, with the space after it. `epoch 1000` takes more than usual.
+    pub(crate) fn stamp_width(&self) -> usize {
+        LEAST_STAMP.max(self.stamp.len() + 1)
+    }
+
+    /// The whole line, for a search and a file.
     pub(crate) fn written(&self) -> String {
-        format!("{:<width$}{}", self.stamp, self.text, width = STAMP)
+        let width = self.stamp_width();
+        format!("{:<width$}{}", self.stamp, self.text)
     }
 }
 
@@ -56,22 +62,16 @@ fn epochs(run: &Run, most: usize) -> impl Iterator<Item = LogLine<'_>> {
         })
 }
 
-fn notes<'a>(model: &Model, run: &'a Run) -> impl Iterator<Item = LogLine<'a>> {
-    let zone = model.zone.clone();
-    run.state.notes.iter().map(move |note| {
-        let time = Timestamp::from_duration(
-            jiff::SignedDuration::try_from_secs_f64(note.t).unwrap_or_default(),
-        );
-        let stamp = time.map(|time| time.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string());
-        LogLine {
-            stamp: stamp.unwrap_or_default(),
-            text: Cow::from(&note.text),
-            level: Some(note.level),
-        }
+/// The notes that the state keeps, with their local time.
+fn notes<'a>(model: &'a Model, run: &'a Run) -> impl Iterator<Item = LogLine<'a>> {
+    run.state.notes.iter().map(move |note| LogLine {
+        stamp: time_of_day(note.t, &model.zone),
+        text: Cow::from(&note.text),
+        level: Some(note.level),
     })
 }
 
-/// The last epochs, all notes, and the worker's output.
+/// The log on the screen: the last epochs, all notes, and the worker's output.
 pub(crate) fn lines<'a>(model: &'a Model, run: &'a Run) -> Vec<LogLine<'a>> {
     let printed = model.worker_lines(run).iter();
     let printed = printed.map(|line| LogLine {
@@ -90,6 +90,7 @@ pub(crate) fn has(line: &str, wanted: &str) -> bool {
     line.to_lowercase().contains(&wanted.to_lowercase())
 }
 
+/// [`lines`] as text.
 pub(crate) fn texts(model: &Model, run: &Run) -> Vec<String> {
     lines(model, run).iter().map(LogLine::written).collect()
 }
@@ -105,7 +106,7 @@ pub(crate) fn whole(model: &Model, run: &Run) -> String {
 }
 
 /// The end of the log without the worker's output: at most `epochs_at_most` epochs, and all notes.
-pub(crate) fn tail<'a>(model: &Model, run: &'a Run, epochs_at_most: usize) -> Vec<LogLine<'a>> {
+pub(crate) fn tail<'a>(model: &'a Model, run: &'a Run, epochs_at_most: usize) -> Vec<LogLine<'a>> {
     epochs(run, epochs_at_most)
         .chain(notes(model, run))
         .collect()

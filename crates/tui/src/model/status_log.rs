@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use unicode_width::UnicodeWidthStr;
@@ -11,6 +10,7 @@ use warmstart_schema::experiment::Problem;
 use warmstart_schema::text;
 
 use super::Model;
+use crate::format::time_of_day;
 use crate::message::Report;
 
 /// Seconds that a success message stays in the status line.
@@ -49,10 +49,7 @@ impl StatusLog {
     /// All messages as lines, newest first.
     pub(crate) fn lines(&self, zone: &TimeZone) -> Vec<String> {
         let line = |saying: &Saying| {
-            let at = saying.at.and_then(|at| {
-                Timestamp::from_duration(jiff::SignedDuration::try_from_secs_f64(at).ok()?).ok()
-            });
-            let stamp = at.map(|at| at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string());
+            let stamp = saying.at.map(|at| time_of_day(at, zone));
             let mark = if saying.report.good { ' ' } else { '✗' };
             format!(
                 "{} {mark} {}",

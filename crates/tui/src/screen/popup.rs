@@ -22,7 +22,9 @@ use tui_input::Input;
 
 use self::frame::draw_box;
 use super::{help, paint};
+use crate::command::Command;
 use crate::format::plural;
+use crate::keys::Context;
 use crate::layout::{self, Question, popup_area, popup_width};
 use crate::model::{Model, Popup, PromptKind};
 use crate::theme::THEME;
@@ -38,7 +40,7 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     };
     let (title, lines, down) = match popup {
         Popup::Question { lines, effects } => {
-            let lines = question(lines, effects.is_empty(), width, area);
+            let lines = question(model, lines, effects.is_empty(), width, area);
             return draw_box(
                 frame,
                 popup_area(area, lines.len()),
@@ -91,7 +93,9 @@ fn read(lines: &[String], width: usize) -> Vec<Line<'static>> {
     lines.iter().flat_map(line).map(Line::from).collect()
 }
 
+/// A question above the keys that answer it; only `back` where nothing follows a yes.
 fn question(
+    model: &Model,
     lines: &[String],
     nothing_follows: bool,
     width: usize,
@@ -104,14 +108,15 @@ fn question(
     let mut text: Vec<Line> = text.into_iter().map(Line::from).collect();
     if shows_answers {
         text.push(Line::default());
-        let answers: &[(&str, &str)] = if nothing_follows {
-            &[("n", "back")]
+        let answers: &[(Command, &str)] = if nothing_follows {
+            &[(Command::Back, "back")]
         } else {
-            &[("y", "yes"), ("n", "no")]
+            &[(Command::Yes, "yes"), (Command::Back, "no")]
         };
-        let spans = answers.iter().flat_map(|(key, word)| {
+        let spans = answers.iter().flat_map(|(command, word)| {
+            let key = model.keys.label(Context::Question, *command);
             [
-                Span::styled(*key, THEME.key),
+                Span::styled(key.unwrap_or_default().to_owned(), THEME.key),
                 Span::raw(format!(" {word}   ")),
             ]
         });

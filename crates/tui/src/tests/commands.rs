@@ -8,8 +8,11 @@ use warmstart_schema::experiment::{EarlyStopping, Monitor};
 use warmstart_schema::state::{Liveness, Outcome};
 
 use super::fixtures::{DONE, LIVE, STOPPED, id, typical};
-use super::press;
+use super::{drawn, press, text};
+use crate::command::Command;
+use crate::config::Keys;
 use crate::effect::Effect;
+use crate::keys::Keymap;
 use crate::message::Message;
 use crate::model::{Filter, Model, Popup, Screen};
 use crate::update::update;
@@ -74,9 +77,9 @@ fn says(model: &Model) -> &str {
 #[test]
 fn lost_checkpoints_lead_to_a_question_that_closes_no_other_popup() {
     let mut model = typical();
-    let run = Box::new(model.runs.get(&id(STOPPED)).unwrap().clone());
-    let gone = |run: &Box<Run>| Message::Gone {
-        run: run.clone(),
+    let run = model.runs.get(&id(STOPPED)).unwrap().clone();
+    let gone = |run: &Run| Message::Gone {
+        run: Box::new(run.clone()),
         why: "no checkpoint is left".to_owned(),
     };
     press(&mut model, "?");
@@ -117,6 +120,46 @@ fn unavailable_command_is_refused_with_reason() {
         let mut model = typical();
         assert!(press(&mut model, keys).is_empty());
         assert!(says(&model).contains(reason), "{keys}: {}", says(&model));
+    }
+}
+
+#[test]
+fn refusals_and_questions_name_the_keys_of_the_settings() {
+    let keys = |action: &str, key: &str| (action.to_owned(), Keys(vec![key.to_owned()]));
+    let chosen = [keys("back", "f5"), keys("yes", "Y"), keys("quit", "ctrl-q")];
+    let mut model = typical();
+    model.keys = Keymap::rebound(&chosen.into()).unwrap();
+    update(&mut model, Message::Command(Command::Back));
+    assert_eq!(says(&model), "this is the first screen; ctrl-q quits");
+    for (line, effects, answers, reason) in [
+        (
+            "word ".repeat(2000),
+            vec![Effect::Leave],
+            None,
+            "the question is cut off; f5 goes back",
+        ),
+        (
+            "nothing is here".to_owned(),
+            Vec::new(),
+            Some("│ f5 back"),
+            "there is nothing to say yes to; f5 goes back",
+        ),
+        (
+            "really?".to_owned(),
+            vec![Effect::Leave],
+            Some("│ Y yes   f5 no"),
+            "",
+        ),
+    ] {
+        let lines = vec![line];
+        model.popup = Some(Popup::Question { lines, effects });
+        let shown = text(&drawn(&model, 80, 24));
+        assert!(
+            answers.is_none_or(|answers| shown.contains(answers)),
+            "{shown}"
+        );
+        update(&mut model, Message::Command(Command::Yes));
+        assert_eq!(says(&model), reason);
     }
 }
 

@@ -307,6 +307,22 @@ fn two_experiments_are_compared_side_by_side() {
 }
 
 #[test]
+fn long_names_and_values_show_their_ends() {
+    let stem = format!("{}-end", "x".repeat(100));
+    let value = format!("jjjjClearning_rate<enter>{CLEAR}3e-4");
+    let named = format!("{value}<down>{CLEAR}{stem}");
+    // With the cursor in the name, and outside of it.
+    for keys in [&named, &format!("{named}<up>")] {
+        let shown = text(&drawn(&after(keys), 80, 24));
+        let file = shown.lines().find(|line| line.starts_with("│ file"));
+        let file = file.unwrap().trim_end_matches([' ', '│']);
+        assert!(file.contains("-end") && file.contains(".yaml"), "{shown}");
+    }
+    let shown = text(&drawn(&after(&value), 40, 24));
+    assert!(shown.contains("0.001 → 3e-4"), "{shown}");
+}
+
+#[test]
 fn editor_popups_are_drawn_at_every_size() {
     let long = format!("jjjjClearning_rate<enter>{CLEAR}3e-4");
     for (name, keys) in [

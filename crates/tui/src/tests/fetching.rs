@@ -129,7 +129,7 @@ fn download_is_bar_in_run_and_percentage_in_list() {
     let mut model = fetching("cifar100", 76_000_000);
     let screen = text(&drawn(&model, 80, 24));
     assert!(
-        screen.contains("ResNet, resized input      downloading 45%"),
+        screen.contains("ResNet, resized input      download 45%"),
         "{screen}"
     );
     press(&mut model, "jj<enter>");
@@ -140,7 +140,7 @@ fn download_is_bar_in_run_and_percentage_in_list() {
         .unwrap_or_else(|| panic!("{screen}"));
     assert!(line.contains("  45 %  76 MB of 169 MB"), "{line}");
     let mut model = fetching("unpacking cifar100", 168_513_733);
-    assert!(text(&drawn(&model, 80, 24)).contains("downloading 99%"));
+    assert!(text(&drawn(&model, 80, 24)).contains("download 99%"));
     press(&mut model, "jj<enter>");
     assert!(text(&drawn(&model, 80, 24)).contains(" unpacking cifar100 ━"));
 }

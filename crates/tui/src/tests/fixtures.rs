@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use warmstart_runs::run::{RunDir, RunId, RunInfo};
 use warmstart_runs::search_paths::MissingFile;
 use warmstart_schema::event::{
-    Attempt, Batch, Checkpoint, ClassFacts, DatasetFacts, Epoch, Event, Failure, Level, ModelFacts,
-    Phase, Record, StartedFrom, System, Test,
+    Attempt, Batch, Checkpoint, ClassFacts, DatasetFacts, Epoch, Event, FailureKind, Level,
+    ModelFacts, Phase, Record, StartedFrom, System, Test,
 };
 use warmstart_schema::experiment::{Experiment, parse};
 use warmstart_schema::identity::{Handle, Identity};
@@ -454,7 +454,7 @@ fn write_the_runs() {
     failed.push(
         0.2,
         Event::Failed {
-            kind: Failure::NotANumber,
+            kind: FailureKind::NonFinite,
             error: "the loss is not a number since step 78".to_owned(),
             help: "Try a lower learning rate, or float32 instead of bfloat16.".to_owned(),
         },

@@ -36,7 +36,7 @@ fn sweep_of(source: &str, done: &[(usize, f64, f64)]) -> Model {
         group: Some(group.clone()),
         ..ExperimentFile::new(path, Ok(loaded))
     };
-    let place = file.place.clone();
+    let full_path = file.full_path.clone();
     let catalogue = Catalogue {
         files: vec![file],
         error: None,
@@ -49,7 +49,7 @@ fn sweep_of(source: &str, done: &[(usize, f64, f64)]) -> Model {
         let name = id(&format!("20260101-00000{index}-aaaa"));
         let info = json!({
             "format": 1, "id": name, "experiment": member.experiment.name, "group": "g", "stem": "sweep",
-            "source": "experiments/sweep.yaml", "file": place, "created": format!("2026-01-01T00:00:0{index}Z"),
+            "source": "experiments/sweep.yaml", "file": full_path, "created": format!("2026-01-01T00:00:0{index}Z"),
             "device": "cpu",
             "member": { "group": group_id(&group), "settings": member.settings, "seed": member.experiment.seed, "halving": group.rounds },
         });

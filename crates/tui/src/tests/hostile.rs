@@ -102,7 +102,7 @@ fn story(kind: usize) -> Vec<Event> {
                 after: "b".to_owned(),
             },
             Event::Failed {
-                kind: warmstart_schema::event::Failure::Internal,
+                kind: warmstart_schema::event::FailureKind::Internal,
                 error: NASTY[3].repeat(40),
                 help: NASTY[2].repeat(40),
             },

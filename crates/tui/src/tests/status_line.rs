@@ -7,6 +7,7 @@ use crate::model::status_log::STAYS;
 use crate::model::{Model, Popup};
 use crate::update::update;
 use warmstart_runs::store::Change;
+use warmstart_schema::event::{Epoch, Event, Record};
 
 fn tell(model: &mut Model, good: bool, words: &str) {
     update(
@@ -242,4 +243,41 @@ fn log_is_searched_upwards_and_saved() {
         "{}",
         at(&model)
     );
+}
+
+#[test]
+fn epoch_numbers_of_any_length_are_apart_from_the_figures() {
+    let mut model = typical();
+    let record = |epoch: u32| Record {
+        t: model.now,
+        event: Event::Epoch(Epoch {
+            epoch,
+            step: u64::from(epoch) * 100,
+            ..Epoch::default()
+        }),
+    };
+    let change = Change::Events {
+        id: id(LIVE),
+        records: vec![record(999), record(1000), record(100_000)],
+        damaged: 0,
+        restarted: false,
+    };
+    let now = model.now;
+    let changes = vec![change];
+    update(&mut model, Message::Changes { now, changes });
+    let saved = press(&mut model, "jj<enter>lw");
+    let Some(crate::effect::Effect::SaveLog { text: whole, .. }) = saved.last() else {
+        panic!("{saved:?}")
+    };
+    let shown = text(&drawn(&model, 80, 24));
+    for line in [
+        "epoch 999 train loss",
+        "epoch 1000 train loss",
+        "epoch 100000 train loss",
+    ] {
+        assert!(
+            shown.contains(line) && whole.contains(line),
+            "{shown}\n{whole}"
+        );
+    }
 }

@@ -187,9 +187,9 @@ fn in_order(mut files: Vec<&ExperimentFile>) -> Vec<&ExperimentFile> {
                 .ok()
                 .and_then(|experiment| experiment.init.as_ref());
             from.is_some_and(|init| {
-                files
-                    .iter()
-                    .any(|other| other.stem == source_stem(&init.from) && other.place != file.place)
+                files.iter().any(|other| {
+                    other.stem == source_stem(&init.from) && other.full_path != file.full_path
+                })
             })
         };
         // A cycle has no first element, so take any.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Error, anyhow};
 use nix::sys::signal::Signal;
-use warmstart_schema::event::Failure;
+use warmstart_schema::event::FailureKind;
 use warmstart_schema::exit::Exit;
 use warmstart_schema::state::Outcome;
 
@@ -56,13 +56,13 @@ impl Rank {
         let name = self.name(index);
         let deadline = Instant::now() + EXIT_TIMEOUT;
         let ended = self.processes.get_mut(index);
-        let Some(status) = ended.and_then(|process| process.ended_by(deadline)) else {
+        let Some(status) = ended.and_then(|process| process.wait_until(deadline)) else {
             return anyhow!("{name} cannot be reached: {error}");
         };
         let exit = Exit::of(status, false);
         let (kind, how, mut help) = match exit.outcome(true, false) {
             Outcome::Failed { kind, error, help } => (kind, error, help),
-            _ => (Failure::Killed, status.to_string(), RESUME.to_owned()),
+            _ => (FailureKind::Killed, status.to_string(), RESUME.to_owned()),
         };
         if exit.signal == Some(Signal::SIGKILL as i32) {
             HELP.clone_into(&mut help);

@@ -3,7 +3,7 @@ use std::thread;
 use std::time::Duration;
 
 use tch::{Device, Kind, Tensor};
-use warmstart_schema::event::Failure;
+use warmstart_schema::event::FailureKind;
 use warmstart_schema::seed::SplitMix64;
 
 use super::super::link::Decision;
@@ -141,7 +141,7 @@ fn the_end_of_a_rank_is_an_error_of_all_others_and_says_why() {
     assert_eq!(
         (blame.kind, &*blame.error, &*blame.help),
         (
-            Failure::Input,
+            FailureKind::Input,
             "rank 2 of 3: no such picture",
             "look for it"
         )
@@ -160,7 +160,7 @@ fn a_killed_rank_comes_with_the_help_for_its_signal() {
         };
         let mut rank = Rank::start(2, 1, &Parts::default(), command).unwrap();
         let blame = UserError::of(&rank.barrier().unwrap_err());
-        assert_eq!(blame.kind, Failure::Killed);
+        assert_eq!(blame.kind, FailureKind::Killed);
         assert!(blame.error.contains(&format!("SIG{signal}")), "{blame}");
         assert_eq!(blame.help.contains("train.devices"), is_of_memory);
     }

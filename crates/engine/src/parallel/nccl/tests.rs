@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Instant;
 
-use warmstart_schema::event::Failure;
+use warmstart_schema::event::FailureKind;
 
 use super::super::group::Rank;
 use super::*;
@@ -113,7 +113,7 @@ fn a_rank_that_nccl_refuses_says_why_and_how_to_do_without() {
         UserError::of(&error.unwrap_err())
     };
     let refused = connect(&mut ranks, &[0; ID]);
-    assert_eq!(refused.kind, Failure::Input);
+    assert_eq!(refused.kind, FailureKind::Input);
     assert!(refused.error.ends_with("unhandled cuda error"), "{refused}");
     assert!(refused.help.contains("WARMSTART_NCCL=off"));
     // Another rank has ended, which NCCL notices or not.

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use warmstart_schema::event::{Event, Failure, Level};
+use warmstart_schema::event::{Event, FailureKind, Level};
 use warmstart_schema::state::{Outcome, RunState};
 
 use super::answers::Job;
@@ -132,14 +132,14 @@ fn without_a_word(end: &End, has_begun: bool, state: &RunState) -> Vec<Event> {
         End::Said(job) => job,
         End::Forgotten(id) => {
             return failed(
-                Failure::Killed,
+                FailureKind::Killed,
                 format!("job {id} ended without a message, and Slurm no longer knows why"),
                 "its last lines may say why; a resume sends it again",
             );
         }
         End::NeverSent => {
             return failed(
-                Failure::NotStarted,
+                FailureKind::NotStarted,
                 "sbatch did not answer, and Slurm has no job of this run".to_owned(),
                 "a resume sends it again",
             );
@@ -149,7 +149,7 @@ fn without_a_word(end: &End, has_begun: bool, state: &RunState) -> Vec<Event> {
     match job.state.as_str() {
         "CANCELLED" => cancelled(id, has_begun, state),
         "TIMEOUT" | "DEADLINE" => failed(
-            Failure::Killed,
+            FailureKind::Killed,
             format!(
                 "job {id} reached its time limit{} before it could save",
                 limit(job)
@@ -157,7 +157,7 @@ fn without_a_word(end: &End, has_begun: bool, state: &RunState) -> Vec<Event> {
             "raise slurm.time, or save more often with train.checkpoint.every_minutes; a resume continues from the last checkpoint",
         ),
         "OUT_OF_MEMORY" => failed(
-            Failure::KernelOutOfMemory,
+            FailureKind::KernelOutOfMemory,
             format!("out of memory: job {id} used more than it had asked Slurm for"),
             "raise slurm.memory, or lower train.batch_size or input.resize; a resume continues from the last checkpoint",
         ),
@@ -167,13 +167,13 @@ fn without_a_word(end: &End, has_begun: bool, state: &RunState) -> Vec<Event> {
                 .as_ref()
                 .map_or_else(String::new, |nodes| format!(" {nodes}"));
             failed(
-                Failure::Killed,
+                FailureKind::Killed,
                 format!("the node{node} of job {id} failed"),
                 RESUME,
             )
         }
         "PREEMPTED" => failed(
-            Failure::Killed,
+            FailureKind::Killed,
             format!("job {id} gave way to another, and Slurm does not start it again"),
             RESUME,
         ),
@@ -207,13 +207,13 @@ fn ended_by_itself(job: &Job, has_begun: bool) -> Vec<Event> {
     };
     let (kind, error, help) = if has_begun {
         (
-            Failure::Crashed,
+            FailureKind::Crashed,
             format!("job {id} ended without a message ({how})"),
             "its last lines may say why; a resume sends it again and continues from the last checkpoint",
         )
     } else {
         (
-            Failure::NotStarted,
+            FailureKind::NotStarted,
             format!("job {id} ended before the worker could start ({how})"),
             "its last lines say why; correct that, then resume the run",
         )

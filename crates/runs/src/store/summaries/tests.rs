@@ -12,6 +12,7 @@ fn summary(number: usize) -> Summary {
     let epoch = |epoch: u32, wait: Option<f64>| {
         json!({ "event": "epoch", "epoch": epoch, "step": epoch, "train_loss": "inf", "train_acc": 0.5, "val_loss": 0.1 + number as f64,
             "val_acc": 0.5, "learning_rate": 0.1, "images_per_second": 7.0, "train_time": 3.5, "best": epoch == 1, "data_wait": wait,
+            "plain": if number.is_multiple_of(7) { json!({ "val_loss": 0.2, "val_acc": 0.4 }) } else { Value::Null },
             "further": if number.is_multiple_of(4) { json!({ "val_margin": "inf" }) } else { json!({}) } })
     };
     let part = |name: &str| json!({ "name": name, "total": 9, "trainable": 4, "frozen": number % 2, "statistics": 1 });
@@ -42,7 +43,12 @@ fn summary(number: usize) -> Summary {
         .then(|| parse_with(EXPERIMENT, "x", &changes).unwrap())
         .map(Arc::new);
     Summary {
-        info_stamp: Some((1, 2, 3, 4, 5, 6)),
+        info_stamp: Some(FileStamp {
+            inode: 1,
+            modified: (2, 3),
+            changed: (4, 5),
+            bytes: 6,
+        }),
         log_stamp: None,
         info: Err("torn".to_owned()),
         experiment,
@@ -82,7 +88,8 @@ fn summaries_return_bit_for_bit_only_for_the_same_files() {
         Arc::ptr_eq(&one.experiment.unwrap(), &other.experiment.unwrap()),
         "one in memory"
     );
-    let log = Some((0, 0, 0, 0, 0, 0));
+    // It had no log.
+    let log = summary(8).info_stamp;
     assert_eq!(summaries.take(&id(8), summary(8).info_stamp, log), None);
     assert_eq!(take(&mut summaries, WORTH_RUNS), None);
 }

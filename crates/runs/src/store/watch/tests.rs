@@ -6,7 +6,7 @@ use crate::event_log::EventWriter;
 use crate::launcher::local::tests::changed;
 use crate::launcher::{self, Handle, Request};
 use crate::queue::{Active, Entry, Push};
-use warmstart_schema::event::{Event, Phase};
+use warmstart_schema::event::{self, Event, Phase};
 use warmstart_schema::state::{Liveness, Status};
 
 use super::*;

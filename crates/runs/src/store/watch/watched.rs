@@ -1,7 +1,6 @@
 //! Watches the folder of one run.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,6 +14,7 @@ use warmstart_schema::state::{Liveness, Outcome, RunState};
 use super::READING;
 use super::liveness::{LivenessCheck, QueueState};
 use crate::launcher::{self, Handle, Host, Standing};
+use crate::storage;
 use crate::store::Change;
 use crate::store::summaries::{Stamp, Summaries, Summary, stamp};
 
@@ -491,10 +491,7 @@ pub(super) struct Experiments(HashMap<Vec<u8>, Option<Arc<Experiment>>>);
 impl Experiments {
     /// The experiment of a run; none if it is unreadable.
     fn read(&mut self, dir: &RunDir) -> Option<Arc<Experiment>> {
-        let path = dir.experiment_yaml();
-        let small = fs::metadata(&path)
-            .is_ok_and(|meta| meta.is_file() && meta.len() <= experiment::MAX_BYTES);
-        let bytes = small.then(|| fs::read(&path).ok()).flatten()?;
+        let bytes = storage::read_at_most(&dir.experiment_yaml(), experiment::MAX_BYTES as u64)?;
         if let Some(experiment) = self.0.get(&bytes) {
             return experiment.clone();
         }

@@ -8,7 +8,7 @@ use super::locate::place_of;
 use super::problem::{Problem, label};
 
 /// The most bytes of an experiment file.
-pub const MAX_BYTES: u64 = 1 << 20;
+pub const MAX_BYTES: usize = 1 << 20;
 const SHORTEN: &str = "shorten or simplify the file";
 
 /// The text of a YAML file; refuses other files and longer ones unread.
@@ -29,7 +29,7 @@ pub fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
             "name the file itself",
         ));
     }
-    if meta.len() > MAX_BYTES {
+    if meta.len() > MAX_BYTES as u64 {
         return Err(fail(too_long(meta.len()), SHORTEN));
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
@@ -59,8 +59,8 @@ pub(super) fn unreadable(source: &str, file: &str) -> Option<Problem> {
             .at(Some(place_of(source, offset)), source)
             .help(Some(help.to_owned()))
     };
-    if source.len() as u64 > MAX_BYTES {
-        let end = source.floor_char_boundary(MAX_BYTES as usize);
+    if source.len() > MAX_BYTES {
+        let end = source.floor_char_boundary(MAX_BYTES);
         return Some(problem(end, too_long(source.len()), SHORTEN));
     }
     let is_break = |offset: usize| source[offset..].starts_with("\r\n");

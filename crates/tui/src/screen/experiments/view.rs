@@ -525,7 +525,7 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
             let fetch = entry.run.and_then(|run| run.state.fetch.as_ref());
             fetch.map_or_else(
                 || status.as_str().to_owned(),
-                |fetch| format!("downloading {:.0}%", fetch.share() * 99.0),
+                |fetch| format!("download {:.0}%", fetch.share() * 99.0),
             )
         }
         Some(Status::Active(Phase::Loading))

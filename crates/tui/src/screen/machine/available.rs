@@ -1,6 +1,6 @@
 //! Commands on the queue.
 
-use crate::command::QueueCommand;
+use crate::command::{Command, QueueCommand};
 use crate::model::Model;
 use warmstart_schema::state::Status;
 
@@ -22,7 +22,9 @@ pub(crate) fn refusal(model: &Model, command: QueueCommand) -> Option<String> {
     match command {
         QueueCommand::Up if waits_elsewhere() => None,
         QueueCommand::Down if waits_elsewhere() => {
-            Some("the cluster orders it; K asks for the first place of your jobs".to_owned())
+            let up = Command::Queue(QueueCommand::Up);
+            let up = model.key_hint(up, "asks for the first place of your jobs");
+            Some(format!("the cluster orders it{up}"))
         }
         QueueCommand::Up | QueueCommand::Down => match place() {
             Err(reason) => Some(reason),

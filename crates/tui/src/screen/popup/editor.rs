@@ -1,18 +1,21 @@
 //! ```text
-//! ┌ duplicate with another …learning_rate: EffNet, freeze ─┐
-//! │ value  3e-4                                            │
-//! │ file   experiments/4-effnet-freeze-lr-3e-4.yaml        │
-//! │                                                        │
-//! │ train.optimizer.learning_rate  0.001 → 3e-4            │
-//! │ name  EffNet, freeze → EffNet, freeze, lr 3e-4         │
-//! │ 17 │   optimizer: { name: adam, learning_rate: 3e-4 }  │
-//! └────────────────────────────────────────────────────────┘
+//! ┌ duplicate with another train.optimizer.learning_rate: Lite0, freeze ─┐
+//! │ value  3e-4                                                          │
+//! │ file   4-lite0-freeze-lr-3e-4.yaml                                   │
+//! │                                                                      │
+//! │ train.optimizer.learning_rate  0.001 → 3e-4                          │
+//! │ name  Lite0, freeze → Lite0, freeze, lr 3e-4                         │
+//! │   10 │ optimizer: { name: adam, learning_rate: 3e-4 }                │
+//! └──────────────────────────────────────────────────────────────────────┘
 //! ```
-//! The editor of an experiment's field: its value, and the file to write or the mistakes.
+//! The editor of an experiment's field: its value, the name of the file, and what changes or the mistakes.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use tui_input::Input;
+use unicode_width::UnicodeWidthStr;
+use warmstart_schema::text::middle;
 
 use super::frame::draw_box;
 use super::input;
@@ -22,8 +25,10 @@ use crate::model::{Destination, Draft, Editor, Focus, ValueEntry};
 use crate::screen::paint;
 use crate::theme::THEME;
 
-/// Width of the labels, in characters.
+/// Width of the labels, in columns.
 const LABEL: usize = 7;
+/// Between the old and the new value.
+const ARROW: &str = " → ";
 
 pub(super) fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
     let width = popup_width(area.width);
@@ -32,20 +37,7 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
         Destination::NewFile => format!("duplicate with another {path}: {name}"),
         Destination::SameFile => format!("change {path} of {name}"),
     };
-    let mut lines = vec![
-        value(editor, width),
-        match editor.target {
-            Destination::NewFile => field("file", editor.focus == Focus::Stem, &editor.stem, width),
-            Destination::SameFile => Line::from(vec![
-                Span::styled(format!("{:<LABEL$}", "file"), THEME.label),
-                Span::styled(
-                    format!("{} itself", format::path(&editor.source.path)),
-                    THEME.warning,
-                ),
-            ]),
-        },
-        Line::default(),
-    ];
+    let mut lines = vec![value(editor, width), file(editor, width), Line::default()];
     match &editor.draft {
         Ok(draft) => lines.extend(preview(draft, width)),
         Err(problems) => {
@@ -79,30 +71,52 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, editor: &Editor) {
     draw_box(frame, popup_area(area, lines.len()), &title, lines, None);
 }
 
+fn label(name: &str) -> Span<'static> {
+    Span::styled(format!("{name:<LABEL$}"), THEME.label)
+}
+
 /// The value, highlighted while the next character would replace it.
 fn value(editor: &Editor, width: usize) -> Line<'static> {
-    let is_marked = editor.entry == ValueEntry::Replaces && editor.focus == Focus::Value;
-    if !is_marked || editor.value.value().is_empty() {
-        return field("value", editor.focus == Focus::Value, &editor.value, width);
+    let has_cursor = editor.focus == Focus::Value;
+    let typed = editor.value.value();
+    if has_cursor && editor.entry == ValueEntry::Replaces && !typed.is_empty() {
+        let shown = middle(typed, width.saturating_sub(LABEL));
+        return Line::from(vec![label("value"), Span::styled(shown, THEME.selected)]);
     }
-    let shown = warmstart_schema::text::middle(editor.value.value(), width.saturating_sub(LABEL));
+    field("value", has_cursor, &editor.value, "", width)
+}
+
+/// The file to write.
+fn file(editor: &Editor, width: usize) -> Line<'static> {
+    const ITSELF: &str = " itself";
+    if editor.target == Destination::NewFile {
+        let has_cursor = editor.focus == Focus::Stem;
+        return field("file", has_cursor, &editor.stem, ".yaml", width);
+    }
+    let room = width.saturating_sub(LABEL + ITSELF.width());
+    let path = middle(&format::path(&editor.source.path), room);
     Line::from(vec![
-        Span::styled(format!("{:<LABEL$}", "value"), THEME.label),
-        Span::styled(shown, THEME.selected),
+        label("file"),
+        Span::styled(format!("{path}{ITSELF}"), THEME.warning),
     ])
 }
 
-fn field(label: &str, has_cursor: bool, input: &tui_input::Input, width: usize) -> Line<'static> {
-    let room = width.saturating_sub(LABEL);
-    let mut spans = vec![Span::styled(format!("{label:<LABEL$}"), THEME.label)];
+/// An input behind its label. Without the cursor its middle is cut if it is too long, so that `ending` stays visible.
+fn field(
+    name: &str,
+    has_cursor: bool,
+    input: &Input,
+    ending: &'static str,
+    width: usize,
+) -> Line<'static> {
+    let room = width.saturating_sub(LABEL + ending.width());
+    let mut spans = vec![label(name)];
     if has_cursor {
         spans.extend(input::typed(input, room).spans);
     } else {
-        spans.push(Span::styled(input.value().to_owned(), THEME.text));
+        spans.push(Span::styled(middle(input.value(), room), THEME.text));
     }
-    if label == "file" {
-        spans.push(Span::styled(".yaml", THEME.muted));
-    }
+    spans.push(Span::styled(ending, THEME.muted));
     Line::from(spans)
 }
 
@@ -110,12 +124,20 @@ fn field(label: &str, has_cursor: bool, input: &tui_input::Input, width: usize) 
 fn preview(draft: &Draft, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for (path, before, after) in &draft.changes {
-        lines.push(Line::from(vec![
+        let change = Line::from(vec![
             Span::styled(format!("{path}  "), THEME.label),
             Span::styled(before.clone(), THEME.muted),
-            Span::styled(" → ", THEME.muted),
+            Span::styled(ARROW, THEME.muted),
             Span::styled(after.clone(), THEME.accent),
-        ]));
+        ]);
+        if change.width() <= width {
+            lines.push(change);
+            continue;
+        }
+        lines.push(Line::styled(path.clone(), THEME.label));
+        let values = paint::wrap(&format!("{before}{ARROW}{after}"), width);
+        let values = values.into_iter();
+        lines.extend(values.map(|line| Line::styled(line, THEME.accent)));
     }
     if let Some((number, line)) = &draft.line {
         let text: String = format!("{number:>4} │ {line}")

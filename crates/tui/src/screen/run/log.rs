@@ -14,7 +14,7 @@ use warmstart_schema::state::Status;
 
 use super::super::paint;
 use crate::model::Model;
-use crate::model::log::{self, LogLine, STAMP};
+use crate::model::log::{self, LogLine};
 use crate::theme::THEME;
 
 /// The whole log, scrolled up from its end by `up` lines; matches of the search are highlighted.
@@ -66,7 +66,7 @@ fn usual(line: &LogLine) -> Style {
 }
 
 fn draw_line(buf: &mut Buffer, row: Rect, line: &LogLine, style: Style) {
-    let stamp = u16::try_from(STAMP).unwrap_or(u16::MAX);
+    let stamp = u16::try_from(line.stamp_width()).unwrap_or(u16::MAX);
     let first = Rect {
         width: stamp.min(row.width),
         ..row

@@ -1,0 +1,138 @@
+//! Launches experiments: creates their runs, adds them to the queue, and starts what can start.
+
+use std::path::Path;
+
+use warmstart_schema::experiment::Experiment;
+
+use super::folder::{discard_if_never_started, unwritable};
+use super::resume::{ResumeFrom, queue_resume, source_name};
+use super::start::{begin, not_started, start};
+use crate::groups::Step;
+use crate::launcher;
+use crate::member::MemberOf;
+use crate::queue::{Entry, Failed, Queue};
+use crate::run::{Launch, RunDir, RunId};
+use crate::store::ExperimentFile;
+use crate::worker::programs;
+
+/// Creates a run of an experiment, and starts or queues it.
+pub fn launch(
+    root: &Path,
+    file: &ExperimentFile,
+    experiment: &Experiment,
+    init_file: Option<&Path>,
+    device: &str,
+) -> anyhow::Result<RunId> {
+    let programs = programs()?;
+    let id = queue_new(root, (file, experiment), init_file, device, None)?;
+    begin(root, &id, &programs)
+        .inspect_err(|_| discard_if_never_started(&RunDir::of(root, &id)))?;
+    Ok(id)
+}
+
+/// Creates a run, and adds it to the queue without starting it.
+fn queue_new(
+    root: &Path,
+    (file, experiment): (&ExperimentFile, &Experiment),
+    init_file: Option<&Path>,
+    device: &str,
+    member: Option<&MemberOf>,
+) -> anyhow::Result<RunId> {
+    let launch = Launch {
+        experiment,
+        source: &file.path,
+        device,
+    };
+    let (run, info) = RunDir::create_member(root, &launch, init_file, member)
+        .map_err(|error| unwritable(root, &error))?;
+    let after = experiment
+        .init
+        .as_ref()
+        .map(|init| source_name(init, init_file));
+    if let Err(error) = launcher::assign(&run, launcher::chosen(), &experiment.slurm) {
+        discard_if_never_started(&run);
+        return Err(unwritable(root, &error).into());
+    }
+    let slot = launcher::of_run(&run).slot(device, experiment.train.devices);
+    let entry = Entry::of(&info, slot, after);
+    // No other process knows the new run.
+    match Queue::new(root).push(entry) {
+        Ok(_) => Ok(info.id),
+        Err(error) => {
+            discard_if_never_started(&run);
+            Err(unwritable(root, &error).into())
+        }
+    }
+}
+
+/// The result of a group's launch.
+#[derive(Debug, Default)]
+pub struct GroupLaunch {
+    /// The runs that were added to the queue, in order.
+    pub queued: Vec<RunId>,
+    /// Why a run could not be added or started. Runs that come after one that could not be added are not launched.
+    pub failed: Option<anyhow::Error>,
+}
+
+/// Does the steps of a group's launch: first adds all runs to the queue, then starts what can start, so that a launcher can start
+/// them together.
+pub fn launch_group(
+    root: &Path,
+    file: &ExperimentFile,
+    steps: &[Step],
+    init_file: Option<&Path>,
+    device: &str,
+) -> anyhow::Result<GroupLaunch> {
+    let programs = programs()?;
+    let (mut launch, mut members) = (GroupLaunch::default(), Vec::new());
+    for step in steps {
+        let queued = match step {
+            Step::Launch(member, of) => {
+                let named = (file, &member.experiment);
+                queue_new(root, named, init_file, device, Some(of))
+            }
+            Step::Resume(run) => {
+                queue_resume(root, run, &[], ResumeFrom::Checkpoint).map(|()| run.id.clone())
+            }
+            Step::Waits(run)
+            | Step::Halved(run)
+            | Step::Done(run)
+            | Step::Busy(run)
+            | Step::Unreadable(run) => {
+                members.push(run.id.clone());
+                continue;
+            }
+        };
+        match queued {
+            Ok(id) => {
+                members.push(id.clone());
+                launch.queued.push(id);
+            }
+            Err(error) => {
+                launch.failed = Some(error);
+                break;
+            }
+        }
+    }
+    let is_halved = file.group.as_ref().is_some_and(|it| it.rounds.is_some());
+    // Members that could not be added are missing: the group waits for the next launch.
+    if is_halved && launch.failed.is_none() {
+        Queue::new(root)
+            .halve(members)
+            .map_err(|error| unwritable(root, &error))?;
+    }
+    match start(root, &programs, &launch.queued) {
+        Ok(failed) => {
+            for Failed { run, error, .. } in failed {
+                launch.queued.retain(|queued| *queued != run);
+                discard_if_never_started(&RunDir::of(root, &run));
+                let error = not_started(&programs, error);
+                launch.failed.get_or_insert(error);
+            }
+        }
+        Err(error) => {
+            launch.failed.get_or_insert(error);
+        }
+    }
+    Ok(launch)
+}
