@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
+use warmstart_report::format::bytes;
+use warmstart_runs::failure::Failure;
 use warmstart_runs::launcher::torch::{self, Candidate, Torch};
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::architecture::Backbone;
@@ -14,15 +16,17 @@ use super::{Context, Exit, output, shown};
 use warmstart_runs::store::experiments;
 use warmstart_runs::worker::Worker;
 
-/// Width of the names.
+/// Columns before what was found: the mark and the name.
 const INDENT: usize = 22;
 
 /// One check and its result.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Finding {
     what: &'static str,
     ok: bool,
-    found: String,
+    /// Its parts, each on its own line on the terminal and one text in JSON.
+    #[serde(serialize_with = "joined")]
+    found: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
 }
@@ -32,7 +36,17 @@ impl Finding {
         Self {
             what,
             ok: true,
-            found: text::line(&found.into(), 2000),
+            found: vec![text::line(&found.into(), 2000)],
+            help: None,
+        }
+    }
+
+    /// A good finding of several parts.
+    fn parts(what: &'static str, found: &[String]) -> Self {
+        Self {
+            what,
+            ok: true,
+            found: found.iter().map(|part| text::line(part, 2000)).collect(),
             help: None,
         }
     }
@@ -41,10 +55,14 @@ impl Finding {
         Self {
             what,
             ok: false,
-            found: text::line(&found.into(), 400),
+            found: vec![text::line(&found.into(), 400)],
             help: Some(help.into()),
         }
     }
+}
+
+fn joined<S: Serializer>(found: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&found.join("; "))
 }
 
 pub(super) fn doctor(context: &Context) -> anyhow::Result<Exit> {
@@ -52,14 +70,7 @@ pub(super) fn doctor(context: &Context) -> anyhow::Result<Exit> {
     let mut findings = vec![Finding::good("warmstart", env!("CARGO_PKG_VERSION"))];
     findings.extend(match &worker {
         Ok(report) => libtorch(report),
-        Err(finding) => {
-            vec![Finding {
-                what: finding.what,
-                ok: false,
-                found: finding.found.clone(),
-                help: finding.help.clone(),
-            }]
-        }
+        Err(finding) => vec![finding.clone()],
     });
     findings.extend(installed_torch());
     findings.extend([
@@ -77,9 +88,9 @@ pub(super) fn doctor(context: &Context) -> anyhow::Result<Exit> {
             .saturating_sub(INDENT)
             .max(20);
         let line = |finding: &Finding| {
-            let mark = if finding.ok { "ok     " } else { "missing" };
+            let mark = if finding.ok { "ok     " } else { "problem" };
             let help = finding.help.as_ref().map(|help| format!("help: {help}"));
-            let parts = finding.found.split("; ").map(str::to_owned).chain(help);
+            let parts = finding.found.iter().cloned().chain(help);
             let lines: Vec<String> = parts.flat_map(|part| text::wrap(&part, room)).collect();
             format!(
                 "{mark}  {:<11}  {}\n",
@@ -117,19 +128,20 @@ fn libtorch(report: &Value) -> Vec<Finding> {
             "worker",
             format!("warmstart-worker {}", said(&report["version"])),
         ),
-        Finding::good(
+        Finding::parts(
             "libtorch",
-            format!(
-                "{} in {}; {} threads on {}",
-                said(&report["libtorch"]),
-                said(&report["libraries"]),
-                report["threads"],
-                said(&report["cpu"])
-            ),
+            &[
+                format!(
+                    "{} in {}",
+                    said(&report["libtorch"]),
+                    said(&report["libraries"])
+                ),
+                format!("{} threads on {}", report["threads"], said(&report["cpu"])),
+            ],
         ),
-        Finding::good(
+        Finding::parts(
             "cuda",
-            format!("{library}; devices: {}", said(&cuda["devices"])),
+            &[library, format!("devices: {}", said(&cuda["devices"]))],
         ),
         Finding::good("device", device),
     ]
@@ -155,22 +167,22 @@ fn installed_torch() -> Option<Finding> {
     let none = candidates
         .is_empty()
         .then(|| "no PyTorch in the active environment".to_owned());
-    let found = used.into_iter().chain(none).chain(parts);
-    let found = found.collect::<Vec<_>>().join("; ");
-    Some(if is_used {
-        Finding::good("PyTorch", found)
-    } else {
-        Finding::lacks("PyTorch", found, help)
+    let found: Vec<String> = used.into_iter().chain(none).chain(parts).collect();
+    Some(Finding {
+        ok: is_used,
+        help: (!is_used).then(|| help.to_owned()),
+        ..Finding::parts("PyTorch", &found)
     })
 }
 
 fn experiment_files(context: &Context) -> Finding {
     match experiments(&context.experiments) {
-        Err(error) => Finding::lacks(
-            "experiments",
-            format!("{error:#}"),
-            "start where `experiments/` is, or name it",
-        ),
+        Err(error) => match error.downcast::<Failure>() {
+            Ok(Failure { what, help, .. }) => {
+                Finding::lacks("experiments", what, help.unwrap_or_default())
+            }
+            Err(error) => Finding::lacks("experiments", format!("{error:#}"), ""),
+        },
         Ok(files) => {
             let broken = files.iter().filter(|file| file.loaded.is_err()).count();
             let found = format!(
@@ -191,25 +203,27 @@ fn experiment_files(context: &Context) -> Finding {
 fn checkpoints(root: &Path) -> Finding {
     let existing = root
         .ancestors()
-        .find(|folder| folder.is_dir())
+        .filter(|path| *path != Path::new(""))
+        .find(|path| path.exists())
         .unwrap_or(Path::new("."));
-    let is_writable = nix::unistd::access(existing, nix::unistd::AccessFlags::W_OK).is_ok();
-    let free = nix::sys::statvfs::statvfs(existing)
-        .map(|disk| u128::from(disk.fragment_size()) * u128::from(disk.blocks_available()));
-    let found = format!(
-        "{}: {} GB free",
-        shown(root),
-        free.unwrap_or(0) / 1_000_000_000
-    );
-    if is_writable {
-        Finding::good("checkpoints", found)
-    } else {
-        Finding::lacks(
-            "checkpoints",
-            found + ", not writable",
-            "give --checkpoints DIR",
-        )
+    let lacks = |why: &str| {
+        let found = format!("{}: {why}", shown(existing));
+        Finding::lacks("checkpoints", found, "give --checkpoints DIR")
+    };
+    if !existing.is_dir() {
+        return lacks("not a folder");
     }
+    if nix::unistd::access(existing, nix::unistd::AccessFlags::W_OK).is_err() {
+        return lacks("not writable");
+    }
+    let free = nix::sys::statvfs::statvfs(existing).map_or_else(
+        |error| format!("free space unknown: {error}"),
+        |disk| {
+            let free = u128::from(disk.fragment_size()) * u128::from(disk.blocks_available());
+            format!("{} free", bytes(u64::try_from(free).unwrap_or(u64::MAX)))
+        },
+    );
+    Finding::good("checkpoints", format!("{}: {free}", shown(root)))
 }
 
 fn weights() -> Finding {
@@ -294,7 +308,7 @@ fn whereabouts(
             .map(|(folder, names)| format!("{folder}: {}", names.join(", "))),
     );
     if lacking.is_empty() {
-        return Finding::good(what, parts.join("; "));
+        return Finding::parts(what, &parts);
     }
     let looked = folders
         .iter()
@@ -312,6 +326,6 @@ fn whereabouts(
     Finding {
         ok: !paths.offline,
         help: Some(help.to_owned()),
-        ..Finding::good(what, parts.join("; "))
+        ..Finding::parts(what, &parts)
     }
 }

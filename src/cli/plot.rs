@@ -64,20 +64,31 @@ enum Format {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ChartArgument {
+    /// Accuracy, from 0 to 1
     Accuracy,
+    /// Loss
     Loss,
+    /// Learning rate
     LearningRate,
+    /// Images per second
     Throughput,
+    /// L2 norm of all gradients
     GradientNorm,
+    /// Use of GPU and CPU, and waiting for data, in percent
     Usage,
+    /// Memory of GPU and worker, in bytes
     Memory,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum AxisArgument {
+    /// Epochs, or the strengths of a probe
     Epoch,
+    /// Optimizer steps
     Step,
+    /// Time since the first event of the run, in seconds
     Time,
+    /// Time of training without loading, validation or waiting, in seconds
     TrainingTime,
 }
 
@@ -123,6 +134,11 @@ pub(super) fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<E
         log_y: arguments.log_y,
         window: None,
     };
+    for (chart, run) in plot.lacking(&drawn) {
+        let (label, id, chart) = (run.label(), &run.id, chart.name());
+        let text = format!("{label} ({id}) has no figures for the chart of {chart}");
+        output::warn(context, &text);
+    }
     let svg = plot.svg(&drawn);
     match output {
         None => output::answer(&svg)?,

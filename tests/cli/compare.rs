@@ -326,6 +326,14 @@ fn the_terminals_table_marks_the_best_and_the_published() {
     );
 }
 
+#[test]
+fn a_table_without_names_marks_its_rows_in_the_first_column() {
+    let text = place()
+        .say(&["compare", "evil", "--columns", "run,val_acc"])
+        .out;
+    assert_eq!(text.matches('†').count(), 2, "a row and its note: {text}");
+}
+
 /// A run that starts from the newest finished run of `plain`.
 fn fine_tuned(place: &Place) {
     run(

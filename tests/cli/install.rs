@@ -163,6 +163,45 @@ fn no_file_is_created_outside_the_folder_of_runs() {
 }
 
 #[test]
+fn doctor_names_a_folder_of_runs_that_is_a_file() {
+    let place = Place::new();
+    let file = place.write("runs", "");
+    let inside = format!("{file}/mine");
+    for checkpoints in [&file, &inside] {
+        let said = place.say(&["doctor", "--checkpoints", checkpoints]);
+        let line = said.out.lines().find(|line| line.contains("checkpoints"));
+        assert!(
+            line.is_some_and(|line| line.starts_with("problem")),
+            "{}",
+            said.out
+        );
+        assert!(said.out.contains("not a folder"), "{}", said.out);
+    }
+    let said = place.say(&["doctor"]);
+    let line = said.out.lines().find(|line| line.contains("checkpoints"));
+    assert!(
+        line.is_some_and(|line| line.starts_with("ok")),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn doctor_keeps_a_path_with_a_semicolon_on_one_line() {
+    let place = Place::new();
+    fs::create_dir(place.folder.path().join("a; b")).unwrap();
+    let said = place.say(&["doctor", "--checkpoints", "a; b"]);
+    assert!(said.out.contains("a; b: "), "{}", said.out);
+    let json = place.say(&["doctor", "--json"]).json();
+    let findings = json["findings"].as_array().unwrap();
+    let found = |what: &str| {
+        let finding = findings.iter().find(|finding| finding["what"] == what);
+        finding.unwrap()["found"].as_str().unwrap().to_owned()
+    };
+    assert!(found("cuda").contains("; devices: "), "{json}");
+}
+
+#[test]
 fn doctor_prints_the_workers_report() {
     let said = Place::new().say(&["doctor", "--json"]);
     assert_eq!(said.code, 0, "{}", said.err);

@@ -57,6 +57,19 @@ fn one_run_shows_training_and_validation_and_several_one_line_each() {
 }
 
 #[test]
+fn a_chart_that_has_nothing_to_draw_is_named() {
+    // Runs that logged epochs, and no figures within them.
+    let place = crate::compare::place();
+    let run = "20260101-000000-aaaa";
+    let said = place.say(&["plot", run, "--figures", "loss,gradient-norm"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(
+        said.err,
+        format!("warning: Plain ({run}) has no figures for the chart of gradient norm\n")
+    );
+}
+
+#[test]
 fn a_chart_never_overwrites_a_file_and_has_the_format_of_its_name() {
     let place = Place::new();
     let written = plot(&place, &[DONE, "--output", "charts.svg"]);

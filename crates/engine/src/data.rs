@@ -11,7 +11,7 @@ mod source;
 mod splits;
 mod verdict;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use warmstart_runs::search_paths::SearchPaths;
@@ -57,7 +57,13 @@ pub fn load(wanted: &experiment::Dataset, places: &SearchPaths) -> Result<Option
 }
 
 /// The error for a dataset that is in none of the folders `looked`, with what to do.
-pub fn missing(name: DatasetName, looked: &[PathBuf], places: &SearchPaths) -> anyhow::Error {
+/// `path` is `dataset.path`: with it, nothing else is searched or downloaded.
+pub fn missing(
+    name: DatasetName,
+    path: Option<&Path>,
+    looked: &[PathBuf],
+    places: &SearchPaths,
+) -> anyhow::Error {
     let archive = name.archive().map_or("", |archive| archive.file);
     let looked: Vec<String> = looked
         .iter()
@@ -68,11 +74,15 @@ pub fn missing(name: DatasetName, looked: &[PathBuf], places: &SearchPaths) -> a
     } else {
         "`warmstart prefetch` downloads it"
     };
-    let help = format!(
-        "{fetch}; or put {archive} into {}, or name the archive or its unpacked folder as dataset.path; looked at {}",
-        places.downloads.display(),
-        looked.join(", ")
-    );
+    let looked = looked.join(", ");
+    let help = if path.is_some() {
+        format!("correct dataset.path, or remove it: then {fetch}; looked at {looked}")
+    } else {
+        let downloads = places.downloads.display();
+        format!(
+            "{fetch}; or put {archive} into {downloads}, or name the archive or its unpacked folder as dataset.path; looked at {looked}"
+        )
+    };
     let (train, test) = name.files().unwrap_or_default();
     let files = [train, test].concat().join(", ");
     UserError::input(
@@ -119,5 +129,26 @@ mod tests {
                 .contains("put cifar-100-binary.tar.gz into /nowhere"),
             "{blame:?}"
         );
+    }
+
+    #[test]
+    fn with_a_named_path_the_help_is_to_correct_it() {
+        let help = |path: Option<&Path>| {
+            let places = SearchPaths {
+                weights: vec![],
+                datasets: vec![],
+                downloads: "/downloads".into(),
+                hub: "/hub".into(),
+                offline: false,
+            };
+            UserError::of(&missing(DatasetName::Cifar10, path, &[], &places)).help
+        };
+        let named = help(Some(Path::new("/moved")));
+        assert!(
+            named.starts_with("correct dataset.path, or remove it")
+                && !named.contains("/downloads"),
+            "{named}"
+        );
+        assert!(help(None).starts_with("`warmstart prefetch`"));
     }
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use warmstart_runs::search_paths::{SearchPaths, hugging_face_home};
-use warmstart_schema::catalog::{DatasetName, Pretrained};
+use warmstart_schema::catalog::{CIFAR_URL, DatasetName, Pretrained};
 
 use self::download::{Proof, Request};
 use self::error::FetchError;
@@ -24,7 +24,7 @@ use self::http::{Client, parse, shown};
 pub use self::http::{Timeouts, Token};
 pub use self::progress::Progress;
 pub use self::published::Published;
-use crate::unsupported::{self, CIFAR_URL};
+use crate::unsupported;
 
 const HUB: &str = "https://huggingface.co";
 

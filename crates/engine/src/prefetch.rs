@@ -176,7 +176,7 @@ fn bring(name: &str, fetcher: &mut Fetcher) -> Result<(PathBuf, bool)> {
         let path = fetcher.dataset(dataset, None)?;
         let looked = before.as_ref().err().map_or(&[][..], Vec::as_slice);
         return Ok((
-            path.ok_or_else(|| data::missing(dataset, looked, places))?,
+            path.ok_or_else(|| data::missing(dataset, None, looked, places))?,
             before.is_err(),
         ));
     }

@@ -5,12 +5,10 @@ use std::io::Read;
 use std::path::Path;
 
 use flate2::read::GzDecoder;
-use warmstart_schema::catalog::DatasetName;
+use warmstart_schema::catalog::{CIFAR_URL, DatasetName};
 
 use crate::failure::UserError;
 
-/// Where both CIFARs are published.
-pub(crate) const CIFAR_URL: &str = "https://www.cs.toronto.edu/~kriz";
 /// Files and folders at the beginning of an archive that are looked at.
 const MAX_ENTRIES: usize = 12;
 /// Bytes of an archive that are unpacked for that.

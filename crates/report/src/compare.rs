@@ -38,7 +38,8 @@ pub use self::table::{Cell, Kind, Row, Table, table};
 pub use self::value::{Value, thousands};
 pub use warmstart_schema::metric::Metric;
 
-/// The table as text, ending in a newline. Only the aligned format hides columns to fit `width`, the room of a terminal.
+/// The table as text, ending in a newline. Only the aligned format hides columns to fit a terminal of `width`
+/// columns; without `width` it shows all.
 pub fn render(table: &Table, format: Format, width: Option<usize>) -> String {
     match format {
         Format::Table => text::render(table, width),

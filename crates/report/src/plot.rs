@@ -69,6 +69,22 @@ impl Plot {
         )
     }
 
+    /// The charts that have nothing to draw of a run, each with the run.
+    pub fn lacking<'a>(&self, runs: &[Drawn<'a>]) -> Vec<(ChartKind, &'a Run)> {
+        let has_line = |drawn: Drawn, quantity: ChartKind| {
+            let all = lines(drawn, quantity, (self.along, self.detail));
+            all.iter()
+                .filter(|line| runs.len() == 1 || is_leading(line, &all))
+                .any(|line| line.curve.points().any(|point| point.1.is_finite()))
+        };
+        self.quantities
+            .iter()
+            .flat_map(|quantity| runs.iter().map(move |drawn| (*quantity, *drawn)))
+            .filter(|(quantity, drawn)| !has_line(*drawn, *quantity))
+            .map(|(quantity, drawn)| (quantity, drawn.run))
+            .collect()
+    }
+
     fn panel<'a>(&self, quantity: ChartKind, runs: &[Drawn], all: &'a [Vec<Line>]) -> Panel<'a> {
         let alone = if let [drawn] = runs {
             Some(drawn.run)

@@ -1,9 +1,13 @@
-//! The published datasets: files, hashes and addresses.
+//! The published datasets: files, sizes, hashes and addresses.
 
 pub use crate::architecture::Pretrained;
 pub use crate::dataset_name::{DatasetName, Labels};
 
+/// Where both CIFARs are published.
+pub const CIFAR_URL: &str = "https://www.cs.toronto.edu/~kriz";
+
 impl DatasetName {
+    /// The datasets with fixed pictures: all but [`Self::ImageFolder`].
     pub const ALL: [Self; 3] = [Self::Emoji98, Self::Cifar100, Self::Cifar10];
 
     pub fn as_str(self) -> &'static str {

@@ -30,7 +30,9 @@ pub enum Command {
     Dataset(DatasetCommand),
     /// Predicts the class of an image.
     Predict,
+    /// Sorts by the next column, or in the other order.
     Sort,
+    /// Reverses the order of the list.
     Reverse,
     Export,
     Filter,
@@ -77,7 +79,9 @@ pub enum Show {
 pub enum TrainingCommand {
     Launch,
     LaunchAll,
+    /// Saves a run and ends it.
     Stop,
+    /// Ends a run without saving.
     StopNow,
     Resume,
 }

@@ -30,6 +30,7 @@ pub enum Effect {
     /// Starts a run again from the first step; its old events stay.
     StartOver(Box<Run>),
     Queue(QueueChange),
+    /// Stops a run, which saves first unless `now`.
     Stop {
         run: Box<Run>,
         now: bool,
@@ -43,6 +44,7 @@ pub enum Effect {
     },
     /// Writes charts, given as SVG, as SVG and PNG files.
     ExportCharts(String),
+    /// Reads the end of the worker's output.
     ReadWorkerLog(RunId),
     /// Writes a new file with this log, followed by all of the worker's output.
     SaveLog {
@@ -59,6 +61,7 @@ pub enum Effect {
         runs: Vec<RunId>,
         change: AnnotationChange,
     },
+    /// Moves runs to the trash.
     Delete(Vec<RunId>),
     Undo(Undo),
     /// Starts a worker that shows a dataset, and ends the previous one.
@@ -118,6 +121,7 @@ pub enum AnnotationChange {
 }
 
 impl AnnotationChange {
+    /// Changes an annotation. The error is a tag that is not valid.
     pub fn apply(&self, annotation: &mut Annotation) -> Result<(), BadTag> {
         match self {
             Self::Tags(changes) => changes
@@ -129,11 +133,12 @@ impl AnnotationChange {
         Ok(())
     }
 
+    /// What was done to the runs, for a message.
     pub fn past(&self) -> &'static str {
         match self {
             Self::Tags(_) => "tagged",
             Self::Note(_) => "noted",
-            Self::Archived(true) => "archived; . shows archived runs, U undoes it",
+            Self::Archived(true) => "archived",
             Self::Archived(false) => "no longer archived",
         }
     }
@@ -157,6 +162,7 @@ pub enum QueueChange {
     },
     Pause,
     Resume,
+    /// How many runs a device takes at a time.
     Slots(u32),
 }
 

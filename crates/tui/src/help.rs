@@ -1,8 +1,9 @@
-//! The text of the help: every key of the key map, as rows for a popup.
+//! The text of the help: the keys of the contexts in [`SECTIONS`], as rows for a popup.
 
 use super::keys::{Binding, Context, Keymap};
 use warmstart_schema::text::wrap;
 
+/// The contexts with their titles, in the order of the help.
 pub(crate) const SECTIONS: [(Context, &str); 11] = [
     (Context::Experiments, "experiments"),
     (Context::Run, "run"),
@@ -17,7 +18,7 @@ pub(crate) const SECTIONS: [(Context, &str); 11] = [
     (Context::Export, "while choosing a format"),
 ];
 
-/// Characters before a key's description: an indent of two, then its name.
+/// Columns before a key's description: an indent of two, then its name.
 pub(crate) const NAME: usize = 13;
 
 /// A row of the help.
@@ -33,7 +34,7 @@ pub(crate) enum Row {
     Blank,
 }
 
-/// All rows, at most `width` characters wide, starting with the section of `context`.
+/// All rows, at most `width` columns wide, starting with the section of `context`.
 pub(crate) fn rows(keys: &Keymap, context: Context, width: usize) -> Vec<Row> {
     let (here, elsewhere): (Vec<_>, Vec<_>) = SECTIONS
         .into_iter()

@@ -11,7 +11,7 @@ pub(crate) trait Host {
     fn is_ready(&self) -> bool;
     /// Waits until it has.
     async fn ready(&self);
-    /// Suspends to the shell until it continues the dashboard; false if there is no shell.
+    /// Suspends the dashboard until the shell continues it; false if there is no shell.
     fn suspend(&mut self) -> io::Result<bool>;
     /// Opens a file in the user's editor and returns when it ends. The error says why it did not
     /// open.

@@ -316,11 +316,15 @@ fn back(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     };
     let left = std::mem::replace(&mut model.open, below);
+    let mut effects = Vec::new();
     if matches!(left, Screen::Dataset(_)) {
-        vec![Effect::CloseDataset]
-    } else {
-        Vec::new()
+        effects.push(Effect::CloseDataset);
     }
+    // Only the log of the run opened last is kept, and this one may have grown.
+    if let Screen::Run(view) = &model.open {
+        effects.push(Effect::ReadWorkerLog(view.id.clone()));
+    }
+    effects
 }
 
 fn accept(model: &mut Model) -> Vec<Effect> {

@@ -123,7 +123,7 @@ impl Change {
         match self.operation {
             Operation::AutoContrast => lookup::auto_contrast(picture),
             Operation::Equalize => lookup::equalize(picture),
-            Operation::Invert => lookup::each(picture, |value| 255 - value),
+            Operation::Invert => lookup::apply_table(picture, |value| 255 - value),
             Operation::Posterize => lookup::posterize(picture, 4 - self.whole(4)),
             Operation::Solarize => lookup::solarize(picture, 256 - self.whole(256).min(256)),
             Operation::SolarizeAdd => lookup::solarize_add(picture, self.whole(110).min(128)),

@@ -98,6 +98,6 @@ fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
 fn find(name: DatasetName, path: Option<&Path>, places: &SearchPaths) -> Result<PathBuf> {
     places.find_dataset(name, path).map_err(|looked| {
         let other = path.and_then(|path| unsupported::unsupported_version(name, path));
-        other.unwrap_or_else(|| missing(name, &looked, places))
+        other.unwrap_or_else(|| missing(name, path, &looked, places))
     })
 }

@@ -13,9 +13,9 @@ pub enum Column {
     Run,
     State,
     Metric(Metric),
-    /// The difference to the baseline.
+    /// The difference from the baseline, in the metric's unit.
     Delta(Metric),
-    /// A count of `facts`.
+    /// A count, for example of parameters.
     Fact(&'static Field),
     /// A field of the experiment, by its path in the file: `train.batch_size`.
     Config(String),
@@ -76,14 +76,14 @@ impl Column {
     }
 }
 
-/// The fields of the comparison that are no metrics: counts, which seeds share.
+/// The fields of the comparison that are no metrics: counts, equal for all seeds.
 pub(super) fn facts() -> impl Iterator<Item = &'static Field> {
     field::fields()
         .iter()
         .filter(|field| field.compared.is_some() && field.metric().is_none())
 }
 
-/// The last parts of a path: as many as identify it.
+/// The last part of a path, after its section if it says nothing alone.
 fn config_title(path: &str) -> String {
     let mut parts = path.rsplit('.');
     let last = parts.next().unwrap_or_default();
@@ -101,11 +101,29 @@ fn config_title(path: &str) -> String {
 impl FromStr for Column {
     type Err = std::convert::Infallible;
 
-    /// Names of no column of the table are fields of the experiments.
+    /// Any other name is taken as a field of the experiments, which may not exist.
     fn from_str(key: &str) -> Result<Self, Self::Err> {
         let name = key.trim().to_lowercase().replace([' ', '-'], "_");
         let name = field::named(&name).map_or(name.as_str(), |field| field.key);
         let known = Self::own().into_iter().find(|column| column.key() == name);
-        Ok(known.unwrap_or_else(|| Self::Config(edit::setting(key).unwrap_or(key).to_owned())))
+        let path = || edit::setting(key).unwrap_or(key.trim()).to_owned();
+        Ok(known.unwrap_or_else(|| Self::Config(path())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_may_follow_a_comma_and_a_space() {
+        for (written, key) in [
+            (" val acc", "val_acc"),
+            (" batch_size ", "train.batch_size"),
+            (" input.progressive", "input.progressive"),
+        ] {
+            let column: Column = written.parse().unwrap();
+            assert_eq!(column.key(), key);
+        }
     }
 }

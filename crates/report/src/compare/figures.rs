@@ -8,7 +8,7 @@ use warmstart_schema::state::RunState;
 
 use super::FiguresOf;
 
-/// Values by [`Metric`]; unmeasured ones are absent.
+/// Values by [`Metric`], each in its unit: seconds, or accuracies from 0 to 1. Unmeasured ones are absent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Figures(BTreeMap<Metric, f64>);
 
@@ -25,7 +25,7 @@ impl Figures {
         Self(figures.collect())
     }
 
-    /// A run's figures. Training time and test do not depend on the chosen epoch.
+    /// A run's figures. Training time and test accuracy do not depend on `at`. The best epoch is the tested one, if there is one.
     pub fn of(state: &RunState, at: FiguresOf) -> Self {
         let epoch = match at {
             FiguresOf::BestEpoch => {

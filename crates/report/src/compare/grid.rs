@@ -7,7 +7,7 @@ use super::{Column, Kind, Table};
 pub(super) struct Tile {
     /// None if nothing was measured.
     pub text: Option<String>,
-    /// The mark of a footnote.
+    /// The marks of its footnotes, and of its row's at the row's name or in the first column.
     pub mark: Option<String>,
     pub best: bool,
     /// None for a title.
@@ -29,16 +29,21 @@ pub(super) struct Grid {
 impl Grid {
     pub(super) fn of(table: &Table) -> Self {
         let mut rows = vec![table.columns.iter().map(title).collect::<Vec<_>>()];
+        // In a table without names, the first column has the marks of the rows.
+        let marked = table
+            .columns
+            .iter()
+            .position(|column| *column == Column::Experiment)
+            .unwrap_or(0);
         for row in &table.rows {
-            let tiles = row.cells.iter().zip(&table.columns).map(|(cell, column)| {
+            let cells = row.cells.iter().zip(&table.columns).enumerate();
+            let tiles = cells.map(|(index, (cell, column))| {
                 let is_name = *column == Column::Experiment;
+                let of_row = row.mark.as_deref().filter(|_| index == marked);
+                let marks: String = of_row.into_iter().chain(cell.mark.as_deref()).collect();
                 Tile {
                     text: cell.value.shown(),
-                    mark: if is_name {
-                        row.mark.clone()
-                    } else {
-                        cell.mark.clone()
-                    },
+                    mark: (!marks.is_empty()).then_some(marks),
                     best: cell.best,
                     kind: Some(row.kind),
                     is_below: is_name && row.kind != Kind::Measured,

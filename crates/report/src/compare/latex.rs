@@ -75,36 +75,48 @@ fn raised(mark: &str) -> String {
         "‡" => "$^{\\ddagger}$".to_owned(),
         "§" => "\\textsuperscript{\\S}".to_owned(),
         "¶" => "\\textsuperscript{\\P}".to_owned(),
-        numbered => format!("\\textsuperscript{{{numbered}}}"),
+        other => format!("\\textsuperscript{{{}}}", escape(other)),
     }
 }
 
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut before = None;
-    // Combining accents follow their letters.
-    let mut characters = text.nfd().peekable();
+    let mut characters = text.nfc().peekable();
     while let Some(c) = characters.next() {
-        let mut accents = Vec::new();
+        let (c, mut accents) = split(c);
+        // An accent without a composed character follows its letter.
         while let Some(accent) = characters.peek().and_then(|mark| accent(*mark)) {
             accents.push(accent);
             characters.next();
         }
-        // Two of these would form another sign.
-        if before == Some(c) && "-',".contains(c) {
+        let mut base = String::new();
+        push_escaped(c, &mut base);
+        // The innermost accent is the first.
+        let escaped = accents
+            .iter()
+            .fold(base, |base, accent| format!("\\{accent}{{{base}}}"));
+        let ends = (out.chars().next_back(), escaped.chars().next());
+        // These form another sign in fonts of TeX.
+        if let (Some('-'), Some('-'))
+        | (Some('\''), Some('\''))
+        | (Some(','), Some(','))
+        | (Some('?' | '!'), Some('`')) = ends
+        {
             out.push_str("{}");
         }
-        before = Some(c);
-        let mut base = String::new();
-        set(c, &mut base);
-        // The innermost accent is the first.
-        out.push_str(
-            &accents
-                .iter()
-                .fold(base, |base, accent| format!("\\{accent}{{{base}}}")),
-        );
+        out.push_str(&escaped);
     }
     out
+}
+
+/// A letter and its accents, if LaTeX has a command for each; otherwise the whole character.
+fn split(c: char) -> (char, Vec<&'static str>) {
+    let mut parts = std::iter::once(c).nfd();
+    let letter = parts.next().unwrap_or(c);
+    match parts.map(accent).collect() {
+        Some(accents) => (letter, accents),
+        None => (c, Vec::new()),
+    }
 }
 
 /// The command of a combining accent that every encoding has.
@@ -128,8 +140,8 @@ fn accent(mark: char) -> Option<&'static str> {
     })
 }
 
-/// One character as LaTeX sets it.
-fn set(c: char, out: &mut String) {
+/// Appends one character as LaTeX takes it.
+fn push_escaped(c: char, out: &mut String) {
     let command = match c {
         '\\' => "\\textbackslash{}",
         '^' => "\\textasciicircum{}",
@@ -232,6 +244,12 @@ mod tests {
             ("e\u{301}\u{302}", "\\^{\\'{e}}"),
             ("Δ≤μ", "$\\Delta$$\\leq$$\\mu$"),
             ("漢", "\\warmstartchar{6F22}{漢}"),
+            ("≠", "$\\neq$"),
+            ("ę", "\\warmstartchar{0119}{ę}"),
+            ("が한", "\\warmstartchar{304C}{が}\\warmstartchar{D55C}{한}"),
+            ("?‘!‘", "?{}`{}!{}`{}"),
+            ("-–", "-{}--"),
+            ("'’", "'{}'{}"),
             ("\\\\[2pt]", "\\textbackslash{}\\textbackslash{}{[}2pt]"),
             ("^^41", "\\textasciicircum{}\\textasciicircum{}41"),
         ] {

@@ -16,6 +16,7 @@ use crate::mean::mean;
 
 /// One run or several seeds, before there are columns.
 pub(super) struct Line<'a> {
+    /// The runs of its figures, one or more.
     pub(super) runs: Vec<&'a Run>,
     /// Members of a group with the same settings, done or not.
     pub(super) cell: Option<group::Cell<'a>>,
@@ -23,7 +24,7 @@ pub(super) struct Line<'a> {
     pub(super) facts: Vec<(&'static Field, Value)>,
     /// The baseline of its figures.
     pub(super) baseline: Figures,
-    /// Filled only if a column needs it.
+    /// The experiment's fields by path, without the seed if several seeds are merged. Filled only if a column needs it.
     pub(super) config: Vec<(String, String)>,
     pub(super) gain: Option<Gain>,
 }
@@ -59,7 +60,7 @@ impl<'a> Line<'a> {
             (Columns::Standard, _) if !sorted => Vec::new(),
             (_, experiment) => experiment.map(config::fields).unwrap_or_default(),
         };
-        let config = if runs.len() > 1 {
+        let config = if is_merged {
             config
                 .into_iter()
                 .filter(|(path, _)| path != "seed")
@@ -137,11 +138,12 @@ impl<'a> Line<'a> {
         reference(self.runs[0])
     }
 
-    /// A hash of the test images.
+    /// What identifies the test images; none if that is unknown.
     pub(super) fn test_set(&self) -> Option<String> {
         test_set(self.runs[0])
     }
 
+    /// The seeds of its figures; none for a single run.
     pub(super) fn seeds(&self) -> Vec<u64> {
         let seeds = self
             .runs
@@ -185,6 +187,7 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// The figure minus the baseline's, in the metric's unit; none if either is not measured.
     pub(super) fn difference(&self, metric: Metric) -> Option<f64> {
         let Value::Figure { figure, .. } = *self.figures.get(&metric)? else {
             return None;
@@ -222,7 +225,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The hash of a folder's test images, or the name of a published dataset and its limit.
+/// The hash of a folder's test images, or the name of a published dataset and its number of test images.
 fn test_set(run: &Run) -> Option<String> {
     let dataset = run.state.dataset.as_ref()?;
     match &dataset.sets {

@@ -7,8 +7,8 @@ use warmstart_schema::state::Status;
 
 use warmstart_runs::store::Run;
 
-/// Runs that make one row, oldest first; a single run is a group too. Only finished runs are merged, at the position of the first
-/// of them. Of runs with the same seed only the newest counts, because a repetition is no further sample.
+/// The runs of each row, by seed; a row may have a single run. Only finished runs are merged. Rows are in the order of their first
+/// runs in `runs`. Of runs with the same seed only the newest counts, because a repetition is no further sample.
 pub(super) fn group(runs: Vec<&Run>) -> Vec<Vec<&Run>> {
     let mut groups: Vec<Vec<&Run>> = Vec::new();
     let mut by_experiment: HashMap<String, usize> = HashMap::new();
@@ -27,6 +27,7 @@ pub(super) fn group(runs: Vec<&Run>) -> Vec<Vec<&Run>> {
     groups
 }
 
+/// The experiment as a key that all its seeds share.
 fn without_seed(experiment: &Experiment) -> Option<String> {
     serde_json::to_string(&Experiment {
         seed: 0,

@@ -7,9 +7,9 @@ use super::{Alert, alert};
 use crate::format::{bytes, duration};
 use warmstart_runs::store::Run;
 
-/// From this share of the time on, waiting for images slows training down.
+/// From this share of the training time on, from 0 to 1, waiting for images slows training down.
 const WAITS: f64 = 0.3;
-/// A GPU below this utilization could do more, after so many samples.
+/// A GPU that is busy for less than this percentage of the time could do more, and the number of samples that show it.
 const BUSY: (f64, usize) = (40.0, 15);
 /// Seconds without a checkpoint after which to warn.
 const UNSAFE: f64 = 40.0 * 60.0;
@@ -44,8 +44,11 @@ pub(super) fn idle(run: &Run, _: f64) -> Option<Alert> {
     }
     let (busy, least) = BUSY;
     let samples = &run.state.samples;
+    // While data is loaded, a GPU has nothing to do.
+    let began = training_began(run)?;
     let recent: Vec<f64> = samples[samples.len().saturating_sub(least)..]
         .iter()
+        .filter(|sample| sample.t >= began)
         .filter_map(|sample| sample.system.gpu)
         .collect();
     let mean = recent.iter().sum::<f64>() / recent.len().max(1) as f64;
@@ -59,24 +62,25 @@ pub(super) fn idle(run: &Run, _: f64) -> Option<Alert> {
     })?
 }
 
-/// Training progress that no checkpoint holds.
+/// When the newest attempt logged its first step, in seconds since the Unix epoch; none before.
+fn training_began(run: &Run) -> Option<f64> {
+    let attempt = run.state.attempt.as_ref();
+    let resumed = attempt
+        .and_then(|attempt| attempt.resumed_from)
+        .unwrap_or(0);
+    let mut moments = run.state.moments.iter();
+    moments
+        .find(|moment| moment.step > resumed)
+        .map(|moment| moment.t)
+}
+
+/// Training progress that no checkpoint holds. `now` is in seconds since the Unix epoch.
 pub(super) fn unsaved(run: &Run, now: f64) -> Option<Alert> {
     if !trains(run) {
         return None;
     }
-    let resumed = run
-        .state
-        .attempt
-        .as_ref()
-        .and_then(|attempt| attempt.resumed_from)
-        .unwrap_or(0);
     // The time between two attempts was no training.
-    let began = run
-        .state
-        .moments
-        .iter()
-        .find(|moment| moment.step > resumed)
-        .map(|moment| moment.t)?;
+    let began = training_began(run)?;
     let saved = run
         .state
         .checkpoint
@@ -101,6 +105,7 @@ pub(super) fn heartbeat_lost(run: &Run, _: f64) -> Option<Alert> {
     })?
 }
 
+/// A disk that may lack the room for the next checkpoint.
 pub(super) fn nearly_full(run: &Run, _: f64) -> Option<Alert> {
     let free = run
         .state

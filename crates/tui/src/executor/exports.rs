@@ -11,7 +11,7 @@ use warmstart_schema::text;
 use warmstart_report::plot::png;
 use warmstart_runs::storage;
 
-/// Writes a comparison in some format. Returns the message.
+/// Writes the text of a comparison. Returns the message.
 pub(super) fn comparison(folder: &Path, text: &str, extension: &str) -> anyhow::Result<String> {
     written(folder, "compare", text.as_bytes(), extension)
         .map(|path| format!("wrote {}", path.display()))
@@ -57,7 +57,7 @@ pub(super) fn log(
     Ok(format!("wrote {}", path.display()))
 }
 
-/// Writes to a file that did not exist.
+/// Writes a new file, numbered if others have its time in their names. Returns its path.
 fn written(folder: &Path, what: &str, content: &[u8], extension: &str) -> anyhow::Result<PathBuf> {
     let stamp = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
     for attempt in 1..100 {

@@ -38,6 +38,7 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Reports that `done` items are done, if the last report is old enough.
     pub(super) fn at(&mut self, done: usize) {
         if self.reported.elapsed() < EVERY {
             return;

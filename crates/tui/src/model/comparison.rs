@@ -212,15 +212,15 @@ impl Model {
             if list.marked.len() > 1 {
                 let marked = self.targets();
                 let ids = marked.iter().map(|run| run.id.clone()).collect();
-                // The row of a group marks its newest run.
-                let is_group = |run: &&Run| {
-                    let newest = self
-                        .runs
-                        .experiment_key(run)
-                        .and_then(|key| self.runs.latest_of(key));
-                    run.member().is_some() && newest.is_some_and(|newest| newest.id == run.id)
+                // The row of a group marks its newest run that is shown.
+                let is_group = |run: &&&Run| {
+                    self.shown_entries().iter().any(|entry| {
+                        entry.members.is_some() && entry.run.is_some_and(|shown| shown.id == run.id)
+                    })
                 };
-                view.options.selection = if marked.iter().all(is_group) {
+                let (groups, others): (Vec<&Run>, Vec<&Run>) = marked.iter().partition(is_group);
+                let is_member = |run: &&Run| run.member().is_some();
+                view.options.selection = if !groups.is_empty() && !others.iter().any(is_member) {
                     Selection::Groups(ids)
                 } else {
                     Selection::Runs(ids)

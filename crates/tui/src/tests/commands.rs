@@ -7,7 +7,7 @@ use warmstart_runs::run::RunId;
 use warmstart_schema::experiment::{EarlyStopping, Monitor};
 use warmstart_schema::state::{Liveness, Outcome};
 
-use super::fixtures::{DONE, LIVE, STOPPED, id, typical};
+use super::fixtures::{DONE, LIVE, RESUMED, STOPPED, id, typical};
 use super::{drawn, press, text};
 use crate::command::Command;
 use crate::config::Keys;
@@ -92,6 +92,14 @@ fn lost_checkpoints_lead_to_a_question_that_closes_no_other_popup() {
         names(&press(&mut model, "y")),
         [format!("start over {STOPPED}")]
     );
+}
+
+#[test]
+fn going_back_to_a_run_reads_its_worker_log_again() {
+    let mut model = typical();
+    press(&mut model, &format!("j<enter>:{RESUMED}<enter>"));
+    assert_eq!(names(&press(&mut model, "<esc>")), [format!("read {DONE}")]);
+    assert!(press(&mut model, "<esc>").is_empty());
 }
 
 #[test]

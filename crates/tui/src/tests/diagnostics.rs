@@ -223,6 +223,16 @@ fn idle_gpu_is_reported_after_enough_samples(
     assert!(texts.iter().all(|text| text.starts_with(expected)));
 }
 
+#[test]
+fn gpu_that_was_idle_before_training_is_not_reported() {
+    let mut events = events_of_run(&WELL, &[]);
+    let mut sample = system(30.0, 9_000_000_000);
+    sample["t"] = json!(BEGAN + 1.0);
+    // After the attempt and the dataset, before the phase of training.
+    events.splice(2..2, vec![sample; 15]);
+    assert_eq!(said(events, 1.0, |_| ()), []);
+}
+
 #[rstest]
 #[case(39.0, false, "")]
 #[case(

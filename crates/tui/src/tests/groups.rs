@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::json;
+use warmstart_report::compare::{Column, Columns, Options, Selection, table};
 use warmstart_runs::queue::Content;
 use warmstart_runs::store::{Change, ExperimentFile};
 use warmstart_schema::event::{Epoch, Event, Halved, Record, Test};
@@ -14,7 +15,7 @@ use super::fixtures::{empty, id};
 use super::{drawn, press, text};
 use crate::effect::Effect;
 use crate::message::{Catalogue, Message};
-use crate::model::{Kind, Model, Popup, QueueWatch};
+use crate::model::{Kind, Model, Popup, QueueWatch, Screen};
 use crate::update::update;
 use warmstart_runs::member::group_id;
 
@@ -195,6 +196,57 @@ fn the_comparison_shows_settings_and_opens_into_members() {
     press(&mut model, "<tab>");
     let screen = text(&drawn(&model, 200, 40));
     assert!(line(&screen, "seed 2").contains("0.7400"), "{screen}");
+}
+
+#[test]
+fn a_group_shows_no_seed_as_its_setting_while_one_member_is_done() {
+    let mut model = sweep(&ALL);
+    let stopping = Record {
+        t: 2.0,
+        event: Event::Stopping,
+    };
+    let changes = vec![Change::Events {
+        id: id("20260101-000002-aaaa"),
+        records: vec![stopping],
+        damaged: 0,
+        restarted: true,
+    }];
+    update(&mut model, Message::Changes { now: 2.0, changes });
+    let options = Options {
+        columns: Columns::Config,
+        ..Options::default()
+    };
+    let table = table(&model.runs, &[], &options);
+    assert_eq!(table.rows.len(), 2);
+    let fields: Vec<String> = table.columns[2..].iter().map(Column::key).collect();
+    assert_eq!(fields, ["train.optimizer.learning_rate"]);
+}
+
+#[test]
+fn a_marked_group_is_compared_whole_beside_a_marked_run() {
+    let mut model = sweep(&ALL);
+    let run = id("20260102-000000-bbbb");
+    let info = json!({
+        "format": 1, "id": run, "experiment": "Single", "group": "g", "stem": "single", "source": "experiments/single.yaml",
+        "created": "2026-01-02T00:00:00Z", "device": "cpu",
+    });
+    let added = Change::Added {
+        id: run.clone(),
+        info: Ok(serde_json::from_value(info).unwrap()),
+        experiment: None,
+    };
+    let (now, changes) = (model.now, vec![added]);
+    update(&mut model, Message::Changes { now, changes });
+    let Screen::Experiments(list) = &mut model.open else {
+        panic!("the list is open");
+    };
+    let newest = id("20260101-000003-aaaa");
+    list.marked.extend([newest.clone(), run.clone()]);
+    let view = model.next_comparison();
+    assert_eq!(
+        view.options().selection,
+        Selection::Groups(vec![newest, run])
+    );
 }
 
 /// Members 1 and 2 of a group that is halved at epoch 2 end with this.

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use warmstart_runs::run::RunId;
+use warmstart_schema::annotation::Annotation;
 use warmstart_schema::event::{Checkpoint, Epoch, Event, Record};
 use warmstart_schema::state::Liveness;
 
 use super::fixtures::{DONE, FAILED, LIVE, RESUMED, STOPPED, data, empty, id, typical};
 use super::{drawn, press, text};
+use crate::config::Keys;
 use crate::effect::{AnnotationChange, Effect, Undo};
+use crate::keys::Keymap;
 use crate::message::{Catalogue, Message, Report};
 use crate::model::{Kind, Model, Popup, Screen};
 use crate::update::update;
@@ -331,6 +334,35 @@ fn archived_runs_are_hidden_until_requested() {
             ..
         }]
     ));
+}
+
+#[test]
+fn archiving_names_the_keys_of_the_settings() {
+    let keys = |action: &str, key: &str| (action.to_owned(), Keys(vec![key.to_owned()]));
+    let chosen = [keys("archived", "f5"), keys("undo", "f6")];
+    let mut model = typical();
+    model.keys = Keymap::rebound(&chosen.into()).unwrap();
+    let archived = Annotation {
+        archived: true,
+        ..Annotation::default()
+    };
+    let past = AnnotationChange::Archived(true).past();
+    let done = Message::Done {
+        undo: Some(Undo::Annotated(vec![(id(DONE), Annotation::default())])),
+        changes: vec![Change::Annotation {
+            id: id(DONE),
+            annotation: archived,
+        }],
+        report: Report {
+            good: true,
+            text: format!("{DONE} {past}"),
+        },
+    };
+    update(&mut model, done);
+    assert_eq!(
+        says(&model),
+        format!("{DONE} archived; f5 shows archived runs; f6 undoes it")
+    );
 }
 
 #[test]

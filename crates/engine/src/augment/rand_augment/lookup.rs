@@ -1,25 +1,25 @@
-//! Operations that give every byte of a plane another value by its own: Pillow's `ImageOps`.
+//! Point operations of Pillow's `ImageOps`: each new byte depends only on the old one.
 
 use super::picture::Picture;
 
-/// Gives every byte the value that `of` says.
-pub(super) fn each(picture: &mut Picture, of: impl Fn(u8) -> u8) {
+/// Replaces every byte by the value of `of`, through a table.
+pub(super) fn apply_table(picture: &mut Picture, of: impl Fn(u8) -> u8) {
     let table: Vec<u8> = (0..=u8::MAX).map(of).collect();
     for byte in picture.bytes_mut() {
         *byte = table[usize::from(*byte)];
     }
 }
 
-/// Keeps so many of a byte's highest bits.
+/// Keeps the `bits` highest bits of each byte.
 pub(super) fn posterize(picture: &mut Picture, bits: u16) {
     let dropped = 8 - u32::from(bits.min(8));
     let mask = u8::MAX.checked_shl(dropped).unwrap_or(0);
-    each(picture, |value| value & mask);
+    apply_table(picture, |value| value & mask);
 }
 
 /// Inverts the values from a threshold on.
 pub(super) fn solarize(picture: &mut Picture, threshold: u16) {
-    each(picture, |value| {
+    apply_table(picture, |value| {
         if u16::from(value) < threshold {
             value
         } else {
@@ -30,7 +30,7 @@ pub(super) fn solarize(picture: &mut Picture, threshold: u16) {
 
 /// Adds to the darker half of the values.
 pub(super) fn solarize_add(picture: &mut Picture, add: u16) {
-    each(picture, |value| {
+    apply_table(picture, |value| {
         if value < 128 {
             u8::try_from(u16::from(value) + add).unwrap_or(u8::MAX)
         } else {

@@ -2,7 +2,7 @@
 
 use tui_input::Input;
 use warmstart_runs::run::RunId;
-use warmstart_schema::annotation;
+use warmstart_schema::annotation::{self, Annotation};
 
 use crate::available::{expandable, target_ids};
 use crate::columns::columns;
@@ -222,6 +222,18 @@ pub(crate) fn apply_done(
     if let Some(Undo::Deleted(runs)) = &undo {
         let it = if runs.len() == 1 { "it" } else { "them" };
         report.text += &model.key_hint(UNDO, &format!("restores {it}"));
+    }
+    let is_archived = |((_, before), change): (&(RunId, Annotation), &Change)| {
+        let now = matches!(change, Change::Annotation { annotation, .. } if annotation.archived);
+        now && !before.archived
+    };
+    if let Some(Undo::Annotated(before)) = &undo
+        && report.good
+        && before.iter().zip(&changes).any(is_archived)
+    {
+        let archived = Command::List(ListCommand::Archived);
+        report.text += &model.key_hint(archived, "shows archived runs");
+        report.text += &model.key_hint(UNDO, "undoes it");
     }
     for change in changes {
         model.runs.apply(change);

@@ -1,5 +1,5 @@
 //! ```text
-//!  epoch 12/30 ━━━━━━━━━━━━╸───── 71 %   312 img/s   2m 10s left in epoch, 38m in all
+//!  epoch 12/30 ━━━━━━━━━━━━╸───── 71 %   312 img/s   2m 10s left in epoch, 38m in total
 //! ```
 //! The progress of a live run or its downloads; the result of a run that ended.
 
@@ -56,7 +56,11 @@ fn waiting_for(phase: Phase, run: &Run) -> String {
         Phase::Testing => "measuring the best checkpoint on the test set".to_owned(),
         Phase::Training | Phase::Validating => {
             let ended = run.state.epochs.last().map_or(0, |epoch| epoch.epoch);
-            format!("{} epoch {}", phase.as_str(), ended + 1)
+            match run.state.epochs_planned() {
+                // A probe fits its last classifier after all strengths.
+                Some(planned) if ended >= planned => phase.as_str().to_owned(),
+                _ => format!("{} {} {}", phase.as_str(), run.unit(), ended + 1),
+            }
         }
         Phase::Saving => phase.as_str().to_owned(),
     }
