@@ -213,12 +213,11 @@ impl Model {
                 let marked = self.targets();
                 let ids = marked.iter().map(|run| run.id.clone()).collect();
                 // The row of a group marks its newest run that is shown.
-                let is_group = |run: &&&Run| {
-                    self.shown_entries().iter().any(|entry| {
-                        entry.members.is_some() && entry.run.is_some_and(|shown| shown.id == run.id)
-                    })
-                };
-                let (groups, others): (Vec<&Run>, Vec<&Run>) = marked.iter().partition(is_group);
+                let entries = self.shown_entries();
+                let rows = entries.iter().filter(|entry| entry.members.is_some());
+                let rows: HashSet<&RunId> = rows.filter_map(|entry| Some(&entry.run?.id)).collect();
+                let (groups, others): (Vec<&Run>, Vec<&Run>) =
+                    marked.iter().partition(|run| rows.contains(&run.id));
                 let is_member = |run: &&Run| run.member().is_some();
                 view.options.selection = if !groups.is_empty() && !others.iter().any(is_member) {
                     Selection::Groups(ids)
