@@ -16,11 +16,23 @@ pub struct Alert {
     pub text: String,
 }
 
-/// A rule: what to report about a run at a time.
-type Rule = fn(&Run, f64) -> Option<Alert>;
+/// What a reader can do about an alert in the dashboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Stop,
+    Resume,
+    /// Open the log, with what the worker printed.
+    Log,
+}
 
-/// All that is to report about a run at a time, the worst first.
-pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
+/// The end of a sentence that names the key of an action, and what it does: `; u resumes it`. Empty if no key has the action.
+pub type Hint<'a> = &'a dyn Fn(Action, &str) -> String;
+
+/// A rule: what to report about a run at a time.
+type Rule = fn(&Run, f64, Hint<'_>) -> Option<Alert>;
+
+/// All that is to report about a run at a time, the worst first. The user can bind other keys, so `hint` names them.
+pub fn alerts(run: &Run, now: f64, hint: Hint<'_>) -> Vec<Alert> {
     let first: [Rule; 3] = [unreadable, trouble, moved_though_frozen];
     let of_learning: [Rule; 7] = [
         learning::not_a_number,
@@ -60,7 +72,7 @@ pub fn alerts(run: &Run, now: f64) -> Vec<Alert> {
         &of_learning[..]
     };
     let rules = first.iter().chain(of_learning).chain(&rest);
-    let mut alerts: Vec<Alert> = rules.filter_map(|rule| rule(run, now)).collect();
+    let mut alerts: Vec<Alert> = rules.filter_map(|rule| rule(run, now, hint)).collect();
     alerts.sort_by_key(|alert| match alert.level {
         Level::Error => 0,
         Level::Warning => 1,
@@ -74,12 +86,12 @@ fn alert(level: Level, text: String) -> Option<Alert> {
     Some(Alert { level, text })
 }
 
-fn unreadable(run: &Run, _: f64) -> Option<Alert> {
+fn unreadable(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     let error = run.info.as_ref().err()?;
     alert(Level::Error, format!("run.json cannot be read: {error}"))
 }
 
-fn trouble(run: &Run, now: f64) -> Option<Alert> {
+fn trouble(run: &Run, now: f64, hint: Hint<'_>) -> Option<Alert> {
     let RunProblem { what, help } = run.trouble(now)?;
     let is_in_doubt = matches!(run.status(), Status::Waiting | Status::Unclear);
     let level = if run.status().is_stuck() || is_in_doubt {
@@ -93,14 +105,15 @@ fn trouble(run: &Run, now: f64) -> Option<Alert> {
         format!("; {help}")
     };
     let keys = if run.status() == Status::Lost {
-        "; u resumes it, l shows what the worker printed last"
+        let log = hint(Action::Log, "shows what the worker printed last");
+        hint(Action::Resume, "resumes it") + &log
     } else {
-        ""
+        String::new()
     };
     alert(level, format!("{what}{help}{keys}"))
 }
 
-fn moved_though_frozen(run: &Run, _: f64) -> Option<Alert> {
+fn moved_though_frozen(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     let proof = run
         .state
         .frozen
@@ -115,7 +128,7 @@ fn moved_though_frozen(run: &Run, _: f64) -> Option<Alert> {
     )
 }
 
-fn not_exact(run: &Run, _: f64) -> Option<Alert> {
+fn not_exact(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     let reasons = &run.state.attempt.as_ref()?.not_exact;
     (!reasons.is_empty()).then(|| {
         let reasons = warmstart_schema::text::line(&reasons.join("; "), 300);
@@ -123,7 +136,7 @@ fn not_exact(run: &Run, _: f64) -> Option<Alert> {
     })?
 }
 
-fn damaged(run: &Run, _: f64) -> Option<Alert> {
+fn damaged(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     let lines = run.state.damaged_lines;
     (lines > 0).then(|| {
         alert(

@@ -39,12 +39,13 @@ pub(crate) use self::palette::{Candidate, Palette, Purpose, Target};
 pub(crate) use self::popup::{InputPrompt, PathPurpose, Popup, Prediction, Seen};
 pub(crate) use self::selection::Selection;
 pub(crate) use self::status_log::StatusLog;
-use super::command::Command;
+use super::command::{Command, Show, TrainingCommand};
 use super::effect::Undo;
 use super::keys::{Context, Keymap};
 use super::message::{Activity, Catalogue, Report};
 use super::theme::Appearance;
 use crate::config::{Config, Loaded};
+use warmstart_report::diagnostics::{self, Action, Alert};
 use warmstart_report::query::{Mistake, Query, Subject};
 use warmstart_runs::shell::FolderOptions;
 use warmstart_runs::store::{Run, Runs};
@@ -340,6 +341,19 @@ impl Model {
             .into_iter()
             .find_map(|context| self.keys.label(context, command))?;
         Some(format!("{label} {what}"))
+    }
+
+    /// What is wrong with a run, the worst first, with the user's keys.
+    pub(crate) fn alerts(&self, run: &Run) -> Vec<Alert> {
+        let hint = |action: Action, what: &str| {
+            let command = match action {
+                Action::Stop => Command::Training(TrainingCommand::Stop),
+                Action::Resume => Command::Training(TrainingCommand::Resume),
+                Action::Log => Command::Show(Show::Log),
+            };
+            self.key_hint(command, what)
+        };
+        diagnostics::alerts(run, self.now, &hint)
     }
 
     /// The filter of the open list.

@@ -5,7 +5,7 @@ use warmstart_schema::event::{Epoch, Level, Phase};
 use warmstart_schema::experiment::{Experiment, Monitor};
 use warmstart_schema::state::{MAX_SKIPPED, Status};
 
-use super::{Alert, alert};
+use super::{Action, Alert, Hint, alert};
 use crate::format::{figure, plural};
 use warmstart_runs::store::Run;
 
@@ -22,7 +22,7 @@ fn epochs(count: u32) -> String {
     plural(usize::try_from(count).unwrap_or(usize::MAX), "epoch")
 }
 
-pub(super) fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn not_a_number(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     // The run's end already reports it.
     if run.status() == Status::Failed {
         return None;
@@ -48,7 +48,7 @@ pub(super) fn not_a_number(run: &Run, _: f64) -> Option<Alert> {
 }
 
 /// Skipped steps, whose loss or gradients were not finite.
-pub(super) fn skipped(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn skipped(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     let last = run.state.skipped.last()?;
     let steps = match run.state.skipped.len() {
         MAX_SKIPPED => format!("at least {MAX_SKIPPED} steps"),
@@ -72,7 +72,7 @@ fn least(epochs: &[Epoch], of: fn(&Epoch) -> f64) -> Option<(usize, f64)> {
 }
 
 /// Training loss that grows again, as with too high a learning rate.
-pub(super) fn diverges(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn diverges(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     let all = &run.state.epochs;
     let (at, lowest) = least(all, |epoch| epoch.train_loss)?;
     let last = all.last()?.train_loss;
@@ -105,7 +105,7 @@ pub(super) fn overfits_since(run: &Run) -> Option<u32> {
     (is_worse && still_learns).then(|| all[at].epoch + 1)
 }
 
-pub(super) fn overfits(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn overfits(run: &Run, _: f64, hint: Hint<'_>) -> Option<Alert> {
     let since = overfits_since(run)?;
     // The monitored metric may improve while validation loss rises.
     let best = run.state.best_epoch().map(|best| best.epoch);
@@ -113,15 +113,10 @@ pub(super) fn overfits(run: &Run, _: f64) -> Option<Alert> {
     let what =
         format!("overfitting since epoch {since}: validation loss rises while training loss falls");
     if run.status().is_live() {
-        let help =
-            "s stops here; next time more augmentation, dropout or weight decay, or early stopping";
-        return alert(
-            Level::Warning,
-            match best {
-                Some(best) => format!("{what}; best at epoch {best}. {help}"),
-                None => format!("{what}. {help}"),
-            },
-        );
+        let best = best.map_or_else(String::new, |best| format!("; best at epoch {best}"));
+        let stop = hint(Action::Stop, "stops here");
+        let help = "Next time more augmentation, dropout or weight decay, or early stopping";
+        return alert(Level::Warning, format!("{what}{best}{stop}. {help}"));
     }
     let kept = "The best checkpoint is from before; fewer epochs, or more augmentation, would save the time";
     let kept = before.map_or_else(String::new, |_| format!(". {kept}"));
@@ -129,7 +124,7 @@ pub(super) fn overfits(run: &Run, _: f64) -> Option<Alert> {
 }
 
 /// No improvement for some epochs; overfitting is reported instead if it applies.
-pub(super) fn stuck(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn stuck(run: &Run, _: f64, hint: Hint<'_>) -> Option<Alert> {
     let (best, last) = (run.state.best_epoch()?, run.state.epochs.last()?);
     let since = last.epoch.saturating_sub(best.epoch);
     let monitor = run
@@ -147,7 +142,10 @@ pub(super) fn stuck(run: &Run, _: f64) -> Option<Alert> {
         .and_then(|experiment| experiment.train.early_stopping.as_ref());
     let rule = match patience {
         Some(rule) => format!("; it stops after {}", rule.patience),
-        None => "; s stops it, train.early_stopping would".to_owned(),
+        None => {
+            let stop = hint(Action::Stop, "stops it");
+            format!("{stop}; next time train.early_stopping can do that")
+        }
     };
     (run.status().is_live() && since >= STUCK && !is_said).then(|| {
         let best = format!("best {} at {}", figure(Some(value), 4), best.epoch);
@@ -162,7 +160,7 @@ pub(super) fn stuck(run: &Run, _: f64) -> Option<Alert> {
 }
 
 /// The accuracy of random guessing, within three standard deviations.
-pub(super) fn guesses(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn guesses(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     let (all, dataset) = (&run.state.epochs, run.state.dataset.as_ref()?);
     if all.len() < GUESSES || dataset.classes < 2 {
         return None;
@@ -187,7 +185,7 @@ pub(super) fn guesses(run: &Run, _: f64) -> Option<Alert> {
 }
 
 /// A learning rate that reached 0 before the last epoch.
-pub(super) fn learns_nothing(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn learns_nothing(run: &Run, _: f64, hint: Hint<'_>) -> Option<Alert> {
     let (all, planned) = (&run.state.epochs, run.state.epochs_planned()?);
     let idle = all
         .iter()
@@ -197,14 +195,15 @@ pub(super) fn learns_nothing(run: &Run, _: f64) -> Option<Alert> {
     let since = all.get(all.len() - idle)?.epoch;
     let is_early = all.last()?.epoch < planned;
     (run.status().is_live() && is_early).then(|| {
+        let stop = hint(Action::Stop, "stops it");
         let text = format!(
-            "the learning rate is 0 since epoch {since}: nothing is learnt; s stops it, look at train.schedule"
+            "the learning rate is 0 since epoch {since}: nothing is learnt{stop}; look at train.schedule"
         );
         alert(Level::Warning, text)
     })?
 }
 
-pub(super) fn uneven(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn uneven(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     let dataset = run.state.dataset.as_ref()?;
     let (small, large) = (dataset.smallest.as_ref()?, dataset.largest.as_ref()?);
     let is_weighed = run.experiment.as_deref().is_some_and(|experiment| {

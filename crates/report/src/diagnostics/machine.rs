@@ -3,7 +3,7 @@
 use warmstart_schema::event::{Level, Phase};
 use warmstart_schema::state::{Liveness, Status};
 
-use super::{Alert, alert};
+use super::{Action, Alert, Hint, alert};
 use crate::format::{bytes, duration};
 use warmstart_runs::store::Run;
 
@@ -24,7 +24,7 @@ fn trains(run: &Run) -> bool {
 }
 
 /// A device that waits: for images, if steps waited for them; else for more work.
-pub(super) fn idle(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn idle(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     if !trains(run) {
         return None;
     }
@@ -75,7 +75,7 @@ fn training_began(run: &Run) -> Option<f64> {
 }
 
 /// Training progress that no checkpoint holds. `now` is in seconds since the Unix epoch.
-pub(super) fn unsaved(run: &Run, now: f64) -> Option<Alert> {
+pub(super) fn unsaved(run: &Run, now: f64, hint: Hint<'_>) -> Option<Alert> {
     if !trains(run) {
         return None;
     }
@@ -88,25 +88,30 @@ pub(super) fn unsaved(run: &Run, now: f64) -> Option<Alert> {
         .map_or(began, |(t, _)| t.max(began));
     let age = now - saved;
     (age >= UNSAFE).then(|| {
-        let help = "a crash would lose it; s saves and stops, train.checkpoint.every_minutes saves more often";
-        alert(Level::Warning, format!("no checkpoint for {}: {help}", duration(age)))
+        let stop = hint(Action::Stop, "saves and stops");
+        let text = format!(
+            "no checkpoint for {}: a crash would lose it{stop}; train.checkpoint.every_minutes saves more often",
+            duration(age)
+        );
+        alert(Level::Warning, text)
     })?
 }
 
 /// A worker that makes progress without a heartbeat.
-pub(super) fn heartbeat_lost(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn heartbeat_lost(run: &Run, _: f64, hint: Hint<'_>) -> Option<Alert> {
     let is_running = run.status().is_live() && run.liveness == Liveness::HeartbeatLost;
     is_running.then(|| {
-        let help = "a hang would look like a long step; s and u restart it with a heartbeat";
+        let help = "a hang would look like a long step until the run is stopped and resumed";
+        let keys = hint(Action::Stop, "stops it") + &hint(Action::Resume, "then resumes it");
         alert(
             Level::Warning,
-            format!("it makes progress, but its heartbeat has stopped: {help}"),
+            format!("it makes progress, but its heartbeat has stopped: {help}{keys}"),
         )
     })?
 }
 
 /// A disk that may lack the room for the next checkpoint.
-pub(super) fn nearly_full(run: &Run, _: f64) -> Option<Alert> {
+pub(super) fn nearly_full(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     let free = run
         .state
         .system

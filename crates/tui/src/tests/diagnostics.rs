@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use warmstart_schema::event::{Level, Record};
 
 use super::fixtures::{LIVE, id, typical};
+use crate::config::Keys;
+use crate::keys::Keymap;
 use crate::message::Message;
 use crate::model::Model;
 use crate::update::update;
-use warmstart_report::diagnostics::alerts;
 use warmstart_runs::store::Change;
 
 /// Training loss, validation loss and accuracy of an epoch; both accuracies are equal.
@@ -65,7 +66,8 @@ fn said(events: Vec<Value>, after: f64, change: impl FnOnce(&mut Model)) -> Vec<
         },
     );
     change(&mut model);
-    alerts(model.runs.get(&id(LIVE)).unwrap(), now)
+    model
+        .alerts(model.runs.get(&id(LIVE)).unwrap())
         .into_iter()
         .map(|alert| (alert.level, alert.text))
         .collect()
@@ -132,7 +134,7 @@ fn classes(smallest: u32, largest: u32) -> Value {
 
 #[rstest]
 #[case::learns_well(&WELL, &[], "")]
-#[case::overfits(&OVERFIT, &[], "overfitting since epoch 3: validation loss rises while training loss falls; best at epoch 2. s stops")]
+#[case::overfits(&OVERFIT, &[], "overfitting since epoch 3: validation loss rises while training loss falls; best at epoch 2; s stops here. Next time")]
 #[case::gets_worse_in_both(&WORSE, &[], "validation loss has not improved for 3 epochs (best 1.8000 at 2); it stops after 5")]
 #[case::does_not_improve(&FLAT, &[], "validation loss has not improved for 3 epochs")]
 #[case::diverges(&DIVERGING, &[], "training loss grows since epoch 3 (1.0000 to 1.6000): lower train.optimizer.learning_rate")]
@@ -299,6 +301,22 @@ fn stopped_run_reports_only_overfitting_as_info() {
     for epochs in [&DIVERGING[..], &FLAT, &WORSE] {
         assert_eq!(of(epochs), []);
     }
+}
+
+#[test]
+fn alerts_name_the_keys_of_the_settings() {
+    let with_stop_on = |keys: &[&str]| {
+        let keys = Keys(keys.iter().map(|key| (*key).to_owned()).collect());
+        let keymap = Keymap::rebound(&[("stop".to_owned(), keys)].into()).unwrap();
+        let said = said(events_of_run(&OVERFIT, &[]), 1.0, |model| {
+            model.keys = keymap;
+        });
+        said.into_iter().map(|(_, text)| text).collect::<String>()
+    };
+    let rebound = with_stop_on(&["f5"]);
+    assert!(rebound.contains("; f5 stops here. "), "{rebound}");
+    let unbound = with_stop_on(&[]);
+    assert!(!unbound.contains("stops here"), "{unbound}");
 }
 
 #[test]

@@ -20,7 +20,6 @@ use crate::format::{self, count, metric, path};
 use crate::model::{ChartView, Entry, Model};
 use crate::mouse::HitMap;
 use crate::theme::THEME;
-use warmstart_report::diagnostics;
 use warmstart_runs::store::Run;
 
 const RESUME: Command = Command::Training(TrainingCommand::Resume);
@@ -264,7 +263,7 @@ fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
 }
 
 fn draw_run_state(buf: &mut Buffer, row: Rect, model: &Model, run: &Run) {
-    let alert = diagnostics::alerts(run, model.now).into_iter().next();
+    let alert = model.alerts(run).into_iter().next();
     match (run.status(), alert) {
         (_, Some(alert)) if alert.level == Level::Error => {
             paint::message(buf, row, &alert.text, THEME.level(alert.level));

@@ -32,7 +32,6 @@ use crate::mouse::{HitBox, HitMap};
 use crate::screen::paint;
 use crate::screen::table::{self, Column};
 use crate::theme::THEME;
-use warmstart_report::diagnostics;
 use warmstart_report::field::{Fact, Form};
 use warmstart_runs::store::Run;
 use warmstart_schema::metric::Unit;
@@ -538,9 +537,7 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
             format!("loading {:.0}%", share * 99.0)
         }
         Some(status) => {
-            let alerts = entry
-                .run
-                .map_or_else(Vec::new, |run| diagnostics::alerts(run, model.now));
+            let alerts = entry.run.map_or_else(Vec::new, |run| model.alerts(run));
             if status.is_live() && alerts.iter().any(|alert| alert.level != Level::Info) {
                 return (format!("{} ⚠", status.as_str()), THEME.warning);
             }

@@ -20,7 +20,6 @@ use crate::model::{Model, Pane, RunView};
 use crate::mouse::{HitBox, HitMap};
 use crate::screen::paint;
 use crate::theme::THEME;
-use warmstart_report::diagnostics;
 use warmstart_runs::store::Run;
 
 /// From this width on, the parameters are beside the charts.
@@ -208,7 +207,8 @@ fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     let area = paint::inset(area);
     let mut y = 0;
     let is_low = area.height < 5;
-    for alert in diagnostics::alerts(run, model.now)
+    for alert in model
+        .alerts(run)
         .into_iter()
         .filter(|alert| !is_low || alert.level != Level::Info)
     {
@@ -238,7 +238,8 @@ fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
 
 /// On a low terminal, the worst alert covers the last row of the charts.
 fn draw_first_alert(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
-    if let Some(alert) = diagnostics::alerts(run, model.now)
+    if let Some(alert) = model
+        .alerts(run)
         .first()
         .filter(|alert| alert.level != Level::Info)
     {
