@@ -256,6 +256,13 @@ fn markdown_keeps_its_columns() {
         text.contains("| 0.0695 ‡ |") && text.contains("‡ surely a slip"),
         "the doubtful cell has its footnote: {text}"
     );
+    let without = place()
+        .say(&["compare", "--format", "md", "--columns", "experiment,val_acc"])
+        .out;
+    assert!(
+        without.contains("† published") && !without.contains('‡'),
+        "a hidden cell has none: {without}"
+    );
 }
 
 #[test]

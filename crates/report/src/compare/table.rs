@@ -381,7 +381,7 @@ fn footnote(footnotes: &mut Vec<(String, String)>, text: String) -> String {
     mark
 }
 
-/// The published figures, with a footnote for their source and one for what is doubtful.
+/// The published figures, with a footnote for their source and one for what is doubtful of the shown ones.
 fn published(
     line: &Line,
     reference: &Reference,
@@ -397,10 +397,13 @@ fn published(
         }
         _ => footnote(footnotes, source),
     };
+    let is_doubtful = |column: &Column| {
+        matches!(column, Column::Metric(metric) if reference.doubtful.contains(metric))
+    };
     let doubt = reference
         .note
         .clone()
-        .filter(|_| !reference.doubtful.is_empty());
+        .filter(|_| columns.iter().any(is_doubtful));
     let doubt = doubt.map(|note| footnote(footnotes, note));
     let mut row = Row {
         reference: Some(reference.clone()),
@@ -408,7 +411,7 @@ fn published(
         ..below(Kind::Published, line, "published", figures, columns)
     };
     for (cell, column) in row.cells.iter_mut().zip(columns) {
-        if matches!(column, Column::Metric(metric) if reference.doubtful.contains(metric)) {
+        if is_doubtful(column) {
             cell.mark.clone_from(&doubt);
         }
     }

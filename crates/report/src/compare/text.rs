@@ -23,9 +23,12 @@ pub(super) fn render(table: &Table, width: Option<usize>) -> String {
         .map(|(index, title)| described(table, &grid, index, title))
         .collect();
     let fitted = fit::fitted(&columns, &rows.collect::<Vec<_>>(), width);
+    // A footnote of a hidden column would explain nothing.
+    let is_shown = |mark: &str| fitted.lines.iter().any(|line| line.contains(mark));
     let mut below: Vec<String> = table
         .footnotes
         .iter()
+        .filter(|(mark, _)| is_shown(mark))
         .map(|(mark, text)| format!("{mark} {text}"))
         .collect();
     if table.has_best() {
@@ -98,4 +101,32 @@ fn cell(tile: &Tile, is_figure: bool) -> String {
         (false, false) => "",
     };
     format!("{indent}{text}{star}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{Cell, Metric, Row, Value};
+
+    #[test]
+    fn a_note_is_hidden_with_the_column_of_its_mark() {
+        let cell = |value: Value, mark: Option<&str>| Cell {
+            value,
+            best: false,
+            mark: mark.map(str::to_owned),
+        };
+        let loss = Value::figure(Metric::ValLoss, Some(0.5));
+        let table = Table {
+            columns: vec![Column::Experiment, Column::Metric(Metric::ValLoss)],
+            rows: vec![Row {
+                cells: vec![cell(Value::text("plain"), None), cell(loss, Some("‡"))],
+                ..Row::default()
+            }],
+            footnotes: vec![("‡".to_owned(), "a slip".to_owned())],
+            ..Table::default()
+        };
+        assert!(render(&table, None).contains("‡ a slip"));
+        let narrow = render(&table, Some(15));
+        assert!(!narrow.contains('‡'), "{narrow}");
+    }
 }
