@@ -93,7 +93,9 @@ pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<
     }
     let signals = (!arguments.detach).then(follow::listen).transpose()?;
     if let Some(slots) = arguments.slots {
-        actions::waiting::set_slots(&context.checkpoints, slots)?;
+        for failed in actions::waiting::set_slots(&context.checkpoints, slots)? {
+            output::warn(context, &failed.to_string());
+        }
     }
     let launches = launch_all(context, arguments, &files, &runs)?;
     output::warn_of_session(context);
@@ -225,7 +227,19 @@ fn launch(
     };
     let GroupLaunch { queued, failed } = actions::launch_group(root, file, &steps, source, device)?;
     launched.extend(queued.into_iter().map(|id| (id, file.stem.clone())));
-    failed.map_or(Ok(()), Err)
+    let mut failed = failed.into_iter();
+    let Some(first) = failed.next() else {
+        return Ok(());
+    };
+    // The first is the error of the launch. Often all have one cause.
+    let mut said = vec![format!("{first:#}")];
+    for other in failed.map(|other| format!("{other:#}")) {
+        if !said.contains(&other) {
+            output::warn(context, &other);
+            said.push(other);
+        }
+    }
+    Err(first)
 }
 
 /// All experiments, those to start from first; or, before any run starts, all problems of all files.

@@ -3,6 +3,7 @@
 
 mod experiments;
 mod exports;
+mod failures;
 mod meter;
 mod notes;
 mod progress;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 use warmstart_schema::text;
 
+use self::failures::none_failed;
 use self::meter::Meter;
 use self::progress::Progress;
 use self::workers::Workers;
@@ -159,13 +161,13 @@ fn execute(
             })
         }
         Effect::Resume { run, changes } => resume(folders, run, &changes),
-        Effect::Launch(file) => report(launch(folders, &file).map(Some)),
+        Effect::Launch(file) => report(launch(folders, &file, messages).map(Some)),
         Effect::StartOver(run) => report(start_over(folders, &run).map(Some)),
         Effect::Stop { run, now } => report(stop(folders, &run, now).map(Some)),
-        Effect::Queue(change) => report(queue::change(checkpoints, &change)),
+        Effect::Queue(change) => report(queue::change(checkpoints, &change, messages)),
         Effect::Advance => {
-            let started = actions::advance(checkpoints).and_then(queue::all_started);
-            report(started.map(|()| None))
+            let failed = actions::advance(checkpoints);
+            report(failed.and_then(|failed| none_failed(&failed, messages).map(|()| None)))
         }
         Effect::Export { text, extension } => {
             report(exports::comparison(&folders.exports, &text, extension).map(Some))
@@ -234,7 +236,11 @@ fn stop(folders: &Folders, run: &Run, now: bool) -> anyhow::Result<String> {
     })
 }
 
-fn launch(folders: &Folders, file: &ExperimentFile) -> anyhow::Result<String> {
+fn launch(
+    folders: &Folders,
+    file: &ExperimentFile,
+    messages: &UnboundedSender<Message>,
+) -> anyhow::Result<String> {
     let Ok(experiment) = &file.loaded else {
         anyhow::bail!("{} has a mistake", file.stem)
     };
@@ -246,7 +252,7 @@ fn launch(folders: &Folders, file: &ExperimentFile) -> anyhow::Result<String> {
         actions::Room::None(what) => anyhow::bail!("{} is not launched: {what}", experiment.name),
     };
     if file.group.is_some() {
-        let queued = launch_group(folders, file, source.as_deref())?;
+        let queued = launch_group(folders, file, source.as_deref(), messages)?;
         return Ok(format!("{}: {queued}{warning}", experiment.name));
     }
     let id = actions::launch(
@@ -264,14 +270,14 @@ fn launch_group(
     folders: &Folders,
     file: &ExperimentFile,
     source: Option<&Path>,
+    messages: &UnboundedSender<Message>,
 ) -> anyhow::Result<String> {
     let root = &folders.checkpoints;
     let (_, runs) = Watcher::read_all(root, std::slice::from_ref(file));
     let Some(plan) = Plan::of(file, &runs) else {
         anyhow::bail!("{} has a mistake", file.stem)
     };
-    match actions::launch_group(root, file, &plan.0, source, "auto")?.failed {
-        None => Ok(plan.in_words()),
-        Some(error) => Err(error),
-    }
+    let launch = actions::launch_group(root, file, &plan.0, source, "auto")?;
+    none_failed(&launch.failed, messages)?;
+    Ok(plan.in_words())
 }

@@ -70,8 +70,8 @@ fn queue_new(
 pub struct GroupLaunch {
     /// The runs that were added to the queue, in order.
     pub queued: Vec<RunId>,
-    /// Why a run could not be added or started. Runs that come after one that could not be added are not launched.
-    pub failed: Option<anyhow::Error>,
+    /// Why runs could not be added or started. Runs that come after one that could not be added are not launched.
+    pub failed: Vec<anyhow::Error>,
 }
 
 /// Does the steps of a group's launch: first adds all runs to the queue, then starts what can start, so that a launcher can start
@@ -109,14 +109,14 @@ pub fn launch_group(
                 launch.queued.push(id);
             }
             Err(error) => {
-                launch.failed = Some(error);
+                launch.failed.push(error);
                 break;
             }
         }
     }
     let is_halved = file.group.as_ref().is_some_and(|it| it.rounds.is_some());
     // Members that could not be added are missing: the group waits for the next launch.
-    if is_halved && launch.failed.is_none() {
+    if is_halved && launch.failed.is_empty() {
         Queue::new(root)
             .halve(members)
             .map_err(|error| unwritable(root, &error))?;
@@ -126,13 +126,10 @@ pub fn launch_group(
             for Failed { run, error, .. } in failed {
                 launch.queued.retain(|queued| *queued != run);
                 discard_if_never_started(&RunDir::of(root, &run));
-                let error = not_started(&programs, error);
-                launch.failed.get_or_insert(error);
+                launch.failed.push(not_started(&programs, error));
             }
         }
-        Err(error) => {
-            launch.failed.get_or_insert(error);
-        }
+        Err(error) => launch.failed.push(error),
     }
     Ok(launch)
 }

@@ -2,14 +2,20 @@
 
 use std::path::Path;
 
-use warmstart_runs::queue::Failed;
+use tokio::sync::mpsc::UnboundedSender;
 
+use super::failures::none_failed;
 use crate::effect::QueueChange;
 use crate::format::plural;
+use crate::message::Message;
 use warmstart_runs::actions::waiting;
 
 /// Applies a change. Returns a message, or `None` if the screen shows the change.
-pub(super) fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result<Option<String>> {
+pub(super) fn change(
+    checkpoints: &Path,
+    change: &QueueChange,
+    messages: &UnboundedSender<Message>,
+) -> anyhow::Result<Option<String>> {
     Ok(Some(match change {
         QueueChange::Move { run, to } => {
             waiting::shift(checkpoints, run, *to)?;
@@ -28,23 +34,15 @@ pub(super) fn change(checkpoints: &Path, change: &QueueChange) -> anyhow::Result
             "the queue is paused; running runs continue".to_owned()
         }
         QueueChange::Resume => {
-            all_started(waiting::unpause(checkpoints)?)?;
+            none_failed(&waiting::unpause(checkpoints)?, messages)?;
             "the queue is resumed".to_owned()
         }
         QueueChange::Slots(slots) => {
-            all_started(waiting::set_slots(checkpoints, *slots)?)?;
+            none_failed(&waiting::set_slots(checkpoints, *slots)?, messages)?;
             format!(
                 "a device takes {} at a time",
                 plural(usize::try_from(*slots).unwrap_or(usize::MAX), "run")
             )
         }
     }))
-}
-
-/// The first failure to start a run, as an error.
-pub(super) fn all_started(failed: Vec<Failed>) -> anyhow::Result<()> {
-    match failed.into_iter().next() {
-        Some(first) => anyhow::bail!("{first}"),
-        None => Ok(()),
-    }
 }
