@@ -19,7 +19,7 @@ use warmstart_schema::prefetch::{Fetched, Refused, Report};
 use warmstart_schema::text;
 
 use super::output::Problems;
-use super::progress::{Tenths, sizes};
+use super::progress::{Tenths, fetched, sizes};
 use super::{Context, Exit, experiment, follow, output};
 use warmstart_runs::store::{ExperimentFile, experiments};
 use warmstart_runs::worker::{Response, Stream, Worker};
@@ -218,7 +218,7 @@ impl<'a> Show<'a> {
 
     fn progress(&mut self, fetch: &Fetch) {
         if let Some(bar) = &self.bar {
-            let what = text::line(&fetch.what, 40);
+            let what = text::line(&fetched(fetch), 40);
             if bar.prefix() != what {
                 bar.set_prefix(what);
                 // Bytes from earlier downloads do not count for the speed.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
 use warmstart_runs::run::RunId;
-use warmstart_schema::event::{Attempt, Epoch, Event, Fetch, Level, Phase, Record};
+use warmstart_schema::event::{Attempt, Epoch, Event, Fetch, FetchAction, Level, Phase, Record};
 use warmstart_schema::state::Status;
 
 use super::{Context, output};
@@ -144,7 +144,7 @@ fn message(run: &Run) -> String {
         return parts.join("  ");
     }
     if let Some(fetch) = &state.fetch {
-        parts.push(warmstart_schema::text::line(&fetch.what, 60));
+        parts.push(warmstart_schema::text::line(&fetched(fetch), 60));
         parts.push(sizes(fetch));
         return parts.join("  ");
     }
@@ -175,6 +175,14 @@ fn message(run: &Run) -> String {
     parts.join("  ")
 }
 
+/// The name of what is downloaded, or that it is unpacked.
+pub(super) fn fetched(fetch: &Fetch) -> String {
+    match fetch.action {
+        FetchAction::Download => fetch.what.clone(),
+        FetchAction::Unpack => format!("{} {}", fetch.action.as_str(), fetch.what),
+    }
+}
+
 /// The progress of a download.
 pub(super) fn sizes(fetch: &Fetch) -> String {
     format!(
@@ -196,8 +204,8 @@ impl Tenths {
         let tenth = fetch.done.saturating_mul(10) / fetch.total.max(1);
         let last = self
             .printed
-            .insert((whose.to_owned(), fetch.what.clone()), tenth);
-        let what = warmstart_schema::text::line(&fetch.what, 60);
+            .insert((whose.to_owned(), fetched(fetch)), tenth);
+        let what = warmstart_schema::text::line(&fetched(fetch), 60);
         (last != Some(tenth)).then(|| {
             format!(
                 "{what}: {:.0} %, {}",

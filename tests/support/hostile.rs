@@ -5,8 +5,8 @@ use std::path::Path;
 
 use unicode_width::UnicodeWidthChar;
 use warmstart_schema::event::{
-    Attempt, Change, Changed, ClassFacts, DatasetFacts, Epoch, Event, FailureKind, Fetch, Level,
-    ModelFacts, Record,
+    Attempt, Change, Changed, ClassFacts, DatasetFacts, Epoch, Event, FailureKind, Fetch,
+    FetchAction, Level, ModelFacts, Record,
 };
 use warmstart_schema::identity::{Handle, Identity};
 use warmstart_schema::seed::SplitMix64;
@@ -237,6 +237,7 @@ fn events(texts: Texts) -> Vec<Event> {
             what: texts.of(18),
             done: 1,
             total: 2,
+            action: FetchAction::Download,
         }),
         Event::Dataset(DatasetFacts {
             name: texts.of(19),

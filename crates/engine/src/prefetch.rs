@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
-use warmstart_schema::event::{Event, Fetch, Level, Phase};
+use warmstart_schema::event::{Event, Fetch, FetchAction, Level, Phase};
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::prefetch::{Fetched, Refused, Report};
 
@@ -24,17 +24,16 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(300);
 /// When progress is due: at the beginning and end of each download, and now and then between.
 #[derive(Debug, Default)]
 struct Pace {
-    last: Option<(String, Instant)>,
+    last: Option<(FetchAction, String, Instant)>,
 }
 
 impl Pace {
-    fn is_due(&mut self, what: &str, done: u64, total: u64) -> bool {
-        let is_new = self
-            .last
-            .as_ref()
-            .is_none_or(|(last, at)| last != what || at.elapsed() >= PROGRESS_EVERY);
+    fn is_due(&mut self, action: FetchAction, what: &str, done: u64, total: u64) -> bool {
+        let is_new = self.last.as_ref().is_none_or(|(before, last, at)| {
+            (*before, last.as_str()) != (action, what) || at.elapsed() >= PROGRESS_EVERY
+        });
         if is_new || done == total {
-            self.last = Some((what.to_owned(), Instant::now()));
+            self.last = Some((action, what.to_owned(), Instant::now()));
         }
         is_new || done == total
     }
@@ -93,13 +92,14 @@ impl RunProgress<'_> {
 }
 
 impl Progress for RunProgress<'_> {
-    fn progress(&mut self, what: &str, done: u64, total: u64) {
+    fn progress(&mut self, action: FetchAction, what: &str, done: u64, total: u64) {
         self.start();
-        if self.pace.is_due(what, done, total) {
+        if self.pace.is_due(action, what, done, total) {
             self.reporter.emit(&Event::Fetch(Fetch {
                 what: what.to_owned(),
                 done,
                 total,
+                action,
             }));
         }
     }
@@ -214,12 +214,13 @@ impl LineProgress {
 }
 
 impl Progress for LineProgress {
-    fn progress(&mut self, what: &str, done: u64, total: u64) {
-        if self.pace.is_due(what, done, total) {
+    fn progress(&mut self, action: FetchAction, what: &str, done: u64, total: u64) {
+        if self.pace.is_due(action, what, done, total) {
             self.say(&Report::Progress(Fetch {
                 what: what.to_owned(),
                 done,
                 total,
+                action,
             }));
         }
     }

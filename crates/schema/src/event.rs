@@ -322,18 +322,48 @@ impl Phase {
     }
 }
 
-/// Progress of a download.
+/// Progress of a download, or of unpacking what was downloaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fetch {
-    /// What is downloaded, in words.
+    /// What is downloaded or unpacked, in words.
     pub what: String,
-    /// Bytes downloaded, and total bytes.
+    /// Bytes downloaded or unpacked, and total bytes.
     pub done: u64,
     pub total: u64,
+    /// Earlier versions did not log it, and began `what` with `unpacking`.
+    #[serde(default, skip_serializing_if = "FetchAction::is_download")]
+    pub action: FetchAction,
+}
+
+/// What happens to the bytes of a [`Fetch`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FetchAction {
+    #[default]
+    Download,
+    Unpack,
+}
+
+impl FetchAction {
+    /// As screens name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Download => "downloading",
+            Self::Unpack => "unpacking",
+        }
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde's `skip_serializing_if` passes a reference"
+    )]
+    fn is_download(&self) -> bool {
+        *self == Self::Download
+    }
 }
 
 impl Fetch {
-    /// The downloaded share, from 0 to 1.
+    /// The share that is done, from 0 to 1.
     pub fn share(&self) -> f64 {
         self.done as f64 / self.total.max(1) as f64
     }

@@ -331,10 +331,11 @@ impl RunState {
             what: text::line(&fetch.what, 80),
             ..*fetch
         };
+        let is_same = |before: &Fetch| before.what == fetch.what && before.action == fetch.action;
         let goes_on = self
             .fetch
             .as_ref()
-            .is_some_and(|before| before.what == fetch.what && before.done <= fetch.done);
+            .is_some_and(|before| is_same(before) && before.done <= fetch.done);
         if !goes_on {
             self.fetch_began = Some((t, fetch.done));
         }

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use flate2::read::GzDecoder;
 use tar::{Archive, Entry, EntryType};
 use warmstart_runs::storage::{Disk, Storage};
+use warmstart_schema::event::FetchAction;
 
 use super::error::FetchError;
 use super::progress::Progress;
@@ -58,7 +59,6 @@ fn extract(
     aside: &Path,
     progress: &mut dyn Progress,
 ) -> Result<(), FetchError> {
-    let what = format!("unpacking {}", published.name);
     let total: u64 = published.files.iter().map(|(_, bytes)| bytes).sum();
     let file = File::open(path).map_err(|error| FetchError::read(path, error))?;
     // However small the archive is, and whatever it claims, no more than this comes out of it.
@@ -81,7 +81,7 @@ fn extract(
         }
         copy(&mut entry, &aside.join(name), |length| {
             done += length;
-            progress.progress(&what, done, total);
+            progress.progress(FetchAction::Unpack, &published.name, done, total);
             progress.is_stopped()
         })?;
         found.push(name);

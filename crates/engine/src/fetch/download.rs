@@ -8,6 +8,7 @@ use std::time::Duration;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use ureq::http::Uri;
+use warmstart_schema::event::FetchAction;
 
 use super::error::FetchError;
 use super::http::{Answer, Client, Method, Query, Token, shown};
@@ -247,7 +248,7 @@ impl Request<'_> {
             }
         }
         file.seek(SeekFrom::Start(at)).map_err(disk)?;
-        progress.progress(self.what, at, self.bytes);
+        progress.progress(FetchAction::Download, self.what, at, self.bytes);
         while let Some(bytes) = answer.next_chunk(progress)? {
             at += bytes.len() as u64;
             if at > self.bytes {
@@ -259,7 +260,7 @@ impl Request<'_> {
                 )));
             }
             file.write_all(&bytes).map_err(disk)?;
-            progress.progress(self.what, at, self.bytes);
+            progress.progress(FetchAction::Download, self.what, at, self.bytes);
         }
         if at < self.bytes {
             let why = format!(

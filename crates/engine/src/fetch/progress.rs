@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use warmstart_schema::event::FetchAction;
+
 use super::error::FetchError;
 
 /// Receives the progress of a fetch, and may stop it.
 pub trait Progress {
-    /// `done` of `total` bytes are here. Called for each chunk, so the receiver must throttle its output.
-    fn progress(&mut self, what: &str, done: u64, total: u64);
+    /// `done` of `total` bytes are downloaded or unpacked. Called for each chunk, so the receiver must throttle its output.
+    fn progress(&mut self, action: FetchAction, what: &str, done: u64, total: u64);
     /// Why it takes longer.
     fn note(&mut self, text: &str);
     /// Whether the fetch should stop now.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use warmstart_engine::failure::UserError;
 use warmstart_engine::fetch::{Fetcher, Progress, Sources, Stopped, Timeouts};
-use warmstart_schema::event::FailureKind;
+use warmstart_schema::event::{FailureKind, FetchAction};
 
 use crate::place::{Place, noise, published, read, sources, tiny};
 use crate::server::{Reply, Seen, Server};
@@ -366,7 +366,7 @@ fn of_two_downloads_at_once_one_waits_and_both_get_the_file() {
     /// Signals when this download waits for the other one.
     struct Waiting(mpsc::Sender<()>);
     impl Progress for Waiting {
-        fn progress(&mut self, _: &str, _: u64, _: u64) {}
+        fn progress(&mut self, _: FetchAction, _: &str, _: u64, _: u64) {}
         fn note(&mut self, text: &str) {
             if text.contains("another process is downloading tiny") {
                 self.0.send(()).unwrap();

@@ -9,6 +9,7 @@ use md5::{Digest, Md5};
 use tempfile::TempDir;
 use warmstart_engine::fetch::{Fetcher, Progress, Published, Sources, Timeouts};
 use warmstart_runs::search_paths::SearchPaths;
+use warmstart_schema::event::FetchAction;
 
 pub(crate) struct Place {
     pub folder: TempDir,
@@ -26,7 +27,7 @@ pub(crate) struct Recorder {
 }
 
 impl Progress for Recorder {
-    fn progress(&mut self, _: &str, done: u64, total: u64) {
+    fn progress(&mut self, _: FetchAction, _: &str, done: u64, total: u64) {
         self.progress.push((done, total));
         if self.stop_at.is_some_and(|at| done >= at) {
             self.is_stopped.set(true);

@@ -1,6 +1,6 @@
 //! A launch downloads missing data without blocking the dashboard, which shows the progress.
 
-use warmstart_schema::event::{Event, Fetch, Phase, Record};
+use warmstart_schema::event::{Event, Fetch, FetchAction, Phase, Record};
 
 use super::fixtures::{LIVE, id, typical};
 use super::{drawn, press, text};
@@ -35,12 +35,13 @@ fn online() -> Model {
 }
 
 /// The live run during a download.
-fn fetching(what: &str, done: u64) -> Model {
+fn fetching(action: FetchAction, what: &str, done: u64) -> Model {
     let mut model = typical();
     let fetch = Fetch {
         what: what.to_owned(),
         done,
         total: 168_513_733,
+        action,
     };
     let events = [
         Event::Phase {
@@ -100,11 +101,12 @@ fn experiment_with_download_launches_alone_and_not_with_all() {
 
 #[test]
 fn download_estimates_time_from_bytes_since_start() {
-    let mut model = fetching("cifar100", 76_000_000);
+    let mut model = fetching(FetchAction::Download, "cifar100", 76_000_000);
     let fetch = Fetch {
         what: "cifar100".to_owned(),
         done: 106_000_000,
         total: 168_513_733,
+        action: FetchAction::Download,
     };
     let records = vec![Record {
         t: model.now + 10.0,
@@ -126,7 +128,7 @@ fn download_estimates_time_from_bytes_since_start() {
 
 #[test]
 fn download_is_bar_in_run_and_percentage_in_list() {
-    let mut model = fetching("cifar100", 76_000_000);
+    let mut model = fetching(FetchAction::Download, "cifar100", 76_000_000);
     let screen = text(&drawn(&model, 80, 24));
     assert!(
         screen.contains("ResNet, resized input      download 45%"),
@@ -139,8 +141,12 @@ fn download_is_bar_in_run_and_percentage_in_list() {
         .find(|line| line.contains("downloading cifar100 ━"))
         .unwrap_or_else(|| panic!("{screen}"));
     assert!(line.contains("  45 %  76 MB of 169 MB"), "{line}");
-    let mut model = fetching("unpacking cifar100", 168_513_733);
+    let mut model = fetching(FetchAction::Unpack, "cifar100", 168_513_733);
     assert!(text(&drawn(&model, 80, 24)).contains("download 99%"));
     press(&mut model, "jj<enter>");
     assert!(text(&drawn(&model, 80, 24)).contains(" unpacking cifar100 ━"));
+    // The name of a data set says nothing about what happens to it.
+    let mut model = fetching(FetchAction::Download, "unpacking", 1_000);
+    press(&mut model, "jj<enter>");
+    assert!(text(&drawn(&model, 80, 24)).contains(" downloading unpacking ━"));
 }

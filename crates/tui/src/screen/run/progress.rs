@@ -154,13 +154,9 @@ fn draw_fetch(buf: &mut Buffer, row: Rect, run: &Run) {
     let left = run.state.fetch_left().map_or_else(String::new, |seconds| {
         format!("  {} left", duration(seconds))
     });
-    let head = if fetch.what.starts_with("unpacking") {
-        String::new()
-    } else {
-        "downloading ".to_owned()
-    };
+    let head = format!("{} {} ", fetch.action.as_str(), fetch.what);
     let tails = [format!("{sizes}{left}"), left, sizes].map(|tail| Line::styled(tail, THEME.muted));
-    draw_share(buf, row, &(head + &fetch.what + " "), fetch.share(), &tails);
+    draw_share(buf, row, &head, fetch.share(), &tails);
 }
 
 /// The current phase, a bar, and the longest tail that fits.
