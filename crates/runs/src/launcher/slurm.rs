@@ -28,7 +28,7 @@ use crate::run::{RunDir, RunId};
 use crate::storage::{Disk, replace};
 
 pub use self::claim::{Claim, refusal};
-use self::folder::{MARK, SCRIPT, STOP, TASK, absent, record, wanted};
+use self::folder::{MARK, SCRIPT, STOP, TASK, absent, locked, record, wanted};
 pub use self::folder::{SLOT, ask_for, give_back, is_asked_for, is_stopped, release};
 pub use self::limit::{is_time_up, requeue};
 use self::programs::{Trouble, call, finds};
@@ -130,7 +130,12 @@ fn send(programs: &Programs, sent: &[ToSend]) -> io::Result<Vec<Started>> {
         // Each run's own copy says its task, should `sbatch` not answer.
         replace(&Disk, &run.path().join(SCRIPT), text.as_bytes())?;
         absent(fs::remove_file(run.path().join(STOP)))?;
-        record(run, unknown)
+        // Without its name in run.json, the run could be sent twice.
+        if record(run, unknown)? {
+            Ok(())
+        } else {
+            Err(locked(run))
+        }
     };
     if let Err(error) = runs.iter().try_for_each(prepare) {
         release_all(&runs);
@@ -156,7 +161,7 @@ fn send(programs: &Programs, sent: &[ToSend]) -> io::Result<Vec<Started>> {
             restart: 0,
         };
         if job.slurm_job.is_some() {
-            // The job is sent. Where its id cannot be written, Slurm is asked for the job by its name.
+            // The job is sent. Where its id is not written, Slurm is asked for the job by its name.
             let _ = record(run, job);
         }
         Started {
@@ -357,6 +362,34 @@ mod tests {
         };
         let error = send(&programs, &[one]).unwrap_err().to_string();
         assert!(error.contains("directory"), "{error}");
+    }
+
+    #[test]
+    fn a_run_that_another_process_holds_is_not_sent() {
+        let root = tempfile::tempdir().unwrap();
+        let id = "20261129-090414-0001";
+        let run = RunDir::of(root.path(), &id.parse().unwrap());
+        fs::create_dir(run.path()).unwrap();
+        let info = serde_json::json!({
+            "format": 1, "id": id, "experiment": "e", "group": "g", "stem": "s", "source": "s.yaml",
+            "created": "2026-01-01T00:00:00Z", "device": "cpu",
+        });
+        run.write_info(&serde_json::from_value(info).unwrap())
+            .unwrap();
+        let _lock = run.lock().unwrap().unwrap();
+        let programs = Programs {
+            monitor: None,
+            worker: "/opt/warmstart-worker".into(),
+        };
+        let one = ToSend {
+            run: run.clone(),
+            wanted: SlurmOptions::default(),
+            launched_in: None,
+            group: None,
+        };
+        let error = send(&programs, &[one]).unwrap_err().to_string();
+        assert!(error.contains(id), "no program was called: {error}");
+        assert_eq!(run.info().unwrap().worker, None);
     }
 
     #[test]

@@ -100,18 +100,31 @@ pub(super) fn job_name(run: &RunDir) -> String {
     format!("warmstart-{id}")
 }
 
-/// Writes a job into `run.json`. A worker that has started in the meantime wrote more than that, and stays.
-pub(super) fn record(run: &RunDir, job: Job) -> io::Result<()> {
-    let lock = run.lock_within(PATIENCE)?;
+/// Writes a job into `run.json`. A worker that has started in the meantime wrote more than that, and stays. False if another
+/// process holds the run's lock: then `run.json` may not name the job.
+pub(super) fn record(run: &RunDir, job: Job) -> io::Result<bool> {
+    let Some(_lock) = run.lock_within(PATIENCE)? else {
+        return Ok(false);
+    };
     let info = run.info()?;
     let now = info.worker.as_ref().and_then(Handle::job);
-    if lock.is_none() || now.is_some_and(|now| now.is_start_of(job)) {
-        return Ok(());
+    if now.is_some_and(|now| now.is_start_of(job)) {
+        return Ok(true);
     }
     run.write_info(&RunInfo {
         worker: Some(Handle::Slurm(job)),
         ..info
-    })
+    })?;
+    Ok(true)
+}
+
+/// The error of a run that cannot be sent because another process holds its lock.
+pub(super) fn locked(run: &RunDir) -> io::Error {
+    let id = run.path().file_name().unwrap_or_default().to_string_lossy();
+    let what = format!("run {id} is in use by another process, so no job of it was sent");
+    io::Error::other(
+        Failure::new(Kind::Worker, what).help("wait until it ends, then resume the run"),
+    )
 }
 
 /// The path as one argument in quotes, for a line that `sbatch` reads; it cannot hold every character.

@@ -247,8 +247,8 @@ fn unanswered(run: &RunDir, start: Start) -> Option<Standing> {
             restart: 0,
         };
         return match record(run, job) {
-            // The next question is about this job.
-            Ok(()) => None,
+            // The next question is about this job, or for its name again.
+            Ok(_) => None,
             Err(error) => Some(unknown(start, &Trouble::Silent(error.to_string()))),
         };
     }
