@@ -106,7 +106,7 @@ def epochs(folder, count):
 
 
 def points(folder, count):
-    return warmstart(folder, "plot", long_run(folder, count // 100, 100), "--detail", "points", "--figures", "loss")
+    return warmstart(folder, "plot", long_run(folder, count // 100, 100), "--detail", "points", "--charts", "loss")
 
 
 def queue(folder, count):

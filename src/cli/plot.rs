@@ -34,11 +34,13 @@ pub(super) struct Arguments {
     /// Which charts to draw
     #[arg(
         long,
+        // Its former name, which `compare` uses for another choice.
+        alias = "figures",
         value_name = "CHARTS",
         value_delimiter = ',',
         default_value = "accuracy,loss"
     )]
-    figures: Vec<ChartArgument>,
+    charts: Vec<ChartArgument>,
     /// What the x axis counts
     #[arg(long, value_name = "AXIS", default_value = "epoch")]
     along: AxisArgument,
@@ -127,7 +129,7 @@ pub(super) fn plot(context: &Context, arguments: &Arguments) -> anyhow::Result<E
     }
     let drawn = Drawn::continued(&chosen, arguments.along.into(), arguments.apart);
     let plot = Plot {
-        quantities: arguments.figures.iter().copied().map(Into::into).collect(),
+        quantities: arguments.charts.iter().copied().map(Into::into).collect(),
         along: arguments.along.into(),
         detail: arguments.detail.into(),
         log_x: arguments.log_x,

@@ -35,7 +35,7 @@ fn one_run_shows_training_and_validation_and_several_one_line_each() {
         &[
             DONE,
             OTHER,
-            "--figures",
+            "--charts",
             "loss",
             "--along",
             "time",
@@ -61,12 +61,15 @@ fn a_chart_that_has_nothing_to_draw_is_named() {
     // Runs that logged epochs, and no figures within them.
     let place = crate::compare::place();
     let run = "20260101-000000-aaaa";
-    let said = place.say(&["plot", run, "--figures", "loss,gradient-norm"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(
-        said.err,
-        format!("warning: Plain ({run}) has no figures for the chart of gradient norm\n")
-    );
+    // The second is the former name of the first.
+    for option in ["--charts", "--figures"] {
+        let said = place.say(&["plot", run, option, "loss,gradient-norm"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert_eq!(
+            said.err,
+            format!("warning: Plain ({run}) has no figures for the chart of gradient norm\n")
+        );
+    }
 }
 
 #[test]
