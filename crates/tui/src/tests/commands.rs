@@ -132,6 +132,15 @@ fn unavailable_command_is_refused_with_reason() {
 }
 
 #[test]
+fn a_search_that_never_began_names_the_key_of_the_settings() {
+    let mut model = typical();
+    let chosen = [("search".to_owned(), Keys(vec!["f7".to_owned()]))];
+    model.keys = Keymap::rebound(&chosen.into()).unwrap();
+    press(&mut model, "j<enter>ln");
+    assert!(says(&model).contains("; f7 "), "{}", says(&model));
+}
+
+#[test]
 fn refusals_and_questions_name_the_keys_of_the_settings() {
     let keys = |action: &str, key: &str| (action.to_owned(), Keys(vec![key.to_owned()]));
     let chosen = [keys("back", "f5"), keys("yes", "Y"), keys("quit", "ctrl-q")];

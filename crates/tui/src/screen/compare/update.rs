@@ -1,6 +1,6 @@
 //! Applies the keys of the compare screen.
 
-use crate::command::ComparisonCommand;
+use crate::command::{Command, ComparisonCommand};
 use crate::effect::Effect;
 use crate::format::bytes;
 use crate::message::Report;
@@ -236,8 +236,8 @@ fn copy_command(model: &mut Model) -> Vec<Effect> {
 fn hand_over(model: &mut Model, text: String, what: &str) -> Vec<Effect> {
     let size = bytes(text.len() as u64);
     if text.len() > CLIPBOARD {
-        let text =
-            format!("{size} are more than terminals take for their clipboard; E writes a file");
+        let write = model.key_hint(Command::Export, "writes a file");
+        let text = format!("{size} are more than terminals take for their clipboard{write}");
         model.report = Some(Report { good: false, text });
         return Vec::new();
     }

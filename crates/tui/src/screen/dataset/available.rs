@@ -16,7 +16,7 @@ pub(crate) fn refusal(model: &Model, command: DatasetCommand) -> Option<String> 
         | DatasetCommand::Number
         | DatasetCommand::Random => not_read(view),
         DatasetCommand::Augment | DatasetCommand::AsItIs => {
-            not_read(view).or_else(|| not_augmented(view, command))
+            not_read(view).or_else(|| not_augmented(model, view, command))
         }
     }
 }
@@ -29,7 +29,7 @@ pub(crate) fn prediction_refusal(model: &Model) -> Option<String> {
             let view = view?;
             let shown =
                 view.pane != DatasetPane::Classes && view.picture(view.position, None).is_some();
-            (!shown).then(|| "no picture is shown; tab shows one".to_owned())
+            (!shown).then(|| format!("no picture is shown{}", shows_one(model)))
         })
 }
 
@@ -53,7 +53,12 @@ fn not_read(view: &DatasetView) -> Option<String> {
     }
 }
 
-fn not_augmented(view: &DatasetView, command: DatasetCommand) -> Option<String> {
+/// Which key shows one picture.
+fn shows_one(model: &Model) -> String {
+    model.key_hint(Command::Dataset(DatasetCommand::View), "shows one")
+}
+
+fn not_augmented(model: &Model, view: &DatasetView, command: DatasetCommand) -> Option<String> {
     if command == DatasetCommand::AsItIs {
         return view
             .epoch
@@ -64,10 +69,11 @@ fn not_augmented(view: &DatasetView, command: DatasetCommand) -> Option<String> 
     if is_identity {
         Some("this experiment augments nothing: its `augment` is not set".to_owned())
     } else if view.part != Split::Train {
-        Some("only training images are augmented; t shows them".to_owned())
+        let part = model.key_hint(Command::Dataset(DatasetCommand::Part), "shows them");
+        Some(format!("only training images are augmented{part}"))
     } else {
         (view.pane != DatasetPane::One)
-            .then(|| "one picture is augmented at a time; tab shows one".to_owned())
+            .then(|| format!("one picture is augmented at a time{}", shows_one(model)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Commands on charts and on the log.
 
-use crate::command::LogCommand;
+use crate::command::{Command, LogCommand};
 use crate::model::{Model, Screen};
 
 pub(crate) fn chart(model: &Model) -> Option<String> {
@@ -15,6 +15,8 @@ pub(crate) fn log(model: &Model, command: LogCommand) -> Option<String> {
         return Some("no log is open".to_owned());
     };
     let searches_again = matches!(command, LogCommand::Before | LogCommand::After);
-    (searches_again && view.searched.is_none())
-        .then(|| "nothing is searched for yet; / starts a search".to_owned())
+    (searches_again && view.searched.is_none()).then(|| {
+        let find = model.key_hint(Command::Log(LogCommand::Find), "starts a search");
+        format!("nothing is searched for yet{find}")
+    })
 }
