@@ -252,8 +252,8 @@ fn the_dataset_screen_shows_pictures_and_its_worker_ends_with_it() {
     pty.press("jjjjd");
     pty.wait_for(&[
         "image number 0",
-        "category 8 large_carnivores",
-        "subcategory 88 tiger",
+        "coarse class 8 large_carnivores",
+        "fine class 88 tiger",
         "▀▀▀▀",
     ]);
     assert_eq!(workers(), 1);

@@ -158,28 +158,20 @@ fn shown(context: &Context, facts: &Facts, part: Split, picture: &Picture) -> St
         .epoch
         .map(|epoch| format!(", as epoch {epoch} sees it"))
         .unwrap_or_default();
-    let label = |kind: &str, label: &Option<Label>| {
-        label
-            .as_ref()
-            .map(|Label { number, name, .. }| format!("{kind} {number} {name}\n"))
-            .unwrap_or_default()
-    };
-    let kind = if picture.coarse.is_some() {
-        "subcategory"
-    } else {
-        "category"
-    };
+    let labels: Vec<String> = picture
+        .labels()
+        .map(|(kind, Label { number, name, .. })| format!("{kind} {number} {name}\n"))
+        .collect();
+    let labels = labels.concat();
     let file = picture
         .file
         .as_ref()
         .map(|file| format!("{file}\n"))
         .unwrap_or_default();
     format!(
-        "{drawn}image number {} of {}, a {} image{seen}\n{}{}{file}",
+        "{drawn}image number {} of {}, a {} image{seen}\n{labels}{file}",
         picture.number,
         facts.dataset,
         part.adjective(),
-        label("category", &picture.coarse),
-        label(kind, &picture.fine),
     )
 }

@@ -362,7 +362,7 @@ fn export_prints_how_to_load_it_and_distinguishes_a_full_disk() {
 fn a_picture_of_the_dataset_is_shown_with_both_labels() {
     let place = Place::new();
     let said = place.say(&["look", "lite0-freeze", "7"]);
-    let expected = "image number 7 of emoji98, a training image\ncategory 8 large_carnivores\nsubcategory 88 tiger\n";
+    let expected = "image number 7 of emoji98, a training image\ncoarse class 8 large_carnivores\nfine class 88 tiger\n";
     assert_eq!(
         (said.code, said.out.as_str(), said.err.as_str()),
         (0, expected, "")

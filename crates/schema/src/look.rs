@@ -165,6 +165,21 @@ pub struct Picture {
     pub error: Option<String>,
 }
 
+impl Picture {
+    /// Its labels, the coarse one first, each with its kind in words.
+    pub fn labels(&self) -> impl Iterator<Item = (&'static str, &Label)> {
+        let fine = if self.coarse.is_some() {
+            "fine class"
+        } else {
+            "class"
+        };
+        let labels = [("coarse class", &self.coarse), (fine, &self.fine)];
+        labels
+            .into_iter()
+            .filter_map(|(kind, label)| Some((kind, label.as_ref()?)))
+    }
+}
+
 /// A class of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {

@@ -1,5 +1,5 @@
 //! ```text
-//!  image number 34133   category 8 Large_carnivores   subcategory 88 Tiger
+//!  image number 34133   coarse class 8 Large_carnivores   fine class 88 Tiger
 //!  training image 20 of 35,000                        beside it epochs 1, 2: ±15°, flip
 //!  ▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀  ▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀  ▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀▀
 //! ```
@@ -75,21 +75,10 @@ fn draw_labels(buf: &mut Buffer, area: Rect, picture: &Picture) {
         format!("image number {}", picture.number),
         THEME.title,
     )];
-    let mut add = |kind: &str, label: &Option<Label>| {
-        if let Some(Label { number, name, .. }) = label {
-            spans.push(Span::styled(format!("   {kind} {number} "), THEME.label));
-            spans.push(Span::styled(name.clone(), THEME.text));
-        }
-    };
-    add("category", &picture.coarse);
-    add(
-        if picture.coarse.is_some() {
-            "subcategory"
-        } else {
-            "category"
-        },
-        &picture.fine,
-    );
+    for (kind, Label { number, name, .. }) in picture.labels() {
+        spans.push(Span::styled(format!("   {kind} {number} "), THEME.label));
+        spans.push(Span::styled(name.clone(), THEME.text));
+    }
     paint::left_line(buf, area, &Line::from(spans));
 }
 
