@@ -1,5 +1,7 @@
 //! One HTTP exchange: follows redirects, sends the token only to its own origin, and ends a wait at once when the run is stopped.
 
+mod address;
+
 use std::fmt;
 use std::io::Read;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -9,6 +11,8 @@ use ureq::http::{HeaderMap, Request, Uri};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
+use self::address::redirected;
+pub(super) use self::address::{parse, shown};
 use super::error::FetchError;
 use super::progress::Progress;
 
@@ -385,127 +389,9 @@ fn is_certificate(error: &ureq::Error) -> bool {
     matches!(said, Some(rustls::Error::InvalidCertificate(_)))
 }
 
-/// An address for messages: without user, password and query, which may be secrets.
-pub(super) fn shown(url: &Uri) -> String {
-    let port = url
-        .port()
-        .map(|port| format!(":{port}"))
-        .unwrap_or_default();
-    let host = url.host().unwrap_or_default();
-    warmstart_schema::text::line(
-        &format!(
-            "{}://{host}{port}{}",
-            url.scheme_str().unwrap_or_default(),
-            url.path()
-        ),
-        200,
-    )
-}
-
-/// The address that a redirect leads to. Fails if it is invalid, or leads from https to http.
-fn redirected(from: &Uri, location: &str) -> Result<Uri, FetchError> {
-    let next = join(from, location).ok_or_else(|| {
-        FetchError::permanent(format!("{} redirects to an invalid address", shown(from)))
-    })?;
-    if from.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-        return Err(FetchError::permanent(format!(
-            "{} redirects to an unprotected address; refused",
-            shown(from)
-        )));
-    }
-    Ok(next)
-}
-
-/// The address that a redirect names.
-fn join(base: &Uri, location: &str) -> Option<Uri> {
-    let (scheme, authority) = (base.scheme_str()?, base.authority()?);
-    let has_scheme = location
-        .split(['/', '?', '#'])
-        .next()
-        .is_some_and(|start| start.contains(':'));
-    let whole = if has_scheme {
-        location.to_owned()
-    } else if location.starts_with("//") {
-        format!("{scheme}:{location}")
-    } else if location.starts_with('/') {
-        format!("{scheme}://{authority}{location}")
-    } else if location.starts_with('?') {
-        format!("{scheme}://{authority}{}{location}", base.path())
-    } else {
-        let folder = base
-            .path()
-            .rsplit_once('/')
-            .map_or("", |(folder, _)| folder);
-        format!("{scheme}://{authority}{folder}/{location}")
-    };
-    parse(&whole)
-}
-
-/// Parses an http or https address with a host.
-pub(super) fn parse(url: &str) -> Option<Uri> {
-    let url: Uri = url.parse().ok()?;
-    let is_web = matches!(url.scheme_str(), Some("http" | "https"))
-        && url.host().is_some_and(|host| !host.is_empty());
-    is_web.then_some(url)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn redirects_are_resolved_against_the_address_that_gave_them() {
-        let base = parse("https://hub.example:8443/a/b?x=1").unwrap();
-        for (location, expected) in [
-            ("https://other.example/c", Some("https://other.example/c")),
-            ("//other.example/c", Some("https://other.example/c")),
-            ("/c?y=2", Some("https://hub.example:8443/c?y=2")),
-            ("c", Some("https://hub.example:8443/a/c")),
-            ("?y=2", Some("https://hub.example:8443/a/b?y=2")),
-            (
-                "/login?next=https://other.example/x",
-                Some("https://hub.example:8443/login?next=https://other.example/x"),
-            ),
-            (
-                "d?to=http://x/",
-                Some("https://hub.example:8443/a/d?to=http://x/"),
-            ),
-            ("file:///etc/passwd", None),
-            ("ftp://other.example/", None),
-        ] {
-            assert_eq!(
-                join(&base, location).map(|url| url.to_string()).as_deref(),
-                expected,
-                "{location}"
-            );
-        }
-    }
-
-    #[test]
-    fn redirects_from_https_to_http_are_refused() {
-        let address = |url: &str| parse(url).unwrap();
-        let (hub, mirror) = (
-            address("https://hub.example/a"),
-            address("http://mirror.example/a"),
-        );
-        for location in [
-            "http://hub.example/a",
-            "http://other.example/b",
-            "HTTP://hub.example/a",
-        ] {
-            let why = match redirected(&hub, location) {
-                Err(FetchError::Permanent { why }) => why,
-                other => panic!("{location}: {other:?}"),
-            };
-            assert!(why.contains("unprotected address"), "{why}");
-            assert!(redirected(&mirror, location).is_ok(), "{location}");
-        }
-        assert_eq!(
-            redirected(&hub, "/b").unwrap(),
-            address("https://hub.example/b")
-        );
-        assert_eq!(redirected(&mirror, "https://hub.example/a").unwrap(), hub);
-    }
 
     #[test]
     fn messages_contain_no_secret() {
