@@ -1,6 +1,8 @@
 //! Watches the run folders by polling, because inotify misses changes on network file systems.
 
+mod experiments;
 mod liveness;
+mod reading;
 mod standings;
 mod watched;
 
@@ -14,9 +16,10 @@ use crate::queue::{self, Queue};
 use crate::run::{RunDir, RunId};
 use crate::survey;
 
+use self::experiments::Experiments;
 use self::liveness::QueueState;
 use self::standings::Standings;
-use self::watched::{Experiments, Watched};
+use self::watched::Watched;
 use super::summaries::{SETTLED, Stamp, Summaries, stamp};
 use super::{Change, ExperimentFile, Runs};
 

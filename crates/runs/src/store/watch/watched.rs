@@ -1,25 +1,20 @@
 //! Watches the folder of one run.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::event_log::{EventReader, Poll};
 use crate::run::{RunDir, RunId, RunInfo};
-use warmstart_schema::event::{Event, Record};
-use warmstart_schema::experiment::{self, Experiment};
-use warmstart_schema::state::{Liveness, Outcome, RunState};
+use warmstart_schema::event::Event;
+use warmstart_schema::state::{Liveness, Outcome};
 
 use super::READING;
+use super::experiments::Experiments;
 use super::liveness::{LivenessCheck, QueueState};
+use super::reading::Reading;
 use crate::launcher::{self, Handle, Host, Standing};
-use crate::storage;
 use crate::store::Change;
 use crate::store::summaries::{Stamp, Summaries, Summary, stamp};
-
-/// How many parsed experiments are kept in memory.
-const MAX_KNOWN: usize = 256;
 
 /// Whether the last poll could read the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -430,80 +425,6 @@ impl Watched {
 
     fn info_path(&self) -> PathBuf {
         self.dir.path().join("run.json")
-    }
-}
-
-/// A log that is being read: the state after all but the newest events.
-#[derive(Debug, Default)]
-struct Reading {
-    state: RunState,
-    newest: Vec<Record>,
-    /// Whether `state` contains any events.
-    is_folded: bool,
-}
-
-impl Reading {
-    fn take(&mut self, poll: Poll) {
-        if poll.restarted {
-            *self = Self::default();
-        }
-        self.state.damaged_lines += poll.damaged;
-        if !self.newest.is_empty() {
-            self.is_folded = true;
-            self.newest
-                .drain(..)
-                .for_each(|record| self.state.apply(record));
-        }
-        self.newest = poll.records;
-    }
-
-    fn fold(self) -> Box<RunState> {
-        let mut state = self.state;
-        self.newest
-            .into_iter()
-            .for_each(|record| state.apply(record));
-        Box::new(state)
-    }
-
-    /// The events of a short log, so that a receiver can print them; the state of a long log.
-    fn into_change(self, id: &RunId) -> Change {
-        if self.is_folded {
-            return Change::State {
-                id: id.clone(),
-                state: self.fold(),
-                is_summary: false,
-            };
-        }
-        let damaged = self.state.damaged_lines;
-        Change::Events {
-            id: id.clone(),
-            records: self.newest,
-            damaged,
-            restarted: false,
-        }
-    }
-}
-
-/// Parsed experiments by their text, because most runs share theirs with others.
-#[derive(Debug, Default)]
-pub(super) struct Experiments(HashMap<Vec<u8>, Option<Arc<Experiment>>>);
-
-impl Experiments {
-    /// The experiment of a run; none if it is unreadable.
-    fn read(&mut self, dir: &RunDir) -> Option<Arc<Experiment>> {
-        let bytes = storage::read_at_most(&dir.experiment_yaml(), experiment::MAX_BYTES as u64)?;
-        if let Some(experiment) = self.0.get(&bytes) {
-            return experiment.clone();
-        }
-        let experiment = str::from_utf8(&bytes)
-            .ok()
-            .and_then(|text| experiment::parse(text, "experiment.yaml").ok());
-        let experiment = experiment.map(Arc::new);
-        if self.0.len() >= MAX_KNOWN {
-            self.0.clear();
-        }
-        self.0.insert(bytes, experiment.clone());
-        experiment
     }
 }
 
