@@ -5,7 +5,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Gives each letter of a cluster its own cells, with its combining marks. A terminal that does not
 /// join letters (for example Devanagari) draws them so. Otherwise, replacing the cluster later
-/// would leave all letters but the first on screen.
+/// would leave all letters but the first on screen. Letters that something covers, for example a
+/// popup's border, are left out.
 pub(super) fn part(buffer: &mut Buffer) {
     for index in 0..buffer.content.len() {
         let symbol = buffer.content[index].symbol();
@@ -25,11 +26,19 @@ pub(super) fn part(buffer: &mut Buffer) {
         if letters.len() < 2 || widths.iter().sum::<usize>() != whole {
             continue;
         }
+        let covered = (index + 1..index + whole)
+            .find(|&at| {
+                let cell = buffer.content.get(at);
+                cell.is_none_or(|cell| cell.symbol() != " ")
+            })
+            .unwrap_or(index + whole);
         let mut at = index;
         for (letter, width) in letters.iter().zip(widths) {
-            if let Some(cell) = buffer.content.get_mut(at) {
-                cell.set_symbol(letter).set_style(style);
+            // The first letter replaces the cluster in any case, which would hide the covering cell.
+            if at >= covered {
+                break;
             }
+            buffer.content[at].set_symbol(letter).set_style(style);
             at += width;
         }
     }
@@ -83,6 +92,15 @@ mod tests {
             ["a", "\u{915}\u{94d}", "\u{937}", "漢", " ", "e\u{301}", "z"]
         );
         assert!(buffer.content[..4].iter().all(|cell| cell.fg == Color::Red));
+    }
+
+    #[test]
+    fn joined_letters_do_not_show_through_what_covers_them() {
+        let mut buffer = written("a\u{915}\u{94d}\u{937}z", 4);
+        buffer.content[2].set_symbol("│");
+        part(&mut buffer);
+        uncover(&mut buffer);
+        assert_eq!(symbols(&buffer), ["a", "\u{915}\u{94d}", "│", "z"]);
     }
 
     #[test]
