@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -26,37 +26,43 @@ pub(crate) struct Frames {
 
 #[derive(Debug, Default)]
 struct Shared {
-    busy: AtomicBool,
+    /// Frames, and texts for the clipboard, that the terminal has not taken yet. A text may follow a
+    /// frame in flight.
+    in_flight: AtomicUsize,
     freed: Notify,
 }
 
 impl Frames {
     pub(crate) fn start() -> Self {
+        Self::written_by(super::write_all)
+    }
+
+    fn written_by(write: impl Fn(&[u8]) -> io::Result<()> + Send + 'static) -> Self {
         let (queue, frames): (_, Receiver<Vec<u8>>) = channel();
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
         std::thread::spawn(move || {
             for frame in frames {
                 // The terminal watcher detects a terminal that is gone.
-                let _ = super::write_all(&frame);
-                writer.busy.store(false, Ordering::Release);
+                let _ = write(&frame);
+                writer.in_flight.fetch_sub(1, Ordering::Release);
                 writer.freed.notify_one();
             }
         });
         Self { queue, shared }
     }
 
-    /// Whether the terminal has taken the newest frame.
+    /// Whether the terminal has taken all that was sent.
     pub(crate) fn is_free(&self) -> bool {
-        !self.shared.busy.load(Ordering::Acquire)
+        self.shared.in_flight.load(Ordering::Acquire) == 0
     }
 
-    /// Waits until the terminal has taken a frame.
+    /// Waits until the terminal has taken something.
     pub(crate) async fn freed(&self) {
         self.shared.freed.notified().await;
     }
 
-    /// Waits briefly for the frame in flight.
+    /// Waits briefly for what is in flight.
     pub(crate) fn settle(&self) {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_free() && Instant::now() < deadline {
@@ -66,7 +72,7 @@ impl Frames {
 
     /// Sends bytes after the frame in flight.
     pub(crate) fn send(&self, frame: Vec<u8>) -> io::Result<()> {
-        self.shared.busy.store(true, Ordering::Release);
+        self.shared.in_flight.fetch_add(1, Ordering::AcqRel);
         self.queue
             .send(frame)
             .map_err(|_| io::ErrorKind::BrokenPipe.into())
@@ -161,6 +167,35 @@ impl Backend for QuietBackend {
             Ok(())
         } else {
             self.frames.send(frame)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_behind_a_frame_in_flight_is_in_flight_too() {
+        let (begins, begun) = channel();
+        let (lets, go) = channel::<()>();
+        let frames = Frames::written_by(move |bytes| {
+            begins.send(bytes.to_vec()).map_err(io::Error::other)?;
+            go.recv().map_err(io::Error::other)
+        });
+        frames.send(b"frame".to_vec()).unwrap();
+        frames.send(b"text".to_vec()).unwrap();
+        assert_eq!(begun.recv().unwrap(), b"frame");
+        assert!(!frames.is_free());
+        lets.send(()).unwrap();
+        // The terminal has taken the frame, and takes the text now.
+        assert_eq!(begun.recv().unwrap(), b"text");
+        assert!(!frames.is_free());
+        lets.send(()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !frames.is_free() {
+            assert!(Instant::now() < deadline, "the text is still in flight");
+            std::thread::yield_now();
         }
     }
 }
