@@ -1,10 +1,11 @@
 //! What the worker uses of its machine.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::{Device, Nvml};
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate};
+use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, Pid, ProcessRefreshKind, ProcessesToUpdate};
 use warmstart_runs::launcher;
 use warmstart_runs::storage::{Disk, Storage};
 use warmstart_schema::event::System;
@@ -16,6 +17,8 @@ pub struct Usage {
     system: Option<sysinfo::System>,
     pid: Pid,
     cores: f64,
+    /// When the times of the CPU were first read. Use of the CPU is a difference between two readings.
+    began: Instant,
     /// The GPU as NVML knows it, where it answers.
     gpu: Option<(Nvml, Known)>,
     folder: PathBuf,
@@ -31,10 +34,15 @@ impl Usage {
             Some((nvml, known))
         });
         let pid = Pid::from_u32(std::process::id());
+        let mut system = sysinfo::System::new().ok();
+        if let Some(system) = &mut system {
+            refresh(system, pid);
+        }
         Self {
-            system: sysinfo::System::new().ok(),
+            system,
             pid,
             cores: cores as f64,
+            began: Instant::now(),
             gpu,
             folder,
         }
@@ -46,11 +54,12 @@ impl Usage {
         known.device(nvml)?.name().ok()
     }
 
-    /// Use since the last sample.
+    /// Use since the last sample; the first is of the time since [`Self::new`].
     pub fn sample(&mut self) -> System {
+        // In a shorter time, sysinfo cannot tell use of the CPU from none.
+        let has_cpu = self.began.elapsed() >= MINIMUM_CPU_UPDATE_INTERVAL;
         if let Some(system) = &mut self.system {
-            let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
-            system.refresh_processes_specifics(ProcessesToUpdate::Some(&[self.pid]), true, kind);
+            refresh(system, self.pid);
             system.refresh_memory();
         }
         let process = self
@@ -63,7 +72,9 @@ impl Usage {
             .and_then(|(nvml, known)| known.device(nvml));
         let memory = device.as_ref().and_then(|device| device.memory_info().ok());
         System {
-            cpu: process.map(|process| f64::from(process.cpu_usage()) / self.cores),
+            cpu: process
+                .filter(|_| has_cpu)
+                .map(|process| f64::from(process.cpu_usage()) / self.cores),
             memory: process.map(sysinfo::Process::memory),
             memory_total: self.system.as_ref().map(sysinfo::System::total_memory),
             gpu: device
@@ -85,6 +96,12 @@ impl Usage {
             disk_free: Disk.free(&self.folder).ok(),
         }
     }
+}
+
+/// Reads the times of the CPU and the memory of one process.
+fn refresh(system: &mut sysinfo::System, pid: Pid) {
+    let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);
 }
 
 /// How NVML finds the GPU that CUDA counts as a given one.
@@ -166,6 +183,22 @@ pub fn cpu_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_sample_has_the_use_of_the_cpu_since_the_start() {
+        let work = || {
+            let (began, mut steps) = (Instant::now(), 0_u64);
+            while steps < 20_000_000 || began.elapsed() < 2 * MINIMUM_CPU_UPDATE_INTERVAL {
+                steps = std::hint::black_box(steps + 1);
+            }
+        };
+        // A process that has used nothing yet has no reading to compare with.
+        work();
+        let mut usage = Usage::new(None, std::env::temp_dir());
+        work();
+        let cpu = usage.sample().cpu;
+        assert!(cpu.is_some_and(|percent| percent > 0.0), "{cpu:?}");
+    }
 
     fn devices(names: &[&str]) -> Vec<(String, String)> {
         names
