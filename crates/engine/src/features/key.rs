@@ -2,6 +2,7 @@
 //! effect is part of it, because a miss costs minutes and a wrong hit costs the experiment.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -22,15 +23,19 @@ use crate::train::{Examples, Views};
 const FORMAT: u32 = 1;
 
 /// Environment variables that choose kernels or how they round begin with one of these.
-const LIBRARIES: [&str; 10] = [
+const LIBRARIES: [&str; 14] = [
     "ATEN_",
     "CUBLAS",
     "CUDA_",
     "CUDNN_",
     "DNNL_",
+    "GOTO_",
+    "KMP_",
     "MKL",
     "NVIDIA_TF32",
+    "OMP_",
     "ONEDNN_",
+    "OPENBLAS_",
     "PYTORCH_",
     "TORCH_",
 ];
@@ -157,17 +162,27 @@ fn library() -> String {
         .unwrap_or_default()
 }
 
-/// What libraries choose their kernels and the sizes of their blocks by.
 fn processor() -> String {
-    const NAMES: [&str; 6] = [
+    described(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
+}
+
+/// What libraries choose their kernels and the sizes of their blocks by, from the text of `/proc/cpuinfo`.
+fn described(info: &str) -> String {
+    const NAMES: [&str; 12] = [
+        "vendor_id",
         "model name",
         "cpu family",
         "model",
         "cache size",
         "flags",
+        // ARM has no name of its model; these numbers tell one from another.
         "Features",
+        "CPU implementer",
+        "CPU architecture",
+        "CPU variant",
+        "CPU part",
+        "CPU revision",
     ];
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let first = info.lines().take_while(|line| !line.trim().is_empty());
     let chosen = first.filter(|line| {
         line.split_once(':')
@@ -176,11 +191,61 @@ fn processor() -> String {
     chosen.collect::<Vec<_>>().join("\n")
 }
 
+/// The variables of [`LIBRARIES`] that are set, in the order of their names.
 fn environment() -> Vec<String> {
-    let mut set: Vec<String> = std::env::vars_os()
+    of_libraries(std::env::vars_os())
+}
+
+fn of_libraries(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<String> {
+    let mut set: Vec<String> = variables
         .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
         .filter(|set| LIBRARIES.iter().any(|library| set.starts_with(library)))
         .collect();
     set.sort_unstable();
     set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processors_of_another_part_or_vendor_have_another_description() {
+        let arm = |part: &str| {
+            format!(
+                "processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU part\t: {part}\n\nprocessor\t: 1\n"
+            )
+        };
+        assert_ne!(described(&arm("0xd0c")), described(&arm("0xd40")));
+        let virtual_one = |vendor: &str| {
+            format!("vendor_id\t: {vendor}\nmodel name\t: QEMU Virtual CPU\nflags\t\t: fpu sse2\n")
+        };
+        assert_ne!(
+            described(&virtual_one("GenuineIntel")),
+            described(&virtual_one("AuthenticAMD"))
+        );
+        // Its speed at this moment makes no other processor.
+        let at = |speed: &str| format!("cpu MHz\t\t: {speed}\nmodel\t\t: 143\n");
+        assert_eq!(described(&at("2000.1")), described(&at("3100.7")));
+    }
+
+    #[test]
+    fn variables_that_choose_kernels_are_part_of_the_key() {
+        let variables = [
+            ("OPENBLAS_CORETYPE", "NEOVERSEN1"),
+            ("OMP_DYNAMIC", "true"),
+            ("HOME", "/root"),
+            ("MKL_CBWR", "AVX2"),
+        ];
+        let variables =
+            variables.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        assert_eq!(
+            of_libraries(variables.into_iter()),
+            [
+                "MKL_CBWR=AVX2",
+                "OMP_DYNAMIC=true",
+                "OPENBLAS_CORETYPE=NEOVERSEN1"
+            ]
+        );
+    }
 }
