@@ -110,9 +110,12 @@ impl FeatureCache {
         Ok(Some(bytes))
     }
 
-    /// Removes a file that is of no use.
+    /// Removes a file that is of no use. Another process may have removed it first, because this needs no lock.
     pub fn remove(&self, key: &str) -> io::Result<()> {
-        fs::remove_file(self.path(key))
+        match fs::remove_file(self.path(key)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
     /// Keeps a file, whole or not at all. Those that were used longest ago go until all fit.
@@ -376,6 +379,15 @@ mod tests {
         left.sort();
         assert_eq!(left, ["lock", "mine.safetensors"]);
         assert_eq!(cache.read(&key('a')).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_that_another_process_removed_first_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = FeatureCache::new(root.path().to_owned(), 1000);
+        cache.write(&key('a'), &[0; 10]).unwrap();
+        cache.clear().unwrap();
+        cache.remove(&key('a')).unwrap();
     }
 
     #[test]
