@@ -253,7 +253,7 @@ fn published_weights_are_chosen_by_their_tag() {
     // No word of a tag, and no file of weights.
     for weights in ["TV_in1k", "tv/in1k", "resnet50.tv_in1k"] {
         let text = message(weights);
-        assert!(text.contains("expected `imagenet` or `random`"), "{text}");
+        assert!(text.contains(", or a tag of the backbone,"), "{text}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! Fields whose YAML is one scalar but whose meaning is a choice.
+//! Fields whose YAML is one scalar but whose meaning is a choice. Errors begin like serde's `unknown variant`, which the parser
+//! rewords with the closest word.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -62,7 +63,9 @@ impl<'de> Deserialize<'de> for Freeze {
                 match text {
                     "none" => Ok(Freeze::None),
                     "backbone" => Ok(Freeze::Backbone),
-                    _ => Err(E::unknown_variant(text, &["none", "backbone"])),
+                    _ => Err(E::custom(format_args!(
+                        "unknown variant `{text}`, expected `none`, `backbone`, or a number of blocks"
+                    ))),
                 }
             }
 
@@ -96,7 +99,7 @@ impl JsonSchema for Freeze {
 /// The source of the backbone's first weights.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Weights {
-    /// Trained on `ImageNet`, by timm's name.
+    /// The published weights that `warmstart models` lists first, whatever they were trained on.
     #[default]
     Imagenet,
     Random,
@@ -156,7 +159,9 @@ impl<'de> Deserialize<'de> for Weights {
                          .safetensors file (in Python: `safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")`)",
                         ))
                     }
-                    _ => Err(E::unknown_variant(text, &["imagenet", "random"])),
+                    _ => Err(E::custom(format_args!(
+                        "unknown variant `{text}`, expected `imagenet`, `random`, a .safetensors file, or a tag of the backbone"
+                    ))),
                 }
             }
         }
