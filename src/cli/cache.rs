@@ -26,14 +26,14 @@ pub(super) struct Arguments {
 
 pub(super) fn cache(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let cache = FeatureCache::from_env().map_err(|problem| Failure::new(Kind::Input, problem))?;
-    let folder = || {
+    let cannot = |what: &str| {
         format!(
-            "the cache of features cannot be read: {}",
+            "the cache of features cannot be {what}: {}",
             shown(cache.folder())
         )
     };
     if arguments.clear {
-        let Cleared { files, bytes } = cache.clear().with_context(folder)?;
+        let Cleared { files, bytes } = cache.clear().with_context(|| cannot("cleared"))?;
         if context.json {
             output::answer_json(&json!({ "removed": files, "bytes": bytes }))?;
         } else {
@@ -41,7 +41,7 @@ pub(super) fn cache(context: &Context, arguments: &Arguments) -> anyhow::Result<
         }
         return Ok(Exit::Done);
     }
-    let files = cache.list().with_context(folder)?;
+    let files = cache.list().with_context(|| cannot("read"))?;
     if context.json {
         let rows: Vec<_> = files.iter().map(row_of_json).collect();
         output::answer_json(&json!({

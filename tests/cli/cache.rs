@@ -78,6 +78,19 @@ fn clear_removes_features_and_nothing_else() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_cleared_is_named_so() {
+    let (place, folder) = filled();
+    // No file can be opened where its lock is a folder.
+    fs::create_dir(folder.join("lock")).unwrap();
+    let said = say(&place, "", &["cache", "--clear"]);
+    assert!(
+        said.code != 0 && said.err.contains("cannot be cleared"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn cache_refuses_a_limit_that_is_no_size() {
     let (place, _) = filled();
     let said = say(&place, "plenty", &["cache"]);
