@@ -55,7 +55,7 @@ pub(crate) struct DatasetView {
     pub grid: Grid,
     /// Index of the image within its split.
     pub position: u32,
-    /// Also show the image as training sees it, up to this epoch (from 1).
+    /// Also show the image as training sees it, in this epoch (from 1) and the next ones.
     pub epoch: Option<u32>,
     /// Index of the first class shown, in display order.
     pub scrolled: usize,
@@ -64,9 +64,9 @@ pub(crate) struct DatasetView {
     /// An image number that the user searches for.
     searched_number: Option<u32>,
     pictures: BTreeMap<(Split, Wanted), Picture>,
-    /// Whether a request is pending. There is one at a time, so a key that is held down waits only
-    /// for the last image.
-    waits: bool,
+    /// The pending request. There is one at a time, so a key that is held down waits only for the
+    /// last image.
+    pending: Option<Ask>,
     random: SplitMix64,
 }
 
@@ -110,7 +110,7 @@ impl DatasetView {
             by_count: false,
             searched_number: None,
             pictures: BTreeMap::new(),
-            waits: false,
+            pending: None,
             random: SplitMix64::new(seed),
         }
     }
@@ -181,7 +181,7 @@ impl DatasetView {
 
     /// The next request, if the screen needs one and none is pending.
     pub(crate) fn question(&mut self) -> Option<Ask> {
-        if self.waits || self.facts().is_none() {
+        if self.pending.is_some() || self.facts().is_none() {
             return None;
         }
         let part = self.part;
@@ -198,8 +198,13 @@ impl DatasetView {
             }
             Ask::Pictures { part, wanted }
         };
-        self.waits = true;
+        self.pending = Some(ask.clone());
         Some(ask)
+    }
+
+    /// Whether the pending request asks for images.
+    pub(crate) fn awaits_pictures(&self) -> bool {
+        matches!(self.pending, Some(Ask::Pictures { .. }))
     }
 
     /// All images that the screen shows.
@@ -241,7 +246,7 @@ impl DatasetView {
                 self.state = Opened::No(format!("{error}; {help}"));
                 return None;
             }
-            _ => self.waits = false,
+            _ => self.pending = None,
         }
         match answer {
             Answer::Pictures { part, pictures } => self.keep(part, pictures),

@@ -298,6 +298,30 @@ fn one_request_is_pending_and_last_image_wins() {
 }
 
 #[test]
+fn an_unknown_number_leaves_no_image_waiting() {
+    let source = DatasetSource::typical();
+    let mut model = looking("jjjjd", &source);
+    let answered = |model: &mut Model, ask: &[Effect]| {
+        let [Effect::AskDataset(ask)] = ask else {
+            panic!("{ask:?}")
+        };
+        let response = DatasetResponse::Answer(source.answer(ask));
+        let ticket = model.tickets;
+        update(model, Message::DatasetResponse { ticket, response })
+    };
+    // While the worker reads one image, the user goes on to the next one and types a number.
+    let first = press(&mut model, "<right>");
+    press(&mut model, "<right>n9999<enter>");
+    let number = answered(&mut model, &first);
+    let next = answered(&mut model, &number);
+    assert!(says(&model).contains("no image 9999"));
+    assert!(answered(&mut model, &next).is_empty());
+    let shown = screen(&model);
+    assert!(shown.contains("training image 3 of 120"), "{shown}");
+    assert!(!shown.contains("loading …"), "{shown}");
+}
+
+#[test]
 fn images_are_picked_by_number_randomly_and_by_steps() {
     let source = DatasetSource::typical();
     let mut model = looking("jjjjd", &source);

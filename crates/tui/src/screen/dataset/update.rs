@@ -151,15 +151,15 @@ pub(crate) fn on_response(
     }
     match response {
         DatasetResponse::Answer(answer) => {
-            let is_complaint = matches!(answer, Answer::NotThere { .. });
+            let repeats = view.awaits_pictures() && matches!(answer, Answer::NotThere { .. });
             if let Some(error) = view.apply(answer) {
                 model.report = Some(Report {
                     good: false,
                     text: error,
                 });
             }
-            // Do not ask again right away: a question without an answer would loop for ever.
-            if is_complaint {
+            // Do not ask again right away for images that cannot be had: that would loop for ever.
+            if repeats {
                 Vec::new()
             } else {
                 next_question(model)
