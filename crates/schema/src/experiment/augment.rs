@@ -207,12 +207,14 @@ impl Augment {
 impl fmt::Display for Augment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = |is_on: bool, name: &str| is_on.then(|| name.to_owned());
+        // In hundredths of a percent, so that a small zoom does not read as none.
+        let percent = (self.zoom * 10_000.0).round() / 100.0;
         let changes = [
             named(self.resized_crop.is_some(), "resized crop"),
             named(self.padding_crop.is_some(), "padding crop"),
             (self.rotation > 0.0).then(|| format!("±{}°", self.rotation)),
             named(self.horizontal_flip, "flip"),
-            (self.zoom > 0.0).then(|| format!("zoom ±{:.0} %", self.zoom * 100.0)),
+            (self.zoom > 0.0).then(|| format!("zoom ±{percent} %")),
             named(self.rand_augment.is_some(), "RandAugment"),
             named(self.color_jitter.is_some(), "colour jitter"),
             named(self.erasing.is_some(), "erasing"),
@@ -266,4 +268,26 @@ fn erasing_max_area() -> f64 {
 
 fn erasing_max_aspect() -> f64 {
     1.0 / 0.3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zoom_is_described_as_it_was_written() {
+        for (zoom, text) in [
+            (0.1, "zoom ±10 %"),
+            (0.29, "zoom ±29 %"),
+            (0.125, "zoom ±12.5 %"),
+            (0.004, "zoom ±0.4 %"),
+            (0.0, ""),
+        ] {
+            let augment = Augment {
+                zoom,
+                ..Augment::NONE
+            };
+            assert_eq!(augment.to_string(), text);
+        }
+    }
 }
