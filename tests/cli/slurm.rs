@@ -71,19 +71,20 @@ impl Cluster {
         self.place.checkpoints().join(said.out.trim())
     }
 
-    /// Answers the next question with this, or with an error.
+    /// Writes one of the files that the programs answer from. They answer with it until it changes.
     fn answer(&self, name: &str, text: &str) {
         std::fs::write(self.programs.join(name), text).unwrap();
         // The last answer is kept for some seconds.
         let _ = std::fs::remove_file(self.place.checkpoints().join(".squeue"));
     }
 
-    /// Makes the last answer new, however slow this machine is.
+    /// Makes Slurm's last answer new, so that it is used again however slow this machine is.
     fn keep(&self) {
         let kept = std::fs::File::open(self.place.checkpoints().join(".squeue")).unwrap();
         kept.set_modified(std::time::SystemTime::now()).unwrap();
     }
 
+    /// Removes one of the files that the programs answer from.
     fn no_longer(&self, name: &str) {
         std::fs::remove_file(self.programs.join(name)).unwrap();
         let _ = std::fs::remove_file(self.place.checkpoints().join(".squeue"));

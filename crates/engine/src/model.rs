@@ -22,7 +22,7 @@ pub struct ModelSpec {
     pub backbone: spec::Backbone,
     pub stem: Stem,
     pub classes: usize,
-    /// Width of the head's dense layer.
+    /// Width of the head's hidden layer; 0 for a head without one.
     pub hidden: usize,
     /// Probability of zeroing a pooled feature while training.
     pub dropout: f64,
@@ -54,7 +54,7 @@ pub struct TrainingPass {
 pub enum Mode {
     /// Dropout, dropped paths and batch statistics where the model trains; autograd records.
     Train(TrainingPass),
-    /// Neither, and nothing is recorded.
+    /// None of these, and nothing is recorded.
     Eval,
 }
 

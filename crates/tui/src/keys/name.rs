@@ -60,7 +60,7 @@ impl Key {
 impl FromStr for Key {
     type Err = String;
 
-    /// Parses a key's name; the error lists what is allowed.
+    /// Parses a key's name. The error says why it is none, and the name that may be meant.
     fn from_str(name: &str) -> Result<Self, String> {
         let only = |text: &str| {
             let mut chars = text.chars();

@@ -23,14 +23,14 @@ pub(super) fn rotation(degrees: f64, width: f64, height: f64) -> [f64; 6] {
     };
     let (cos, sin) = (rounded(angle.cos()), rounded(angle.sin()));
     let (across, down) = (width / 2.0, height / 2.0);
-    let rounded_back: f64 = rounded(-angle.sin());
+    let minus_sin: f64 = rounded(-angle.sin());
     [
         cos,
         sin,
-        cos * -across + sin * -down + 0.0 + across,
-        rounded_back,
+        cos * -across + sin * -down + across,
+        minus_sin,
         cos,
-        rounded_back * -across + cos * -down + 0.0 + down,
+        minus_sin * -across + cos * -down + down,
     ]
 }
 

@@ -3,8 +3,7 @@
 use crossterm::event::KeyCode;
 
 use crate::command::{Command, ComparisonCommand, ListCommand, Movement};
-use crate::keys::binding::Binding;
-use crate::keys::binding::{Row, bind, code, key};
+use crate::keys::binding::{Binding, Row, bind, code, key};
 use crate::keys::everywhere::{
     BACK, ENDS, EXPORT, FILTER, LAST, LAUNCH, MACHINE, MOVES, OF_A_RUN, OPEN_RUN, REVERSE, SORT,
 };
