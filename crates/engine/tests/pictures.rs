@@ -464,8 +464,10 @@ fn check_reports_duplicates_and_empty_parts() {
     }
     small(&root.join("val/dog/deep/other-name.png"), 2);
     let found = checked(root, ", test: 0.000001");
+    let empty = errors(&found)[0];
     assert!(
-        errors(&found)[0].starts_with("no picture falls into the test part"),
+        empty.starts_with("no picture falls into the test part")
+            && empty.contains("with a chance of 0.000001 (dataset.test)"),
         "{:?}",
         found.findings
     );

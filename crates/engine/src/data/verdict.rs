@@ -147,8 +147,7 @@ fn nothing_in(
         _ => ("dataset.validation", experiment.dataset.validation, "val"),
     };
     let text = format!(
-        "no picture falls into the {part} part: each comes into it by its own name, with a chance of {:.0} % ({field})",
-        share * 100.0
+        "no picture falls into the {part} part: each comes into it by its own name, with a chance of {share} ({field})"
     );
     let help = format!(
         "bring more pictures, raise {field}, choose another seed, or put {part} pictures into {folder}/<class>/"
