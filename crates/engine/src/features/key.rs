@@ -70,7 +70,6 @@ impl Keys {
             format!("format {FORMAT}"),
             format!("program {}", program()?),
             format!("libtorch {} {}", ffi::version(), library()),
-            format!("device {} {}", conditions.device, conditions.device_name),
             format!("processor {}", processor()),
             format!("threads {}", tch::get_num_threads()),
             format!("backbone {}, stem {}", spec.backbone, spec.stem),
@@ -86,6 +85,7 @@ impl Keys {
             format!("deterministic {}", train.deterministic),
             format!("batch {batch_size}"),
         ];
+        base.extend(device_lines(conditions));
         base.extend(environment());
         let pixels = experiment.pixels();
         let dataset = experiment.dataset.folder().map_or_else(
@@ -129,6 +129,14 @@ impl Keys {
             facts,
         })
     }
+}
+
+/// The device and the library that computes on it. cuDNN is a package of its own: libtorch's file does not tell its version.
+fn device_lines(conditions: &Conditions) -> [String; 2] {
+    [
+        format!("device {} {}", conditions.device, conditions.device_name),
+        format!("cudnn {}", conditions.cudnn.as_deref().unwrap_or("none")),
+    ]
 }
 
 /// SHA-256 of the running program, which holds the layers and their kernels.
@@ -208,6 +216,21 @@ fn of_libraries(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_cudnn_is_another_device() {
+        let with = |cudnn: Option<&str>| {
+            device_lines(&Conditions {
+                device: "cuda:0".to_owned(),
+                device_name: "NVIDIA H200".to_owned(),
+                cudnn: cudnn.map(str::to_owned),
+                ..Conditions::default()
+            })
+        };
+        assert_eq!(with(Some("9.10.2")), with(Some("9.10.2")));
+        assert_ne!(with(Some("9.10.2")), with(Some("9.13.0")));
+        assert_ne!(with(Some("9.10.2")), with(None));
+    }
 
     #[test]
     fn processors_of_another_part_or_vendor_have_another_description() {
