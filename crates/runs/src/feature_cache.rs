@@ -163,7 +163,8 @@ impl FeatureCache {
     /// Removes all of its files. A worker that reads one meanwhile still gets it whole.
     pub fn clear(&self) -> io::Result<Cleared> {
         let mut cleared = Cleared::default();
-        if !self.folder.exists() {
+        // A folder that cannot be looked at may have files.
+        if !self.folder.try_exists()? {
             return Ok(cleared);
         }
         let _lock = self.lock()?;
@@ -379,6 +380,16 @@ mod tests {
         left.sort();
         assert_eq!(left, ["lock", "mine.safetensors"]);
         assert_eq!(cache.read(&key('a')).unwrap(), None);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_looked_at_is_not_called_empty() {
+        let root = tempfile::tempdir().unwrap();
+        let clear = |folder: PathBuf| FeatureCache::new(folder, 1000).clear();
+        assert_eq!(clear(root.path().join("none")).unwrap().files, 0);
+        let file = root.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(clear(file.join("features")).is_err());
     }
 
     #[test]
