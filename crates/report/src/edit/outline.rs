@@ -71,7 +71,8 @@ pub fn settings() -> &'static [String] {
 }
 
 /// The path of a setting by its name: its path, or an end of it that no other has, as `batch_size` or `optimizer.name`. Settings of
-/// training come before those of a probe. Spaces and dashes match underscores, and `lr` matches the learning rate.
+/// training come before those of a probe. Spaces and dashes match underscores. `lr` and `rate` mean the learning rate, `px` the
+/// size that images are resized to.
 pub fn setting(name: &str) -> Option<&'static str> {
     let name = name.trim().to_lowercase().replace([' ', '-'], "_");
     let name = match name.as_str() {
