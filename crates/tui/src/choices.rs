@@ -1,6 +1,6 @@
 //! Follows the user's choices on screen, and restores them in the next dashboard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +36,8 @@ impl ChoiceTracker {
         if now == before {
             return None;
         }
+        let expanded = only_in(&now, &before, &self.folder);
+        let collapsed = only_in(&before, &now, &self.folder);
         Some(Memory {
             columns: now
                 .columns
@@ -43,13 +45,20 @@ impl ChoiceTracker {
             sort: now.sort.filter(|now| before.sort.as_ref() != Some(now)),
             flat: now.flat.filter(|now| before.flat != Some(*now)),
             detail: now.detail.filter(|now| before.detail.as_ref() != Some(now)),
-            expanded: if now.expanded == before.expanded {
-                BTreeMap::new()
-            } else {
-                now.expanded
-            },
+            expanded,
+            collapsed,
         })
     }
+}
+
+/// The files of a folder that are expanded in one state and not in another.
+fn only_in(one: &Memory, other: &Memory, folder: &Path) -> BTreeMap<PathBuf, BTreeSet<PathBuf>> {
+    let files = |memory: &Memory| memory.expanded.get(folder).cloned().unwrap_or_default();
+    let only: BTreeSet<PathBuf> = files(one).difference(&files(other)).cloned().collect();
+    if only.is_empty() {
+        return BTreeMap::new();
+    }
+    BTreeMap::from([(folder.to_path_buf(), only)])
 }
 
 /// Applies the choices of an earlier dashboard to a new one.
@@ -99,5 +108,6 @@ pub(crate) fn current(model: &Model, folder: &Path) -> Option<Memory> {
         flat: Some(list.flat),
         detail: Some(model.detail.key().to_owned()),
         expanded: BTreeMap::from([(folder.to_path_buf(), files)]),
+        collapsed: BTreeMap::new(),
     })
 }

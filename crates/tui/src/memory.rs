@@ -29,6 +29,9 @@ pub struct Memory {
     /// Expanded experiment files, by folder of experiments.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub expanded: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+    /// In a change: files that are no longer expanded. The file itself has none.
+    #[serde(skip)]
+    pub collapsed: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
 }
 
 impl Memory {
@@ -46,13 +49,21 @@ impl Memory {
             flat,
             detail,
             expanded,
+            collapsed,
         } = change;
         self.columns = columns.or(self.columns.take());
         self.sort = sort.or(self.sort.take());
         self.flat = flat.or(self.flat);
         self.detail = detail.or(self.detail.take());
-        let changed: Vec<PathBuf> = expanded.keys().cloned().collect();
-        self.expanded.extend(expanded);
+        let changed: Vec<PathBuf> = expanded.keys().chain(collapsed.keys()).cloned().collect();
+        for (folder, files) in expanded {
+            self.expanded.entry(folder).or_default().extend(files);
+        }
+        for (folder, files) in collapsed {
+            if let Some(expanded) = self.expanded.get_mut(&folder) {
+                expanded.retain(|file| !files.contains(file));
+            }
+        }
         self.expanded.retain(|_, files| !files.is_empty());
         while self.expanded.len() > FOLDERS {
             let mut others = self

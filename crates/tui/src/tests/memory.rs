@@ -1,13 +1,13 @@
 //! The next dashboard restores the choices of the screen.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::fixtures::typical;
 use super::press;
 use crate::choices::{ChoiceTracker, current};
 use crate::memory::Memory;
-use crate::model::Model;
+use crate::model::{Model, Screen};
 
 fn screen(model: &Model) -> Memory {
     current(model, Path::new("/e")).unwrap()
@@ -65,6 +65,35 @@ fn choices_of_two_dashboards_are_both_kept() {
     let saved = serde_json::to_value(&memory).unwrap();
     assert_eq!(saved["flat"], true);
     assert!(saved["sort"].is_string(), "{saved}");
+}
+
+#[test]
+fn files_that_two_dashboards_expand_are_both_kept() {
+    let (mut one, mut other) = (typical(), typical());
+    let mut memory = Memory::default();
+    let mut of_one = ChoiceTracker::start(&mut one, &memory);
+    let mut of_other = ChoiceTracker::start(&mut other, &memory);
+    let expand = |model: &mut Model, files: &[&str]| {
+        let Screen::Experiments(list) = &mut model.open else {
+            panic!("the list of experiments is not open")
+        };
+        list.expanded = files.iter().map(PathBuf::from).collect();
+    };
+    let expanded = |memory: &Memory| -> Vec<PathBuf> {
+        let files = memory.expanded.values().flatten();
+        files.cloned().collect()
+    };
+    expand(&mut one, &["a.yaml"]);
+    memory.merge(of_one.changed(&one).unwrap());
+    expand(&mut other, &["b.yaml"]);
+    memory.merge(of_other.changed(&other).unwrap());
+    assert_eq!(
+        expanded(&memory),
+        [PathBuf::from("a.yaml"), PathBuf::from("b.yaml")]
+    );
+    expand(&mut one, &[]);
+    memory.merge(of_one.changed(&one).unwrap());
+    assert_eq!(expanded(&memory), [PathBuf::from("b.yaml")]);
 }
 
 #[test]
