@@ -20,7 +20,7 @@ mod tail;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use pty::{Pty, children, is_alive, scratch};
+use pty::{Pty, WITH_JOBS, children, is_alive, scratch};
 use rstest::rstest;
 use warmstart_runs::run::RunDir;
 
@@ -91,7 +91,7 @@ fn a_terminal_that_hangs_up_ends_it_and_its_workers_within_a_second(
 #[test]
 fn ctrl_z_gives_the_shell_the_terminal_and_fg_restores_the_dashboard() {
     let folders = scratch();
-    let mut pty = Pty::open(&folders, 80, 24, &[("SHELL_TRAP", "none")]);
+    let mut pty = Pty::open(&folders, 80, 24, &[("SHELL_JOBS", "yes")]);
     pty.wait_for(&["? help"]);
     let program = pty.program();
     pty.press("\x1a");
@@ -102,7 +102,7 @@ fn ctrl_z_gives_the_shell_the_terminal_and_fg_restores_the_dashboard() {
     pty.wait_until("the shell's screen", |screen| {
         !screen.alternate_screen() && !screen.hide_cursor()
     });
-    pty.signal_group("CONT");
+    pty.continue_job();
     pty.wait_for(&["? help"]);
     assert!(pty.screen().alternate_screen());
     pty.press("j");
@@ -111,10 +111,23 @@ fn ctrl_z_gives_the_shell_the_terminal_and_fg_restores_the_dashboard() {
     pty.assert_terminal_restored();
 }
 
+/// As below `ssh -t HOST make run`: a stop would stop the shell too, and nobody would continue either.
+#[test]
+fn ctrl_z_stops_nothing_below_a_shell_without_job_control() {
+    let folders = scratch();
+    let mut pty = Pty::open_script(&folders, "\"$PROGRAM\"; exit $?", true);
+    pty.wait_for(&["? help"]);
+    pty.press("\x1a");
+    pty.wait_for(&["there is no shell to go back to"]);
+    pty.press("q");
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
+}
+
 #[test]
 fn a_stop_from_outside_and_a_continuation_restore_the_terminal() {
     let folders = scratch();
-    let mut pty = Pty::open_script(&folders, "\"$PROGRAM\"; exit $?", true);
+    let mut pty = Pty::open_script(&folders, WITH_JOBS, true);
     pty.wait_for(&["? help"]);
     let program = pty.program();
     pty.signal("TSTP");
@@ -124,7 +137,7 @@ fn a_stop_from_outside_and_a_continuation_restore_the_terminal() {
             .contains(") T ")
     });
     pty.assert_terminal_restored();
-    pty.signal_group("CONT");
+    pty.continue_job();
     pty.wait_for(&["? help"]);
     assert!(pty.screen().alternate_screen() && pty.screen().hide_cursor());
     pty.press("q");

@@ -103,7 +103,7 @@ fn an_interrupt_in_the_editor_does_not_reach_the_dashboard() {
 #[test]
 fn a_suspended_editor_suspends_the_dashboard_too() {
     let folder = scratch();
-    let mut pty = editing(&folder, &[("SHELL_TRAP", "none")], "");
+    let mut pty = editing(&folder, &[("SHELL_JOBS", "yes")], "");
     let program = pty.program();
     pty.press("\x1a");
     pty.wait_until("the dashboard to stop", |_| {
@@ -111,7 +111,7 @@ fn a_suspended_editor_suspends_the_dashboard_too() {
             .unwrap_or_default()
             .contains(") T ")
     });
-    pty.signal_group("CONT");
+    pty.continue_job();
     pty.press("again\r");
     pty.wait_for(&["is valid", "? help"]);
     assert_eq!(

@@ -16,6 +16,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// The program counts as quiet after this long without output. It reads the disk more often than that.
 const QUIET: Duration = Duration::from_millis(1500);
 
+/// A shell with job control, which starts `$PROGRAM`. When that is stopped, a line of input continues it.
+pub(crate) const WITH_JOBS: &str = "set -m; \"$PROGRAM\"; read line; fg >/dev/null; exit $?";
+
 /// The program's working folder, with copies of the recorded experiments and runs.
 pub(crate) fn scratch() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -72,28 +75,26 @@ pub(crate) struct Pty {
 }
 
 impl Pty {
-    /// Starts the program. With the variable `SHELL_TRAP`, a shell starts it and traps that signal.
+    /// Starts the program. With the variable `SHELL_JOBS`, a shell with job control starts it.
     pub(crate) fn open(
         folder: &tempfile::TempDir,
         width: u16,
         height: u16,
         variables: &[(&str, &str)],
     ) -> Self {
-        let trap = variables
-            .iter()
-            .find(|(name, _)| *name == "SHELL_TRAP")
-            .map(|(_, signal)| *signal);
+        let has_jobs = variables.iter().any(|(name, _)| *name == "SHELL_JOBS");
         let program = env!("CARGO_BIN_EXE_warmstart");
-        let mut command = match trap {
-            Some("none") => shell(&format!("'{program}'; exit $?")),
-            Some(signal) => shell(&format!("trap : {signal}; '{program}'; exit $?")),
-            None => CommandBuilder::new(program),
+        let mut command = if has_jobs {
+            shell(WITH_JOBS)
+        } else {
+            CommandBuilder::new(program)
         };
+        command.env("PROGRAM", program);
         for (name, value) in variables {
             command.env(name, value);
         }
         let chosen: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
-        Self::start(folder, width, height, command, &chosen, trap.is_some())
+        Self::start(folder, width, height, command, &chosen, has_jobs)
     }
 
     /// Runs a shell script that starts `$PROGRAM`.
@@ -268,9 +269,9 @@ impl Pty {
         send(name, &self.program().to_string());
     }
 
-    /// Signals the shell and the program, as a parent shell would.
-    pub(crate) fn signal_group(&self, name: &str) {
-        send(name, &format!("-{}", self.child.process_id().unwrap()));
+    /// Lets a shell with job control continue the stopped program.
+    pub(crate) fn continue_job(&mut self) {
+        self.press("\r");
     }
 
     /// Closes the terminal, like a dropped connection. Returns the time.

@@ -232,7 +232,7 @@ fn while_the_shell_has_the_terminal_a_signal_writes_nothing() {
     let folders = scratch();
     let mut pty = Pty::open_script(
         &folders,
-        "ulimit -c 0; \"$PROGRAM\"; echo \"ended with $(kill -l $?)\"",
+        "ulimit -c 0; set -m; \"$PROGRAM\"; read line; fg >/dev/null; echo \"ended with $(kill -l $?)\"",
         true,
     );
     pty.wait_for(&["? help"]);
@@ -244,7 +244,7 @@ fn while_the_shell_has_the_terminal_a_signal_writes_nothing() {
             .contains(") T ")
     });
     pty.signal("SEGV");
-    pty.signal_group("CONT");
+    pty.continue_job();
     pty.wait_for(&["ended with SEGV"]);
     assert!(pty.exit_status().success());
     pty.assert_terminal_restored();

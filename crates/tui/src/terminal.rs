@@ -21,7 +21,7 @@ use crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getpid, getsid};
+use nix::unistd::{Pid, getpgrp, getsid};
 use ratatui::Terminal;
 
 pub(crate) use self::frames::{Frames, QuietBackend};
@@ -86,14 +86,13 @@ impl Host for Session {
     }
 
     fn suspend(&mut self) -> io::Result<bool> {
-        // A session leader has no parent shell to continue it.
-        if getsid(None).is_ok_and(|leader| leader == getpid()) {
+        if !can_be_continued() {
             return Ok(false);
         }
         self.frames.settle();
         leave();
-        // Stop the whole process group, as ^Z does: otherwise a parent `make` waits for ever. The
-        // system ignores TSTP if no shell can continue the group.
+        // Stop the whole process group, as ^Z does: otherwise a parent `make` waits for ever.
+        // SIGTSTP would only ask the dashboard to suspend again.
         let stopped = kill(Pid::from_raw(0), Signal::SIGSTOP);
         enter(self.mouse)?;
         stopped.map(|()| true).map_err(Into::into)
@@ -128,6 +127,13 @@ impl Host for Session {
         self.frames
             .send(notice::sequence(text, between).into_bytes())
     }
+}
+
+/// Whether a shell can continue this program after a stop. A shell with job control gives each job a
+/// process group of its own. In the group of the session's leader, a stop would also stop the
+/// leader, and nobody would continue either: for example below `ssh -t HOST make run`.
+fn can_be_continued() -> bool {
+    getsid(None).is_ok_and(|leader| leader != getpgrp())
 }
 
 fn enter(mouse: bool) -> io::Result<()> {

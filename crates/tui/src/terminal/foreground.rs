@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getpgrp, getpid, getsid, tcsetpgrp};
+use nix::unistd::{Pid, getpgrp, tcsetpgrp};
 
 use crate::effect::Ended;
 
@@ -37,7 +37,7 @@ pub(super) fn run(command: &mut Command) -> io::Result<Ended> {
 }
 
 /// Waits for the end. If ^Z stops the program, the dashboard stops too until the shell continues
-/// both.
+/// both. Without a shell that could, the program continues at once.
 fn follow(terminal: &File, child: Pid, modes: &Termios) -> nix::Result<Ended> {
     give(terminal, child)?;
     // The child may have been stopped because it used the terminal too early.
@@ -50,8 +50,7 @@ fn follow(terminal: &File, child: Pid, modes: &Termios) -> nix::Result<Ended> {
                 let its_modes = tcgetattr(terminal)?;
                 give(terminal, getpgrp())?;
                 tcsetattr(terminal, SetArg::TCSADRAIN, modes)?;
-                // A session leader has no parent shell to continue it.
-                if getsid(None)? != getpid() {
+                if super::can_be_continued() {
                     kill(Pid::from_raw(0), Signal::SIGSTOP)?;
                 }
                 tcsetattr(terminal, SetArg::TCSADRAIN, &its_modes)?;
