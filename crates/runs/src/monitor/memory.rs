@@ -1,4 +1,5 @@
-//! How often the kernel killed a process for lack of memory. This tells its SIGKILL from any other.
+//! How often the kernel killed a process for lack of memory. This tells its SIGKILL from another one, unless it killed another
+//! process of the group meanwhile.
 
 use std::fs;
 use std::path::Path;
@@ -16,14 +17,17 @@ fn of_group(groups: &str, root: &Path) -> Option<u64> {
     groups.lines().find_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
         let path = path.trim_start_matches('/');
-        let file = match controllers {
-            "" => root.join(path).join("memory.events"),
+        let (hierarchy, name) = match controllers {
+            "" => (root.to_path_buf(), "memory.events"),
             _ if controllers.split(',').any(|name| name == "memory") => {
-                root.join("memory").join(path).join("memory.oom_control")
+                (root.join("memory"), "memory.oom_control")
             }
             _ => return None,
         };
-        counter(&fs::read_to_string(file).ok()?)
+        // A container may see its own group as the root, but the path that the host knows.
+        [hierarchy.join(path), hierarchy]
+            .iter()
+            .find_map(|group| counter(&fs::read_to_string(group.join(name)).ok()?))
     })
 }
 
@@ -49,6 +53,7 @@ mod tests {
                 "memory/docker/x/memory.oom_control",
                 "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n",
             ),
+            ("memory/memory.oom_control", "under_oom 0\noom_kill 4\n"),
         ] {
             let file = root.path().join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -63,5 +68,10 @@ mod tests {
             Some(5)
         );
         assert_eq!(of_group("0::/\n", root.path()), None);
+        assert_eq!(
+            of_group("9:memory:/docker/of-the-host\n", root.path()),
+            Some(4),
+            "a container that has only its own group"
+        );
     }
 }
