@@ -58,7 +58,7 @@ impl Appearance {
 
     /// Adapts a finished frame to what the terminal can show.
     pub(crate) fn translate(self, buffer: &mut Buffer) {
-        letters::part(buffer);
+        letters::separate(buffer);
         letters::uncover(buffer);
         for cell in &mut buffer.content {
             if cell.symbol().len() > HEAVIEST {

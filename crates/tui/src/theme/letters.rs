@@ -7,7 +7,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// join letters (for example Devanagari) draws them so. Otherwise, replacing the cluster later
 /// would leave all letters but the first on screen. Letters that something covers, for example a
 /// popup's border, are left out.
-pub(super) fn part(buffer: &mut Buffer) {
+pub(super) fn separate(buffer: &mut Buffer) {
     for index in 0..buffer.content.len() {
         let symbol = buffer.content[index].symbol();
         if symbol.chars().nth(1).is_none() {
@@ -86,7 +86,7 @@ mod tests {
             "\u{915}\u{94d}",
             "they are joined to begin with"
         );
-        part(&mut buffer);
+        separate(&mut buffer);
         assert_eq!(
             symbols(&buffer),
             ["a", "\u{915}\u{94d}", "\u{937}", "漢", " ", "e\u{301}", "z"]
@@ -98,7 +98,7 @@ mod tests {
     fn joined_letters_do_not_show_through_what_covers_them() {
         let mut buffer = written("a\u{915}\u{94d}\u{937}z", 4);
         buffer.content[2].set_symbol("│");
-        part(&mut buffer);
+        separate(&mut buffer);
         uncover(&mut buffer);
         assert_eq!(symbols(&buffer), ["a", "\u{915}\u{94d}", "│", "z"]);
     }
@@ -107,7 +107,7 @@ mod tests {
     fn stacked_marks_are_one_letter() {
         let tower = format!("e{}", "\u{301}".repeat(9));
         let mut buffer = written(&tower, 2);
-        part(&mut buffer);
+        separate(&mut buffer);
         assert_eq!(symbols(&buffer), [tower.as_str(), " "]);
     }
 
