@@ -45,12 +45,14 @@ impl Neighbours {
             let order = similar.f_argsort_stable(true, -1, true)?;
             for (&k, found) in ks.iter().zip(&mut found) {
                 let nearest = order.f_narrow(1, 0, i64::from(k).clamp(1, known))?;
-                let votes = self
+                let classes = self
                     .labels
                     .f_index_select(0, &nearest.f_reshape([-1])?)?
-                    .f_reshape_as(&nearest)?
-                    .f_one_hot(self.classes)?
-                    .f_sum_dim_intlist(1_i64, false, Kind::Int64)?;
+                    .f_reshape_as(&nearest)?;
+                // One-hot rows would take `k` times the memory of the votes.
+                let size = [rows.size2()?.0, self.classes];
+                let votes = Tensor::f_zeros(size, (Kind::Int64, rows.device()))?
+                    .f_scatter_add(1, &classes, &classes.f_ones_like()?)?;
                 found.push(votes.f_argmax(-1, false)?);
             }
         }
@@ -117,5 +119,25 @@ mod tests {
         // One vote each.
         assert_eq!(classes(&found[1]), [0, 0, 0]);
         assert_eq!(classes(&found[2]), classes(&found[1]));
+    }
+
+    #[test]
+    fn many_neighbours_of_many_classes_take_the_memory_of_the_votes_alone() {
+        let (pictures, classes) = (10_000_i64, 50_000_i64);
+        let on_cpu = |kind| (kind, tch::Device::Cpu);
+        let angles = Tensor::arange(pictures, on_cpu(Kind::Double)) / pictures;
+        let known = Tensor::stack(&[angles.cos(), angles.sin()], 1);
+        // All but the first are of the last class.
+        let labels = Tensor::full([pictures], classes - 1, on_cpu(Kind::Int64));
+        let _ = labels.get(0).fill_(3_i64);
+        let classes = usize::try_from(classes).unwrap();
+        let neighbours = Neighbours::new(&known, &labels, classes).unwrap();
+        // With a number for each neighbour and class, 64 pictures would take 256 GB.
+        let wanted = known.narrow(0, 0, 64);
+        let k = u32::try_from(pictures).unwrap();
+        let found = neighbours.classify(&wanted, &[1, k]).unwrap();
+        let first = [0, 1].map(|picture| found[0].int64_value(&[picture]));
+        assert_eq!(first, [3, 49_999]);
+        assert_eq!(found[1], found[1].full_like(49_999_i64));
     }
 }
