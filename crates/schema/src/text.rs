@@ -22,7 +22,8 @@ pub fn line(text: &str, max_chars: usize) -> String {
             }
             c => c,
         };
-        if c == ' ' && (out.is_empty() || out.ends_with(' '))
+        // A space at the limit is left out: if nothing but space follows, nothing was cut.
+        if c == ' ' && (out.is_empty() || out.ends_with(' ') || count == max_chars)
             || is_hidden(c)
             || is_stray(c, out.chars().next_back())
         {
@@ -441,5 +442,13 @@ mod tests {
     fn long_text_is_cut_with_an_ellipsis() {
         assert_eq!(line("abcdef", 3), "abc…");
         assert_eq!(line("abc", 3), "abc");
+    }
+
+    #[test]
+    fn space_that_ends_a_text_counts_as_nothing_that_was_cut() {
+        assert_eq!(line("abc\n", 3), "abc");
+        assert_eq!(line("abc \u{7}\t", 3), "abc");
+        assert_eq!(line("abc d", 3), "abc…");
+        assert_eq!(line("abc d", 5), "abc d");
     }
 }
