@@ -1,6 +1,6 @@
 //! Sanitizes text from outside (experiment names, log lines, class names, paths) once, where it enters.
 
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Deserializer};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -204,19 +204,27 @@ fn continues_path(path: &str, between: &str, word: &str) -> bool {
 
 /// Sanitized names, made distinct: if two are equal, the later ones get a number.
 pub fn distinct<'a>(names: impl IntoIterator<Item = &'a str>, max_chars: usize) -> Vec<String> {
-    let mut taken = BTreeSet::new();
-    let mut shown = |name: &str| {
+    let mut taken = HashSet::new();
+    // Where the next equal name continues: from 2 for each, many equal names would take for ever.
+    let mut last_numbers: HashMap<String, u32> = HashMap::new();
+    let shown = |name: &str| {
         let name = match line(name, max_chars) {
             empty if empty.is_empty() => "?".to_owned(),
             name => name,
         };
-        let numbered = (2_u32..).map(|number| format!("{name} ({number})"));
-        std::iter::once(name.clone())
-            .chain(numbered)
-            .find(|name| taken.insert(name.clone()))
-            .unwrap_or_default()
+        if taken.insert(name.clone()) {
+            return name;
+        }
+        let number = last_numbers.entry(name.clone()).or_insert(1);
+        loop {
+            *number += 1;
+            let numbered = format!("{name} ({number})");
+            if taken.insert(numbered.clone()) {
+                return numbered;
+            }
+        }
     };
-    names.into_iter().map(&mut shown).collect()
+    names.into_iter().map(shown).collect()
 }
 
 /// Whether a name is short and has no control or hidden character, so that a cell of a table can hold it unchanged.
@@ -436,6 +444,17 @@ mod tests {
             distinct(names, 80),
             ["two spaces", "two spaces (2)", "DE", "DE (2)", "?", "? (2)"]
         );
+        assert_eq!(
+            distinct(["a", "a (2)", "a", "a", "a (2)"], 80),
+            ["a", "a (2)", "a (3)", "a (4)", "a (2) (2)"]
+        );
+    }
+
+    #[test]
+    fn many_equal_names_are_numbered_without_beginning_anew() {
+        // To try all numbers for each name would take more than ten thousand million attempts.
+        let names = distinct(std::iter::repeat_n("same", 200_000), 80);
+        assert_eq!(names.last().unwrap(), "same (200000)");
     }
 
     #[test]
