@@ -2,7 +2,6 @@
 //! distinguishes rows stays to the end. A line below the table names the hidden columns.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use unicode_width::UnicodeWidthStr;
 use warmstart_schema::text;
 
 /// Characters between two columns.
@@ -70,7 +69,7 @@ pub fn fitted(columns: &[Column], rows: &[Vec<String>], room: Option<usize>) -> 
         .map(|index| {
             cells(index)
                 .chain([title(index)])
-                .map(UnicodeWidthStr::width)
+                .map(text::columns)
                 .max()
                 .unwrap_or(0)
         })
@@ -181,6 +180,8 @@ pub fn note(hidden: &[String], remedy: &str, room: Option<usize>) -> Vec<String>
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
 
     fn row(cells: &[&str]) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Deserializer};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthChar;
 
 /// How many combining marks to keep after one base character; more only overflow a terminal cell.
 const MARKS_PER_CHARACTER: usize = 3;
@@ -48,12 +48,18 @@ pub fn line(text: &str, max_chars: usize) -> String {
     out
 }
 
+/// How many columns of the screen a text takes: the sum over its characters. `UnicodeWidthStr` counts letters that a font may
+/// join, such as Arabic lam and alef, as one column. The screen draws each of them in its own cell.
+pub fn columns(text: &str) -> usize {
+    text.chars().filter_map(UnicodeWidthChar::width).sum()
+}
+
 /// Breaks a text at its spaces into lines of at most `width` columns; breaks a longer word anywhere. Keeps indentation.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
     for word in text.split_inclusive(' ') {
-        if used > 0 && used + word.trim_end().width() > width {
+        if used > 0 && used + columns(word.trim_end()) > width {
             lines.push(std::mem::take(&mut line));
             used = 0;
         }
@@ -74,22 +80,16 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// The text in at most `columns` columns: `…` replaces the middle of a longer one, because both ends distinguish it.
-pub fn middle(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
+/// The text in at most `most` columns: `…` replaces the middle of a longer one, because both ends distinguish it.
+pub fn middle(text: &str, most: usize) -> String {
+    if columns(text) <= most {
         return text.to_owned();
     }
-    let Some(room) = columns.checked_sub(1) else {
+    let Some(room) = most.checked_sub(1) else {
         return String::new();
     };
     let end = behind(text, room / 2);
-    let mut begin = String::new();
-    for c in text.chars() {
-        if begin.width() + c.width().unwrap_or(0) > room - end.width() {
-            break;
-        }
-        begin.push(c);
-    }
+    let begin = ahead(text, room - columns(end));
     // A zero-width character would join with the ellipsis.
     let is_loose = |c: char| c == ' ' || c.width().unwrap_or(0) == 0;
     format!(
@@ -99,12 +99,26 @@ pub fn middle(text: &str, columns: usize) -> String {
     )
 }
 
+/// The beginning of a text in at most so many columns.
+fn ahead(text: &str, most: usize) -> &str {
+    let mut used = 0;
+    let is_beyond = |(_, c): &(usize, char)| {
+        used += c.width().unwrap_or(0);
+        used > most
+    };
+    let at = text
+        .char_indices()
+        .find(is_beyond)
+        .map_or(text.len(), |(at, _)| at);
+    &text[..at]
+}
+
 /// The end of a text in at most so many columns.
-fn behind(text: &str, columns: usize) -> &str {
+fn behind(text: &str, most: usize) -> &str {
     let mut used = 0;
     let fits = |(_, c): &(usize, char)| {
         used += c.width().unwrap_or(0);
-        used <= columns
+        used <= most
     };
     let at = text
         .char_indices()
@@ -117,7 +131,7 @@ fn behind(text: &str, columns: usize) -> &str {
 
 /// A message for a line of so many columns. Shortens its paths, the longest first: folders go before a file's name is cut, so
 /// that the cause stays visible. The result may still be too long.
-pub fn fitted(message: &str, columns: usize) -> String {
+pub fn fitted(message: &str, most: usize) -> String {
     /// The shortest length of a path.
     const LEAST: usize = 16;
     let mut fitted = message.to_owned();
@@ -128,11 +142,11 @@ pub fn fitted(message: &str, columns: usize) -> String {
         |path| middle(path, LEAST),
     ];
     for shorten in steps {
-        while fitted.width() > columns {
+        while columns(&fitted) > most {
             let long = paths(&fitted).into_iter().filter_map(|range| {
                 let short = shorten(&fitted[range.clone()]);
-                let width = fitted[range.clone()].width();
-                (width > LEAST && short.width() < width).then_some((width, range, short))
+                let width = columns(&fitted[range.clone()]);
+                (width > LEAST && columns(&short) < width).then_some((width, range, short))
             });
             let Some((_, range, short)) = long.max_by_key(|(width, ..)| *width) else {
                 break;
@@ -313,6 +327,8 @@ fn is_hidden(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
 
     #[test]
@@ -386,6 +402,17 @@ mod tests {
         for columns in 0..20 {
             assert!(middle("a漢b字c漢d字e\u{301}f", columns).width() <= columns);
         }
+    }
+
+    #[test]
+    fn letters_that_a_font_may_join_take_a_column_each() {
+        let lam_alef = "\u{644}\u{627}";
+        assert_eq!((lam_alef.width(), columns(lam_alef)), (1, 2));
+        assert_eq!(columns("a漢e\u{301}"), 4);
+        let name = lam_alef.repeat(10);
+        assert_eq!(middle(&name, 20), name);
+        assert_eq!(middle(&name, 10).chars().count(), 10);
+        assert_eq!(wrap(&name, 10).len(), 2);
     }
 
     #[test]

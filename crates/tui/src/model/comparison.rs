@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use unicode_width::UnicodeWidthStr;
 use warmstart_runs::run::RunId;
 use warmstart_runs::store::Run;
+use warmstart_schema::text;
 
 use super::{Filter, ListView, Model, Screen};
 use crate::columns::columns;
@@ -309,7 +309,8 @@ const MOST_MARKED: usize = 200;
 
 fn width(table: &Table, column: usize) -> u16 {
     let cells = table.rows.iter().filter_map(|row| row.cells.get(column));
-    let widths = cells
-        .map(|cell| cell.value.shown().map_or(1, |text| text.width()) + usize::from(cell.best));
+    let widths = cells.map(|cell| {
+        cell.value.shown().map_or(1, |text| text::columns(&text)) + usize::from(cell.best)
+    });
     u16::try_from(widths.max().unwrap_or(0)).unwrap_or(u16::MAX)
 }

@@ -5,7 +5,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
-use unicode_width::UnicodeWidthStr;
 use warmstart_schema::text;
 pub(super) use warmstart_schema::text::wrap;
 
@@ -32,7 +31,7 @@ pub(super) fn left(buf: &mut Buffer, area: Rect, text: &str, style: Style) -> Re
         return area;
     }
     let space = usize::from(area.width);
-    let end = if text.width() <= space {
+    let end = if text::columns(text) <= space {
         buf.set_stringn(area.left(), area.top(), text, space, style)
             .0
     } else {
@@ -59,7 +58,7 @@ pub(super) fn message(buf: &mut Buffer, area: Rect, text: &str, style: Style) ->
 
 /// Text at the right of the area's first row.
 pub(super) fn right(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
-    let width = u16::try_from(text.width())
+    let width = u16::try_from(text::columns(text))
         .unwrap_or(u16::MAX)
         .min(area.width);
     left(
@@ -226,6 +225,28 @@ mod tests {
                 .collect::<String>(),
             "漢 … "
         );
+    }
+
+    #[test]
+    fn letters_that_a_font_may_join_are_cut_with_ellipsis_and_kept_whole_at_the_right() {
+        let symbols = |draw: &dyn Fn(&mut Buffer, Rect)| {
+            let mut buf = Buffer::empty(Rect::new(0, 0, 4, 1));
+            let area = buf.area;
+            draw(&mut buf, area);
+            buf.content
+                .iter()
+                .map(ratatui::buffer::Cell::symbol)
+                .collect::<String>()
+        };
+        let (lam, alef) = ('\u{644}', '\u{627}');
+        let short = format!("{lam}{alef}");
+        let long = short.repeat(3);
+        let at_left = |buf: &mut Buffer, area: Rect| {
+            left(buf, area, &long, Style::new());
+        };
+        let at_right = |buf: &mut Buffer, area: Rect| right(buf, area, &short, Style::new());
+        assert_eq!(symbols(&at_left), format!("{short}{lam}…"));
+        assert_eq!(symbols(&at_right), format!("  {short}"));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
+use warmstart_schema::text;
 
 use super::view::{label, marker, place, written};
 use crate::model::CompareView;
@@ -130,16 +131,15 @@ fn first_in_view(widths: &[u16], chosen: usize, room: u16) -> usize {
 }
 
 fn width(row: &Row) -> u16 {
-    let cells = row
-        .cells
-        .iter()
-        .map(|cell| cell.value.shown().map_or(1, |text| text.width()) + usize::from(cell.best));
+    let cells = row.cells.iter().map(|cell| {
+        cell.value.shown().map_or(1, |text| text::columns(&text)) + usize::from(cell.best)
+    });
     // The name takes two lines.
     let name = row
         .cells
         .first()
         .and_then(|cell| cell.value.shown())
-        .map_or(0, |text| text.width());
+        .map_or(0, |text| text::columns(&text));
     let widest = cells.skip(1).max().unwrap_or(0).max(name.div_ceil(2) + 3);
     u16::try_from(widest.clamp(WIDTH.0, WIDTH.1)).unwrap_or(u16::MAX)
 }

@@ -9,6 +9,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line as Text, Span};
 use unicode_width::UnicodeWidthStr;
+use warmstart_schema::text;
 
 use super::super::super::paint;
 use super::{Scene, leading, pen, place, under_cursor};
@@ -239,7 +240,7 @@ pub(super) fn entries(scene: &Scene, width: u16, rows: u16) -> Entries {
         let texts: Vec<(String, Style)> = named.collect();
         let widest = texts
             .iter()
-            .map(|(text, _)| text.width() + 2)
+            .map(|(text, _)| text::columns(text) + 2)
             .max()
             .unwrap_or(1);
         // The last entry needs no space after it.
