@@ -242,7 +242,7 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
     }
 }
 
-/// Text escaped for XML. Characters that XML cannot represent were removed earlier.
+/// Text escaped for XML, without the characters that XML does not allow: with one of them, nothing can read the file.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -251,7 +251,7 @@ fn escaped(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            c if c.is_control() => {}
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
             c => out.push(c),
         }
     }
@@ -294,6 +294,17 @@ mod tests {
         );
         assert!(svg.contains("A &amp; B") && svg.contains("&lt;val&gt;") && !svg.contains("<val>"));
         assert!(svg.contains("M840.0 318.0l5 9h-10z"), "the best: {svg}");
+    }
+
+    #[test]
+    fn characters_that_xml_forbids_do_not_make_a_file_that_nothing_reads() {
+        let curve = Curve::new([(0.0, 0.0), (10.0, 1.0)]);
+        let svg = picture("a\u{ffff}b\u{fffe}\u{1b}", &[panel(&curve, "c\u{ffff}d")]);
+        assert!(
+            svg.contains("<title>ab</title>") && svg.contains(">cd</text>"),
+            "{svg}"
+        );
+        assert!(crate::plot::png(&svg).is_ok());
     }
 
     #[test]
