@@ -3,12 +3,16 @@
 
 use std::fmt::Write;
 
+use warmstart_schema::text;
+
 use super::{Axis, Curve};
 
 /// With more points than this, a line is drawn by the extremes of its columns.
 const DENSE: usize = 2000;
 const WIDTH: f64 = 860.0;
 const PANEL: f64 = 330.0;
+/// The most columns of a name in the legend: a longer one would be wider than the axes.
+const LEGEND_NAME: usize = 103;
 /// Left, right, top and bottom of a panel's axes.
 const MARGIN: (f64, f64, f64, f64) = (72.0, 20.0, 58.0, 46.0);
 
@@ -167,8 +171,9 @@ fn draw_axes(svg: &mut String, panel: &Panel, paper: &Paper) {
 fn draw_legend(svg: &mut String, panel: &Panel, paper: &Paper, y: f64) {
     let mut x = paper.left;
     for series in panel.series.iter().filter(|series| !series.faint) {
-        // On average, a character of this size is at most seven units wide.
-        let width = 44.0 + 7.0 * series.name.chars().count() as f64;
+        let name = text::middle(&series.name, LEGEND_NAME);
+        // On average, a letter of this size is at most seven units wide. A Chinese character, of two columns, is twelve.
+        let width = 44.0 + 7.0 * text::columns(&name) as f64;
         if x + width > paper.left + paper.width && x > paper.left {
             let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{:.1}\">…</text>", y + 4.0);
             return;
@@ -181,7 +186,7 @@ fn draw_legend(svg: &mut String, panel: &Panel, paper: &Paper, y: f64) {
             series.dash,
             x + 30.0,
             y + 4.0,
-            escaped(&series.name)
+            escaped(&name)
         );
         x += width;
     }
@@ -294,6 +299,28 @@ mod tests {
         );
         assert!(svg.contains("A &amp; B") && svg.contains("&lt;val&gt;") && !svg.contains("<val>"));
         assert!(svg.contains("M840.0 318.0l5 9h-10z"), "the best: {svg}");
+    }
+
+    #[test]
+    fn names_in_the_legend_keep_apart_and_on_the_paper() {
+        let curve = Curve::new([(0.0, 0.0), (10.0, 1.0)]);
+        let mut wide = panel(&curve, &"漢".repeat(16));
+        wide.series.extend(panel(&curve, "next").series);
+        let svg = picture("t", &[wide]);
+        // Sixteen characters of 12 units begin behind the sample of the line, at 102.
+        let next = svg.split(">next</text>").next().unwrap();
+        let x = next.rsplit("<text x=\"").next().unwrap();
+        let x: f64 = x.split('"').next().unwrap().parse().unwrap();
+        assert!(x > 102.0 + 16.0 * 12.0, "{x}");
+
+        let mut long = panel(&curve, &"漢".repeat(80));
+        long.series.extend(panel(&curve, "next").series);
+        let svg = picture("t", &[long]);
+        assert!(svg.contains("漢…漢") && !svg.contains("next"), "{svg}");
+        let x = svg.split("\">…</text>").next().unwrap();
+        let x = x.rsplit("<text x=\"").next().unwrap();
+        let x: f64 = x.split('"').next().unwrap().parse().unwrap();
+        assert!(x < WIDTH - MARGIN.1, "{x}");
     }
 
     #[test]
