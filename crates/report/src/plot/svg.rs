@@ -235,9 +235,13 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
          stroke-linejoin=\"round\"/>",
         series.colour, series.dash
     );
-    // A single point between gaps makes no line.
-    if series.marked && points.len() <= 120 {
-        for (x, y) in points.iter().flatten() {
+    let is_marked = series.marked && points.len() <= 120;
+    for (index, point) in points.iter().enumerate() {
+        let is_drawn = |at: Option<usize>| at.and_then(|at| points.get(at).copied()?).is_some();
+        // A single point between gaps makes no line.
+        let is_alone =
+            !series.faint && !is_drawn(index.checked_sub(1)) && !is_drawn(index.checked_add(1));
+        if let (Some((x, y)), true) = (point, is_marked || is_alone) {
             let _ = writeln!(
                 svg,
                 "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.6\" fill=\"{}\"/>",
@@ -299,6 +303,20 @@ mod tests {
         );
         assert!(svg.contains("A &amp; B") && svg.contains("&lt;val&gt;") && !svg.contains("<val>"));
         assert!(svg.contains("M840.0 318.0l5 9h-10z"), "the best: {svg}");
+    }
+
+    #[test]
+    fn a_single_point_is_visible_without_marks_too() {
+        let drawn = |ys: &[f64]| {
+            let curve = Curve::new((0_u32..).map(f64::from).zip(ys.iter().copied()));
+            let mut panel = panel(&curve, "train");
+            panel.series[0].marked = false;
+            picture("t", &[panel]).matches("<circle").count()
+        };
+        assert_eq!(drawn(&[0.5]), 1);
+        assert_eq!(drawn(&[0.5, f64::NAN, 0.5]), 2);
+        assert_eq!(drawn(&[0.5, 0.5, f64::NAN, 0.5]), 1);
+        assert_eq!(drawn(&[0.5, 0.5]), 0);
     }
 
     #[test]
