@@ -25,7 +25,7 @@ use crate::{ffi, parallel};
 
 /// Name of the step count among the state's tensors.
 const STEP: &str = "step";
-/// Prefix of the steps that were taken before each later stage, `begun.1` for the first.
+/// Prefix of the counts of steps taken before each later stage: `begun.1` belongs to the first stage after the start.
 const BEGUN: &str = "begun.";
 
 /// The rule that an experiment asks for, with `PyTorch`'s constants. A new optimizer is a file and a line here.
@@ -64,7 +64,7 @@ struct Group {
     stage: usize,
 }
 
-/// Groups of parameters that train alike.
+/// All parameters in their order, and the same by groups that train alike.
 fn groups<'a>(
     settings: &Settings,
     params: impl IntoIterator<Item = (&'a str, &'a Tensor, Treatment)>,

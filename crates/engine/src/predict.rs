@@ -24,22 +24,22 @@ use crate::views;
 use crate::weights::{self, LoadPolicy};
 use crate::worker::number_format;
 
-/// Classes that are named of each picture.
+/// How many classes the answer names for each picture.
 const TOP: usize = 5;
 
 /// The images to classify.
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {
     Files(&'a [PathBuf]),
-    /// A picture of the run's own dataset, by its part and number as they were written on a command line.
+    /// A picture of the run's own dataset, by its split and number as they were written on a command line.
     OfDataset {
         part: &'a str,
         number: &'a str,
     },
 }
 
-/// Asks the best checkpoint of the run in `folder`, on the CPU, for its most probable classes of each picture; `with_pixels`
-/// the answer holds what the model saw.
+/// Asks the best checkpoint of the run in `folder`, on the CPU, for its most probable classes of each picture. If `with_pixels`
+/// is set, the answer also holds what the model saw.
 pub fn predict(folder: &Path, subject: &Subject, with_pixels: bool) -> Answer {
     answer(folder, subject, with_pixels).map_or_else(
         |error| {

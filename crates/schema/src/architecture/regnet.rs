@@ -1,4 +1,5 @@
-//! `RegNet` with squeeze-and-excitation: bottlenecks without a bottleneck, in groups, their widths found by search.
+//! `RegNet` with squeeze-and-excitation. Its blocks have the layers of `ResNet`'s bottlenecks, but all of one width, and the 3×3
+//! convolution works in groups. The widths were found by search.
 
 use super::block::{Architecture, Block, Tail};
 use super::{

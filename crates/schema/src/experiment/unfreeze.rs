@@ -28,7 +28,7 @@ impl fmt::Display for FreezeFrom {
 }
 
 impl Model {
-    /// How many steps of `unfreeze` an epoch has behind it, counted from 1.
+    /// How many steps of `unfreeze` have begun by an epoch. The first epoch is 1.
     pub fn stage(&self, epoch: u32) -> usize {
         let begun = |stage: &&FreezeFrom| stage.from_epoch <= epoch;
         self.unfreeze.iter().filter(begun).count()

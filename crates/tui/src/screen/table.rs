@@ -16,7 +16,7 @@ pub(super) struct Column {
     pub width: u16,
     /// Figures are aligned right, text left.
     pub is_figure: bool,
-    /// Columns with a higher rank are dropped first. Rank 0 is dropped only if it does not fit beside the name.
+    /// Columns with a higher rank are dropped first. Where a column of rank 0 needs the space, the name becomes narrower instead.
     pub drop_rank: u8,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Fitted {
 }
 
 /// Lays out the name's column and the columns that fit beside it, `gap` cells apart. `name` is the least and the greatest width
-/// of the name's column.
+/// of the name's column; only columns of rank 0 make it narrower than that.
 pub(super) fn fit(columns: &[Column], area: Rect, name: RangeInclusive<u16>, gap: u16) -> Fitted {
     let (least, most) = name.into_inner();
     let mut kept: Vec<usize> = (0..columns.len()).collect();
