@@ -134,13 +134,16 @@ pub fn parse(bytes: &[u8]) -> Result<Entries<'_>> {
     );
     let (header, data) = rest.split_at_checked(length).context(NOT)?;
     // What serde quotes may be the whole header.
-    let damaged = |error: serde_json::Error| {
-        anyhow!(
-            "the safetensors header is damaged: {}",
-            text::line(&error.to_string(), 300)
-        )
+    let refused = |error: serde_json::Error| {
+        let said = text::line(&error.to_string(), 300);
+        // A whole header may name a number format that is not supported, such as `F8_E4M3`.
+        if error.is_data() {
+            anyhow!("the safetensors header cannot be used: {said}")
+        } else {
+            anyhow!("the safetensors header is damaged: {said}")
+        }
     };
-    let Header(mut described) = serde_json::from_slice(header).map_err(damaged)?;
+    let Header(mut described) = serde_json::from_slice(header).map_err(refused)?;
     described.sort_by_key(|(_, tensor)| tensor.data_offsets);
     let mut entries = Entries::new();
     let mut at = 0_u64;
