@@ -446,9 +446,15 @@ fn nothing_is_written_while_nothing_changes(#[case] is_live: bool) {
     let mut pty = Pty::open(&folders, 80, 24, &[]);
     pty.wait_for(&["? help", if is_live { "stalled" } else { "lost" }]);
     pty.assert_silent();
+    let selected = |screen: &vt100::Screen| {
+        let contents = screen.contents();
+        contents.lines().position(|line| line.starts_with('▐'))
+    };
+    let before = selected(&pty.screen());
     pty.press("j");
     pty.wait_until("the answer to a key", |screen| {
-        screen.contents().lines().any(|line| line.contains("▐"))
+        let after = selected(screen);
+        after.is_some() && after != before
     });
     pty.assert_silent();
     pty.press("q");
