@@ -8,7 +8,6 @@ use crate::place::Place;
 #[case::verb(&["lst"], 2, "'list'")]
 #[case::option(&["list", "--jsn"], 2, "--json")]
 #[case::device(&["train", "lite0-freeze", "--device", "tpu"], 2, "expected auto, cpu, cuda or cuda:N")]
-#[case::ambiguous(&["params", "effnet-fr"], 0, "")]
 #[case::several(&["params", "effnet"], 2, "3-effnet-resized, 4-effnet-freeze, 5-effnet-finetune")]
 #[case::mistyped(&["params", "effnet-freze"], 3, "did you mean `effnet-freeze`?")]
 #[case::no_file(&["check", "nowhere.yaml"], 3, "there is no file nowhere.yaml")]
@@ -23,6 +22,15 @@ fn a_mistake_is_explained(#[case] arguments: &[&str], #[case] code: i32, #[case]
     assert_eq!(said.code, code, "{}", said.err);
     assert!(said.err.contains(text), "{}", said.err);
     assert!(!place.checkpoints().exists(), "nothing was started");
+}
+
+#[test]
+fn a_beginning_that_fits_one_experiment_names_it() {
+    let place = Place::new();
+    let said = place.say(&["params", "effnet-fr", "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let whole = place.say(&["params", "4-effnet-freeze", "--json"]);
+    assert_eq!(said.out, whole.out);
 }
 
 #[test]
