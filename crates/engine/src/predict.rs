@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use fast_image_resize::Resizer;
 use tch::{Device, Kind, Tensor};
 use warmstart_runs::checkpoint::Content;
@@ -190,6 +190,11 @@ fn top(
         Vec::<f64>::try_from(probabilities.f_view([-1])?)?,
         Vec::<i64>::try_from(numbers.f_view([-1])?)?,
     );
+    // JSON has no such numbers, so one of them would make the answer about all pictures unreadable.
+    ensure!(
+        probabilities.iter().all(|it| it.is_finite()),
+        "the model's outputs for this picture are not finite numbers"
+    );
     let named = |(probability, number): (f64, i64)| {
         let of = |names: &[String]| {
             usize::try_from(number)
@@ -205,4 +210,33 @@ fn top(
         }
     };
     Ok(probabilities.into_iter().zip(numbers).map(named).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use warmstart_schema::experiment;
+
+    use super::*;
+
+    #[test]
+    fn outputs_that_are_not_finite_are_an_error_of_the_picture() {
+        let yaml = "name: x\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
+            train: { epochs: 1, batch_size: 16, optimizer: { name: adam, learning_rate: 1.0e-3 } }\n";
+        let experiment = experiment::parse(yaml, "x.yaml").unwrap();
+        let classes = ["cat", "dog"].map(str::to_owned);
+        let preparation = Preparation::earlier(&experiment);
+        let blocks = Architecture::new(experiment.model.backbone).blocks.len();
+        let spec = prepared_spec(&experiment, &preparation, classes.len(), blocks);
+        let model = Model::new(&spec, experiment.seed, Device::Cpu).unwrap();
+        let picture = Tensor::full([1, 3, 32, 32], 0.5, (Kind::Float, Device::Cpu));
+        let found = || top(&model, &experiment, &picture, (&classes, &classes));
+        assert_eq!(found().unwrap().len(), classes.len());
+        tch::no_grad(|| {
+            for named in model.tensors() {
+                let _ = named.tensor.shallow_clone().fill_(f64::NAN);
+            }
+        });
+        let error = found().unwrap_err().to_string();
+        assert!(error.contains("not finite"), "{error}");
+    }
 }
