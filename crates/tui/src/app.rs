@@ -75,6 +75,13 @@ enum Dirty {
     Now,
 }
 
+/// Whether the loop goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Continues,
+    Leaves,
+}
+
 /// The running dashboard.
 #[derive(Debug)]
 pub(crate) struct App<B: Backend, I, H> {
@@ -154,7 +161,10 @@ where
     /// Runs until the user or the system asks to leave. Returns a message about the runs that
     /// continue without the dashboard.
     pub(crate) async fn run(mut self) -> anyhow::Result<Option<String>> {
-        self.wait_for_data().await;
+        let effects = self.wait_for_data().await;
+        if self.carry_out(effects)? == Flow::Leaves {
+            return Ok(self.leave());
+        }
         self.draw()?;
         loop {
             // ===== Wait: block until a message comes, so that an idle dashboard costs nothing.
@@ -170,20 +180,9 @@ where
             if let Some(memory) = self.choices.changed(&self.model) {
                 effects.insert(0, Effect::Remember(Box::new(memory)));
             }
-            // ===== Effects: terminal effects run here, all others on their own thread. =====
-            for effect in effects {
-                match effect {
-                    Effect::Leave => {
-                        self.effects.finish();
-                        return Ok(screen::note_after_exit(&self.model));
-                    }
-                    Effect::Repaint => self.terminal.clear()?,
-                    Effect::Suspend => self.suspend()?,
-                    Effect::Edit(path) => self.edit(path)?,
-                    Effect::Copy(text) => self.host.copy(&text)?,
-                    Effect::Notice(text) => self.host.notify(&text)?,
-                    effect => self.effects.ask(effect),
-                }
+            // ===== Effects =====
+            if self.carry_out(effects)? == Flow::Leaves {
+                return Ok(self.leave());
             }
             // ===== Draw: at once after a key, with the next frame after a change of data, and
             // never before the terminal has taken the last frame. =====
@@ -195,17 +194,45 @@ where
         }
     }
 
-    /// Waits briefly for the first data, so that the first frame is not empty.
-    async fn wait_for_data(&mut self) {
+    /// Waits briefly for the first data, so that the first frame is not empty. A signal may ask to
+    /// leave meanwhile, so the effects must be carried out.
+    async fn wait_for_data(&mut self) -> Vec<Effect> {
         let deadline = Instant::now() + FIRST_WAIT;
+        let mut effects = Vec::new();
         while self.model.catalogue.is_none() || !self.model.runs_read {
             let Ok(Some(message)) = timeout_at(deadline, self.messages.recv()).await else {
-                return;
+                break;
             };
-            // Drop these effects: no screen is open yet that needs them.
-            drop(update(&mut self.model, message));
+            let is_last = matches!(message, Message::Leave);
+            effects.extend(update(&mut self.model, message));
+            if is_last {
+                break;
+            }
         }
         self.update_demand();
+        effects
+    }
+
+    /// Runs the effects on the terminal, and asks the other thread for all others.
+    fn carry_out(&mut self, effects: Vec<Effect>) -> anyhow::Result<Flow> {
+        for effect in effects {
+            match effect {
+                Effect::Leave => return Ok(Flow::Leaves),
+                Effect::Repaint => self.terminal.clear()?,
+                Effect::Suspend => self.suspend()?,
+                Effect::Edit(path) => self.edit(path)?,
+                Effect::Copy(text) => self.host.copy(&text)?,
+                Effect::Notice(text) => self.host.notify(&text)?,
+                effect => self.effects.ask(effect),
+            }
+        }
+        Ok(Flow::Continues)
+    }
+
+    /// Waits for pending effects. Returns a message about the runs that continue.
+    fn leave(self) -> Option<String> {
+        self.effects.finish();
+        screen::note_after_exit(&self.model)
     }
 
     fn update_demand(&self) {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::Event;
 use jiff::tz::TimeZone;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use warmstart_runs::run::RunDir;
 
 use self::glass::{Glass, Keys, NoHost};
@@ -18,6 +18,7 @@ use super::{events, text};
 use crate::app::{App, Settings};
 use crate::config::Loaded;
 use crate::folders::Folders;
+use crate::message::Message;
 use crate::theme::{Appearance, Palette, Theme};
 
 /// How long a test waits for an expected screen.
@@ -78,6 +79,29 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// The dashboard on these folders, behind a glass.
+fn dashboard(
+    glass: Glass,
+    input: UnboundedReceiver<Event>,
+    folders: Folders,
+) -> App<Glass, Keys, NoHost> {
+    let settings = Settings {
+        folder_options: warmstart_runs::shell::FolderOptions::default(),
+        folders,
+        appearance: Appearance {
+            ascii: false,
+            theme: Theme::Dark,
+            palette: Palette::True,
+        },
+        zone: TimeZone::UTC,
+        config: Loaded::default(),
+        hazard: None,
+        launcher: warmstart_runs::launcher::Choice::default(),
+    };
+    let terminal = ratatui::Terminal::new(glass).unwrap();
+    App::new(terminal, Keys(input), NoHost, settings)
+}
+
 /// Opens the dashboard on copies of the recorded runs, runs the script, and returns the text that the dashboard prints at its
 /// end.
 /// The script's result is kept until then.
@@ -106,25 +130,7 @@ fn with_dashboard<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
         .build()
         .unwrap();
     let note = runtime.block_on(async {
-        let settings = Settings {
-            folder_options: warmstart_runs::shell::FolderOptions::default(),
-            folders,
-            appearance: Appearance {
-                ascii: false,
-                theme: Theme::Dark,
-                palette: Palette::True,
-            },
-            zone: TimeZone::UTC,
-            config: Loaded::default(),
-            hazard: None,
-            launcher: warmstart_runs::launcher::Choice::default(),
-        };
-        let app = App::new(
-            ratatui::Terminal::new(glass).unwrap(),
-            Keys(input),
-            NoHost,
-            settings,
-        );
+        let app = dashboard(glass, input, folders);
         let (note, _kept) = tokio::join!(app.run(), async {
             let kept = script(&user).await;
             user.press("<esc><esc><esc><esc>q");
@@ -157,6 +163,31 @@ fn run_opens_and_closes() {
             .await;
     });
     assert_eq!(note, None);
+}
+
+#[test]
+fn signal_before_the_first_frame_ends_the_dashboard() {
+    let root = tempfile::tempdir().unwrap();
+    let below = |name: &str| root.path().join(name);
+    let folders = Folders {
+        experiments: below("experiments"),
+        checkpoints: below("runs"),
+        exports: below("exports"),
+        state: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let ended = runtime.block_on(async {
+        // The keyboard stays open, so nothing else ends the dashboard.
+        let (_keys, input) = unbounded_channel();
+        let app = dashboard(Glass::new(100, 30), input, folders);
+        app.sender().send(Message::Leave).unwrap();
+        tokio::time::timeout(DEADLINE, app.run()).await
+    });
+    runtime.shutdown_background();
+    assert_eq!(ended.unwrap().unwrap(), None);
 }
 
 #[test]
