@@ -67,7 +67,8 @@ impl Worker {
         arguments: impl IntoIterator<Item: AsRef<OsStr>>,
     ) -> Result<T, Failure> {
         let output = self.output(arguments)?;
-        serde_json::from_slice(&output.stdout).map_err(|_| self.no_answer(&output))
+        serde_json::from_slice(&output.stdout)
+            .map_err(|error| self.no_answer(&output, &error.to_string()))
     }
 
     /// Runs the worker to its end and returns its output.
@@ -76,8 +77,12 @@ impl Worker {
         output.map_err(|error| does_not_start(&self.path, &error))
     }
 
-    /// Why the output of a worker contains no answer.
-    fn no_answer(&self, output: &Output) -> Failure {
+    /// Why the output of a worker contains no answer; `why` says what is wrong with the output.
+    fn no_answer(&self, output: &Output, why: &str) -> Failure {
+        // A worker of another version ends well, with an answer that is unknown here.
+        if output.status.success() && !output.stdout.trim_ascii().is_empty() {
+            return not_understood(&self.path, why);
+        }
         let said = text::line(&String::from_utf8_lossy(&output.stderr), 500);
         exited(&self.path, Some(output.status), &said)
     }
@@ -265,6 +270,7 @@ mod tests {
         assert_eq!(worker.ask::<Vec<u32>>(["7"]).unwrap(), [7]);
         for (text, why) in [
             ("exit 3", "exited without output (exit status: 3)"),
+            ("exit 0", "exited without output (exit status: 0)"),
             (
                 "echo no library >&2; exit 127",
                 "(exit status: 127): no library",
@@ -273,6 +279,9 @@ mod tests {
             let failure = script(folder.path(), text).ask::<u32>(["x"]).unwrap_err();
             assert!(failure.what.ends_with(why), "{failure}");
         }
+        let another = script(folder.path(), "echo '{\"answer\":7}'; echo a warning >&2");
+        let failure = another.ask::<u32>(["x"]).unwrap_err();
+        assert!(failure.what.contains("is not understood"), "{failure}");
         let nowhere = Worker {
             path: folder.path().join("nowhere"),
         };

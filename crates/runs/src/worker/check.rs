@@ -30,6 +30,7 @@ fn check(worker: &Worker, files: &[&Path]) -> Result<Vec<Checked>, Failure> {
     if answers.len() == files.len() {
         Ok(answers)
     } else {
-        Err(worker.no_answer(&output))
+        let why = format!("{} of {} files are answered", answers.len(), files.len());
+        Err(worker.no_answer(&output, &why))
     }
 }
