@@ -278,7 +278,9 @@ fn problem_lines(problem: &Problem, field: &str) -> Vec<String> {
 /// Checks for a file name that works on every system and is not hidden.
 fn check_stem(stem: &str) -> Result<(), Vec<String>> {
     let is_plain = |c: char| c.is_alphanumeric() || "-_. ,+".contains(c);
-    let problem = if stem.trim().is_empty() {
+    // The file is written without spaces around its name.
+    let stem = stem.trim();
+    let problem = if stem.is_empty() {
         "the file needs a name"
     } else if stem.starts_with('.') {
         "the file's name begins with a dot, which hides it"
@@ -346,7 +348,7 @@ mod tests {
         assert_eq!(slug("/data/My Pictures!", SLUG), "data-my-pictures");
         assert_eq!(slug("..", SLUG), "");
         assert!(check_stem("4-lite0-lr-3e-4").is_ok());
-        for bad in ["", " ", ".hidden", "a/b", "a\nb", "../x"] {
+        for bad in ["", " ", ".hidden", " .hidden", "a/b", "a\nb", "../x"] {
             assert!(check_stem(bad).is_err(), "{bad:?}");
         }
     }
