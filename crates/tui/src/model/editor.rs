@@ -203,11 +203,13 @@ impl Editor {
         } = &self.source;
         let field = &self.field;
         let own = edit::value_of(source, &field.path);
-        if self.before.as_deref() == Some(typed) || own.is_none() && typed.is_empty() {
-            let what = if typed.is_empty() {
-                "the file leaves it out already"
-            } else {
-                "that is what it says already"
+        // A text of several lines ends with a line break, which nobody types.
+        let is_same = self.before.as_deref().map(str::trim) == Some(typed);
+        if is_same || own.is_none() && typed.is_empty() {
+            let what = match own {
+                None if typed.is_empty() => "the file leaves it out already",
+                None => "that is its default already",
+                Some(_) => "that is what it says already",
             };
             return Err(vec![what.to_owned()]);
         }

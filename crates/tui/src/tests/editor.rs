@@ -182,6 +182,20 @@ fn mistake_is_shown_while_typing_and_blocks_enter() {
 }
 
 #[test]
+fn untouched_value_is_no_change() {
+    assert!(problems("jjjjCweight_decay<enter>").contains("default"));
+    let mut model = typical();
+    let path = PathBuf::from("experiments/quickstart/4-lite0-freeze.yaml");
+    let text = std::fs::read_to_string(data().join(&path)).unwrap();
+    let text = Ok(text.replace("question: ", "question: |\n  "));
+    update(&mut model, Message::ExperimentRead { path, text });
+    let effects = answered(&mut model, "question<enter><enter>");
+    assert!(effects.is_empty(), "{effects:?}");
+    assert!(editor(&model).value.value().contains("features"));
+    assert!(editor(&model).draft.is_err());
+}
+
+#[test]
 fn broken_or_missing_file_is_refused_with_reason() {
     let mut model = after("GC");
     assert!(
