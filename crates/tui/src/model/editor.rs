@@ -71,7 +71,7 @@ pub(crate) struct Draft {
     pub text: String,
     /// Each changed field: path, old value, new value.
     pub changes: Vec<(String, String, String)>,
-    /// The changed line and its number.
+    /// The changed line and its number; none if a line was taken out.
     pub line: Option<(usize, String)>,
 }
 
@@ -327,7 +327,12 @@ fn slug(value: &str, most: usize) -> String {
         .to_owned()
 }
 
+/// The first line that differs, and its number. None if `after` has only lost lines: what follows them has not changed.
 fn changed_line(before: &str, after: &str) -> Option<(usize, String)> {
+    let mut rest = before.lines();
+    if after.lines().all(|line| rest.any(|other| other == line)) {
+        return None;
+    }
     let mut lines = after.lines().enumerate();
     let mut old = before.lines();
     lines
@@ -338,6 +343,15 @@ fn changed_line(before: &str, after: &str) -> Option<(usize, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_removed_line_is_no_changed_line() {
+        assert_eq!(changed_line("a: 1\nb: 2\nc: 3\n", "a: 1\nc: 3\n"), None);
+        let changed = changed_line("a: 1\nb: 2\nc: 3\n", "a: 1\nb: 4\nc: 3\n");
+        assert_eq!(changed, Some((2, "b: 4".to_owned())));
+        let added = changed_line("a: 1\n", "a: 1\nb: 2\n");
+        assert_eq!(added, Some((2, "b: 2".to_owned())));
+    }
 
     #[test]
     fn file_names_follow_the_change() {
