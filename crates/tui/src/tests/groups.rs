@@ -131,6 +131,58 @@ fn a_group_is_one_row_of_what_validation_chose_and_opens_into_its_members() {
 }
 
 #[test]
+fn a_group_without_its_file_is_filtered_and_sorted_by_its_means() {
+    let mut model = sweep(&ALL);
+    let name = id("w");
+    let info = json!({
+        "format": 1, "id": name, "experiment": "Alone", "group": "g", "stem": "alone",
+        "source": "experiments/alone.yaml", "created": "2026-01-02T00:00:00Z", "device": "cpu",
+    });
+    // Better than the group's newest run, and worse than its mean.
+    let epoch = Event::Epoch(Epoch {
+        epoch: 1,
+        val_acc: 0.6,
+        best: true,
+        ..Epoch::default()
+    });
+    let changes = vec![
+        Change::Added {
+            id: name.clone(),
+            info: Ok(serde_json::from_value(info).unwrap()),
+            experiment: None,
+        },
+        Change::Events {
+            id: name.clone(),
+            records: vec![Record {
+                t: 1.0,
+                event: epoch,
+            }],
+            damaged: 0,
+            restarted: false,
+        },
+        Change::Liveness {
+            id: name,
+            liveness: Liveness::Free,
+        },
+    ];
+    update(&mut model, Message::Changes { now: 1.0, changes });
+    update(&mut model, Message::Experiments(Catalogue::default()));
+    let are_groups = |model: &Model| -> Vec<bool> {
+        let entries = model.shown_entries();
+        let is_group = entries.iter().map(|entry| entry.members.is_some());
+        is_group.collect()
+    };
+    assert_eq!(are_groups(&model), [false, true], "the newest first");
+    if let Screen::Experiments(list) = &mut model.open {
+        list.choose(None, Some("val_acc"));
+    }
+    model.refresh_list();
+    assert_eq!(are_groups(&model), [true, false], "the best first");
+    press(&mut model, "/val_acc>0.7<enter>");
+    assert_eq!(are_groups(&model), [true]);
+}
+
+#[test]
 fn a_group_with_members_to_come_says_how_many_are_done_and_shows_no_test_figure() {
     let mut model = sweep(&ALL[..3]);
     let stopped = Record {

@@ -455,6 +455,19 @@ fn live_or_needed_run_is_not_deleted() {
 }
 
 #[test]
+fn filter_finds_older_runs_of_experiments_without_file() {
+    const OLD: &str = "run-000000";
+    let mut model = many(20);
+    update(&mut model, Message::Experiments(Catalogue::default()));
+    assert!(!runs(&model).contains(&OLD), "only the newest are shown");
+    annotated(&mut model, OLD, |annotation| {
+        annotation.tags.insert("old".to_owned());
+    });
+    press(&mut model, "/tag:old<enter>");
+    assert_eq!(runs(&model), [OLD]);
+}
+
+#[test]
 fn keys_act_on_all_marked_runs() {
     let mut model = typical();
     press(&mut model, "v  j ");

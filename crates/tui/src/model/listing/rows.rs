@@ -236,35 +236,60 @@ impl Model {
         keys
     }
 
-    /// The newest run of every experiment whose file is gone, and every unreadable run.
+    /// A row for every experiment whose file is gone, and for every unreadable run.
     fn rows_without_file(&self, list: &Listing, files: &[ExperimentFile]) -> Vec<Key> {
         let known: HashSet<ExperimentKey> =
             files.iter().map(ExperimentFile::experiment_key).collect();
-        let is_known = |run: &Run| {
-            let key = self.runs.experiment_key(run);
-            key.is_some_and(|key| known.contains(key))
+        let gone = self
+            .runs
+            .experiment_keys()
+            .filter(|key| !known.contains(*key))
+            .filter_map(|key| self.row_without_file(list, self.runs.all_of(key).rev()));
+        let unreadable = self
+            .runs
+            .iter()
+            .filter(|run| run.info.is_err())
+            .filter_map(|run| self.row_without_file(list, std::iter::once(run)));
+        let mut keys: Vec<Key> = gone.chain(unreadable).collect();
+        keys.sort_unstable_by(|a, b| b.run.cmp(&a.run));
+        if let Some(column) = list.sort {
+            sort(&mut keys, column, list.reversed, |key| {
+                sort_key(column, &self.entry_of(key))
+            });
+        } else if list.reversed {
+            keys.reverse();
+        }
+        keys
+    }
+
+    /// The row of one experiment without a file, whose runs come newest first. It shows the newest run and its group. If the
+    /// filter matches only an older run, it shows that run alone.
+    fn row_without_file<'a>(
+        &self,
+        list: &Listing,
+        runs: impl Iterator<Item = &'a Run>,
+    ) -> Option<Key> {
+        let mut visible = runs.filter(|run| list.may_show(run)).peekable();
+        let newest = *visible.peek()?;
+        let members = Summary::of(&self.runs, newest);
+        let subject = |run| Subject::new(None, Some(run), WITHOUT_FILE);
+        let fits = list.filter.matches(&Subject {
+            members: members.as_ref(),
+            ..subject(newest)
+        });
+        let (run, members) = if fits {
+            (newest, members)
+        } else {
+            let older = visible.find(|&run| list.filter.matches(&subject(run)))?;
+            (older, None)
         };
-        let fits = |run: &&Run| {
-            let subject = Subject::new(None, Some(run), WITHOUT_FILE);
-            list.may_show(run) && list.filter.matches(&subject)
-        };
-        // Of each experiment the newest run that is shown: a newer one may be archived.
-        let keys = self.runs.experiment_keys();
-        let newest =
-            keys.filter_map(|key| self.runs.all_of(key).rev().find(|run| list.may_show(run)));
-        let unreadable = self.runs.iter().filter(|run| run.info.is_err());
-        let gone = newest.chain(unreadable).filter(|run| !is_known(run));
-        let mut gone: Vec<&Run> = gone.filter(fits).collect();
-        gone.sort_unstable_by(|a, b| b.id.cmp(&a.id));
-        Self::arrange(list, &mut gone);
-        let key = |run: &Run| Key {
+        Some(Key {
             group: Group::Text(WITHOUT_FILE),
             kind: Kind::Experiment,
             file: None,
             run: Some(run.id.clone()),
-            members: Summary::of(&self.runs, run).map(Arc::new),
-        };
-        gone.into_iter().map(key).collect()
+            members: members.map(Arc::new),
+        })
     }
 
     /// The rows of a file and of the runs below it, newest first; empty if the filter hides all of
