@@ -118,6 +118,22 @@ fn palette_opens_runs_and_experiments_by_name() {
 }
 
 #[test]
+fn palette_goes_from_the_dataset_back_to_its_run() {
+    let mut model = typical();
+    press(&mut model, &format!("j<enter>d:{DONE}"));
+    let effects = press(&mut model, "<enter>");
+    assert!(
+        matches!(
+            effects[..],
+            [Effect::CloseDataset, Effect::ReadWorkerLog(_)]
+        ),
+        "{effects:?}"
+    );
+    assert!(matches!(&model.open, Screen::Run(view) if view.id == id(DONE)));
+    assert_eq!(model.below.len(), 1, "escape leads to the list");
+}
+
+#[test]
 fn palette_removes_filters_that_hide_the_experiment() {
     for before in ["/resnet<enter>", "v", "v/resnet<enter>"] {
         let mut model = typical();

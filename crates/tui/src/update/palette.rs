@@ -88,7 +88,7 @@ pub(super) fn select_awaited(model: &mut Model) {
     }
 }
 
-/// Opens a run's screen on top of the open one.
+/// Opens a run's screen on top of the open one, or leaves it open.
 fn go_to_run(model: &mut Model, id: RunId) -> Vec<Effect> {
     if model.runs.get(&id).is_none() {
         model.report = Some(Report {
@@ -97,11 +97,14 @@ fn go_to_run(model: &mut Model, id: RunId) -> Vec<Effect> {
         });
         return Vec::new();
     }
-    if matches!(&model.open, Screen::Run(view) if view.id == id) {
-        return Vec::new();
-    }
     let mut effects = leave_dataset(model);
-    effects.push(opening::show_run(model, id, Vec::new()));
+    let is_open = matches!(&model.open, Screen::Run(view) if view.id == id);
+    effects.push(if is_open {
+        // Its log may have grown.
+        Effect::ReadWorkerLog(id)
+    } else {
+        opening::show_run(model, id, Vec::new())
+    });
     effects
 }
 
