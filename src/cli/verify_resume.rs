@@ -7,11 +7,13 @@ use clap::Args;
 use serde_json::json;
 use signal_hook::iterator::Signals;
 use warmstart_runs::run::{Launch, RunDir};
+use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::{Outcome, Status};
 
 use super::output::Problems;
 use super::{Context, Exit, experiment, follow, output};
 use warmstart_report::fit::Column;
+use warmstart_report::format::plural;
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::store::{ExperimentFile, ExperimentKey};
 use warmstart_runs::verify::{self, Fingerprints, TemporaryRuns};
@@ -80,13 +82,13 @@ pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow:
         device: &arguments.device,
     };
 
+    let length = plural(
+        experiment.train.epochs as usize,
+        if probes { "strength" } else { "epoch" },
+    );
     output::note(
         context,
-        &format!(
-            "{}: straight through, {} epochs",
-            file.label(),
-            arguments.epochs
-        ),
+        &format!("{}: straight through, {length}", file.label()),
     );
     let straight = place.new_run(&launch)?;
     let Ok(status) = carry_out(&place, &straight, None, &mut signals)? else {
@@ -126,7 +128,7 @@ pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow:
         if stop.is_none() {
             return conclude(
                 context,
-                arguments,
+                &experiment,
                 file.label(),
                 &whole,
                 stops,
@@ -189,7 +191,7 @@ pub(super) fn carry_out(
 
 fn conclude(
     context: &Context,
-    arguments: &Arguments,
+    experiment: &Experiment,
     label: &str,
     straight: &Fingerprints,
     stops: [u64; 2],
@@ -199,8 +201,8 @@ fn conclude(
     if context.json {
         output::answer_json(&json!({
             "experiment": label,
-            "epochs": arguments.epochs,
-            "limit": arguments.limit,
+            "epochs": experiment.train.epochs,
+            "limit": experiment.dataset.limit,
             "stopped_after": stops,
             "equal": equal,
             "straight": straight,

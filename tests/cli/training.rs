@@ -47,6 +47,20 @@ fn runs_are_trained_one_after_the_other_and_compared() {
 }
 
 #[test]
+fn verify_resume_says_how_long_its_runs_are() {
+    for (experiment, option, length) in [
+        ("recipes/lite0-probe", "--epochs=2", "4 strengths"),
+        ("lite0-freeze", "--set=train.epochs=3", "3 epochs"),
+        ("lite0-freeze", "--epochs=1", "1 epoch"),
+    ] {
+        let place = Place::new();
+        let said = place.say_with("no-libtorch", &["verify-resume", experiment, option]);
+        let wanted = format!("straight through, {length}\n");
+        assert!(said.err.contains(&wanted), "{length}: {}", said.err);
+    }
+}
+
+#[test]
 fn an_experiment_waits_for_the_one_it_starts_from() {
     let place = Place::new();
     let said = place.say(&["train", "lite0-finetune", "lite0-freeze"]);
