@@ -14,7 +14,7 @@ use super::folder::{Decoding, Listing, decode};
 use super::folder_splits::InspectedFolder;
 use super::splits::{Splits, Subset, images_by_class};
 
-/// Pictures between two words on how far it is.
+/// Pictures between two reports of progress.
 const STRIDE: usize = 256;
 
 /// What reading the pictures of a part has brought.
@@ -24,7 +24,7 @@ pub struct Inspected {
     pub kept: Vec<Kept>,
     /// Those that cannot, each with its file and the reason.
     pub unreadable: Vec<Unread>,
-    /// How many of each class there are by name.
+    /// How many files of each class there are, readable or not.
     pub listed: Vec<u32>,
     /// How many of each class can be read.
     pub read: Vec<u32>,
@@ -39,7 +39,8 @@ pub struct Unread {
 }
 
 /// Reads the pictures of all parts and leaves out those that cannot be read. What an earlier attempt could read and nobody wrote
-/// to since is not read again. `each` hears how many of how many are done, and says whether to go on; `None` where it did not.
+/// to since is not read again. `each` gets the number of pictures that are done and the number of all, and returns whether to go
+/// on. Returns `None` if it did not.
 pub fn inspect(
     mut splits: Splits,
     before: Option<&Sets>,
@@ -83,7 +84,7 @@ pub fn inspect(
             }
         }
         found.read = images_by_class(&labels, &members, classes);
-        // A run of an earlier version has planned with them, and finds them out while it trains.
+        // A run of an earlier version counts unreadable pictures in its plan, and skips them while it trains.
         if folder.rule == SplitRule::ByName {
             part.members = members;
         }

@@ -69,7 +69,8 @@ impl Link {
         self.receive_rest([0; 4], 0)
     }
 
-    /// As [`Self::receive`], for some time; `None` if nothing came.
+    /// As [`Self::receive`], but `None` if no message begins within `patience`. Waits at most that long, except for the rest of
+    /// a message that has begun.
     pub(super) fn receive_within(&mut self, patience: Duration) -> io::Result<Option<Message>> {
         let mut length = [0; 4];
         self.0.set_read_timeout(Some(patience))?;
@@ -90,7 +91,7 @@ impl Link {
         }
     }
 
-    /// Waits for the rest of a message, of whose length the first `known` bytes are here.
+    /// Waits for the rest of a message. The first `known` bytes of its length are here.
     fn receive_rest(&mut self, mut length: [u8; 4], known: usize) -> io::Result<Message> {
         self.0.read_exact(&mut length[known..])?;
         let mut text = vec![0; u32::from_le_bytes(length) as usize];
@@ -99,7 +100,7 @@ impl Link {
     }
 }
 
-/// What is left to a rank that fails: it tells rank 0 why.
+/// Tells rank 0 why this rank fails, even after the rank itself is dropped.
 #[derive(Debug)]
 pub(crate) struct FailureReporter(Link);
 

@@ -12,12 +12,12 @@ pub(super) struct Components {
     mean: Tensor,
     /// The directions, orthonormal, as columns `[F, F]`.
     directions: Tensor,
-    /// Of each component, `[F]`.
+    /// The variance of each component, `[F]`.
     pub(super) variances: Tensor,
 }
 
 impl Components {
-    /// Of features `[n, F]`, and the components `[n, F]`.
+    /// Finds the components of features `[n, F]`. Also returns the features in them, `[n, F]`.
     pub(super) fn of(features: &Tensor) -> Result<(Self, Tensor)> {
         let mean = features.f_mean_dim(0_i64, false, Kind::Double)?;
         let centred = features.f_sub(&mean)?;

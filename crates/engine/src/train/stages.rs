@@ -9,7 +9,8 @@ use super::Trainer;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
 
-/// Makes the blocks of a stage train, counted from 1. The optimizer begins fresh for them and keeps what it knows of the others.
+/// Makes the blocks of a stage train; stages are counted from 1. The optimizer begins fresh for these blocks and keeps its state of
+/// the others.
 pub(crate) fn begin(
     experiment: &Experiment,
     model: &mut Model,
@@ -28,7 +29,7 @@ pub(crate) fn begin(
 }
 
 impl Trainer<'_> {
-    /// Begins the stages that the next epoch has reached, and logs it. There is none where training is over.
+    /// Begins the stages that the next epoch has reached, and logs them. Does nothing if training is over.
     pub(super) fn unfreeze(&mut self) -> Result<()> {
         let setup = &self.setup;
         let epoch = setup.state.epoch + 1;

@@ -29,6 +29,7 @@ impl<'de> Deserialize<'de> for Keys {
                 f.write_str("a key like `x`, `ctrl-x` or `enter`, or a list of keys")
             }
 
+            /// The parser reads `y` and `n` as text too, not as yes and no.
             fn visit_str<E: Error>(self, key: &str) -> Result<Keys, E> {
                 Ok(Keys(vec![key.to_owned()]))
             }
@@ -38,7 +39,6 @@ impl<'de> Deserialize<'de> for Keys {
                 self.visit_str(&number.to_string())
             }
 
-            /// The parser reads `y` and `n` as text, but `true` as a word.
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Keys, A::Error> {
                 let mut keys = Vec::new();
                 while let Some(key) = list.next_element::<Keys>()? {

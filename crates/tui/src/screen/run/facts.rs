@@ -21,7 +21,7 @@ use crate::model::Model;
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
 
-/// Rows of all facts.
+/// Rows that the parameters above leave free. Few runs have more facts.
 pub(super) const HEIGHT: u16 = 12;
 
 /// From this share of time on, waiting for images is what slows training down.
@@ -52,7 +52,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, curso
     }
 }
 
-/// The strength that a probe has tried last, or that under the cursor; none for training.
+/// The strength under the cursor, or the last one that a probe has tried; none for training.
 fn strength(run: &Run, cursor: Option<u32>) -> Option<Fact> {
     let RunKind::Probe(_) = run.experiment.as_deref()?.kind() else {
         return None;
@@ -72,7 +72,7 @@ fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
             .find(|other| other.epoch == epoch)
             .map(|epoch| epoch.learning_rate)
     };
-    // No images per second while features are computed.
+    // There is no learning rate while features are computed.
     let at_work = run
         .state
         .batch
