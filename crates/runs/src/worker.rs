@@ -134,8 +134,10 @@ impl Stream {
         }
     }
 
-    /// Waits for the worker's exit.
+    /// Ends the worker's standard input, and waits for its exit.
     pub fn wait(mut self) -> io::Result<ExitStatus> {
+        // A worker that answers questions exits at their end.
+        drop(self.questions.take());
         match self.child.take() {
             Some(mut child) => child.wait(),
             None => Err(io::ErrorKind::NotFound.into()),
@@ -252,6 +254,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
 
@@ -314,5 +317,18 @@ mod tests {
         };
         assert!(failure.what.ends_with("exited: full"), "{failure}");
         assert_eq!(stream.wait().unwrap().code(), Some(1));
+    }
+
+    #[test]
+    fn wait_ends_the_questions() {
+        let folder = tempfile::tempdir().unwrap();
+        let worker = script(folder.path(), "cat >/dev/null; exit 7");
+        let mut command = worker.command(["x"]);
+        command.stdin(Stdio::piped());
+        let stream = worker.stream::<u32>(&mut command, |_| true).unwrap();
+        let (sender, ended) = mpsc::channel();
+        thread::spawn(move || sender.send(stream.wait().unwrap().code()));
+        let ended = ended.recv_timeout(Duration::from_secs(20));
+        assert_eq!(ended, Ok(Some(7)));
     }
 }
