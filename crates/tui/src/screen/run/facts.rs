@@ -19,6 +19,7 @@ use super::super::paint;
 use crate::format::{NOT_YET, ago, duration, norm, rate};
 use crate::model::Model;
 use crate::theme::THEME;
+use warmstart_runs::pictures::UNEVEN;
 use warmstart_runs::store::Run;
 
 /// Rows that the parameters above leave free. Few runs have more facts.
@@ -236,8 +237,8 @@ fn classes(run: &Run) -> Option<Fact> {
     } else {
         format!("{smallest} to {largest}")
     };
-    // A model may never predict a class that has ten times fewer images than another.
-    let style = if smallest.saturating_mul(10) < largest {
+    // A model may never predict a class that has so few images.
+    let style = if f64::from(smallest) * UNEVEN <= f64::from(largest) {
         THEME.warning
     } else {
         THEME.text
