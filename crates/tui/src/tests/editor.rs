@@ -6,7 +6,7 @@ use super::fixtures::{data, typical};
 use super::{drawn, press, text};
 use crate::effect::{Effect, Writing};
 use crate::message::{Message, Report};
-use crate::model::{Editor, Model, Popup};
+use crate::model::{Editor, Kind, Model, Popup, Screen};
 use crate::update::update;
 
 /// Presses keys, and answers requests for experiment files with the recorded files.
@@ -264,6 +264,24 @@ fn written_file_is_selected_once_listed() {
         model.selected_entry().unwrap().file.unwrap().stem,
         "4-lite0-freeze"
     );
+}
+
+#[test]
+fn written_file_is_selected_behind_a_filter_that_hides_it() {
+    for hiding in ["/resnet<enter>j<enter>", "v<enter>"] {
+        let mut model = after(hiding);
+        assert!(matches!(model.open, Screen::Run(_)), "{hiding}");
+        let report = Report {
+            good: true,
+            text: "wrote it".to_owned(),
+        };
+        let path = PathBuf::from("experiments/quickstart/4-lite0-freeze.yaml");
+        update(&mut model, Message::ExperimentWritten { path, report });
+        press(&mut model, "<esc>");
+        let entry = model.selected_entry().unwrap();
+        assert_eq!(entry.label(), "Lite0, freeze", "{hiding}");
+        assert_eq!(entry.kind, Kind::Experiment, "{hiding}");
+    }
 }
 
 #[test]

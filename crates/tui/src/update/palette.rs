@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use warmstart_report::query::Subject;
 use warmstart_runs::run::RunId;
 
 use super::opening;
@@ -66,7 +67,7 @@ fn select(model: &mut Model, path: &Path) -> bool {
     false
 }
 
-/// Selects the newly written file once the list has it.
+/// Selects the newly written file once the list has it, and removes filters that hide it.
 pub(super) fn select_awaited(model: &mut Model) {
     let Some(path) = model.awaited.take() else {
         return;
@@ -74,17 +75,22 @@ pub(super) fn select_awaited(model: &mut Model) {
     let mut files = model
         .catalogue
         .iter()
-        .flat_map(|catalogue| &catalogue.files);
-    if !files.any(|file| file.path == path) {
+        .flat_map(|catalogue| catalogue.files.iter().enumerate());
+    let Some((index, file)) = files.find(|(_, file)| file.path == path) else {
         model.awaited = Some(path);
         return;
-    }
-    match (&model.open, model.below.first_mut()) {
-        (Screen::Experiments(_), _) => {
-            select(model, &path);
+    };
+    if let Screen::Experiments(_) = model.open {
+        select(model, &path);
+    } else if let Some(Screen::Experiments(list)) = model.below.first_mut() {
+        // The rows of a list below other screens are not up to date.
+        let group = model.groups.get(index).map_or("", String::as_str);
+        let run = model.runs.latest_of(&file.experiment_key());
+        if list.flat || !list.filter.matches(&Subject::new(Some(file), run, group)) {
+            list.filter = Filter::Off;
+            list.flat = false;
         }
-        (_, Some(Screen::Experiments(list))) => list.selection.keep(Place::File(path)),
-        _ => {}
+        list.selection.keep(Place::File(path));
     }
 }
 
