@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use warmstart_schema::event::{Level, Record};
 
 use super::fixtures::{LIVE, id, typical};
+use super::{drawn, press, text};
 use crate::config::Keys;
 use crate::keys::Keymap;
 use crate::message::Message;
@@ -160,6 +161,40 @@ fn each_alert_appears_only_for_its_runs(
             "{texts:?}"
         ),
     }
+}
+
+#[test]
+fn classes_are_marked_on_the_run_screen_where_the_alert_appears() {
+    let colour = |smallest: u32| {
+        let mut model = typical();
+        let events = events_of_run(&WELL, &[classes(smallest, 217)]);
+        let records: Vec<Record> = events
+            .into_iter()
+            .map(|event| serde_json::from_value(event).unwrap())
+            .collect();
+        let changes = vec![Change::Events {
+            id: id(LIVE),
+            records,
+            damaged: 0,
+            restarted: true,
+        }];
+        update(
+            &mut model,
+            Message::Changes {
+                now: BEGAN,
+                changes,
+            },
+        );
+        press(&mut model, "jj<enter>");
+        let buffer = drawn(&model, 120, 60);
+        let shown = text(&buffer);
+        let row = shown.lines().position(|line| line.contains("217 images"));
+        let y = u16::try_from(row.unwrap_or_else(|| panic!("{shown}"))).unwrap();
+        let end = (0..120).rev().find(|x| buffer[(*x, y)].symbol() != " ");
+        buffer[(end.unwrap(), y)].fg
+    };
+    assert_ne!(colour(9), colour(217));
+    assert_eq!(colour(12), colour(217));
 }
 
 #[test]
