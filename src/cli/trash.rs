@@ -12,6 +12,7 @@ use warmstart_report::fit::Column;
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::names;
 use warmstart_runs::trash::{self, Trashed};
+use warmstart_schema::text;
 
 /// Delete runs so that they can be brought back, bring them back, or remove them for good
 ///
@@ -41,31 +42,12 @@ enum Verb {
 }
 
 pub(super) fn trash(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let root = &context.checkpoints;
     match &arguments.verb {
         None => list(context)?,
         Some(Verb::Put { runs }) => put(context, runs)?,
-        Some(Verb::Restore { runs }) => {
-            let all = all(context)?;
-            for name in runs {
-                let help = "`warmstart trash` lists what is there";
-                let missing = || {
-                    Failure::new(
-                        Kind::NotFound,
-                        format!("no run in the trash is called `{name}`"),
-                    )
-                    .help(help)
-                };
-                let trashed = all
-                    .iter()
-                    .find(|trashed| trashed.id.as_str() == name)
-                    .ok_or_else(missing)?;
-                trash::restore(root, trashed)?;
-                say(context, &trashed.id, "brought back")?;
-            }
-        }
+        Some(Verb::Restore { runs }) => restore(context, runs)?,
         Some(Verb::Empty) => {
-            let removed = trash::empty(root, Duration::ZERO)?;
+            let removed = trash::empty(&context.checkpoints, Duration::ZERO)?;
             if context.json {
                 output::answer_json(&json!({ "removed": removed }))?;
             } else {
@@ -80,12 +62,17 @@ fn all(context: &Context) -> anyhow::Result<Vec<Trashed>> {
     trash::list(&context.checkpoints).context("the trash cannot be read")
 }
 
+/// Moves runs to the trash; none if one of them must stay.
 fn put(context: &Context, names: &[String]) -> anyhow::Result<()> {
     let (_, runs) = context.runs();
-    let ids: Vec<RunId> = names
-        .iter()
-        .map(|name| Ok(names::run(&runs, name)?.id.clone()))
-        .collect::<anyhow::Result<_>>()?;
+    let mut ids: Vec<RunId> = Vec::new();
+    for name in names {
+        let id = &names::run(&runs, name)?.id;
+        // Several names may mean one run.
+        if !ids.contains(id) {
+            ids.push(id.clone());
+        }
+    }
     if let Some(obstacle) = trash::obstacle(&runs, &ids) {
         return Err(Failure::new(Kind::Input, obstacle)
             .help("`warmstart stop` stops a run")
@@ -98,6 +85,27 @@ fn put(context: &Context, names: &[String]) -> anyhow::Result<()> {
             id,
             &format!("deleted; `warmstart trash restore {id}` brings it back"),
         )?;
+    }
+    Ok(())
+}
+
+/// Brings runs back; none if one of the names is not in the trash.
+fn restore(context: &Context, names: &[String]) -> anyhow::Result<()> {
+    let all = all(context)?;
+    let mut found: Vec<&Trashed> = Vec::new();
+    for name in names {
+        let trashed = all.iter().find(|trashed| trashed.id.as_str() == name);
+        let trashed = trashed.ok_or_else(|| {
+            let what = format!("no run in the trash is called `{}`", text::line(name, 80));
+            Failure::new(Kind::NotFound, what).help("`warmstart trash` lists what is there")
+        })?;
+        if !found.contains(&trashed) {
+            found.push(trashed);
+        }
+    }
+    for trashed in found {
+        trash::restore(&context.checkpoints, trashed)?;
+        say(context, &trashed.id, "brought back")?;
     }
     Ok(())
 }

@@ -975,6 +975,28 @@ fn runs_are_tagged_noted_archived_deleted_and_restored() {
 }
 
 #[test]
+fn runs_that_are_named_twice_are_deleted_and_restored_once() {
+    let (place, id) = (place(), "20260103-000000-cccc");
+    // The newest run of `plain` is this one.
+    let said = place.say(&["trash", "put", id, "plain"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(said.out.lines().count(), 1, "{}", said.out);
+    let listed = || place.say(&["trash", "--json"]).json();
+    assert_eq!(listed().as_array().unwrap().len(), 1);
+    let said = place.say(&["trash", "restore", id, "no-such-run"]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(said.out.is_empty(), "{}", said.out);
+    assert_eq!(
+        listed().as_array().unwrap().len(),
+        1,
+        "nothing is restored if a name is wrong"
+    );
+    let said = place.say(&["trash", "restore", id, id]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(listed().as_array().unwrap().len(), 0);
+}
+
+#[test]
 fn a_run_without_a_best_epoch_shows_its_last_epoch_everywhere() {
     let (place, id) = (Place::new(), "20260101-000000-aaaa");
     let text = "name: Odd\ndataset: { name: cifar10 }\nmodel: { backbone: efficientnet_b0 }\n\
