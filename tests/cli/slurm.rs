@@ -782,12 +782,14 @@ fn a_preempted_run_waits_and_a_held_one_says_who_releases_it() {
         );
         assert!(!info(&run)["worker"].is_null());
     }
-    let deleted = cluster.say(&[
-        "trash",
-        "delete",
-        run.file_name().unwrap().to_str().unwrap(),
-    ]);
-    assert!(deleted.code != 0 && run.exists(), "{}", deleted.out);
+    let id = run.file_name().unwrap().to_str().unwrap();
+    let said = cluster.say(&["trash", "put", id]);
+    assert!(
+        said.code == 2 && said.err.contains("is waiting") && run.exists(),
+        "{}{}",
+        said.out,
+        said.err
+    );
 }
 
 #[test]
