@@ -18,8 +18,8 @@ use super::context::default_experiments;
 use super::{Exit, output};
 use warmstart_report::compare::Column;
 use warmstart_report::{edit, fit};
-use warmstart_runs::change;
 use warmstart_runs::store::{Runs, Watcher, experiments};
+use warmstart_runs::{change, trash};
 
 /// The variable by which a shell's script asks for completions.
 const ASKS: &str = "WARMSTART_COMPLETE";
@@ -146,6 +146,7 @@ fn with_values(command: &str, argument: Arg) -> Arg {
         ("sort" | "columns", ..) => columns,
         ("backbone", ..) => backbones,
         ("baseline", ..) => baselines,
+        (_, Some("RUN"), "restore") => deleted_runs,
         (_, Some("RUN"), _) => runs,
         ("slurm", ..) => slurm_fields,
         ("set", _, "resume") => changes,
@@ -199,13 +200,14 @@ impl ValueCompleter for Experiments {
     }
 }
 
+/// The folder of the runs that the completed line is about.
+fn checkpoints() -> PathBuf {
+    folder_option("--checkpoints", "WARMSTART_CHECKPOINTS").unwrap_or_else(|| "checkpoints".into())
+}
+
 /// Runs by id, the newest first, and then by experiment, which means the newest of it.
 fn runs() -> Vec<CompletionCandidate> {
-    let folder = folder_option("--checkpoints", "WARMSTART_CHECKPOINTS");
-    let (mut watcher, mut runs) = (
-        Watcher::new(&folder.unwrap_or_else(|| "checkpoints".into())),
-        Runs::default(),
-    );
+    let (mut watcher, mut runs) = (Watcher::new(&checkpoints()), Runs::default());
     loop {
         for change in watcher.poll() {
             runs.apply(change);
@@ -229,6 +231,16 @@ fn runs() -> Vec<CompletionCandidate> {
     ids.chain(newest)
         .enumerate()
         .map(|(place, one)| one.display_order(Some(place)))
+        .collect()
+}
+
+/// The runs in the trash by id, the last deleted first.
+fn deleted_runs() -> Vec<CompletionCandidate> {
+    let deleted = trash::list(&checkpoints()).unwrap_or_default();
+    deleted
+        .iter()
+        .enumerate()
+        .map(|(place, one)| candidate(one.id.as_str(), "").display_order(Some(place)))
         .collect()
 }
 

@@ -74,9 +74,12 @@ fn put(context: &Context, names: &[String]) -> anyhow::Result<()> {
         }
     }
     if let Some(obstacle) = trash::obstacle(&runs, &ids) {
-        return Err(Failure::new(Kind::Input, obstacle)
-            .help("`warmstart stop` stops a run")
-            .into());
+        let failure = Failure::new(Kind::Input, obstacle.what);
+        return Err(match obstacle.stop {
+            Some((id, effect)) => failure.help(format!("`warmstart stop {id}` {effect}")),
+            None => failure,
+        }
+        .into());
     }
     for id in &ids {
         trash::delete(&context.checkpoints, id)?;

@@ -346,6 +346,14 @@ fn other_folders_and_unreadable_runs_are_unchanged_and_reported() {
             said.err
         );
     }
+    let said = place.with(&["trash", "put", "unreadable"]);
+    assert!(
+        said.code == 2
+            && said.err.contains("cannot be read")
+            && !said.err.contains("`warmstart stop"),
+        "a stop would not help: {}",
+        said.err
+    );
     for verb in [
         &["resume", "exports"][..],
         &["stop", "exports"],

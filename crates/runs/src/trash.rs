@@ -47,38 +47,53 @@ fn now() -> u64 {
     jiff::Timestamp::now().as_second().unsigned_abs()
 }
 
+/// Why runs cannot be deleted now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    pub what: String,
+    /// The run to stop first, and what a stop does to it; `None` if a stop from this machine does not help.
+    pub stop: Option<(RunId, &'static str)>,
+}
+
+impl Obstacle {
+    fn without_stop(what: String) -> Self {
+        Self { what, stop: None }
+    }
+}
+
 /// Why these runs cannot be deleted now: one is running, or a waiting run starts from it.
-pub fn obstacle(runs: &Runs, ids: &[RunId]) -> Option<String> {
+pub fn obstacle(runs: &Runs, ids: &[RunId]) -> Option<Obstacle> {
     ids.iter()
         .filter_map(|id| runs.get(id))
         .find_map(|run| at_work(run).or_else(|| needed(runs, run, ids)))
 }
 
-fn at_work(run: &Run) -> Option<String> {
+fn at_work(run: &Run) -> Option<Obstacle> {
     let (label, id) = (run.label(), &run.id);
     if let Some(host) = run.elsewhere() {
-        return Some(format!(
+        return Some(Obstacle::without_stop(format!(
             "{label} ({id}) is {}; stop it first, on {host}, where it runs",
             run.status().as_str()
-        ));
+        )));
     }
     match run.status() {
         Status::Unreadable => run
             .trouble(0.0)
-            .map(|trouble| format!("{label} ({id}) {}", trouble.what)),
-        Status::Queued(_) => Some(format!(
-            "{label} ({id}) waits in the queue; take it out first, with s"
-        )),
-        status if status.is_live() => Some(format!(
-            "{label} ({id}) is {}; stop it first, with s",
-            status.as_str()
-        )),
+            .map(|trouble| Obstacle::without_stop(format!("{label} ({id}) {}", trouble.what))),
+        Status::Queued(_) => Some(Obstacle {
+            what: format!("{label} ({id}) waits in the queue"),
+            stop: Some((id.clone(), "takes it out")),
+        }),
+        status if status.is_live() => Some(Obstacle {
+            what: format!("{label} ({id}) is {}", status.as_str()),
+            stop: Some((id.clone(), "stops it")),
+        }),
         _ => None,
     }
 }
 
 /// A run without a checkpoint that is to start from this one, if no other run of the experiment can replace it.
-fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<String> {
+fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<Obstacle> {
     let stem = run.stem().filter(|_| run.status() == Status::Finished)?;
     let other = runs
         .all_like(run)
@@ -109,13 +124,13 @@ fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<String> {
         .chain(queued)
         .find(|other| from(other))
         .filter(|_| !other)?;
-    Some(format!(
+    Some(Obstacle::without_stop(format!(
         "{} ({}) is to start from {} ({}), its only finished run",
         heir.label(),
         heir.id,
         run.label(),
         run.id
-    ))
+    )))
 }
 
 /// Moves a run to the trash. Refuses a run that has a worker or is in the queue.

@@ -402,7 +402,7 @@ fn live_or_needed_run_is_not_deleted() {
     let mut model = typical();
     assert!(press(&mut model, "jjD").is_empty() && model.popup.is_none());
     assert!(
-        says(&model).contains("is training; stop it first"),
+        says(&model).ends_with("is training; s stops it"),
         "{}",
         says(&model)
     );
@@ -448,7 +448,7 @@ fn live_or_needed_run_is_not_deleted() {
     );
     press(&mut model, "jD");
     assert!(
-        says(&model).contains("waits in the queue"),
+        says(&model).ends_with("waits in the queue; s takes it out"),
         "{}",
         says(&model)
     );

@@ -3,7 +3,7 @@
 use warmstart_runs::run::RunId;
 use warmstart_runs::trash;
 
-use crate::command::{Command, ListCommand};
+use crate::command::{Command, ListCommand, TrainingCommand};
 use crate::model::{Kind, Model, Screen, Target};
 
 pub(crate) fn refusal(model: &Model, command: ListCommand) -> Option<String> {
@@ -19,9 +19,7 @@ pub(crate) fn refusal(model: &Model, command: ListCommand) -> Option<String> {
             .runs
             .is_empty()
             .then(|| "there is no run to mark".to_owned()),
-        ListCommand::Delete => {
-            no_run().or_else(|| trash::obstacle(&model.runs, &target_ids(model)))
-        }
+        ListCommand::Delete => no_run().or_else(|| deletion_refusal(model)),
         ListCommand::Undo => model
             .undo
             .is_empty()
@@ -29,6 +27,15 @@ pub(crate) fn refusal(model: &Model, command: ListCommand) -> Option<String> {
         ListCommand::Expand => expandable(model).err(),
         ListCommand::Flat | ListCommand::Archived | ListCommand::Columns | ListCommand::New => None,
     }
+}
+
+/// Why the runs cannot be deleted, and the key that helps.
+fn deletion_refusal(model: &Model) -> Option<String> {
+    let obstacle = trash::obstacle(&model.runs, &target_ids(model))?;
+    let hint = obstacle.stop.map_or_else(String::new, |(_, effect)| {
+        model.key_hint(Command::Training(TrainingCommand::Stop), effect)
+    });
+    Some(obstacle.what + &hint)
 }
 
 /// The marked runs, or the selected one.
