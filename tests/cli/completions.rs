@@ -229,3 +229,17 @@ fn every_option_is_offered_what_it_accepts() {
         ["gmacs,params"]
     );
 }
+
+#[test]
+fn restore_is_offered_deleted_runs_and_no_others() {
+    let (place, id) = (compare::place(), "20260101-000000-dddd");
+    let restore = ["trash", "restore", "2026"];
+    assert!(offered(&place, &restore).is_empty());
+    assert_eq!(place.say(&["trash", "put", id]).code, 0);
+    assert_eq!(offered(&place, &restore), [id]);
+    let put = offered(&place, &["trash", "put", "2026"]);
+    assert!(
+        !put.is_empty() && put.iter().all(|other| other != id),
+        "{put:?}"
+    );
+}
