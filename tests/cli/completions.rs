@@ -1,5 +1,6 @@
-//! Completions in a real bash.
+//! Completions in a real bash, what the program answers to a shell's script, and the files that `docs --share` writes.
 
+use std::fs;
 use std::process::Command;
 
 use warmstart_runs::change;
@@ -241,5 +242,88 @@ fn restore_is_offered_deleted_runs_and_no_others() {
     assert!(
         !put.is_empty() && put.iter().all(|other| other != id),
         "{put:?}"
+    );
+}
+
+/// The program's answer to a shell's completion script, with the cursor after the last word.
+fn completed(place: &Place, words: &[&str]) -> Vec<String> {
+    let mut command = place.command(&["--", "warmstart"]);
+    command.args(words).env("WARMSTART_COMPLETE", "fish");
+    let said = said(&mut command);
+    assert_eq!(said.code, 0, "{}", said.err);
+    said.out
+        .lines()
+        .map(|line| line.split('\t').next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn completions_know_experiments_runs_backbones_and_fields() {
+    let place = Place::new();
+    assert_eq!(place.say(&["train", "lite0-freeze", "--quiet"]).code, 0);
+    let id = place.runs()[0]["run"].as_str().unwrap().to_owned();
+    assert_eq!(
+        completed(&place, &["train", "5-"]),
+        ["5-effnet-finetune", "5-lite0-finetune"]
+    );
+    assert_eq!(
+        completed(&place, &["show", ""])[..2],
+        [id.clone(), "4-lite0-freeze".to_owned()]
+    );
+    assert_eq!(
+        completed(&place, &["compare", "--baseline", &id[..8]]),
+        [id.as_str()]
+    );
+    assert_eq!(
+        completed(&place, &["trash", "put", &id[..4]]),
+        [id.as_str()]
+    );
+    assert_eq!(
+        completed(&place, &["prefetch", "--backbone", "convnext_t"]),
+        ["convnext_tiny"]
+    );
+    assert_eq!(
+        completed(&place, &["prefetch", "--dataset", ""]),
+        ["cifar100", "cifar10"]
+    );
+    assert_eq!(
+        completed(&place, &["train", "--set", "train.epo"]),
+        ["train.epochs="]
+    );
+    let names = completed(&place, &["train", "--set", "train.optimizer.name=s"]);
+    assert_eq!(names, ["train.optimizer.name=sgd"]);
+    // In the folder that the command line names.
+    place.write("elsewhere/own.yaml", "name: x");
+    assert_eq!(
+        completed(&place, &["--experiments", "elsewhere", "check", "o"]),
+        ["own"]
+    );
+}
+
+#[test]
+fn every_shell_gets_a_script_and_the_manual_names_every_command() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let said = place.say(&["completions", shell]);
+        assert!(
+            said.code == 0 && said.out.contains("WARMSTART_COMPLETE"),
+            "{shell}: {}{}",
+            said.out,
+            said.err
+        );
+    }
+    let folder = place.folder.path().join("share");
+    assert_eq!(place.say(&["docs", "--share", "share"]).code, 0);
+    for path in [
+        "bash-completion/completions/warmstart",
+        "zsh/site-functions/_warmstart",
+        "man/man1/warmstart-queue-move.1",
+    ] {
+        assert!(folder.join(path).is_file(), "{path}");
+    }
+    let manual = fs::read_to_string(folder.join("man/man1/warmstart.1")).unwrap();
+    assert!(
+        manual.contains("warmstart\\-verify\\-resume(1)") && !manual.contains("docs"),
+        "{manual}"
     );
 }
