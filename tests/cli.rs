@@ -1,5 +1,7 @@
 //! The real program in temporary folders: answers, exit codes, following runs, linked libraries. A shell script replaces the
 //! worker, so no test needs libtorch.
+//!
+//! Each module has `#[cfg(test)]`: by that, clippy knows that its helpers may unwrap and panic.
 
 #[cfg(test)]
 #[path = "cli/answers.rs"]

@@ -1,6 +1,6 @@
-//! The commands in the README and the book. Every line of a `sh` block runs here, in a folder like a reader's, with a fake
-//! worker.
-//! One list names the lines that need a network or a built package, and what runs them instead.
+//! The commands and the files in the README and the book. Every line of a `sh` block runs here, in a folder like a reader's, with
+//! a fake worker. Every `yaml` block is checked. One list names the lines that need a network or a built package, and what runs
+//! them instead.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -59,16 +59,27 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// The fenced code blocks of a language.
+/// The fenced code blocks of a language. Those in a list are indented; that indentation is left out.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let opening = format!("```{language}");
     let mut lines = text.lines();
     let mut found = Vec::new();
-    while lines.any(|line| line == opening) {
-        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+    while let Some(line) = lines.find(|line| line.trim_start() == opening) {
+        let indentation = line.len() - opening.len();
+        let block: Vec<&str> = lines
+            .by_ref()
+            .take_while(|line| line.trim_start() != "```")
+            .map(|line| line.get(indentation..).unwrap_or_default())
+            .collect();
         found.push(block.join("\n") + "\n");
     }
     found
+}
+
+#[test]
+fn blocks_in_lists_are_found_too() {
+    let text = "1. A list.\n\n   ```sh\n   one\n\n     two\n   ```\n\n```sh\nthree\n```\n";
+    assert_eq!(blocks(text, "sh"), ["one\n\n  two\n", "three\n"]);
 }
 
 /// A reader's folder: the shipped experiments, an image folder, and runs of the experiments that the book names.
