@@ -323,6 +323,22 @@ fn continued_run_is_drawn_after_its_parent() {
     );
 }
 
+#[test]
+fn a_name_that_does_not_fit_gives_way_to_the_figure() {
+    let mut model = typical();
+    let mut info = model.runs.get(&id(RESUMED)).unwrap().info.clone().unwrap();
+    info.experiment = "An experiment whose name is longer than half a terminal is wide".to_owned();
+    let changes = vec![Change::Info {
+        id: id(RESUMED),
+        info: Ok(info),
+    }];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    press(&mut model, "jjjjj<enter>o");
+    let picture = text(&drawn(&model, 80, 24));
+    assert!(picture.contains("4b12 0."), "{picture}");
+}
+
 /// The run's accuracy, after the log named stages: their first epoch, the steps before it, and the blocks that are still frozen.
 fn with_stages(stages: &[(u32, u64, usize)]) -> String {
     let mut model = after("1");

@@ -202,7 +202,7 @@ fn choices(scene: &Scene) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
-/// How long the names of the other runs are.
+/// How the legend names the other runs.
 #[derive(Debug, Clone, Copy)]
 enum Words {
     Name,
@@ -222,7 +222,7 @@ pub(super) struct Entries {
     pub rows: u16,
 }
 
-/// The longest names of the other runs that fit into these rows.
+/// The legend with the longest names that fit into these rows.
 pub(super) fn entries(scene: &Scene, width: u16, rows: u16) -> Entries {
     let figure = |other: &Drawn| {
         let line = leading(scene.view.lines(*other, scene.quantity));
@@ -253,10 +253,9 @@ pub(super) fn entries(scene: &Scene, width: u16, rows: u16) -> Entries {
             rows: needed,
         }
     };
-    let whole = [Words::Name, Words::Id]
-        .into_iter()
-        .map(said)
-        .find(|entries| entries.rows <= rows);
+    // A name that is cut would hide the figure behind it.
+    let fits = |entries: &Entries| entries.rows <= rows && entries.widest <= usize::from(width) + 2;
+    let whole = [Words::Name, Words::Id].into_iter().map(said).find(fits);
     let entries = whole.unwrap_or_else(|| said(Words::Marker));
     Entries {
         rows: entries.rows.min(rows),
