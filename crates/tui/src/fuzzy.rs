@@ -2,6 +2,7 @@
 
 use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
+use unicode_width::UnicodeWidthChar;
 
 /// Number of best hits that include their matched letters; nobody scrolls further.
 const EXPLAINED: usize = 100;
@@ -11,7 +12,7 @@ const EXPLAINED: usize = 100;
 pub(crate) struct Hit {
     /// Index of the text.
     pub index: usize,
-    /// Indices of the matched letters, ascending.
+    /// Which characters of the text are matched letters, ascending.
     pub letters: Vec<u32>,
 }
 
@@ -34,11 +35,11 @@ fn search_for<'a>(
 ) -> Vec<Hit> {
     let pattern = Pattern::new(query, CaseMatching::Ignore, Normalization::Smart, kind);
     let mut matcher = Matcher::new(Config::DEFAULT);
-    let mut buffer = Vec::new();
+    let mut letters = Letters::default();
     let mut scored = Vec::new();
     for index in 0.. {
         let Some(text) = texts(index) else { break };
-        if let Some(score) = pattern.score(Utf32Str::new(text, &mut buffer), &mut matcher) {
+        if let Some(score) = pattern.score(letters.of(text), &mut matcher) {
             scored.push((std::cmp::Reverse(score), index));
         }
     }
@@ -52,15 +53,52 @@ fn search_for<'a>(
         .collect();
     for hit in hits.iter_mut().take(EXPLAINED) {
         let text = texts(hit.index).unwrap_or_default();
-        pattern.indices(
-            Utf32Str::new(text, &mut buffer),
-            &mut matcher,
-            &mut hit.letters,
-        );
+        pattern.indices(letters.of(text), &mut matcher, &mut hit.letters);
+        letters.count_marks(text, &mut hit.letters);
         hit.letters.sort_unstable();
         hit.letters.dedup();
     }
     hits
+}
+
+/// The letters of one text at a time. Accents and other marks of no width are left out, so that "cafe" finds "café" also where
+/// the accent is a character of its own.
+#[derive(Default)]
+struct Letters {
+    letters: Vec<char>,
+    /// Which character of the text each letter is.
+    places: Vec<u32>,
+}
+
+impl Letters {
+    /// The letters of a text, for the matcher.
+    fn of<'a>(&'a mut self, text: &'a str) -> Utf32Str<'a> {
+        if text.is_ascii() {
+            return Utf32Str::Ascii(text.as_bytes());
+        }
+        self.letters.clear();
+        self.places.clear();
+        for (place, c) in (0..).zip(text.chars()) {
+            if c.width() != Some(0) {
+                self.letters.push(c);
+                self.places.push(place);
+            }
+        }
+        Utf32Str::Unicode(&self.letters)
+    }
+
+    /// Turns numbers of letters of the last text into numbers of its characters.
+    fn count_marks(&self, text: &str, numbers: &mut [u32]) {
+        if text.is_ascii() {
+            return;
+        }
+        for number in numbers {
+            let place = usize::try_from(*number).ok();
+            if let Some(place) = place.and_then(|at| self.places.get(at)) {
+                *number = *place;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -114,5 +152,19 @@ mod tests {
                 letters: vec![0, 2]
             }]
         );
+    }
+
+    #[test]
+    fn matched_letters_behind_an_accent_are_counted_as_characters() {
+        for text in ["cafe\u{301} x", "\u{e9} cafe\u{301} x"] {
+            for query in ["x", "cafe x"] {
+                let hits = search(query, |index| [text].get(index).copied());
+                let [hit] = &hits[..] else {
+                    panic!("{query} in {text}: {hits:?}");
+                };
+                let last = u32::try_from(text.chars().count() - 1).unwrap();
+                assert_eq!(hit.letters.last(), Some(&last), "{query} in {text}");
+            }
+        }
     }
 }
