@@ -122,6 +122,27 @@ fn error_is_shown_first_and_all_messages_are_kept() {
 }
 
 #[test]
+fn a_message_about_ignored_folders_is_kept_beside_news_of_a_run() {
+    let mut model = typical();
+    let changes = vec![
+        Change::IgnoredFolders {
+            text: "1 folder is skipped: exports (no run.json)".to_owned(),
+        },
+        Change::Liveness {
+            id: id(LIVE),
+            liveness: warmstart_schema::state::Liveness::Free,
+        },
+    ];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    let shown = status(&model);
+    assert!(!shown.contains("folder is skipped"), "{shown}");
+    press(&mut model, "!");
+    let picture = text(&drawn(&model, 80, 24));
+    assert!(picture.contains("1 folder is skipped"), "{picture}");
+}
+
+#[test]
 fn long_effect_shows_progress_and_time_left() {
     let mut model = typical();
     let activity = Activity {

@@ -1,6 +1,6 @@
 //! Applies changes of run folders, and builds the status message about them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use warmstart_runs::run::RunId;
 use warmstart_schema::state::{Outcome, Status};
@@ -13,13 +13,14 @@ use crate::message::Report;
 use crate::model::{Model, QueueWatch, Screen};
 use warmstart_runs::store::{Change, Run};
 
-/// If runs wait this many seconds and none is live, the dashboard starts the next one.
+/// If runs wait this many seconds and none is live, or a group is to be halved for as long, the dashboard advances the queue.
 const STUCK: f64 = 1.5;
 
 pub(super) fn apply_changes(model: &mut Model, now: f64, changes: Vec<Change>) -> Vec<Effect> {
     model.tick(now);
     // Before the first reading of the folders every run is new, so report nothing.
-    let mut before: HashMap<RunId, Before> = HashMap::new();
+    // In the order of the ids, so that the same changes give the same messages.
+    let mut before: BTreeMap<RunId, Before> = BTreeMap::new();
     if model.runs_read {
         let known = |id: &RunId| {
             let run = model.runs.get(id)?;
@@ -41,16 +42,7 @@ pub(super) fn apply_changes(model: &mut Model, now: f64, changes: Vec<Change>) -
         model.runs.apply(change);
     }
     model.runs_read = true;
-    if let Some(text) = ignored_folders {
-        // Shown once; the message log keeps it.
-        let report = Report { good: true, text };
-        if model.report.is_none() {
-            model.report = Some(report);
-        } else {
-            model.status_log.keep(report);
-        }
-    }
-    // Of several messages show an error first.
+    // The last one is shown: an error, if there is one.
     let mut news: Vec<News> = before
         .iter()
         .filter_map(|(id, old)| news(model, model.runs.get(id)?, old, now))
@@ -70,6 +62,15 @@ pub(super) fn apply_changes(model: &mut Model, now: f64, changes: Vec<Change>) -
             model.status_log.keep(report);
         }
         model.report = Some(shown);
+    }
+    if let Some(text) = ignored_folders {
+        // Shown once, and not in place of news of a run; the message log keeps it.
+        let report = Report { good: true, text };
+        if model.report.is_none() {
+            model.report = Some(report);
+        } else {
+            model.status_log.keep(report);
+        }
     }
     if let Screen::Run(view) = &model.open
         && before.get(&view.id).is_some_and(|old| {
@@ -122,15 +123,15 @@ fn news(model: &Model, run: &Run, before: &Before, now: f64) -> Option<News> {
     })
 }
 
-/// Starts the next run if the worker that should have started it was killed, and halves a group if no other process does.
+/// Starts the next run if the worker that should have started it was killed. Halves a group if no other process does.
 pub(super) fn watch_queue(model: &mut Model) -> Vec<Effect> {
-    let runs = model.live().next().is_some();
+    let is_live = model.live().next().is_some();
     let queue = model.runs.queue();
     let waits = !queue.waiting.is_empty() && queue.paused.is_none();
     let is_due = model.runs.has_due_round();
     let now = model.now;
     model.queue_watch = match model.queue_watch {
-        _ if runs && !is_due => QueueWatch::Moves,
+        _ if is_live && !is_due => QueueWatch::Moves,
         QueueWatch::Unseen => QueueWatch::Unseen,
         _ if !waits && !is_due => QueueWatch::Moves,
         QueueWatch::Moves => QueueWatch::StuckSince(now),
