@@ -144,7 +144,7 @@ pub(super) fn edited(path: &Path, ended: Result<Ended, String>) -> Report {
     }
 }
 
-/// Writes a new file next to the source; numbers the name if it exists.
+/// Writes a new file next to the source; numbers the name if another experiment has it.
 fn add(writing: &Writing, stem: &str) -> anyhow::Result<PathBuf> {
     let folder = writing.source.parent().unwrap_or(Path::new(""));
     let mut aside = aside(folder, &writing.source, &writing.text)?;
@@ -155,6 +155,10 @@ fn add(writing: &Writing, stem: &str) -> anyhow::Result<PathBuf> {
             format!("-{number}")
         };
         let path = folder.join(format!("{stem}{suffix}.yaml"));
+        // Two files of one stem could not be told apart by name.
+        if path.with_extension("yml").symlink_metadata().is_ok() {
+            continue;
+        }
         match aside.persist_noclobber(&path) {
             Ok(_) => {
                 sync(folder);
@@ -328,6 +332,25 @@ mod tests {
             4,
             "nothing is left aside"
         );
+    }
+
+    #[test]
+    fn new_file_has_a_name_that_no_other_experiment_has() {
+        let (folder, source) = folder();
+        for name in ["b.yml", "b.v2.yml"] {
+            fs::write(folder.path().join(name), "name: other\n").unwrap();
+        }
+        for (stem, file) in [
+            ("b", "b-2.yaml"),
+            ("b.v2", "b.v2-2.yaml"),
+            ("b.v3", "b.v3.yaml"),
+        ] {
+            let (path, report) = written(&writing(&source, Some(stem)));
+            assert!(
+                report.good && path == folder.path().join(file),
+                "{path:?} {report:?}"
+            );
+        }
     }
 
     #[test]
