@@ -1,5 +1,6 @@
 //! The experiment files of a folder.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -76,7 +77,7 @@ impl ExperimentFile {
 }
 
 /// Every `*.yaml` and `*.yml` of a folder and of the folders in it, but no deeper. The study's group comes first, then the others
-/// by name, each sorted by path. A broken file is in the group of its neighbours.
+/// by name, each sorted by path. A broken file is in the group that [`group_names`] gives it.
 pub fn experiments(dir: &Path) -> anyhow::Result<Vec<ExperimentFile>> {
     let mut files = Vec::new();
     for path in entries(dir).map_err(|error| unreadable(dir, &error))? {
@@ -94,7 +95,10 @@ pub fn experiments(dir: &Path) -> anyhow::Result<Vec<ExperimentFile>> {
             }
         }
     }
-    let groups: Vec<String> = files.iter().map(|file| group(file, &files)).collect();
+    let groups: Vec<String> = group_names(&files)
+        .into_iter()
+        .map(|group| group.unwrap_or_default().to_owned())
+        .collect();
     let mut keyed: Vec<_> = groups.into_iter().zip(files).collect();
     keyed.sort_by(|(one, first), (other, second)| {
         (one != FIRST_GROUP, one, &first.path).cmp(&(other != FIRST_GROUP, other, &second.path))
@@ -168,18 +172,24 @@ fn by_name(known: &[&ExperimentFile], name: &str) -> Result<PathBuf, Failure> {
     Err(Failure::new(Kind::Input, what).help(help))
 }
 
-/// A broken file's group is that of the first readable file beside it.
-fn group(file: &ExperimentFile, all: &[ExperimentFile]) -> String {
-    let beside = || {
-        all.iter()
-            .filter(|other| other.path.parent() == file.path.parent())
-            .find_map(|other| other.loaded.as_ref().ok())
-    };
-    file.loaded
-        .as_ref()
-        .ok()
-        .or_else(beside)
-        .map_or_else(String::new, |experiment| experiment.group.clone())
+/// The name of each file's group, as the file gives it. A broken file has that of the first readable file beside it, by path;
+/// `None` if there is no such file.
+pub fn group_names(files: &[ExperimentFile]) -> Vec<Option<&str>> {
+    let mut firsts: HashMap<Option<&Path>, (&Path, &str)> = HashMap::new();
+    for file in files {
+        if let Ok(experiment) = &file.loaded {
+            let own = (file.path.as_path(), experiment.group.as_str());
+            let first = firsts.entry(file.path.parent()).or_insert(own);
+            *first = own.min(*first);
+        }
+    }
+    files
+        .iter()
+        .map(|file| match &file.loaded {
+            Ok(experiment) => Some(experiment.group.as_str()),
+            Err(_) => firsts.get(&file.path.parent()).map(|(_, group)| *group),
+        })
+        .collect()
 }
 
 fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {

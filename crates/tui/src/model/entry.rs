@@ -1,6 +1,5 @@
 //! The rows of the experiments screen: every file with its newest run, and runs without a file.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use warmstart_runs::run::RunId;
@@ -15,7 +14,7 @@ use crate::message::Catalogue;
 use warmstart_report::field::Subject;
 use warmstart_report::group::Summary;
 use warmstart_runs::params::counts;
-use warmstart_runs::store::{ExperimentFile, Run};
+use warmstart_runs::store::{ExperimentFile, Run, group_names};
 
 /// The group of runs whose experiment file is not in the folder.
 pub(super) const WITHOUT_FILE: &str = "runs without an experiment file";
@@ -112,28 +111,10 @@ impl Model {
         for lack in catalogue.missing.values_mut().flatten() {
             lack.text = text::line(&lack.text, 500);
         }
-        let files = &catalogue.files;
-        let beside: HashMap<_, &str> = files
-            .iter()
-            .filter_map(|file| {
-                Some((
-                    file.path.parent(),
-                    file.loaded.as_ref().ok()?.group.as_str(),
-                ))
-            })
+        self.groups = group_names(&catalogue.files)
+            .into_iter()
+            .map(|group| group.unwrap_or("experiments").to_owned())
             .collect();
-        let group = |file: &ExperimentFile| {
-            // A file that cannot be parsed belongs to the group of its neighbours.
-            let own = file
-                .loaded
-                .as_ref()
-                .ok()
-                .map(|experiment| experiment.group.as_str());
-            own.or_else(|| beside.get(&file.path.parent()).copied())
-                .unwrap_or("experiments")
-                .to_owned()
-        };
-        self.groups = files.iter().map(group).collect();
         self.catalogue_revision += 1;
         self.runs.set_files(&catalogue.files);
         self.catalogue = Some(catalogue);

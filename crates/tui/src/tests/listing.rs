@@ -398,6 +398,34 @@ fn deletion_asks_and_can_be_undone() {
 }
 
 #[test]
+fn a_broken_file_is_shown_in_the_group_that_it_is_sorted_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let rest = "dataset: { name: emoji98 }\nmodel: { backbone: resnet18 }\n\
+        train: { epochs: 1, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n";
+    for (name, group) in [("a", "east"), ("n", "east"), ("z", "west")] {
+        let text = format!("name: {name}\ngroup: {group}\n{rest}");
+        std::fs::write(folder.path().join(format!("{name}.yaml")), text).unwrap();
+    }
+    std::fs::write(folder.path().join("m.yaml"), "name: [").unwrap();
+    let mut model = empty();
+    let catalogue = Catalogue {
+        files: experiments(folder.path()).unwrap(),
+        error: None,
+        missing: std::collections::HashMap::default(),
+    };
+    update(&mut model, Message::Experiments(catalogue));
+    let shown: Vec<(&str, &str)> = model
+        .shown_entries()
+        .iter()
+        .map(|entry| (entry.group, entry.label()))
+        .collect();
+    assert_eq!(
+        shown,
+        [("east", "a"), ("east", "m"), ("east", "n"), ("west", "z")]
+    );
+}
+
+#[test]
 fn live_or_needed_run_is_not_deleted() {
     let mut model = typical();
     assert!(press(&mut model, "jjD").is_empty() && model.popup.is_none());
