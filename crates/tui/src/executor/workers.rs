@@ -1,5 +1,5 @@
-//! Workers that respond to the dashboard: one that shows a dataset while its screen is open, and
-//! one per prediction.
+//! Workers that answer the dashboard: one that shows a dataset while its screen is open, and one per
+//! prediction.
 
 use std::path::PathBuf;
 use std::thread;
@@ -17,7 +17,7 @@ use warmstart_runs::worker::{DatasetResponse, DatasetViewer, Subject, predict};
 pub(super) struct Workers {
     checkpoints: PathBuf,
     messages: UnboundedSender<Message>,
-    looker: Option<DatasetViewer>,
+    viewer: Option<DatasetViewer>,
 }
 
 impl Workers {
@@ -25,26 +25,26 @@ impl Workers {
         Self {
             checkpoints,
             messages,
-            looker: None,
+            viewer: None,
         }
     }
 
     /// Opens another dataset. Sends the worker's responses, or its failure to start, as messages.
     pub(super) fn show_dataset(&mut self, ticket: u64, source: DatasetSource) -> Option<Message> {
-        self.looker = None;
+        self.viewer = None;
         let file = match source {
             DatasetSource::File(path) => path,
             DatasetSource::Run(id) => RunDir::of(&self.checkpoints, &id).experiment_yaml(),
         };
         let messages = self.messages.clone();
-        let hear = move |response| {
+        let send = move |response| {
             messages
                 .send(Message::DatasetResponse { ticket, response })
                 .is_ok()
         };
-        match DatasetViewer::start(&file, hear) {
-            Ok(looker) => {
-                self.looker = Some(looker);
+        match DatasetViewer::start(&file, send) {
+            Ok(viewer) => {
+                self.viewer = Some(viewer);
                 None
             }
             Err(failure) => Some(Message::DatasetResponse {
@@ -54,15 +54,17 @@ impl Workers {
         }
     }
 
+    /// Sends a request to the worker that shows a dataset, if there is one.
     pub(super) fn ask(&mut self, ask: &Ask) {
-        if let Some(looker) = &mut self.looker {
-            // A worker that takes no requests has ended, which is reported separately.
-            let _ = looker.ask(ask);
+        if let Some(viewer) = &mut self.viewer {
+            // If the worker takes no requests it has ended, and its last response says so.
+            let _ = viewer.ask(ask);
         }
     }
 
+    /// Ends the worker that shows a dataset.
     pub(super) fn end(&mut self) {
-        self.looker = None;
+        self.viewer = None;
     }
 
     /// Requests a prediction on its own thread: reading a checkpoint takes time.
@@ -70,7 +72,7 @@ impl Workers {
         let (run, messages) = (RunDir::of(&self.checkpoints, run), self.messages.clone());
         thread::spawn(move || {
             let result = predict(run.path(), &subject);
-            // Nobody listens any more only while leaving.
+            // The receiver is gone only while leaving.
             let _ = messages.send(Message::Predicted { ticket, result });
         });
     }

@@ -60,7 +60,7 @@ pub(crate) enum InputPrompt {
     },
     /// A text to search the log for.
     Search { input: Input },
-    /// The new number of epochs of a finished run.
+    /// The new number of epochs of a finished run, or its new patience.
     Extension(Extension),
 }
 

@@ -4,7 +4,7 @@
 //! │ tiger-1.png  tiger-2.png               │
 //! └────────────────────────────────────────┘
 //! ```
-//! An input for a number or a path, and the path's completions.
+//! An input for one line: a number, a path with its completions, a search, or how far a run is extended.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
