@@ -56,7 +56,10 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, prompt: &InputPrompt) {
 
 /// The input with its cursor; hides the beginning if it does not fit.
 pub(super) fn typed(input: &Input, width: usize) -> Line<'static> {
-    let scrolled = input.visual_scroll(width.saturating_sub(1));
+    let under_cursor = input.value().chars().nth(input.cursor());
+    let cursor = under_cursor.map_or(" ".to_owned(), String::from);
+    // The character under the cursor may be two cells wide.
+    let scrolled = input.visual_scroll(width.saturating_sub(cursor.width().max(1)));
     let mut left = 0;
     let hidden = input.value().chars().take_while(|c| {
         left += c.width().unwrap_or(0);
@@ -68,8 +71,7 @@ pub(super) fn typed(input: &Input, width: usize) -> Line<'static> {
         .by_ref()
         .take(input.cursor().saturating_sub(hidden))
         .collect();
-    let cursor = shown.next().map_or(" ".to_owned(), String::from);
-    let after: String = shown.collect();
+    let after: String = shown.skip(1).collect();
     let space = LEAST
         .min(width)
         .saturating_sub(before.width() + cursor.width() + after.width());
@@ -79,4 +81,29 @@ pub(super) fn typed(input: &Input, width: usize) -> Line<'static> {
         Span::styled(after, THEME.text),
         Span::raw(" ".repeat(space)),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cursor_is_inside_the_input_on_wide_characters_too() {
+        let value = format!("a{}", "猫".repeat(20));
+        for width in 10..14 {
+            for cursor in 0..=value.chars().count() {
+                let input = Input::new(value.clone()).with_cursor(cursor);
+                let line = typed(&input, width);
+                let [before, under, ..] = &line.spans[..] else {
+                    panic!("{line:?}");
+                };
+                assert!(
+                    before.width() + under.width() <= width,
+                    "{cursor} of {width}: {line:?}"
+                );
+                let expected = value.chars().nth(cursor).unwrap_or(' ');
+                assert_eq!(under.content, expected.to_string());
+            }
+        }
+    }
 }
