@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-/// The places of a rank's images in a batch of `images`. Ranks follow each other, and their shares differ by at most one image.
-/// Nobody gets a single image, because batch normalization has no variance of one: a batch that is too small for two each goes to
-/// the first ranks in pairs.
+/// The places of a rank's images in a batch of `images`, two or more, on `size` ranks. Ranks follow each other, and their shares
+/// differ by at most one image. No rank gets a single image, because batch normalization has no variance of one: a batch that is
+/// too small for two each goes to the first ranks in pairs.
 pub fn shard(images: usize, rank: usize, size: usize) -> Range<usize> {
     if size > 1 && images < 2 * size {
         let (pairs, odd) = (images / 2, images % 2);
@@ -49,6 +49,7 @@ mod tests {
     #[test]
     fn no_share_of_a_smaller_batch_is_larger() {
         for size in 1..=8 {
+            // Validation asks for four images of a batch on each device.
             for images in 4 * size..=100 {
                 for fewer in 2..images {
                     for rank in 0..size {

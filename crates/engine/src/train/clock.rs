@@ -1,16 +1,17 @@
-//! How far and how fast training and evaluation go, and how much of the time is lost.
+//! How far and how fast training and evaluation go, and how much of the time they wait for pictures.
 
 use std::time::{Duration, Instant};
 
 use warmstart_runs::checkpoint::Sums;
 use warmstart_schema::event::{Event, Phase, PhaseProgress};
 
-/// How long the training of an epoch has run in this process, and over how many images.
+/// Measures the training of an epoch in this process: since it began, was resumed, or last saved in the middle of the epoch.
 #[derive(Debug)]
 pub(super) struct Clock {
     pub started: Instant,
+    /// The images of the steps since then, of all processes.
     pub images: usize,
-    /// How much of it was spent waiting for pictures; none where they need not be decoded.
+    /// How long it waited for pictures since then; none where they need not be decoded.
     pub waited: Option<Duration>,
 }
 
@@ -39,7 +40,7 @@ impl Clock {
     }
 }
 
-/// How far an evaluation is, by the sums so far and the images of all processes.
+/// How far an evaluation is: `done` of `total` batches, and `images` of all processes. `sums` are of this process alone.
 pub(super) fn evaluation_progress(
     phase: Phase,
     (epoch, step): (u32, u64),
