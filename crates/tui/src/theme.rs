@@ -103,9 +103,10 @@ fn ascii(symbol: &str) -> char {
         '─' | '–' | '—' | '┴' | '┬' | '╌' | '○' | '▄' | '▅' | '−' => '-',
         '│' | '┤' | '├' | '┊' | '▐' => '|',
         '┼' | '└' | '┌' | '┐' | '┘' | '†' => '+',
-        '●' => '*',
-        '◆' => '#',
-        '★' => '&',
+        // `†`, `‡`, `§` and `¶` mark footnotes, which must differ.
+        '●' | '‡' => '*',
+        '◆' | '§' => '#',
+        '★' | '¶' => '&',
         '■' => '%',
         '✚' => '$',
         '✖' => '@',
@@ -121,6 +122,8 @@ fn ascii(symbol: &str) -> char {
         '▲' | '↑' | '▆' | '▇' => '^',
         '▼' | '↓' => 'v',
         '⚠' => '!',
+        // A degree: `64 °C`.
+        '°' => ' ',
         '▁' | '▂' | '▃' => '_',
         _ => '?',
     }
@@ -159,6 +162,14 @@ mod tests {
         plain.sort_unstable();
         plain.dedup();
         assert_eq!(plain.len(), states.len(), "{plain:?}");
+    }
+
+    #[test]
+    fn footnotes_differ_and_degrees_are_no_question_in_ascii() {
+        let mut plain: Vec<char> = ["†", "‡", "§", "¶", "°", "é"].map(ascii).to_vec();
+        plain.sort_unstable();
+        plain.dedup();
+        assert_eq!(plain.len(), 6, "{plain:?}");
     }
 
     #[test]
