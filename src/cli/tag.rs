@@ -8,6 +8,7 @@ use super::{Context, Exit, output};
 use warmstart_runs::actions;
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::names;
+use warmstart_runs::run::RunId;
 
 /// Add tags to a run, or take them off; without changes, print them
 #[derive(Debug, Args)]
@@ -53,7 +54,7 @@ pub(super) fn tag(context: &Context, arguments: &TagArguments) -> anyhow::Result
         .map(|text| TagChange::parse(text))
         .collect::<Result<_, _>>()
         .map_err(wrong)?;
-    annotate(context, &arguments.run, |annotation| {
+    annotate(context, &id_of(context, &arguments.run)?, |annotation| {
         changes
             .iter()
             .try_for_each(|change| annotation.change(change))
@@ -61,15 +62,22 @@ pub(super) fn tag(context: &Context, arguments: &TagArguments) -> anyhow::Result
 }
 
 pub(super) fn note(context: &Context, arguments: &NoteArguments) -> anyhow::Result<Exit> {
-    annotate(context, &arguments.run, |annotation| {
+    annotate(context, &id_of(context, &arguments.run)?, |annotation| {
         annotation.set_note(&arguments.text);
         Ok(())
     })
 }
 
+/// Archives runs, or brings them back; none if one of the names is wrong.
 pub(super) fn archive(context: &Context, arguments: &ArchiveArguments) -> anyhow::Result<Exit> {
-    for run in &arguments.runs {
-        annotate(context, run, |annotation| {
+    let (_, runs) = context.runs();
+    let ids: Vec<RunId> = arguments
+        .runs
+        .iter()
+        .map(|name| Ok(names::run(&runs, name)?.id.clone()))
+        .collect::<anyhow::Result<_>>()?;
+    for id in &ids {
+        annotate(context, id, |annotation| {
             annotation.archived = !arguments.undo;
             Ok(())
         })?;
@@ -77,14 +85,18 @@ pub(super) fn archive(context: &Context, arguments: &ArchiveArguments) -> anyhow
     Ok(Exit::Done)
 }
 
+/// The id of the run that a name means.
+fn id_of(context: &Context, name: &str) -> anyhow::Result<RunId> {
+    let (_, runs) = context.runs();
+    Ok(names::run(&runs, name)?.id.clone())
+}
+
 /// Changes a run's annotation and prints it.
 fn annotate(
     context: &Context,
-    name: &str,
+    id: &RunId,
     change: impl FnOnce(&mut Annotation) -> Result<(), BadTag>,
 ) -> anyhow::Result<Exit> {
-    let (_, runs) = context.runs();
-    let id = &names::run(&runs, name)?.id;
     let (_, now) =
         actions::annotate(&context.checkpoints, id, change).map_err(|error| {
             match error.downcast::<BadTag>() {

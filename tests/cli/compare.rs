@@ -951,6 +951,10 @@ fn runs_are_tagged_noted_archived_deleted_and_restored() {
             .contains(id)
     );
     assert_eq!(place.say(&["archive", "--undo", id]).code, 0);
+    // A wrong name changes nothing.
+    let said = place.say(&["archive", id, "no-such-run"]);
+    assert_eq!((said.code, said.out.as_str()), (3, ""), "{}", said.err);
+    assert!(place.say(&["runs"]).out.contains(id));
 
     assert!(place.say(&["trash", "put", id]).out.contains("deleted"));
     assert!(!place.say(&["runs"]).out.contains(id));
