@@ -2,7 +2,7 @@
 
 use warmstart_schema::seed::SplitMix64;
 
-/// Tries after which no rectangle was found that fits.
+/// How many rectangles are drawn before none is found to fit, as in torchvision and timm.
 const TRIES: u32 = 10;
 
 /// A rectangle of an image, in pixels.
@@ -55,7 +55,7 @@ impl Range {
     }
 }
 
-/// A number from 0 to `most`.
+/// A random number from 0 to `most`, both included.
 pub(super) fn place(random: &mut SplitMix64, most: i64) -> i64 {
     let bound = u64::try_from(most + 1).unwrap_or(1);
     i64::try_from(random.below(bound)).unwrap_or(0)

@@ -3,8 +3,7 @@
 use crossterm::event::KeyCode;
 
 use crate::command::{Command, ExperimentCommand, Movement, Show, TrainingCommand};
-use crate::keys::binding::Binding;
-use crate::keys::binding::{Row, bind, code, control, key};
+use crate::keys::binding::{Binding, Row, bind, code, control, key};
 
 pub(crate) const LAUNCH: Binding = bind(Row {
     action: "launch",
