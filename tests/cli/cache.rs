@@ -1,6 +1,8 @@
 //! `warmstart cache`: what is there, and its removal.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use crate::place::{Place, Said, said};
@@ -99,4 +101,14 @@ fn cache_refuses_a_limit_that_is_no_size() {
         "{}",
         said.err
     );
+}
+
+#[test]
+fn a_limit_that_is_no_text_is_refused_and_not_taken_for_none() {
+    let place = Place::new();
+    let mut command = place.command(&["cache"]);
+    command.env("WARMSTART_FEATURE_CACHE", OsStr::from_bytes(b"\xff"));
+    let said = said(&mut command);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(said.err.contains("expected a size"), "{}", said.err);
 }

@@ -69,7 +69,8 @@ impl FeatureCache {
     /// The user's cache, bounded by [`VARIABLE`]. The error says what that variable must hold.
     pub fn from_env() -> Result<Self, String> {
         let folder = search_paths::cache().join("warmstart/features");
-        let set = std::env::var(VARIABLE).unwrap_or_default();
+        let set = std::env::var_os(VARIABLE).unwrap_or_default();
+        let set = set.to_string_lossy();
         let limit = limit(&set).ok_or_else(|| {
             format!(
                 "{VARIABLE}: expected a size such as 20GB, or off, found {}",
