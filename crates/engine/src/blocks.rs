@@ -49,9 +49,16 @@ unsafe extern "C" {
     fn ws_depthwise(
         x: *const C_tensor,
         weight: *const C_tensor,
-        geometry: *const DepthwiseGeometry,
+        geometry: *const Geometry,
         norm: *const NormArguments,
         activation: c_int,
+        out: *mut *mut C_tensor,
+    ) -> *mut c_char;
+    fn ws_convolve_by_product(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        geometry: *const Geometry,
         out: *mut *mut C_tensor,
     ) -> *mut c_char;
     fn ws_convolve_activated(
@@ -69,7 +76,7 @@ unsafe extern "C" {
 }
 
 /// Raise it when a kernel computes other bits than before: a resumed run then says that it is not exact.
-pub(crate) const REVISION: u32 = 1;
+pub(crate) const REVISION: u32 = 2;
 
 /// Batch normalization; all tensors are `[C]`, float32.
 #[derive(Debug, Clone, Copy)]
@@ -106,10 +113,10 @@ pub(crate) struct SqueezeExcite<'a> {
     pub(crate) gate: Gate,
 }
 
-/// How a depthwise convolution lies over the image; `top` rows and `left` columns of zeros come before it.
+/// How a convolution lies over the image; `top` rows and `left` columns of zeros come before it.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
-pub(crate) struct DepthwiseGeometry {
+pub(crate) struct Geometry {
     pub(crate) stride: i64,
     pub(crate) top: i64,
     pub(crate) left: i64,
@@ -144,6 +151,27 @@ pub(crate) fn supports_depthwise(x: &Tensor, weight: &Tensor, groups: i64) -> bo
         && x.size()[1] == groups
         && height == width
         && KERNELS.contains(&height)
+}
+
+/// Whether a convolution is faster as a product of matrices, because it has few output pixels for its weights.
+pub(crate) fn supports_product(
+    x: &Tensor,
+    weight: &Tensor,
+    groups: i64,
+    geometry: Geometry,
+) -> bool {
+    let [_, _, height, width] = weight.size()[..] else {
+        return false;
+    };
+    let most_pixels = match (height, width) {
+        (1, 1) => 1024,
+        (3, 3) => 128,
+        _ => return false,
+    };
+    groups == 1
+        && supports(x)
+        && weight.kind() == Kind::Float
+        && x.size()[0] * geometry.out_height * geometry.out_width <= most_pixels
 }
 
 /// Whether a sum with this activation can be differentiated by what comes out of it.
@@ -209,11 +237,7 @@ pub(crate) fn normalize_gated(
 }
 
 /// Depthwise convolution with `weight` `[C, 1, K, K]`.
-pub(crate) fn depthwise(
-    x: &Tensor,
-    weight: &Tensor,
-    geometry: DepthwiseGeometry,
-) -> Result<Tensor> {
+pub(crate) fn depthwise(x: &Tensor, weight: &Tensor, geometry: Geometry) -> Result<Tensor> {
     // SAFETY: both tensors and the geometry outlive the call.
     new_tensor(|out| unsafe {
         ws_depthwise(
@@ -231,7 +255,7 @@ pub(crate) fn depthwise(
 pub(crate) fn depthwise_normalized(
     x: &Tensor,
     weight: &Tensor,
-    geometry: DepthwiseGeometry,
+    geometry: Geometry,
     norm: Norm,
     activation: Option<Activation>,
 ) -> Result<Tensor> {
@@ -247,6 +271,20 @@ pub(crate) fn depthwise_normalized(
                 out,
             )
         })
+    })
+}
+
+/// Convolution with `weight` `[O, C, K, K]`, as a product of matrices. Autograd does not record it with a bias.
+pub(crate) fn convolve_by_product(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    geometry: Geometry,
+) -> Result<Tensor> {
+    let bias = bias.map_or(null(), Tensor::as_ptr);
+    // SAFETY: all tensors and the geometry outlive the call.
+    new_tensor(|out| unsafe {
+        ws_convolve_by_product(x.as_ptr(), weight.as_ptr(), bias, &raw const geometry, out)
     })
 }
 

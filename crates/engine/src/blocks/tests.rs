@@ -298,7 +298,7 @@ fn depthwise_convolution_equals_libtorchs_for_every_stride_padding_and_edge() {
                     channels,
                 );
                 let size = expected.size();
-                let geometry = DepthwiseGeometry {
+                let geometry = Geometry {
                     stride,
                     top,
                     left,
@@ -333,6 +333,93 @@ fn depthwise_convolution_equals_libtorchs_for_every_stride_padding_and_edge() {
                 assert_close(&what, 1e-5, &[("normalized", &found, &expected)]);
             }
         }
+    }
+}
+
+#[test]
+fn convolution_by_product_equals_libtorchs_for_every_stride_padding_and_edge() {
+    tch::manual_seed(7);
+    for [images, channels, height, width] in [
+        [2, 5, 4, 3],
+        [1, 16, 1, 1],
+        [3, 24, 2, 2],
+        [2, 7, 1, 5],
+        [4, 32, 7, 7],
+    ] {
+        for (kernel, stride) in [(1, 1), (1, 2), (3, 1), (3, 2)] {
+            // The last two never let some of the kernel's places meet a pixel, where the image is small.
+            for [top, left, bottom, right] in [
+                [kernel / 2; 4],
+                [0, 0, kernel - 1, kernel - 1],
+                [1, 0, kernel - 1, kernel],
+                [kernel - 1; 4],
+            ] {
+                let what =
+                    format!("{images}x{channels}x{height}x{width} {kernel}/{stride} {top} {left}");
+                let x = draw(&[images, channels, height, width], -1.0, 1.0);
+                let mut weight = draw(&[9, channels, kernel, kernel], -1.0, 1.0);
+                if images == 1 {
+                    weight = weight.contiguous();
+                }
+                let bias = draw(&[9], -1.0, 1.0);
+                let [ours, theirs] =
+                    [Kind::Float, Kind::Double].map(|kind| (leaf(&x, kind), leaf(&weight, kind)));
+                let padded = theirs.0.constant_pad_nd([left, right, top, bottom]);
+                let expected =
+                    padded.conv2d(&theirs.1, None::<&Tensor>, [stride; 2], [0, 0], [1, 1], 1);
+                let size = expected.size();
+                let geometry = Geometry {
+                    stride,
+                    top,
+                    left,
+                    out_height: size[2],
+                    out_width: size[3],
+                };
+                let found = convolve_by_product(&ours.0, &ours.1, None, geometry).unwrap();
+                backward(&found, &expected);
+                assert_close(&what, 1e-5, &[("values", &found, &expected)]);
+                assert_close(
+                    &what,
+                    1e-4,
+                    &[
+                        ("gradient", &ours.0.grad(), &theirs.0.grad()),
+                        ("weight", &ours.1.grad(), &theirs.1.grad()),
+                    ],
+                );
+                assert_eq!(ours.1.grad().stride(), ours.1.stride(), "{what}");
+                let expected = expected + bias.to_kind(Kind::Double).view([1, 9, 1, 1]);
+                let found = convolve_by_product(&ours.0, &ours.1, Some(&bias), geometry).unwrap();
+                assert_close(&what, 1e-5, &[("with bias", &found, &expected)]);
+            }
+        }
+    }
+}
+
+#[test]
+fn only_convolutions_of_few_pixels_become_products() {
+    let geometry = |side| Geometry {
+        stride: 1,
+        top: 0,
+        left: 0,
+        out_height: side,
+        out_width: side,
+    };
+    let (dense, wide) = (
+        draw(&[16, 8, 1, 1], 0.0, 1.0),
+        draw(&[16, 8, 5, 5], 0.0, 1.0),
+    );
+    for (images, side, weight, groups, expected) in [
+        (1, 4, &dense, 1, true),
+        (2, 64, &dense, 1, false),
+        (1, 4, &dense, 2, false),
+        (1, 4, &wide, 1, false),
+    ] {
+        let x = draw(&[images, 8, side, side], 0.0, 1.0);
+        let found = supports_product(&x, weight, groups, geometry(side));
+        assert_eq!(
+            found, expected,
+            "{images} images of {side} pixels, {groups} groups"
+        );
     }
 }
 
@@ -407,7 +494,7 @@ fn the_result_does_not_depend_on_the_number_of_threads() {
         let x = leaf(&draw(&[4, 96, 20, 20], -1.0, 1.0), Kind::Float);
         let weight = leaf(&draw(&[96, 1, 3, 3], -1.0, 1.0), Kind::Float);
         let parts = Parts::new(96).leaves(Kind::Float);
-        let geometry = DepthwiseGeometry {
+        let geometry = Geometry {
             stride: 1,
             top: 1,
             left: 1,

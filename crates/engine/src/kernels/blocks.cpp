@@ -1,7 +1,6 @@
 // The kernels as differentiable functions on libtorch's tensors: a depthwise convolution; and batch normalization with what
 // follows it, an activation, a residual or a gate, which keeps only the convolution's output for the backward pass.
 #include <ATen/Functions.h>
-#include <ATen/TensorIterator.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/GradMode.h>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "blocks.hpp"
+#include "images.hpp"
 #include "kernels.hpp"
 
 namespace warmstart {
@@ -28,23 +28,6 @@ namespace {
 constexpr int64_t PIECES = 32;
 // Elements of a piece at least, so that starting it costs little.
 constexpr int64_t MIN_PIECE_ELEMENTS = 16384;
-
-// Calls `body` with each number below `tasks`, on libtorch's threads. The inline at::parallel_for would need our own OpenMP, whose second
-// pool of threads would compete for the cores; the loop of a TensorIterator is compiled within libtorch.
-template <typename Body>
-void parallel(int64_t tasks, const Body &body) {
-  if (tasks == 1) return body(0);
-  auto index_bytes = at::empty({tasks}, at::kByte);
-  const char *first = static_cast<const char *>(index_bytes.data_ptr());
-  auto iterator = at::TensorIteratorConfig().check_all_same_dtype(false).resize_outputs(false).declare_static_shape({tasks}).add_output(index_bytes).build();
-  iterator.for_each(
-      [&](char **pointers, const int64_t *strides, int64_t inner, int64_t outer) {
-        for (int64_t j = 0; j < outer; j++) {
-          for (int64_t i = 0; i < inner; i++) body(pointers[0] + j * strides[1] + i * strides[0] - first);
-        }
-      },
-      /*grain_size=*/1);
-}
 
 // An output of at least so many bytes is written past the caches.
 constexpr int64_t STREAMED_BYTES = int64_t{16} << 20;
@@ -98,19 +81,8 @@ class Sums {
   std::unique_ptr<double[]> numbers_;
 };
 
-struct Shape {
-  int64_t images, channels, height, width;
-  explicit Shape(const at::Tensor &x) : images(x.size(0)), channels(x.size(1)), height(x.size(2)), width(x.size(3)) {}
-  int64_t area() const { return height * width; }
-  int64_t rows() const { return images * area(); }
-};
-
 // Of an output that large nothing is left in the caches when the next layer reads it.
 bool larger_than_caches(const Shape &s) { return s.rows() * s.channels * static_cast<int64_t>(sizeof(float)) >= STREAMED_BYTES; }
-
-at::Tensor channels_last(const at::Tensor &x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
-
-const float *data(const at::Tensor &x) { return x.defined() ? x.const_data_ptr<float>() : nullptr; }
 
 at::Tensor floats(const std::vector<double> &values) {
   auto out = at::empty({static_cast<int64_t>(values.size())}, at::kFloat);

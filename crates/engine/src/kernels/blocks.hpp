@@ -1,6 +1,6 @@
 // What the layers of a network call: float32 images [N, C, H, W] on the CPU; images in another order are copied to channels-last.
 // normalize and normalize_gated: differentiable; without gradients they may write their result into x, so do not use x afterwards.
-// depthwise: differentiable, never writes x. depthwise_normalized and convolve_activated: inference only.
+// depthwise and convolve_by_product: differentiable, never write x. depthwise_normalized and convolve_activated: inference only.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,7 +23,7 @@ struct Gate {
   bool hard;              // hard sigmoid instead of sigmoid
 };
 
-// How a depthwise convolution lies over the image: `top` rows and `left` columns of zeros come before it.
+// How a convolution lies over the image: `top` rows and `left` columns of zeros come before it.
 struct Geometry {
   int64_t stride, top, left, out_height, out_width;
 };
@@ -40,6 +40,9 @@ at::Tensor depthwise(const at::Tensor &x, const at::Tensor &weight, const Geomet
 // The same, normalized by the running statistics, and activated. Never recorded.
 at::Tensor depthwise_normalized(const at::Tensor &x, const at::Tensor &weight, const Geometry &geometry, const BatchNorm &norm,
                                 Activation activation);
+
+// Convolution with `weight` [O, C, K, K] as a product of matrices: differentiable without bias, never recorded with one.
+at::Tensor convolve_by_product(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias, const Geometry &geometry);
 
 // Convolution with bias and activation in oneDNN's one pass. Never recorded.
 at::Tensor convolve_activated(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias, int64_t stride, int64_t padding,

@@ -28,8 +28,14 @@ struct Geometry {
 
 impl Geometry {
     fn convolve(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        if bias.is_none() && blocks::supports_depthwise(x, weight, self.groups) {
-            return blocks::depthwise(x, weight, self.kernel_geometry(x)?);
+        if bias.is_none() {
+            let geometry = self.kernel_geometry(x)?;
+            if blocks::supports_depthwise(x, weight, self.groups) {
+                return blocks::depthwise(x, weight, geometry);
+            }
+            if blocks::supports_product(x, weight, self.groups, geometry) {
+                return blocks::convolve_by_product(x, weight, None, geometry);
+            }
         }
         let [(top, bottom), (left, right)] = self.paddings(x)?;
         let (x, padding) = if top == bottom && left == right {
@@ -59,11 +65,11 @@ impl Geometry {
         Ok((top == bottom && sides == (top, bottom)).then_some(top))
     }
 
-    /// Stride, padding and output size for the depthwise kernel.
-    fn kernel_geometry(&self, x: &Tensor) -> Result<blocks::DepthwiseGeometry> {
+    /// Stride, padding and output size for the CPU's kernels.
+    fn kernel_geometry(&self, x: &Tensor) -> Result<blocks::Geometry> {
         let (_, _, height, width) = x.size4()?;
         let [(top, bottom), (left, right)] = self.paddings(x)?;
-        Ok(blocks::DepthwiseGeometry {
+        Ok(blocks::Geometry {
             stride: self.stride,
             top,
             left,
@@ -141,6 +147,11 @@ impl ConvNorm {
             return blocks::depthwise_normalized(x, &self.weight, geometry, norm, self.activation);
         }
         let (weight, bias) = self.folded.get(&self.weight, &self.norm)?;
+        let geometry = self.geometry.kernel_geometry(x)?;
+        if blocks::supports_product(x, &weight, self.geometry.groups, geometry) {
+            let x = blocks::convolve_by_product(x, &weight, Some(&bias), geometry)?;
+            return activate(x, self.activation, pass);
+        }
         if let Some(padding) = self.geometry.uniform_padding(x)?
             && blocks::supports(x)
         {
