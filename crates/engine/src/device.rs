@@ -208,6 +208,24 @@ pub fn configure(device: Device, format: NumberFormat, deterministic: bool) -> a
     ffi::set_deterministic(device, deterministic)
 }
 
+/// While this guard lives, cuDNN measures its algorithms when a convolution first runs with some shape, and keeps the fastest one
+/// for that shape. That costs seconds for a network. Without it, cuDNN chooses by rules.
+#[derive(Debug)]
+pub(crate) struct MeasuredConvolutions(());
+
+impl MeasuredConvolutions {
+    pub(crate) fn enter() -> Self {
+        Cuda::cudnn_set_benchmark(true);
+        Self(())
+    }
+}
+
+impl Drop for MeasuredConvolutions {
+    fn drop(&mut self) {
+        Cuda::cudnn_set_benchmark(false);
+    }
+}
+
 /// A device as libtorch names it.
 pub fn name_of(device: Device) -> String {
     match device {

@@ -8,6 +8,7 @@ use warmstart_schema::architecture::{Backbone, Stem};
 use warmstart_schema::experiment::{Interpolation, NumberFormat};
 
 use super::training::Training;
+use crate::device::MeasuredConvolutions;
 use crate::model::ModelSpec;
 
 /// Steps to warm up before any is timed.
@@ -77,6 +78,8 @@ struct Steps {
     training: Training,
     images: Tensor,
     labels: Tensor,
+    /// As in the steps of a long training.
+    _convolutions: Option<MeasuredConvolutions>,
 }
 
 impl Steps {
@@ -99,6 +102,7 @@ impl Steps {
             training: Training::new(&spec, 1, device, format)?,
             images: Tensor::f_rand([case.batch, 3, 32, 32], (Kind::Float, device))?,
             labels: Tensor::f_randint(100, [case.batch], (Kind::Int64, device))?,
+            _convolutions: device.is_cuda().then(MeasuredConvolutions::enter),
         })
     }
 

@@ -15,10 +15,13 @@ use super::loss::Targets;
 use super::mix::mixed;
 use crate::augment;
 use crate::data::{self, Input};
-use crate::device::upload;
+use crate::device::{MeasuredConvolutions, upload};
 use crate::metric;
 use crate::model::{Mode, TrainingPass};
 use crate::parallel::Rank;
+
+/// A run of fewer batches would not win back the seconds that cuDNN needs to measure its algorithms.
+const LEAST_BATCHES_TO_MEASURE: usize = 1_000;
 
 impl Trainer<'_> {
     /// The next batch of the epoch, and the optimizer's step where it is the last that this step waits for. The images of this
@@ -80,6 +83,7 @@ impl Trainer<'_> {
             self.begin_step()?;
         }
         let is_whole = !self.is_shared();
+        let measures_convolutions = self.measures_convolutions(batch.members.len());
         let setup = &mut self.setup;
         let data::Batch {
             input,
@@ -109,6 +113,7 @@ impl Trainer<'_> {
             smoothing: setup.experiment.train.label_smoothing,
             share,
         };
+        let _convolutions = measures_convolutions.then(MeasuredConvolutions::enter);
         tch::manual_seed(draw_own("dropout").cast_signed());
         let (loss, logits) = {
             let _autocast = autocast(format, &setup.model)?;
@@ -162,6 +167,16 @@ impl Trainer<'_> {
             return Ok(());
         }
         self.add(&sums, members.len())
+    }
+
+    /// Whether cuDNN should measure its algorithms for a batch of that many images. The last batch of an epoch has a shape of its
+    /// own, which is too rare to be worth it.
+    fn measures_convolutions(&self, images: usize) -> bool {
+        let setup = &self.setup;
+        setup.model.device().is_cuda()
+            && !setup.experiment.train.deterministic
+            && images == setup.shard(self.batch_size()).len()
+            && setup.epochs as usize * self.batches_per_epoch() >= LEAST_BATCHES_TO_MEASURE
     }
 
     /// Adds loss and metrics of images to those of the epoch.
