@@ -11,6 +11,7 @@ import lzma
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -42,6 +43,10 @@ def main(arguments):
     (new / "torch-version").write_text(options.release + "\n")
     for script in sorted((ROOT / "scripts/gpu").glob("*.py")):
         shutil.copy(script, new)
+    counter = [os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-shared", "-fPIC", "-o", new / "libwaits.so",
+               ROOT / "scripts/gpu/waits.c", "-ldl"]
+    if subprocess.run(counter).returncode != 0:
+        raise Failure("the C compiler did not build libwaits.so")
     shutil.copytree(ROOT / "experiments", new / "experiments")
     (new / ".weights").mkdir()
     for weights in (ROOT / ".weights").glob("*.safetensors"):

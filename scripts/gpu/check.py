@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Checks and measures warmstart on this machine, with the PyTorch that is installed here.
 
-    python3 check.py [--device cuda:0] [--out results] [--parts selftest,quickstart,peers]
+    python3 check.py [--device cuda:0] [--out results] [--parts selftest,quickstart,waits,peers]
 
-It links `libtorch` beside the worker to the installed torch's libraries. It runs `warmstart selftest`, the quickstart, and a
-training step of PyTorch and timm for comparison. It writes gpu.json and gpu.md. The exit code is 1 if a check failed.
+It links `libtorch` beside the worker to the installed torch's libraries. It runs `warmstart selftest`, the
+quickstart, a run whose waits for the GPU are counted, and a training step of PyTorch and timm. It writes gpu.json and gpu.md. The
+exit code is 1 if a check failed.
 `--device cpu` needs no GPU; --small makes it shorter. If this Python has no torch, --torch names the folder of its libraries.
 """
 import argparse
@@ -22,7 +23,9 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-PARTS = ("selftest", "quickstart", "peers")
+PARTS = ("selftest", "quickstart", "waits", "peers")
+# What waits.c counts, in its order.
+WAITS = ("stream", "event", "device", "copy")
 # Settings of the PyTorch and timm measurements on a GPU: backbone, pixels, frozen, batch, precision. `selftest` uses the same.
 PEERS = ("resnet50,224,0,256,bfloat16", "efficientnet_b0,224,0,256,bfloat16", "efficientnet_b0,224,1,256,bfloat16")
 # A CPU takes minutes for those.
@@ -104,6 +107,41 @@ def quickstart(device, small):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def waits_of(device, epochs, small):
+    """How often the worker waited for the GPU in a run of that many epochs, by kind, and the optimizer steps of the run."""
+    folder = tempfile.mkdtemp()
+    try:
+        preload = {"LD_PRELOAD": str(HERE / "libwaits.so"), "WAITS": folder}
+        file = str(HERE / "experiments/quickstart/2-lite0-resized.yaml")
+        change = ["--set", "train.epochs=%d" % epochs] + (["--set", "dataset.limit=64"] if small else [])
+        out, err, code = said(
+            ["./warmstart", "--checkpoints", folder + "/runs", "train", file, *change, "--device", device, "--quiet"],
+            200, env={**os.environ, **preload},
+        )
+        if code != 0:
+            raise ValueError((err or out).strip()[-2000:])
+        counted = [path.read_text().split() for path in pathlib.Path(folder).iterdir() if path.is_file()]
+        workers = [[int(count) for count in counts] for program, *counts in counted if program == "warmstart-worker"]
+        if not workers:
+            raise ValueError("the worker left no counts")
+        logs = [log.read_text() for log in pathlib.Path(folder).glob("runs/*/events.jsonl")]
+        events = [json.loads(line) for log in logs for line in log.splitlines()]
+        steps = max(event["step"] for event in events if event["event"] == "epoch")
+        return [sum(counts) for counts in zip(*workers)], steps
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def waits(device, small):
+    """Waits of one epoch: the difference between runs of three epochs and of one, halved. Both start and end alike."""
+    try:
+        (one, steps), (three, _) = waits_of(device, 1, small), waits_of(device, 3, small)
+    except ValueError as failed:
+        return {"exit_code": 1, "error": str(failed)}
+    each = {kind: (more - less) / 2 for kind, less, more in zip(WAITS, one, three)}
+    return {"exit_code": 0, "steps_of_an_epoch": steps, "waits_of_an_epoch": each}
+
+
 def peers(device, cases):
     """Runs PyTorch and timm in their own process. They are a measure beside, so a failure there fails no check here."""
     out, err, code = said([sys.executable, "pytorch_step.py", "--device", device, *cases], 240)
@@ -128,6 +166,10 @@ def markdown(found):
         lines += ["", "PyTorch and timm were not all measured: %s" % found["peers"]["error"].splitlines()[-1], ""]
     for row in found.get("peers", {}).get("rows", []):
         lines.append("| PyTorch %s + timm %s: %s | %.0f |" % (row["torch"], row["timm"], row["case"], row["images_per_second"]))
+    if "waits_of_an_epoch" in found.get("waits", {}):
+        each = found["waits"]["waits_of_an_epoch"]
+        text = ", ".join("%g for a %s" % (count, kind) for kind, count in each.items())
+        lines += ["", "An epoch of %d steps waits for the GPU: %s." % (found["waits"]["steps_of_an_epoch"], text)]
     if "quickstart" in found:
         lines += ["", "Quickstart%s: %.1f s." % (" (one small run)" if found["quickstart"]["small"] else "", found["quickstart"]["seconds"])]
     return "\n".join(lines) + "\n"
@@ -153,6 +195,7 @@ def main():
     steps = {
         "selftest": lambda: selftest(options.device, only),
         "quickstart": lambda: quickstart(options.device, options.small),
+        "waits": lambda: waits(options.device, options.small),
         "peers": lambda: peers(options.device, PEERS_ON_A_CPU if options.device == "cpu" else PEERS),
     }
     for part in PARTS:
@@ -162,7 +205,7 @@ def main():
         (out / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
         (out / "gpu.md").write_text(markdown(found))
     print(markdown(found))
-    bad = [part for part in ("selftest", "quickstart") if part in found and found[part]["exit_code"] != 0]
+    bad = [part for part in ("selftest", "quickstart", "waits") if part in found and found[part]["exit_code"] != 0]
     for part in bad:
         print("failed: %s: %s" % (part, found[part].get("error", "see gpu.json")))
     sys.exit(1 if bad else 0)

@@ -68,6 +68,31 @@ class Kit(unittest.TestCase):
         self.assertEqual(found["quickstart"]["runs"], [{"run": "1"}])
         self.assertIn("1 passed, 0 failed", (self.folder / "results/gpu.md").read_text())
 
+    def test_waits_for_the_gpu_are_counted(self):
+        compile = lambda name, text, *options: subprocess.run(  # noqa: E731
+            ["cc", "-x", "c", "-", "-o", self.folder / name, *options], input=text, text=True, check=True)
+        self.build()
+        runtime = "".join("int %s { return %d; }\n" % call for call in (
+            ("cudaStreamSynchronize(void *s)", 11), ("cudaEventSynchronize(void *e)", 12), ("cudaDeviceSynchronize(void)", 13),
+            ("cudaMemcpy(void *t, const void *f, unsigned long n, int k)", 14)))
+        compile("libcudart.so.13", runtime, "-shared", "-fPIC", "-Wno-unused-parameter")
+        # As libtorch, which binds to the runtime, and a program that loads it while it runs.
+        torch = """int cudaStreamSynchronize(void *); int cudaEventSynchronize(void *);
+            int cudaMemcpy(void *, const void *, unsigned long, int);
+            int step(void) { int x; return cudaStreamSynchronize(0) + cudaEventSynchronize(0) + cudaEventSynchronize(0)
+                + cudaMemcpy(&x, &x, sizeof x, 0); }"""
+        compile("libtorch_like.so", torch, "-shared", "-fPIC", "-L%s" % self.folder, "-l:libcudart.so.13", "-Wl,-rpath,%s" % self.folder)
+        program = """#include <dlfcn.h>
+            int main(int n, char **a) { void *torch = dlopen(a[1], RTLD_NOW | RTLD_LOCAL);
+                return ((int (*)(void))dlsym(torch, "step"))() == 11 + 12 + 12 + 14 ? 0 : 1; }"""
+        compile("worker", program, "-ldl")
+        counts = self.folder / "counts"
+        counts.mkdir()
+        environment = dict(os.environ, LD_PRELOAD=str(self.folder / "kit/libwaits.so"), WAITS=str(counts))
+        subprocess.run([self.folder / "worker", self.folder / "libtorch_like.so"], env=environment, check=True)
+        written = [file.read_text().split() for file in counts.iterdir()]
+        self.assertIn(["worker", "1", "2", "0", "1"], written)
+
     def test_failed_check_exits_with_1(self):
         self.build(good=False)
         checked = self.check(self.torch("2.11.0"))

@@ -202,8 +202,7 @@ impl ValueCompleter for Experiments {
 
 /// The folder of the runs that the completed line is about.
 fn checkpoints() -> PathBuf {
-    folder_option("--checkpoints", "WARMSTART_CHECKPOINTS")
-        .unwrap_or_else(|| "checkpoints".into())
+    folder_option("--checkpoints", "WARMSTART_CHECKPOINTS").unwrap_or_else(|| "checkpoints".into())
 }
 
 /// Runs by id, the newest first, and then by experiment, which means the newest of it.

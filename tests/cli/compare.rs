@@ -257,7 +257,13 @@ fn markdown_keeps_its_columns() {
         "the doubtful cell has its footnote: {text}"
     );
     let without = place()
-        .say(&["compare", "--format", "md", "--columns", "experiment,val_acc"])
+        .say(&[
+            "compare",
+            "--format",
+            "md",
+            "--columns",
+            "experiment,val_acc",
+        ])
         .out;
     assert!(
         without.contains("† published") && !without.contains('‡'),

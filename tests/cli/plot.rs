@@ -33,15 +33,7 @@ fn one_run_shows_training_and_validation_and_several_one_line_each() {
     let two = plot(
         &place,
         &[
-            DONE,
-            OTHER,
-            "--charts",
-            "loss",
-            "--along",
-            "time",
-            "--detail",
-            "medium",
-            "--log-y",
+            DONE, OTHER, "--charts", "loss", "--along", "time", "--detail", "medium", "--log-y",
         ],
     );
     assert!(

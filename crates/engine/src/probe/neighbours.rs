@@ -51,8 +51,11 @@ impl Neighbours {
                     .f_reshape_as(&nearest)?;
                 // One-hot rows would take `k` times the memory of the votes.
                 let size = [rows.size2()?.0, self.classes];
-                let votes = Tensor::f_zeros(size, (Kind::Int64, rows.device()))?
-                    .f_scatter_add(1, &classes, &classes.f_ones_like()?)?;
+                let votes = Tensor::f_zeros(size, (Kind::Int64, rows.device()))?.f_scatter_add(
+                    1,
+                    &classes,
+                    &classes.f_ones_like()?,
+                )?;
                 found.push(votes.f_argmax(-1, false)?);
             }
         }

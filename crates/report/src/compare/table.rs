@@ -397,9 +397,7 @@ fn published(
         }
         _ => footnote(footnotes, source),
     };
-    let is_doubtful = |column: &Column| {
-        matches!(column, Column::Metric(metric) if reference.doubtful.contains(metric))
-    };
+    let is_doubtful = |column: &Column| matches!(column, Column::Metric(metric) if reference.doubtful.contains(metric));
     let doubt = reference
         .note
         .clone()
