@@ -140,12 +140,11 @@ pub(super) fn stuck(run: &Run, _: f64, hint: Hint<'_>) -> Option<Alert> {
         .experiment
         .as_deref()
         .and_then(|experiment| experiment.train.early_stopping.as_ref());
-    let rule = match patience {
-        Some(rule) => format!("; it stops after {}", rule.patience),
-        None => {
-            let stop = hint(Action::Stop, "stops it");
-            format!("{stop}; next time train.early_stopping can do that")
-        }
+    let rule = if let Some(rule) = patience {
+        format!("; it stops after {}", rule.patience)
+    } else {
+        let stop = hint(Action::Stop, "stops it");
+        format!("{stop}; next time train.early_stopping can do that")
     };
     (run.status().is_live() && since >= STUCK && !is_said).then(|| {
         let best = format!("best {} at {}", figure(Some(value), 4), best.epoch);
