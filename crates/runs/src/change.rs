@@ -151,30 +151,41 @@ fn differs(field: &str, before: &Experiment, after: &Experiment) -> Option<Chang
 }
 
 /// Why a run that is now of `experiment` and of the fingerprint `now` may differ from one that was planned so from its start,
-/// when its checkpoint, of the step `saved`, belongs to the fingerprint `then`. Empty if it does not differ.
+/// when its checkpoint, of the step `saved`, belongs to the fingerprint `then`. Empty if it does not differ. Training repeats all that
+/// followed that checkpoint, so only the first and the last value of a field count.
 pub fn consequences(
     changes: &[Changed],
     (saved, then): (u64, &str),
     now: &str,
     experiment: &Experiment,
 ) -> Vec<String> {
-    let (mut at, mut reasons) = (then, Vec::new());
+    let (mut at, mut overall) = (then, Vec::new());
     for changed in changes.iter().filter(|changed| changed.step >= saved) {
         if changed.from == at && at != now {
             at = &changed.to;
-            reasons.extend(
-                changed
-                    .fields
-                    .iter()
-                    .filter_map(|change| consequence(change, changed.step, experiment)),
-            );
+            for change in &changed.fields {
+                add(&mut overall, change);
+            }
         }
     }
-    // A user who edits the file by hand logs no change.
     if at == now {
-        reasons
+        overall
+            .iter()
+            .filter(|change| change.from != change.to)
+            .filter_map(|change| consequence(change, saved, experiment))
+            .collect()
     } else {
+        // A user who edits the file by hand logs no change.
         vec!["the experiment was changed".to_owned()]
+    }
+}
+
+/// Adds a later change to those before it, so that each field keeps its first value and gets its last.
+fn add(changes: &mut Vec<Change>, later: &Change) {
+    if let Some(known) = changes.iter_mut().find(|known| known.field == later.field) {
+        known.to.clone_from(&later.to);
+    } else {
+        changes.push(later.clone());
     }
 }
 
@@ -351,7 +362,39 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
             ),
         ];
         assert_eq!(consequences(&rate, (50, "a"), "c", &constant).len(), 1);
-        // A change that was reverted before training has no consequence.
+        // The checkpoint was saved after the change.
         assert!(consequences(&rate[..1], (60, "b"), "b", &cosine).is_empty());
+    }
+
+    #[test]
+    fn changes_since_the_checkpoint_count_as_one() {
+        let cosine = experiment::parse(YAML, "small.yaml").unwrap();
+        let changed = |field: &str, step, from: &str, to: &str, files: (&str, &str)| Changed {
+            step,
+            fields: vec![Change {
+                field: field.into(),
+                from: from.into(),
+                to: to.into(),
+            }],
+            from: files.0.into(),
+            to: files.1.into(),
+        };
+        let keep = changed("train.checkpoint.keep", 50, "1", "2", ("b", "c"));
+        let there = changed("train.epochs", 50, "10", "20", ("a", "b"));
+        let back = changed("train.epochs", 50, "20", "10", ("c", "d"));
+        let reverted = [there.clone(), keep.clone(), back];
+        assert!(consequences(&reverted, (50, "a"), "d", &cosine).is_empty());
+        let twice = [
+            there,
+            keep,
+            changed("train.epochs", 50, "20", "30", ("c", "d")),
+        ];
+        let reasons = consequences(&twice, (50, "a"), "d", &cosine);
+        assert_eq!(reasons.len(), 1, "{reasons:?}");
+        assert!(reasons[0].contains("was 10 until step 50, is 30"));
+        // The checkpoint of step 60 is gone: training goes on from step 50.
+        let lost = [changed("train.epochs", 60, "10", "20", ("a", "b"))];
+        let reasons = consequences(&lost, (50, "a"), "b", &cosine);
+        assert!(reasons[0].contains("until step 50"), "{reasons:?}");
     }
 }
