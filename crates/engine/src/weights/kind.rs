@@ -22,6 +22,10 @@ pub(super) fn refuse_others(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// What the bytes are, and what to do.
 fn other(bytes: &[u8]) -> Option<(String, String)> {
+    // A safetensors file begins with the length of its JSON header, in eight bytes. They may look like the start of another format.
+    if bytes.get(4..9).is_some_and(|rest| rest == b"\0\0\0\0{") {
+        return None;
+    }
     let begins = |magic: &[u8]| bytes.starts_with(magic);
     let start = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]);
     let start = start
@@ -61,7 +65,7 @@ fn other(bytes: &[u8]) -> Option<(String, String)> {
             ),
         );
     }
-    // A safetensors file may begin so too: with a length of 123, and zeros.
+    // Text has no zeros.
     if start.starts_with('{') && !bytes[..bytes.len().min(8)].contains(&0) {
         return said(
             "the file of weights is JSON text: an index, a configuration or a server's error",
@@ -78,9 +82,7 @@ fn other(bytes: &[u8]) -> Option<(String, String)> {
         };
         return said(is, convert);
     }
-    // A safetensors file begins with the length of its header, whose upper bytes are 0.
-    let is_length = bytes.get(3..8).is_some_and(|upper| upper == [0; 5]);
-    if bytes.len() > 1 && bytes[0] == 0x80 && (2..=5).contains(&bytes[1]) && !is_length {
+    if bytes.len() > 1 && bytes[0] == 0x80 && (2..=5).contains(&bytes[1]) {
         return said(
             "the file of weights is a Python pickle, and opening a pickle runs whatever code is in it",
             convert,
@@ -142,6 +144,8 @@ mod tests {
             (b"\x80\x05\x95\0", "Python pickle", "save_file"),
             (b"\x89HDF\r\n\x1a\n\0", "HDF5", "safetensors"),
             (b"\x1f\x8b\x08\0", "compressed", "unpack"),
+            // As `gzip -n` writes it: without a name and a time.
+            (b"\x1f\x8b\x08\0\0\0\0\0\0\x03", "compressed", "unpack"),
         ] {
             let (found, advice) = other(bytes).unwrap();
             assert!(
@@ -149,8 +153,19 @@ mod tests {
                 "{found} / {advice}"
             );
         }
-        // The first bytes of these lengths are `@`, `{`, or those of a pickle.
-        for length in [64_u64, 123, 640, 896, 1152, 1408, 640 + 65_536] {
+        // The first bytes of these lengths are `@`, `{`, or those of a pickle, of gzip, of bzip2 and of a zip archive.
+        for length in [
+            64_u64,
+            123,
+            640,
+            896,
+            1152,
+            1408,
+            640 + 65_536,
+            35_615,
+            6_838_850,
+            67_324_752,
+        ] {
             let bytes = [&length.to_le_bytes()[..], b"{\"a\":"].concat();
             assert!(other(&bytes).is_none(), "{length}");
         }
