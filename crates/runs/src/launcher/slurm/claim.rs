@@ -65,12 +65,13 @@ fn alive(state: &RunState) -> String {
     })
 }
 
-/// Waits until no heartbeat has come for `silence`; false if they still come after `patience`.
+/// Waits until no heartbeat has come for `silence`; false if they still come after `patience`. While the time of the last one
+/// cannot be read, as when a shared file system does not answer, the worker counts as alive.
 fn falls_silent(run: &RunDir, silence: Duration, patience: Duration) -> bool {
     let began = Instant::now();
     let mut last = run.touched();
     let is_old = |at: SystemTime| at.elapsed().is_ok_and(|age| age > OLD);
-    if last.is_none_or(is_old) {
+    if last.is_some_and(is_old) {
         return true;
     }
     let mut seen = Instant::now();
@@ -80,7 +81,7 @@ fn falls_silent(run: &RunDir, silence: Duration, patience: Duration) -> bool {
         }
         thread::sleep(PAUSE.min(silence));
         let now = run.touched();
-        if now != last {
+        if now.is_none() || now != last {
             (last, seen) = (now, Instant::now());
         }
     }
@@ -206,6 +207,13 @@ mod tests {
             done.store(true, std::sync::atomic::Ordering::Relaxed);
         });
         assert!(falls_silent(&run, ms(300), ms(5000)), "it beats no more");
+        lock.set_modified(old).unwrap();
+        assert!(falls_silent(&run, SILENCE, Duration::ZERO), "it is old");
+        std::fs::remove_file(run.path().join("run.lock")).unwrap();
+        assert!(
+            !falls_silent(&run, SILENCE, Duration::ZERO),
+            "nobody can tell"
+        );
     }
 
     #[test]
