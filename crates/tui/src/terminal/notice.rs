@@ -15,9 +15,11 @@ impl Between {
     /// Detects it from the environment, which `get` reads.
     pub(super) fn find(get: impl Fn(&str) -> Option<String>) -> Self {
         let term = get("TERM").unwrap_or_default();
-        if get("TMUX").is_some_and(|tmux| !tmux.is_empty()) {
+        let is_set = |name: &str| get(name).is_some_and(|value| !value.is_empty());
+        // SSH passes `TERM` on, but not the variables of the program itself.
+        if is_set("TMUX") || term.starts_with("tmux") {
             Self::Tmux
-        } else if term.starts_with("screen") {
+        } else if is_set("STY") || term.starts_with("screen") {
             Self::Screen
         } else if matches!(term.as_str(), "" | "dumb" | "linux") || term.starts_with("vt") {
             Self::Plain
@@ -27,7 +29,7 @@ impl Between {
     }
 }
 
-/// The bell, and `text` if the terminal can show it.
+/// What the terminal must receive: the bell, and `text` if it can show it.
 pub(super) fn sequence(text: &str, between: Between) -> String {
     // Sanitize it again: a control character would end the sequence and start another.
     let text = warmstart_schema::text::line(text, 200);
@@ -71,6 +73,16 @@ mod tests {
                 ],
                 Between::Tmux,
                 "\u{7}\u{1b}Ptmux;\u{1b}\u{1b}]9;warmstart: done\u{7}\u{1b}\\",
+            ),
+            (
+                vec![("TERM", "tmux-256color")],
+                Between::Tmux,
+                "\u{7}\u{1b}Ptmux;\u{1b}\u{1b}]9;warmstart: done\u{7}\u{1b}\\",
+            ),
+            (
+                vec![("TERM", "xterm-256color"), ("STY", "2112.pts-0.host")],
+                Between::Screen,
+                "\u{7}\u{1b}P\u{1b}]9;warmstart: done\u{7}\u{1b}\\",
             ),
             (
                 vec![("TERM", "screen.xterm")],
