@@ -93,7 +93,7 @@ pub(super) fn files(root: &Path, within: &Path) -> Result<Vec<PathBuf>, Unreadab
     Ok(all)
 }
 
-/// The files in `root` except in skipped folders, and the unreadable folders.
+/// The files in `root` except in skipped folders, then the unreadable folders.
 pub(super) fn files_but(
     root: &Path,
     skips: impl Fn(&Path) -> bool,
@@ -128,16 +128,14 @@ fn visit(
     mut each: impl FnMut(PathBuf) -> ControlFlow<()>,
     mut unreadable: impl FnMut(Unreadable) -> Result<(), Unreadable>,
 ) -> Result<ControlFlow<()>, Unreadable> {
-    let mut seen: HashSet<Identity> = HashSet::new();
-    if !within.as_os_str().is_empty() {
-        // A link to the root or above it would contain every other class.
-        seen.extend(
-            fs::canonicalize(root)
-                .iter()
-                .flat_map(|root| root.ancestors())
-                .filter_map(identity),
-        );
-    }
+    // A link to the root would contain every other class, and one above it may contain the whole disk. The visit itself may begin
+    // at the root.
+    let begins_at_root = within.as_os_str().is_empty();
+    let mut seen: HashSet<Identity> = fs::canonicalize(root)
+        .iter()
+        .flat_map(|root| root.ancestors().skip(usize::from(begins_at_root)))
+        .filter_map(identity)
+        .collect();
     let mut waiting = vec![within.to_path_buf()];
     while let Some(folder) = waiting.pop() {
         let place = root.join(&folder);
@@ -165,4 +163,27 @@ fn visit(
         );
     }
     Ok(ControlFlow::Continue(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_above_the_root_are_not_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        let root = outside.path().join("pictures");
+        fs::create_dir_all(root.join("cat")).unwrap();
+        fs::write(root.join("cat/0.png"), b"").unwrap();
+        fs::write(outside.path().join("letter.txt"), b"").unwrap();
+        symlink(outside.path(), root.join("up")).unwrap();
+        symlink(&root, root.join("cat/all")).unwrap();
+        let expected = [PathBuf::from("cat/0.png")];
+        let (found, closed) = files_but(&root, |_| false);
+        assert_eq!(found, expected);
+        assert!(closed.is_empty(), "{closed:?}");
+        assert_eq!(files(&root, Path::new("cat")).unwrap(), expected);
+        assert!(files(&root, Path::new("up")).unwrap().is_empty());
+    }
 }
