@@ -68,7 +68,7 @@ pub(crate) fn draw_with_hit_map(frame: &mut Frame, model: &Model) -> HitMap {
             Screen::Run(view) => run::view::draw(frame, body, model, view, &mut hit_map),
             Screen::Compare(view) => compare::view::draw(frame, body, model, view, &mut hit_map),
             Screen::Machine(view) => machine::view::draw(frame, body, model, view, &mut hit_map),
-            Screen::Dataset(view) => dataset::view::draw(frame, body, model, view),
+            Screen::Dataset(view) => dataset::view::draw(frame, body, view),
         }
         paint::rule(frame.buffer_mut(), lower_rule);
         footer::draw_status(frame, status, model);

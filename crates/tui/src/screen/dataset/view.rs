@@ -1,5 +1,5 @@
 //! ```text
-//!  Lite0, freeze ▸ emoji98   training 2,127   validation 911   test 774       of 98 classes, learnt: fine
+//!  Lite0, freeze ▸ emoji98              ▸training 2,127  validation 911  test 774
 //!  one picture, a page of them, or the classes
 //! ```
 //! The data that an experiment trains on and is evaluated on.
@@ -12,11 +12,11 @@ use warmstart_schema::look::{Facts, Picture, Split};
 
 use super::{classes, one, page};
 use crate::format::count;
-use crate::model::{DatasetPane, DatasetView, Model, Opened};
+use crate::model::{DatasetPane, DatasetView, Opened};
 use crate::screen::{paint, picture};
 use crate::theme::THEME;
 
-pub(in crate::screen) fn draw(frame: &mut Frame, area: Rect, _model: &Model, view: &DatasetView) {
+pub(in crate::screen) fn draw(frame: &mut Frame, area: Rect, view: &DatasetView) {
     let buf = frame.buffer_mut();
     let [title, body] = paint::inset(area).layout(&Layout::vertical([
         Constraint::Length(1),
@@ -119,7 +119,8 @@ fn draw_title(buf: &mut Buffer, area: Rect, view: &DatasetView, facts: &Facts) {
     paint::left(buf, rest, &format!(" ▸ {}", facts.dataset), THEME.muted);
 }
 
-/// Draws an image, or a text until it is loaded. Returns the covered area.
+/// Draws an image. Draws a text until it is loaded, or where it cannot be read. Returns the covered
+/// area.
 pub(super) fn draw_picture(buf: &mut Buffer, area: Rect, picture: Option<&Picture>) -> Rect {
     let (text, style) = match picture {
         Some(Picture {
@@ -131,12 +132,48 @@ pub(super) fn draw_picture(buf: &mut Buffer, area: Rect, picture: Option<&Pictur
         }
         None => ("loading …", THEME.muted),
     };
+    // Until the size is known, assume a small image.
+    let mut covered = picture::place(area, 32);
     for (line, y) in paint::wrap(text, usize::from(area.width))
         .iter()
         .zip(0..area.height)
     {
-        paint::left(buf, paint::row(area, y), line, style);
+        let rest = paint::left(buf, paint::row(area, y), line, style);
+        covered.width = covered.width.max(rest.x - area.x);
+        covered.height = covered.height.max(y + 1);
     }
-    // Until the size is known, assume a small image.
-    picture::place(area, 32)
+    covered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use warmstart_schema::look::Wanted;
+
+    #[test]
+    fn nothing_else_is_drawn_over_a_long_error() {
+        let whole = Rect::new(0, 0, 70, 40);
+        let area = Rect::new(3, 2, 60, 30);
+        let mut buf = Buffer::empty(whole);
+        let picture = Picture {
+            wanted: Wanted {
+                position: 0,
+                epoch: None,
+            },
+            number: 0,
+            fine: None,
+            coarse: None,
+            file: None,
+            pixels: None,
+            error: Some("x".repeat(60 * 20)),
+        };
+        let covered = draw_picture(&mut buf, area, Some(&picture));
+        assert_eq!(covered, area.intersection(covered));
+        let drawn: Vec<_> = whole
+            .positions()
+            .filter(|position| buf[*position].symbol() != " ")
+            .collect();
+        assert_eq!(drawn.len(), 60 * 20);
+        assert!(drawn.iter().all(|position| covered.contains(*position)));
+    }
 }
