@@ -242,7 +242,7 @@ fn launch(
     messages: &UnboundedSender<Message>,
 ) -> anyhow::Result<String> {
     let Ok(experiment) = &file.loaded else {
-        anyhow::bail!("{} has a mistake", file.stem)
+        anyhow::bail!("{} has a mistake", file.file_name())
     };
     let files = store::experiments(&folders.experiments).unwrap_or_default();
     let source = store::init_file(&folders.experiments, &files, file)?;
@@ -275,7 +275,7 @@ fn launch_group(
     let root = &folders.checkpoints;
     let (_, runs) = Watcher::read_all(root, std::slice::from_ref(file));
     let Some(plan) = Plan::of(file, &runs) else {
-        anyhow::bail!("{} has a mistake", file.stem)
+        anyhow::bail!("{} has a mistake", file.file_name())
     };
     let launch = actions::launch_group(root, file, &plan.0, source, "auto")?;
     none_failed(&launch.failed, messages)?;

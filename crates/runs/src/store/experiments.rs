@@ -18,7 +18,7 @@ const FIRST_GROUP: &str = "study";
 pub struct ExperimentFile {
     /// Its path, as it was named or found.
     pub path: PathBuf,
-    /// The file's name without `.yaml`, as the command line and `init: {from: …}` name it.
+    /// The file's name without `.yaml` or `.yml`, as the command line and `init: {from: …}` name it.
     pub stem: String,
     pub loaded: Result<Experiment, Vec<Problem>>,
     /// Its members, if it has `seeds` or `grid`.
@@ -66,6 +66,14 @@ impl ExperimentFile {
         } else {
             self.stem.clone()
         }
+    }
+
+    /// The file's name with its ending, for messages.
+    pub fn file_name(&self) -> String {
+        text::line(
+            &self.path.file_name().unwrap_or_default().to_string_lossy(),
+            80,
+        )
     }
 
     /// The experiment's name, or the file's if it has none.

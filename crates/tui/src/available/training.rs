@@ -76,7 +76,7 @@ pub(crate) fn launchable(model: &Model) -> Result<&ExperimentFile, String> {
         Ok(_) => Ok(file),
         Err(problems) => {
             let first = problems.first().map_or(String::new(), format::problem);
-            Err(format!("{}.yaml has a mistake: {first}", file.stem))
+            Err(format!("{} has a mistake: {first}", file.file_name()))
         }
     }
 }
@@ -104,7 +104,7 @@ pub(crate) fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> 
             model
                 .runs
                 .file_of(run, files(model))
-                .ok_or_else(|| format!("{stem}.yaml is not in the experiments folder"))
+                .ok_or_else(|| format!("the file of {stem} is not in the experiments folder"))
         }
     }
 }

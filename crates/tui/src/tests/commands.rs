@@ -132,6 +132,18 @@ fn unavailable_command_is_refused_with_reason() {
 }
 
 #[test]
+fn a_mistake_is_reported_under_the_whole_name_of_its_file() {
+    let mut model = typical();
+    for file in &mut model.catalogue.as_mut().unwrap().files {
+        file.path.set_extension("yml");
+    }
+    let shown = text(&drawn(&model, 120, 40));
+    assert!(shown.contains("6-typo.yml"), "{shown}");
+    press(&mut model, "Gr");
+    assert!(says(&model).contains("6-typo.yml has"), "{}", says(&model));
+}
+
+#[test]
 fn a_search_that_never_began_names_the_key_of_the_settings() {
     let mut model = typical();
     let chosen = [("search".to_owned(), Keys(vec!["f7".to_owned()]))];

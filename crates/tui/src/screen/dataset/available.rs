@@ -117,7 +117,10 @@ pub(crate) fn source(model: &Model) -> Result<(DatasetSource, String), String> {
                 ));
             }
             Some((file, Err(_))) => {
-                return Err(format!("{}.yaml has a mistake; enter shows it", file.stem));
+                return Err(format!(
+                    "{} has a mistake; enter shows it",
+                    file.file_name()
+                ));
             }
             None => {}
         }

@@ -33,7 +33,7 @@ use crate::screen::paint;
 use crate::screen::table::{self, Column};
 use crate::theme::THEME;
 use warmstart_report::field::{Fact, Form};
-use warmstart_runs::store::Run;
+use warmstart_runs::store::{ExperimentFile, Run};
 use warmstart_schema::metric::Unit;
 
 /// How a column is drawn. Where there is too little room, those with the highest order go first.
@@ -386,7 +386,7 @@ fn draw_entry(
     if let Some(Err(problems)) = entry.file.map(|file| &file.loaded).filter(|_| is_broken) {
         let label = entry
             .file
-            .map_or_else(String::new, |file| format!("{}.yaml", file.stem));
+            .map_or_else(String::new, ExperimentFile::file_name);
         paint::left(buf, name, &label, THEME.text);
         let problem = problems
             .first()
