@@ -28,6 +28,8 @@ pub const FIELDS: [&str; 8] = [
 pub enum Error {
     #[error("`{0}` cannot change after a run has begun; fields that can: {fields}", fields = FIELDS.join(", "))]
     Fixed(String),
+    #[error("a probe has no `{0}`; the only field of its run that can change: dataset.path")]
+    NotOfProbe(String),
     #[error("a worker has the run")]
     Held,
     #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
@@ -66,12 +68,12 @@ pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Cha
     let before = experiment::load(&path, &[]).map_err(Error::Experiment)?;
     // A probe's `train` is not in its file.
     if before.probe.is_some()
-        && let Some(fixed) = changes
+        && let Some(absent) = changes
             .iter()
             .map(field)
             .find(|field| field.starts_with("train."))
     {
-        return Err(Error::Fixed(fixed));
+        return Err(Error::NotOfProbe(absent));
     }
     let after = experiment::load(&path, changes).map_err(Error::Experiment)?;
     let fields: Vec<Change> = FIELDS
@@ -224,7 +226,11 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
 ";
 
     fn run(root: &std::path::Path) -> RunDir {
-        let experiment = experiment::parse(YAML, "small.yaml").unwrap();
+        run_of(root, YAML)
+    }
+
+    fn run_of(root: &std::path::Path, yaml: &str) -> RunDir {
+        let experiment = experiment::parse(yaml, "small.yaml").unwrap();
         let launch = Launch {
             experiment: &experiment,
             source: "small.yaml".as_ref(),
@@ -306,6 +312,20 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
         drop(lock);
         assert_eq!(std::fs::read(run.experiment_yaml()).unwrap(), before);
         assert!(!run.events().exists());
+    }
+
+    #[test]
+    fn a_field_that_a_probe_lacks_is_not_named_among_those_that_can_change() {
+        let root = tempfile::tempdir().unwrap();
+        let yaml = "name: x\ndataset: { name: emoji98 }\nprobe: {}\n\
+            model: { backbone: resnet18, weights: random, freeze: backbone }\n";
+        let error = change(
+            &run_of(root.path(), yaml),
+            &texts(&["train.epochs=20"]),
+            false,
+        );
+        let error = error.unwrap_err().to_string();
+        assert_eq!(error.matches("train.epochs").count(), 1, "{error}");
     }
 
     #[test]

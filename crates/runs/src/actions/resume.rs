@@ -267,7 +267,9 @@ fn taken(id: &RunId, what: &str) -> anyhow::Error {
 fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
     let help = match &error {
         change::Error::Held => "a run has one worker at a time; stop it first".to_owned(),
-        change::Error::Fixed(_) => "train the experiment again for anything else".to_owned(),
+        change::Error::Fixed(_) | change::Error::NotOfProbe(_) => {
+            "train the experiment again for anything else".to_owned()
+        }
         change::Error::Io(_) | change::Error::Checkpoint(_) => {
             return anyhow::Error::new(error).context(format!("run {id}"));
         }
