@@ -1,6 +1,7 @@
 //! The list of experiments and runs: order, columns, marks, notes and the trash.
 //! With ten thousand runs every key must still be fast.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -553,6 +554,23 @@ fn ten_thousand_runs_are_listed_sorted_and_filtered_between_two_frames() {
     assert!(slowest < Duration::from_millis(100), "{slowest:?}");
     let first: RunId = id(runs(&model)[0]);
     assert!(model.runs.get(&first).unwrap().state.epochs[0].val_acc > 0.9);
+}
+
+#[test]
+fn curves_of_more_runs_than_the_table_marks_have_different_markers() {
+    let mut model = many(210);
+    press(&mut model, "c");
+    let shown = text(&drawn(&model, 200, 60));
+    assert!(shown.contains("210 runs"), "{shown}");
+    let legend = shown
+        .lines()
+        .find(|line| line.contains("validation accuracy by epoch"))
+        .unwrap();
+    let markers: HashSet<char> = legend
+        .chars()
+        .filter(|c| ('\u{25a0}'..='\u{27bf}').contains(c))
+        .collect();
+    assert!(markers.len() > 1, "{legend}");
 }
 
 #[test]

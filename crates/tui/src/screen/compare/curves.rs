@@ -7,6 +7,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
@@ -19,7 +20,7 @@ use crate::theme::THEME;
 use warmstart_report::compare::{Metric, Row};
 use warmstart_runs::store::Run;
 
-/// Maximum number of curves: each has a unique marker and colour.
+/// Maximum number of curves, because this many runs differ in marker or colour.
 const MOST: usize = 40;
 /// Lines of figures under the cursor.
 const LEGEND: usize = 3;
@@ -53,8 +54,9 @@ pub(super) fn draw(
     let series: Vec<Series> = runs
         .iter()
         .zip(&curves)
-        .map(|(run, curve)| {
-            let (mark, style) = THEME.run(view.shown.rank(&run.id).unwrap_or_default());
+        .enumerate()
+        .map(|(place, (run, curve))| {
+            let (mark, style) = mark(view, run, place);
             let is_selected = selected.is_some_and(|row| row.runs.contains(&run.id));
             Series {
                 curve,
@@ -114,6 +116,12 @@ fn curve(run: &Run, figure: Metric, after: u32) -> Curve {
     Curve::new(epochs.filter_map(|epoch| Some((place(epoch.epoch), figure.of_epoch(epoch)?))))
 }
 
+/// A run's marker and colour, as in the table. With too many runs the table has none; then they follow
+/// from the run's place among the curves.
+fn mark(view: &CompareView, run: &Run, place: usize) -> (&'static str, Style) {
+    THEME.run(view.shown.rank(&run.id).unwrap_or(place))
+}
+
 /// The chart's title, then each run's marker with its name, or with its figure under the cursor.
 /// Counts the runs that do not fit.
 fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Vec<Line<'static>> {
@@ -147,7 +155,7 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
                 epochs => format!("{} after {epochs}", run.label()),
             },
         };
-        let (mark, style) = THEME.run(view.shown.rank(&run.id).unwrap_or_default());
+        let (mark, style) = mark(view, run, runs.len() - 1 - named);
         let spans = [
             Span::styled(format!("  {mark} "), style),
             Span::styled(text, THEME.text),
