@@ -45,7 +45,8 @@ pub enum Error {
 }
 
 /// Applies `FIELD=VALUE`s to a run that no worker has, and logs them. Returns the changes, none if the values are the same. A
-/// finished run takes only changes that extend it. On an error nothing has changed.
+/// finished run takes only changes that extend it. If its file already has them, by hand or because the log could not be written,
+/// they are logged now: without that a finished run does not continue.
 pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Change>, Error> {
     let field = |change: &String| {
         change
@@ -80,7 +81,7 @@ pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Cha
         .iter()
         .filter_map(|field| differs(field, &before, &after))
         .collect();
-    if fields.is_empty() {
+    if fields.is_empty() && !is_done {
         return Ok(fields);
     }
     checkpoint::recover(&Disk, run)?;
@@ -213,9 +214,11 @@ fn consequence(change: &Change, step: u64, experiment: &Experiment) -> Option<St
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::checkpoint::{Conditions, Content, Skipped, State, Sums};
     use crate::run::Launch;
+    use warmstart_schema::policy::{Plateau, Progress};
     use warmstart_schema::state::RunState;
 
     const YAML: &str = "
@@ -237,6 +240,32 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
             device: "cpu",
         };
         RunDir::create(root, &launch).unwrap().0
+    }
+
+    /// A run with the checkpoint of its last epoch.
+    pub(crate) fn trained(root: &std::path::Path) -> RunDir {
+        let run = run(root);
+        let content = Content {
+            state: State {
+                step: 100,
+                epoch: 10,
+                batch: 0,
+                sums: Sums::default(),
+                progress: Progress::default(),
+                plateau: Plateau::default(),
+                best_step: None,
+                stopped_early: false,
+                train_time: 1.0,
+                conditions: Conditions::default(),
+                not_exact: Vec::new(),
+                skipped: Skipped::default(),
+                preparation: None,
+            },
+            model: vec![1],
+            optimizer: vec![2],
+        };
+        checkpoint::save(&Disk, &run, &content, 2).unwrap();
+        run
     }
 
     fn texts(changes: &[&str]) -> Vec<String> {
@@ -312,6 +341,24 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
         drop(lock);
         assert_eq!(std::fs::read(run.experiment_yaml()).unwrap(), before);
         assert!(!run.events().exists());
+    }
+
+    #[test]
+    fn a_finished_run_takes_only_changes_that_extend_it() {
+        let root = tempfile::tempdir().unwrap();
+        let run = trained(root.path());
+        for change_of in ["train.epochs=10", "train.optimizer.learning_rate=0.1"] {
+            let refused = change(&run, &texts(&[change_of]), true);
+            assert!(
+                matches!(refused, Err(Error::NothingLeft { epochs: 10, .. })),
+                "{refused:?}"
+            );
+        }
+        let longer = YAML.replace("epochs: 10", "epochs: 20");
+        std::fs::write(run.experiment_yaml(), longer).unwrap();
+        let made = change(&run, &texts(&["train.epochs=20"]), true).unwrap();
+        assert!(made.is_empty(), "{made:?}");
+        assert!(run.state().unwrap().awaits_change, "the worker continues");
     }
 
     #[test]
