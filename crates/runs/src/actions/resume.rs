@@ -123,7 +123,10 @@ pub(super) fn queue_resume(
     let devices = run.experiment.as_deref().map_or(1, |it| it.train.devices);
     let slot = launcher::assigned(&dir, launcher::chosen()).slot(&info.device, devices);
     let entry = Entry::of(info, slot, awaited_source(run, info, from));
-    let is_done = run.status() == Status::Finished && !run.state.awaits_change;
+    // A run that starts over need not be extended.
+    let is_done = from == ResumeFrom::Checkpoint
+        && run.status() == Status::Finished
+        && !run.state.awaits_change;
     // The queue is locked, so no other process resumes or changes the run meanwhile.
     let ready = || {
         // A worker writes itself into run.json when it takes a run, so another one had it since the last look.
@@ -278,4 +281,31 @@ fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
     Failure::new(Kind::Input, format!("run {id} is not changed: {error}"))
         .help(help)
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event_log::EventWriter;
+    use crate::store::Watcher;
+    use warmstart_schema::event::Event;
+
+    #[test]
+    fn a_finished_run_that_starts_over_need_not_be_extended() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = change::tests::trained(root.path());
+        let mut log = EventWriter::open(&dir.events()).unwrap();
+        log.write(&Event::Finished {
+            train_time: 1.0,
+            stopped_early: false,
+        })
+        .unwrap();
+        let (_, runs) = Watcher::read_all(root.path(), &[]);
+        let run = runs.get(&dir.info().unwrap().id).unwrap();
+        assert_eq!(run.status(), Status::Finished);
+        let changes = ["train.optimizer.learning_rate=0.1".to_owned()];
+        let resume = |from| queue_resume(root.path(), run, &changes, from);
+        assert!(resume(ResumeFrom::Checkpoint).is_err());
+        resume(ResumeFrom::Start).unwrap();
+    }
 }
