@@ -12,6 +12,7 @@ use crate::message::{Message, Report};
 use crate::model::{Model, Screen};
 use crate::update::update;
 use warmstart_report::compare::{Column, Format, Metric, ShownArguments, render, table};
+use warmstart_runs::run::RunInfo;
 use warmstart_runs::store::{Change, Watcher, experiments};
 
 /// The recorded runs; none has a worker.
@@ -25,6 +26,38 @@ fn recorded() -> Model {
     update(&mut model, Message::Changes { now, changes: free });
     press(&mut model, "c");
     model
+}
+
+#[test]
+fn the_legend_names_the_selected_run_however_long_its_name_is() {
+    let mut model = recorded();
+    let run = model.run().unwrap();
+    let info = RunInfo {
+        experiment: format!("first{}last", "-".repeat(70)),
+        ..run.info.clone().unwrap()
+    };
+    let renamed = vec![Change::Info {
+        id: run.id.clone(),
+        info: Ok(info),
+    }];
+    let now = model.now;
+    update(
+        &mut model,
+        Message::Changes {
+            now,
+            changes: renamed,
+        },
+    );
+    press(&mut model, "v");
+    let shown = text(&drawn(&model, 80, 24));
+    let legend = shown
+        .lines()
+        .find(|line| line.contains("validation loss by epoch"))
+        .unwrap();
+    assert!(
+        legend.contains("first") && legend.contains("last") && legend.contains("  +"),
+        "{legend}"
+    );
 }
 
 /// The command line's arguments for a comparison.

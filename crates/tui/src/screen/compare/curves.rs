@@ -10,6 +10,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
+use warmstart_schema::text;
 
 use crate::chart::{Axis, Chart, Curve, Series, Unit};
 use crate::format::metric;
@@ -155,7 +156,17 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
                 epochs => format!("{} after {epochs}", run.label()),
             },
         };
-        let (mark, style) = mark(view, run, runs.len() - 1 - named);
+        let rest = runs.len() - named;
+        // Leave space for the count of the remaining runs.
+        let reserved = if rest > 1 { "  +999".len() } else { 0 };
+        // The selected run is named even if its whole name does not fit.
+        let text = if named == 0 && lines.len() == most {
+            let taken = lines[0].width() + text::columns("  ● ") + reserved;
+            text::middle(&text, width.saturating_sub(taken))
+        } else {
+            text
+        };
+        let (mark, style) = mark(view, run, rest - 1);
         let spans = [
             Span::styled(format!("  {mark} "), style),
             Span::styled(text, THEME.text),
@@ -166,9 +177,7 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
                 .last()
                 .is_some_and(|line| line.width() + wide + reserved > width)
         };
-        let rest = runs.len() - named;
-        // Leave space for the count of the remaining runs.
-        if lines.len() == most && is_full(if rest > 1 { "  +999".len() } else { 0 }) {
+        if lines.len() == most && is_full(reserved) {
             lines[most - 1]
                 .spans
                 .push(Span::styled(format!("  +{rest}"), THEME.muted));
