@@ -10,8 +10,8 @@ use warmstart_schema::event::{Change, Changed, Event};
 use warmstart_schema::experiment::{self, Experiment, Problem};
 
 /// The fields that may change after a run began. Its data, its model and the state of its optimizer may not. Its image folder may
-/// move; the worker checks that its images are the same. What another number of devices means for exactness, the conditions of the
-/// checkpoint say.
+/// move; the worker checks that its images are the same. For another number of devices, the conditions of the checkpoint say whether
+/// the run stays exact.
 pub const FIELDS: [&str; 8] = [
     "dataset.path",
     "train.epochs",

@@ -8,7 +8,7 @@ use warmstart_schema::state::Liveness;
 
 /// Seconds between two heartbeats.
 pub const INTERVAL: u32 = 10;
-/// After this many missing heartbeats, a worker counts as dead.
+/// A worker whose heartbeat is older than this many intervals has lost it.
 const MISSED: f64 = 3.0;
 
 /// A run without progress for fewer seconds than this is never stalled.
@@ -42,7 +42,7 @@ pub struct LivenessTracker {
 }
 
 impl LivenessTracker {
-    /// The pulse of a run whose newest attempt has no end, as far as its last event at this time says.
+    /// For a run whose newest attempt has no end, when only the time of its last event is known.
     pub fn unended(heartbeat: Option<u32>, last: f64) -> Self {
         Self {
             phase: Phase::Loading,
@@ -52,7 +52,7 @@ impl LivenessTracker {
         }
     }
 
-    /// The pulse of a run whose newest attempt ended at this time.
+    /// For a run whose newest attempt ended at this time.
     pub fn at_rest(ended: f64) -> Self {
         Self {
             ended: Some(ended),

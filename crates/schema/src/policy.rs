@@ -10,8 +10,9 @@ use crate::seed::{SplitMix64, derive};
 const PLATEAU_THRESHOLD: f64 = 1e-4;
 
 /// The learning rate of optimizer step `step`, counted from 0; skipped steps count. During the warm-up it rises linearly to
-/// `base`. Cosine then falls from the end of the warm-up to 0 at the last step (Loshchilov & Hutter 2017, without restarts). Step
-/// and exponential count from step 0, warm-up included, as in `PyTorch`. Only the plateau schedule reads `plateau`.
+/// `base`. Cosine then falls from the end of the warm-up and would reach 0 one step after the last (Loshchilov & Hutter 2017,
+/// without restarts). Step and exponential count from step 0, warm-up included, as in `PyTorch`. Only the plateau schedule reads
+/// `plateau`.
 pub fn learning_rate(
     schedule: &Schedule,
     base: f64,
@@ -127,16 +128,16 @@ impl Progress {
         epoch: u32,
         figure: f64,
     ) -> EpochVerdict {
-        let best = figure.is_finite()
+        let is_best = figure.is_finite()
             && self
                 .best
                 .is_none_or(|(_, best)| monitor.improves(figure, best, 0.0));
-        if best {
+        if is_best {
             self.best = Some((epoch, figure));
         }
         let Some(rule) = rule else {
             return EpochVerdict {
-                is_best: best,
+                is_best,
                 should_stop: false,
             };
         };
@@ -151,7 +152,7 @@ impl Progress {
             self.waited += 1;
         }
         EpochVerdict {
-            is_best: best,
+            is_best,
             should_stop: self.is_patience_exhausted(Some(rule)),
         }
     }

@@ -1,4 +1,4 @@
-//! What a file is that is no safetensors file: named, with the file to get instead.
+//! Says what a file of weights is that is no safetensors file, and which file to get instead.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::failure::UserError;
 
 const WHOLE: &str = "get the file itself";
 
-/// An error where the bytes at `path` are known to be something else; its ending may be anything.
+/// Refuses bytes that are known to be of another format. The ending of `path` does not matter.
 pub(super) fn refuse_others(path: &Path, bytes: &[u8]) -> Result<()> {
     let Some((is, help)) = other(bytes) else {
         return Ok(());
@@ -20,7 +20,7 @@ pub(super) fn refuse_others(path: &Path, bytes: &[u8]) -> Result<()> {
     ))
 }
 
-/// What the bytes are, and what to do.
+/// What the bytes are, and what to do; none if they may be safetensors.
 fn other(bytes: &[u8]) -> Option<(String, String)> {
     // A safetensors file begins with the length of its JSON header, in eight bytes. They may look like the start of another format.
     if bytes.get(4..9).is_some_and(|rest| rest == b"\0\0\0\0{") {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use warmstart_schema::experiment::SplitRule;
 use warmstart_schema::look::Split;
 
-/// The identity of an image's bytes: half of their SHA-256, in hexadecimal.
+/// The identity of an image's bytes: the first 128 bits of their SHA-256, in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Content(String);
@@ -19,7 +19,6 @@ impl Content {
         Self(hash[..32].to_owned())
     }
 
-    /// The first 128 bits of the SHA-256 of the file, in hexadecimal.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -45,7 +44,8 @@ pub struct Sets {
     pub test: Vec<Kept>,
 }
 
-/// How the images differ from those of an earlier attempt.
+/// How the images differ from those of an earlier attempt, by name within a split. An image that moves to another split is removed
+/// and added.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Moves {
     pub added: Vec<String>,
@@ -90,7 +90,7 @@ impl Sets {
         format!("{:x}", hash.finalize())
     }
 
-    /// The differences to an earlier set.
+    /// The differences from an earlier attempt's images.
     pub fn since(&self, before: &Self) -> Moves {
         let by_name = |sets: &Self| -> BTreeMap<(String, Split), Content> {
             let of = |part: Split| {

@@ -6,7 +6,8 @@ use super::{Attention, Border, Conv, ConvNorm, Mlp, Padding, Residual, Shortcut}
 
 impl Architecture {
     /// Multiplications with their additions for one square image of `side` pixels: those of convolutions, dense layers and attention,
-    /// as papers count them. What costs a number or two each (normalization, activations, means, rotations) is left out.
+    /// as papers count them. Normalization, activations, means and rotations are left out:
+    /// they compute little for each number.
     pub fn multiply_adds(&self, side: u32) -> u64 {
         let mut cost = Cost {
             grid: Grid::Image(i64::from(side)),
@@ -35,7 +36,7 @@ impl Grid {
         }
     }
 
-    /// With the side of an image changed; tokens stay.
+    /// Changes the side of an image; tokens stay.
     fn resized(self, side: impl FnOnce(i64) -> i64) -> Self {
         match self {
             Self::Image(before) => Self::Image(side(before)),

@@ -141,7 +141,7 @@ pub(super) fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hit_map: &
         !binding.word.is_empty() && !is_rare(binding) && refusal(model, binding.command).is_none()
     };
     let mut shown: Vec<&Binding> = model.keys.bindings(context).iter().filter(works).collect();
-    shown.sort_by_key(|binding| need(context, binding.command));
+    shown.sort_by_key(|binding| rank(context, binding.command));
     let is_under = shown.iter().any(|binding| binding.command == Command::Back);
     // If both do not fit, one way out is enough.
     let is_pinned = |binding: &Binding| match binding.command {
@@ -151,7 +151,7 @@ pub(super) fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hit_map: &
     };
     let width = |shown: &[&Binding]| keys_line(shown, context).width();
     while width(&shown) > usize::from(area.width) {
-        // The help shows all keys.
+        // The help shows the keys that are left out.
         let is_quit = |binding: &&Binding| binding.command == Command::Quit && is_under;
         let quit = shown.iter().position(is_quit);
         let Some(last) = quit.or_else(|| shown.iter().rposition(|binding| !is_pinned(binding)))
@@ -174,9 +174,9 @@ pub(super) fn draw_keys(frame: &mut Frame, area: Rect, model: &Model, hit_map: &
     }
 }
 
-/// The rank of a key in the footer: keys for new users first. Otherwise the table's order applies.
-/// The help shows keys that do not fit.
-fn need(context: Context, command: Command) -> usize {
+/// The rank of a key in the footer: keys for new users first. Keys of equal rank keep the table's
+/// order.
+fn rank(context: Context, command: Command) -> usize {
     let first = first_in_footer(context);
     match command {
         // The palette, help and the ways out are last on every screen.

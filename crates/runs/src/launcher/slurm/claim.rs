@@ -30,7 +30,7 @@ pub fn refusal(run: &RunDir, info: &RunInfo, state: &RunState, me: Job) -> Optio
         Handle::Slurm(job) if job.slurm_job.is_some() && !job.is_start_of(me) => Some(format!(
             "run {} belongs to another job now, {}",
             info.id,
-            named(*job)
+            id_in_words(*job)
         )),
         Handle::Slurm(job) if job.restart > me.restart => Some(format!(
             "run {} belongs to a later start of this job",
@@ -47,18 +47,18 @@ pub fn refusal(run: &RunDir, info: &RunInfo, state: &RunState, me: Job) -> Optio
             Some(format!(
                 "run {} has a worker that is still alive: {}",
                 info.id,
-                alive(state)
+                attempt_in_words(state)
             ))
         }
         _ => None,
     }
 }
 
-fn named(job: Job) -> String {
+fn id_in_words(job: Job) -> String {
     job.slurm_job.map_or_else(String::new, |id| id.to_string())
 }
 
-fn alive(state: &RunState) -> String {
+fn attempt_in_words(state: &RunState) -> String {
     let attempt = state.attempt.as_ref();
     attempt.map_or_else(String::new, |attempt| {
         format!("attempt {} on {}", attempt.number, attempt.host)

@@ -71,7 +71,7 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, view: &DatasetView) {
     }
 }
 
-/// The label that the model learns, with its number.
+/// The label that the model learns, with its number; the image's number if it has none.
 fn label(picture: &Picture, learnt: Labels) -> String {
     let label = if learnt == Labels::Coarse {
         &picture.coarse
