@@ -3,7 +3,7 @@
 use warmstart_runs::store::ExperimentFile;
 use warmstart_schema::state::Status;
 
-use crate::command::{Command, TrainingCommand};
+use crate::command::{Command, QueueCommand, TrainingCommand};
 use crate::format;
 use crate::model::{Extension, Model, Screen};
 
@@ -56,7 +56,11 @@ fn resume_refusal(model: &Model) -> Option<String> {
         // Nothing runs that would start it at its end: resuming starts the queue.
         Status::Queued(_) if model.live().next().is_none() => {
             let paused = model.runs.queue().paused.as_ref();
-            paused.map(|reason| format!("the queue is paused: {reason}"))
+            paused.map(|reason| {
+                let resume =
+                    model.key_hint(Command::Queue(QueueCommand::Pause), "resumes the queue");
+                format!("the queue is paused: {reason}{resume}")
+            })
         }
         Status::Unreadable => run
             .trouble(model.now)

@@ -7,7 +7,9 @@ use warmstart_schema::state::Liveness;
 
 use super::fixtures::{LIVE, RESUMED, STOPPED, id, typical};
 use super::{drawn, press, text};
+use crate::command::{Command, QueueCommand};
 use crate::effect::{Effect, QueueChange};
+use crate::keys::Context;
 use crate::machine::{Gpu, Machine, Process};
 use crate::message::Message;
 use crate::model::{Model, Screen};
@@ -298,6 +300,36 @@ fn keys_reorder_pause_and_empty_the_queue() {
             run,
             to: Move::Down
         }]
+    );
+}
+
+#[test]
+fn a_run_in_a_paused_queue_names_the_key_that_resumes_the_queue() {
+    let mut model = busy();
+    let paused = Content {
+        paused: Some("by hand".to_owned()),
+        ..model.runs.queue().clone()
+    };
+    let changes = vec![
+        Change::Queue(paused),
+        Change::Liveness {
+            id: id(LIVE),
+            liveness: Liveness::Free,
+        },
+    ];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    model.report = None;
+    let key = model
+        .keys
+        .label(Context::Experiments, Command::Queue(QueueCommand::Pause))
+        .unwrap();
+    let hint = format!("{key} resumes the queue");
+    press(&mut model, "/lite0, resized<enter>u");
+    assert!(
+        says(&model).contains("by hand") && says(&model).ends_with(&hint),
+        "{}",
+        says(&model)
     );
 }
 
