@@ -63,16 +63,18 @@ impl EventWriter {
         Ok(writer)
     }
 
-    /// Appends one event. On an error, keeps the line and tries again with the next one.
+    /// Appends one event. On an error, keeps the line and tries again with the next one; drops it if too many lines wait already.
     pub fn write(&mut self, event: &Event) -> io::Result<()> {
         let record = Record {
             t: now(),
             event: event.clone(),
         };
-        if self.backlog.len() < MAX_BACKLOG {
-            serde_json::to_writer(&mut self.backlog, &record)?;
-            self.backlog.push(b'\n');
+        // The disk may have space again; then this event needs no place among those that wait.
+        if self.backlog.len() >= MAX_BACKLOG {
+            self.flush()?;
         }
+        serde_json::to_writer(&mut self.backlog, &record)?;
+        self.backlog.push(b'\n');
         self.flush()
     }
 
@@ -330,6 +332,28 @@ mod tests {
         let records = EventReader::new(path).poll().unwrap().records;
         let events: Vec<&Event> = records.iter().skip(1).map(|record| &record.event).collect();
         assert_eq!(events, [&phase(), &Event::Stopping]);
+    }
+
+    #[test]
+    fn event_after_too_many_refused_lines_is_written_once_the_disk_has_space() {
+        let (_folder, path) = log();
+        let mut writer = EventWriter::open(&path).unwrap();
+        writer.backlog = vec![b'\n'; MAX_BACKLOG];
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let disk = std::mem::replace(&mut writer.file, full);
+        writer.write(&phase()).unwrap_err();
+        assert_eq!(writer.backlog.len(), MAX_BACKLOG);
+        writer.file = disk;
+        writer.write(&Event::Stopping).unwrap();
+        let (mut reader, mut records) = (EventReader::new(path), Vec::new());
+        loop {
+            let poll = reader.poll().unwrap();
+            records.extend(poll.records);
+            if !poll.more {
+                break;
+            }
+        }
+        assert_eq!(records.last().unwrap().event, Event::Stopping);
     }
 
     #[test]
