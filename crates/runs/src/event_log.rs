@@ -152,13 +152,25 @@ impl EventReader {
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.offset))?;
         let start = self.partial.len();
-        let read = file
-            .take(POLL_BYTES as u64)
-            .read_to_end(&mut self.partial)?;
-        self.offset += read as u64;
+        self.read_on(file)?;
         poll.more = self.offset < meta.len();
         self.take_lines(start, &mut poll);
         Ok(poll)
+    }
+
+    /// Reads from the offset on. On an error, drops what came before it, because the next poll reads that again.
+    fn read_on(&mut self, file: impl Read) -> io::Result<()> {
+        let start = self.partial.len();
+        match file.take(POLL_BYTES as u64).read_to_end(&mut self.partial) {
+            Ok(read) => {
+                self.offset += read as u64;
+                Ok(())
+            }
+            Err(error) => {
+                self.partial.truncate(start);
+                Err(error)
+            }
+        }
     }
 
     fn take_lines(&mut self, mut searched: usize, poll: &mut Poll) {
@@ -254,6 +266,26 @@ mod tests {
                 event: Event::Stopping
             }]
         );
+    }
+
+    #[test]
+    fn read_that_fails_halfway_repeats_no_byte() {
+        struct Fails;
+        impl Read for Fails {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StaleNetworkFileHandle.into())
+            }
+        }
+        let (_folder, path) = log();
+        let text = "{\"t\":1,\"event\":\"stopping\"}\n{\"t\":2,\"event\":\"stopping\"}\n";
+        std::fs::write(&path, text).unwrap();
+        let mut reader = EventReader::new(path);
+        for half in 1..text.len() {
+            let begin = &text.as_bytes()[..half];
+            reader.read_on(begin.chain(Fails)).unwrap_err();
+        }
+        let poll = reader.poll().unwrap();
+        assert_eq!((poll.records.len(), poll.damaged), (2, 0));
     }
 
     #[test]
