@@ -70,8 +70,11 @@ impl EventWriter {
             event: event.clone(),
         };
         // The disk may have space again; then this event needs no place among those that wait.
-        if self.backlog.len() >= MAX_BACKLOG {
-            self.flush()?;
+        if self.backlog.len() >= MAX_BACKLOG
+            && let Err(error) = self.flush()
+            && self.backlog.len() >= MAX_BACKLOG
+        {
+            return Err(error);
         }
         serde_json::to_writer(&mut self.backlog, &record)?;
         self.backlog.push(b'\n');
