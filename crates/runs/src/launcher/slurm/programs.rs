@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, Read};
 use std::process::{Command, Stdio};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use warmstart_schema::text;
@@ -74,6 +75,10 @@ pub(super) fn finds(program: &str) -> bool {
 
 /// The standard output of a program that succeeds.
 pub(super) fn call(program: &str, arguments: &[&OsStr]) -> Result<String, Trouble> {
+    call_within(LIMIT, program, arguments)
+}
+
+fn call_within(limit: Duration, program: &str, arguments: &[&OsStr]) -> Result<String, Trouble> {
     let mut child = Command::new(program)
         .args(arguments)
         // Dates in one form, whatever the user prefers.
@@ -87,7 +92,11 @@ pub(super) fn call(program: &str, arguments: &[&OsStr]) -> Result<String, Troubl
             _ => Trouble::Missing(format!("`{program}` does not start: {error}")),
         })?;
     let (out, err) = (reader(child.stdout.take()), reader(child.stderr.take()));
-    let deadline = Instant::now() + LIMIT;
+    let late = || {
+        let limit = limit.as_secs();
+        Trouble::Silent(format!("`{program}` did not answer within {limit} s"))
+    };
+    let deadline = Instant::now() + limit;
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
@@ -96,18 +105,20 @@ pub(super) fn call(program: &str, arguments: &[&OsStr]) -> Result<String, Troubl
                 // It may end in this moment; then there is nothing to kill.
                 let _ = child.kill();
                 let _ = child.wait();
-                let why = match other {
-                    Err(error) => format!("cannot wait for `{program}`: {error}"),
-                    Ok(_) => format!("`{program}` did not answer within {} s", LIMIT.as_secs()),
-                };
-                return Err(Trouble::Silent(why));
+                return Err(match other {
+                    Err(error) => Trouble::Silent(format!("cannot wait for `{program}`: {error}")),
+                    Ok(_) => late(),
+                });
             }
         }
     };
-    let (out, err) = (taken(out), taken(err));
+    // A process that the program leaves behind may hold its pipes for hours.
+    let rest = |pipe: &Receiver<Vec<u8>>| taken(pipe, deadline).ok_or_else(late);
+    let out = rest(&out)?;
     if status.success() {
         return Ok(out);
     }
+    let err = rest(&err)?;
     // `scontrol` says on its standard output that a task is not there.
     let said = if err.trim().is_empty() { out } else { err };
     Err(judged(program, &said))
@@ -132,22 +143,31 @@ fn judged(program: &str, err: &str) -> Trouble {
     }
 }
 
-type Reader = Option<JoinHandle<Vec<u8>>>;
-
 /// Reads on another thread, so that a full pipe stops nobody.
-fn reader(pipe: Option<impl Read + Send + 'static>) -> Reader {
-    let pipe = pipe?;
-    Some(thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // A part of an answer is judged like all of it.
-        let _ = pipe.take(MOST).read_to_end(&mut bytes);
-        bytes
-    }))
+fn reader(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    if let Some(pipe) = pipe {
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            // A part of an answer is judged like all of it.
+            let _ = pipe.take(MOST).read_to_end(&mut bytes);
+            // Nobody waits for it any more if it comes too late.
+            let _ = sender.send(bytes);
+        });
+    }
+    receiver
 }
 
-fn taken(reader: Reader) -> String {
-    let bytes = reader.and_then(|thread| thread.join().ok());
-    String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+/// What a reader read to the end; none if the pipe is still open at the deadline.
+fn taken(reader: &Receiver<Vec<u8>>, deadline: Instant) -> Option<String> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let bytes = match reader.recv_timeout(left) {
+        Ok(bytes) => bytes,
+        Err(RecvTimeoutError::Timeout) => return None,
+        // There was no pipe.
+        Err(RecvTimeoutError::Disconnected) => Vec::new(),
+    };
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
@@ -202,6 +222,20 @@ mod tests {
             let found = judged("x", said);
             assert_eq!(found, kind(found.to_string()), "{said}");
         }
+    }
+
+    #[test]
+    fn a_process_that_a_program_leaves_behind_delays_no_answer_for_long() {
+        let sh = |script: &str, limit| {
+            let arguments = ["-c", script].map(AsRef::as_ref);
+            call_within(limit, "sh", &arguments)
+        };
+        let minute = Duration::from_mins(1);
+        assert_eq!(sh("echo 41", minute), Ok("41\n".to_owned()));
+        let started = Instant::now();
+        let found = sh("sleep 50 & echo 41", Duration::from_secs(1));
+        assert!(matches!(found, Err(Trouble::Silent(_))), "{found:?}");
+        assert!(started.elapsed() < Duration::from_secs(40));
     }
 
     #[test]
