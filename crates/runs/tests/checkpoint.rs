@@ -298,6 +298,8 @@ fn the_rename_is_needed() {
 const ERRORS: [i32; 6] = [28, 5, 122, 30, 13, 24];
 /// `EINTR`, which is not a disk error.
 const EINTR: i32 = 4;
+/// The disk cannot read or write.
+const EIO: i32 = 5;
 
 /// An empty disk that can swap folders, and one that cannot.
 fn disks() -> [Simulated; 2] {
@@ -486,7 +488,7 @@ fn failed_rollbacks_keep_the_replaced_checkpoint() {
         for (error, persistent) in (call + 1..100).flat_map(|call| [(call, false), (call, true)]) {
             let error = Fault {
                 call: error,
-                errno: 5,
+                errno: EIO,
                 persistent,
             };
             let case = format!(
@@ -532,6 +534,40 @@ fn recovery_keeps_intact_copies_of_missing_checkpoints() {
         let (found, _) = checkpoint::newest(&Disk, &run).unwrap();
         assert_eq!(found, Some(content(5, 0, 5)), "{suffix}");
         assert!(!aside.exists());
+    }
+}
+
+#[test]
+fn a_read_that_fails_once_during_recovery_loses_no_copy() {
+    let run = RunDir::new(RUN);
+    for suffix in ["old", "new"] {
+        let mut tried = 0;
+        loop {
+            let disk = Simulated::new(Path::new(RUN));
+            checkpoint::save(&disk, &run, &content(5, 0, 5), KEEP).unwrap();
+            let aside = run.checkpoints().join(format!(".step-00000005.{suffix}"));
+            disk.rename(&run.checkpoint(5), &aside).unwrap();
+            disk.fail(&[Fault {
+                call: tried,
+                errno: EIO,
+                persistent: false,
+            }]);
+            let recovered = checkpoint::recover(&disk, &run);
+            let is_past_the_end = disk.calls() < tried;
+            disk.fail(&[]);
+            checkpoint::recover(&disk, &run).unwrap();
+            let (found, _) = checkpoint::newest(&disk, &run).unwrap();
+            assert_eq!(
+                found,
+                Some(content(5, 0, 5)),
+                "{suffix}, call {tried}: {recovered:?}"
+            );
+            if is_past_the_end {
+                break;
+            }
+            tried += 1;
+        }
+        assert!(tried > 5, "{tried}");
     }
 }
 

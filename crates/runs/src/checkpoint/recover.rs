@@ -15,7 +15,8 @@ pub(super) fn temporary(run: &RunDir, step: u64, suffix: &str) -> PathBuf {
 }
 
 /// Ends interrupted saves. If a checkpoint is missing or damaged and an intact copy of it lies aside, the copy becomes the
-/// checkpoint. Removes all other copies. The caller must hold the run's lock.
+/// checkpoint. Removes all other copies, except one that the disk cannot read now while there is no checkpoint in its place. The
+/// caller must hold the run's lock.
 pub fn recover(storage: &impl Storage, run: &RunDir) -> Result<(), Error> {
     let names = storage.names(&run.checkpoints()).map_err(unlisted(run))?;
     let steps: BTreeSet<u64> = names
@@ -27,48 +28,92 @@ pub fn recover(storage: &impl Storage, run: &RunDir) -> Result<(), Error> {
         .try_for_each(|step| recover_step(storage, run, step))
 }
 
-pub(super) fn recover_step(storage: &impl Storage, run: &RunDir, step: u64) -> Result<(), Error> {
-    // `old` was a checkpoint, `new` perhaps never.
-    let mut copies = ["old", "new"]
-        .map(|suffix| temporary(run, step, suffix))
-        .to_vec();
-    copies.retain(|copy| storage.exists(copy));
-    if copies.is_empty() {
+/// As [`recover()`], for the step that is saved next: then no copy of it stays.
+pub(super) fn clear_step(storage: &impl Storage, run: &RunDir, step: u64) -> Result<(), Error> {
+    recover_step(storage, run, step)?;
+    remove(storage, run, step, &copies(storage, run, step))
+}
+
+fn recover_step(storage: &impl Storage, run: &RunDir, step: u64) -> Result<(), Error> {
+    let found = copies(storage, run, step);
+    if found.is_empty() {
         return Ok(());
     }
     let target = run.checkpoint(step);
-    let failed = |source| Error::Io {
-        doing: "recovering",
-        path: target.clone(),
-        source,
-    };
-    if !is_intact(storage, &target, step)? {
-        for copy in &copies {
-            if is_intact(storage, copy, step)? {
-                promote(storage, copy, &target).map_err(failed)?;
-                break;
+    let mut unreadable = Vec::new();
+    if condition(storage, &target, step)? != Condition::Intact {
+        for copy in found {
+            match condition(storage, &copy, step)? {
+                Condition::Intact => {
+                    promote(storage, &copy, &target).map_err(failed(run, step))?;
+                    break;
+                }
+                Condition::Unreadable => unreadable.push(copy),
+                Condition::Lost => {}
             }
         }
     }
     // The checkpoint must be durable under its name before its copies go.
-    storage.sync_dir(&run.checkpoints()).map_err(failed)?;
-    copies.retain(|copy| storage.exists(copy));
+    storage
+        .sync_dir(&run.checkpoints())
+        .map_err(failed(run, step))?;
+    let mut left = copies(storage, run, step);
+    if !storage.exists(&target) {
+        // One of them may be all that is left of the step, and a server may only be gone for a while.
+        left.retain(|copy| !unreadable.contains(copy));
+    }
+    remove(storage, run, step, &left)
+}
+
+/// The copies of a step that lie aside. `old` comes first: it was a checkpoint, `new` perhaps never.
+fn copies(storage: &impl Storage, run: &RunDir, step: u64) -> Vec<PathBuf> {
+    ["old", "new"]
+        .map(|suffix| temporary(run, step, suffix))
+        .into_iter()
+        .filter(|copy| storage.exists(copy))
+        .collect()
+}
+
+fn remove(
+    storage: &impl Storage,
+    run: &RunDir,
+    step: u64,
+    copies: &[PathBuf],
+) -> Result<(), Error> {
     copies
         .iter()
         .try_for_each(|copy| storage.remove_dir(copy))
-        .map_err(failed)
+        .map_err(failed(run, step))
 }
 
-/// Whether `folder` holds a whole checkpoint of that step. It is an error if that cannot be found out.
-fn is_intact(storage: &impl Storage, folder: &Path, step: u64) -> Result<bool, Error> {
+fn failed(run: &RunDir, step: u64) -> impl Fn(io::Error) -> Error {
+    let path = run.checkpoint(step);
+    move |source| Error::Io {
+        doing: "recovering",
+        path: path.clone(),
+        source,
+    }
+}
+
+/// What a folder holds of a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    Intact,
+    /// It is missing, or is not what was saved.
+    Lost,
+    /// The disk cannot read it now.
+    Unreadable,
+}
+
+/// The condition of the checkpoint of that step in `folder`. It is an error if that cannot be found out.
+fn condition(storage: &impl Storage, folder: &Path, step: u64) -> Result<Condition, Error> {
     match read_step(storage, folder, step) {
-        Ok(_) => Ok(true),
-        Err(Error::Damaged { .. }) => Ok(false),
-        Err(Error::Io { source, .. })
-            if source.kind() == io::ErrorKind::NotFound || is_read_failure(&source) =>
-        {
-            Ok(false)
+        Ok(_) => Ok(Condition::Intact),
+        Err(Error::Damaged { .. }) => Ok(Condition::Lost),
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(Condition::Lost)
         }
+        Err(Error::Io { source, .. }) if is_read_failure(&source) => Ok(Condition::Unreadable),
         Err(error) => Err(error),
     }
 }

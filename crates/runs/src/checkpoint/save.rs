@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::format::{Content, Error, File, STATE, files};
 use super::read::{read, steps};
-use super::recover::{recover_step, temporary};
+use super::recover::{clear_step, temporary};
 use super::state::State;
 use crate::run::{Names, RunDir};
 use crate::storage::{Durable, Storage};
@@ -36,7 +36,7 @@ pub fn save(
     let files = files(content).map_err(failed)?;
     let bytes = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
     check_room(storage, &folder, bytes).map_err(failed)?;
-    recover_step(storage, run, step)?;
+    clear_step(storage, run, step)?;
     commit_folder(storage, run, step, &files)?;
     let names = Names {
         last: Some(step),
