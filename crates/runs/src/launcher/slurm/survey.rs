@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -253,10 +254,7 @@ fn unanswered(run: &RunDir, start: Start) -> Option<Standing> {
         };
     }
     let sent = fs::metadata(run.path().join(SCRIPT)).and_then(|meta| meta.modified());
-    let waited = sent
-        .ok()
-        .and_then(|sent| SystemTime::now().duration_since(sent).ok());
-    if waited.is_some_and(|waited| waited < APPEARS) {
+    if may_still_appear(sent, SystemTime::now()) {
         return Some(Standing {
             stage: Stage::Unknown,
             text: "sbatch did not answer, and Slurm does not list the job yet".to_owned(),
@@ -269,6 +267,19 @@ fn unanswered(run: &RunDir, start: Start) -> Option<Standing> {
         help: String::new(),
     };
     Some(over(run, start, &End::NeverSent, standing))
+}
+
+/// Whether a job that was sent then may be too new for Slurm to list it. A file server's clock may be ahead of this machine's, so
+/// a time to come is a moment ago.
+fn may_still_appear(sent: io::Result<SystemTime>, now: SystemTime) -> bool {
+    match sent {
+        Ok(sent) => match now.duration_since(sent) {
+            Ok(waited) => waited < APPEARS,
+            Err(_) => true,
+        },
+        // Only a script that is gone for good tells nothing later either.
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// Whether the log knows an attempt of this job, or of a later one.
@@ -292,6 +303,18 @@ fn unknown(job: Start, trouble: &Trouble) -> Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_is_given_up_only_when_its_time_to_appear_is_known_to_be_over() {
+        let now = SystemTime::now();
+        let sent = |ago: Duration| Ok(now - ago);
+        assert!(may_still_appear(sent(APPEARS / 2), now));
+        assert!(!may_still_appear(sent(APPEARS * 2), now));
+        assert!(may_still_appear(Ok(now + APPEARS), now));
+        let failed = |kind: io::ErrorKind| Err(kind.into());
+        assert!(may_still_appear(failed(io::ErrorKind::TimedOut), now));
+        assert!(!may_still_appear(failed(io::ErrorKind::NotFound), now));
+    }
 
     #[test]
     fn an_array_that_was_cancelled_whole_ends_all_of_its_tasks() {
