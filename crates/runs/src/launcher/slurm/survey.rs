@@ -44,11 +44,12 @@ pub(super) fn survey(root: &Path, workers: &[(RunId, Handle)]) -> BTreeMap<RunId
         }
     };
     let (mut left, mut silent_left) = (ONE_BY_ONE, ONE_BY_ONE);
+    let mut names = Names::default();
     let mut standings = BTreeMap::new();
     for (id, start) in jobs() {
         let run = RunDir::of(root, id);
         let standing = match start.slurm_job {
-            None => unanswered(&run, start),
+            None => unanswered(&run, start, |name| names.ids(name, of_name)),
             Some(job) => match listed_as(&listed, job) {
                 Some(found) if found.stage() == Stage::Running => {
                     Some(silent(&run, start, &found, &mut silent_left))
@@ -218,10 +219,25 @@ fn forgotten(run: &RunDir, start: Start, id: JobId) -> Standing {
     over(run, start, &End::Forgotten(id), standing)
 }
 
-/// A run for which `sbatch` gave no id: Slurm may have its job, by its name.
-fn unanswered(run: &RunDir, start: Start) -> Option<Standing> {
-    let sent_as = SentAs::of(run);
-    let name = format!("--name={}", sent_as.job_name);
+/// The ids of the jobs of each name, newest first, or why Slurm did not say. The tasks of an array share a name, so it is asked
+/// once for all of them.
+#[derive(Debug, Default)]
+struct Names(BTreeMap<String, Result<Vec<u64>, Trouble>>);
+
+impl Names {
+    fn ids(
+        &mut self,
+        name: &str,
+        ask: impl FnOnce(&str) -> Result<Vec<u64>, Trouble>,
+    ) -> Result<Vec<u64>, Trouble> {
+        let ids = self.0.entry(name.to_owned());
+        ids.or_insert_with(|| ask(name)).clone()
+    }
+}
+
+/// The ids of the jobs of this name, newest first, as Slurm says now.
+fn of_name(name: &str) -> Result<Vec<u64>, Trouble> {
+    let name = format!("--name={name}");
     let arguments = [
         "--me",
         "--noheader",
@@ -232,12 +248,22 @@ fn unanswered(run: &RunDir, start: Start) -> Option<Standing> {
         &name,
     ];
     let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
-    let answer = match call("squeue", &arguments) {
-        Ok(answer) => answer,
+    call("squeue", &arguments).map(|answer| answers::ids(&answer))
+}
+
+/// A run for which `sbatch` gave no id: Slurm may have its job, by its name.
+fn unanswered(
+    run: &RunDir,
+    start: Start,
+    ids: impl FnOnce(&str) -> Result<Vec<u64>, Trouble>,
+) -> Option<Standing> {
+    let sent_as = SentAs::of(run);
+    let ids = match ids(&sent_as.job_name) {
+        Ok(ids) => ids,
         Err(trouble) => return Some(unknown(start, &trouble)),
     };
     // Earlier jobs of the run may still be listed; the newest is the one that was sent last.
-    let newest = answers::ids(&answer).into_iter().next();
+    let newest = ids.into_iter().next();
     let newest = newest.map(|job| JobId {
         job,
         task: sent_as.task,
@@ -314,6 +340,31 @@ mod tests {
         let failed = |kind: io::ErrorKind| Err(kind.into());
         assert!(may_still_appear(failed(io::ErrorKind::TimedOut), now));
         assert!(!may_still_appear(failed(io::ErrorKind::NotFound), now));
+    }
+
+    const UNANSWERED: Start = Start {
+        slurm_job: None,
+        restart: 0,
+    };
+
+    #[test]
+    fn slurm_is_asked_once_for_all_runs_whose_jobs_share_a_name() {
+        let root = tempfile::tempdir().unwrap();
+        let (mut names, mut asked) = (Names::default(), Vec::new());
+        for (run, name) in [("a", "one"), ("b", "one"), ("c", "two"), ("d", "one")] {
+            let run = RunDir::new(root.path().join(run));
+            fs::create_dir(run.path()).unwrap();
+            let script = format!("#!/bin/bash\n#SBATCH --job-name={name}\n");
+            fs::write(run.path().join(SCRIPT), script).unwrap();
+            let standing = unanswered(&run, UNANSWERED, |name| {
+                names.ids(name, |name| {
+                    asked.push(name.to_owned());
+                    Ok(Vec::new())
+                })
+            });
+            assert_eq!(standing.unwrap().stage, Stage::Unknown);
+        }
+        assert_eq!(asked, ["one", "two"]);
     }
 
     #[test]
