@@ -268,16 +268,20 @@ fn unanswered(
         job,
         task: sent_as.task,
     });
-    if let Some(id) = newest.filter(|id| !is_earlier(run, *id)) {
+    if let Some(id) = newest {
         let job = Start {
             slurm_job: Some(id),
             restart: 0,
         };
-        return match record(run, job) {
-            // The next question is about this job, or for its name again.
-            Ok(_) => None,
-            Err(error) => Some(unknown(start, &Trouble::Silent(error.to_string()))),
-        };
+        match is_earlier(run, id) {
+            Ok(true) => {}
+            Ok(false) => {
+                // The next question is about this job, or for its name again.
+                let recorded = record(run, job);
+                return recorded.err().map(|error| unused(id, &error));
+            }
+            Err(error) => return Some(unused(id, &error)),
+        }
     }
     let sent = fs::metadata(run.path().join(SCRIPT)).and_then(|meta| meta.modified());
     if may_still_appear(sent, SystemTime::now()) {
@@ -309,10 +313,19 @@ fn may_still_appear(sent: io::Result<SystemTime>, now: SystemTime) -> bool {
 }
 
 /// Whether the log knows an attempt of this job, or of a later one.
-fn is_earlier(run: &RunDir, id: JobId) -> bool {
-    let attempt = run.state().ok().and_then(|state| state.attempt);
+fn is_earlier(run: &RunDir, id: JobId) -> io::Result<bool> {
+    let attempt = run.state()?.attempt;
     let job = attempt.and_then(|attempt| attempt.worker.job()?.slurm_job);
-    job.is_some_and(|job| job.job >= id.job)
+    Ok(job.is_some_and(|job| job.job >= id.job))
+}
+
+/// Slurm has a job of the run's name, and the run's folder does not let it become the run's.
+fn unused(id: JobId, error: &io::Error) -> Standing {
+    Standing {
+        stage: Stage::Unknown,
+        text: format!("Slurm has job {id} of this run, and the run's folder cannot be used: {error}"),
+        help: "free disk space, or correct the permissions of the run's folder; nothing is sent again meanwhile".to_owned(),
+    }
 }
 
 fn unknown(job: Start, trouble: &Trouble) -> Standing {
@@ -365,6 +378,26 @@ mod tests {
             assert_eq!(standing.unwrap().stage, Stage::Unknown);
         }
         assert_eq!(asked, ["one", "two"]);
+    }
+
+    #[test]
+    fn a_job_is_not_taken_for_the_runs_while_its_log_cannot_be_read() {
+        let root = tempfile::tempdir().unwrap();
+        let id = "20261129-090414-0001";
+        let run = RunDir::of(root.path(), &id.parse().unwrap());
+        fs::create_dir(run.path()).unwrap();
+        let info = serde_json::json!({
+            "format": 1, "id": id, "experiment": "e", "group": "g", "stem": "s", "source": "s.yaml",
+            "created": "2026-01-01T00:00:00Z", "device": "cpu",
+        });
+        run.write_info(&serde_json::from_value(info).unwrap())
+            .unwrap();
+        // A folder cannot be read as a log.
+        fs::create_dir_all(run.events().join("x")).unwrap();
+        let standing = unanswered(&run, UNANSWERED, |_| Ok(vec![58])).unwrap();
+        assert_eq!(standing.stage, Stage::Unknown);
+        assert!(standing.text.contains("job 58"), "{}", standing.text);
+        assert_eq!(run.info().unwrap().worker, None);
     }
 
     #[test]
