@@ -63,6 +63,13 @@ impl Extension {
             .early_stopping
             .as_ref()
             .filter(|_| stopped_early);
+        // One number cannot raise both.
+        if rule.is_some() && done >= experiment.train.epochs {
+            return Err(format!(
+                "{} needs more epochs and more patience: give both to `warmstart resume` with --set",
+                run.label()
+            ));
+        }
         let (needs, now, least) = match rule {
             Some(rule) => (
                 Needs::Patience,

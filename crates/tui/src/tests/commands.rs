@@ -315,12 +315,14 @@ fn finished_run_is_extended_to_a_checked_number_of_epochs() {
     );
 }
 
-#[test]
-fn early_stopped_run_is_extended_with_more_patience() {
+/// The runs, of which the finished one stopped early; its experiment allows `epochs`.
+fn with_early_stop(epochs: u32) -> Model {
     let mut model = typical();
     let run = model.runs.get(&id(DONE)).unwrap();
     let (mut experiment, mut state) = (run.experiment.clone().unwrap(), run.state.clone());
-    Arc::make_mut(&mut experiment).train.early_stopping = Some(EarlyStopping {
+    let train = &mut Arc::make_mut(&mut experiment).train;
+    train.epochs = epochs;
+    train.early_stopping = Some(EarlyStopping {
         monitor: Monitor::ValLoss,
         patience: 4,
         min_delta: 0.0,
@@ -341,6 +343,24 @@ fn early_stopped_run_is_extended_with_more_patience() {
     ];
     let now = model.now;
     update(&mut model, Message::Changes { now, changes });
+    model
+}
+
+#[test]
+fn run_that_stopped_early_in_its_last_epoch_needs_two_numbers() {
+    let mut model = with_early_stop(10);
+    assert!(press(&mut model, "ju").is_empty());
+    assert!(model.popup.is_none());
+    let screen = super::text(&super::drawn(&model, 80, 24));
+    assert!(
+        screen.contains("needs more epochs and more patience"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn early_stopped_run_is_extended_with_more_patience() {
+    let mut model = with_early_stop(20);
     press(&mut model, "ju4<enter>");
     assert!(super::text(&super::drawn(&model, 80, 24)).contains("a whole number from 5"));
     assert_eq!(
