@@ -6,12 +6,14 @@ mod stored;
 use std::time::Duration;
 
 use anyhow::Result;
+use tch::Device;
 use warmstart_runs::checkpoint::Conditions;
 use warmstart_runs::feature_cache::{FeatureCache, Written};
 use warmstart_schema::event::Level;
 use warmstart_schema::experiment::{Experiment, NumberFormat};
 
 use self::key::{Key, Keys};
+use crate::data::Features;
 use crate::model::Model;
 use crate::reporter::Reporter;
 use crate::train::{Examples, Views};
@@ -89,7 +91,7 @@ impl Keeper {
     }
 }
 
-/// Whether the features were in the cache and are now used. Damage is reported, and then they are computed.
+/// Whether the features were in the cache and are now used.
 fn read(
     cache: &FeatureCache,
     key: &Key,
@@ -97,8 +99,34 @@ fn read(
     model: &Model,
     reporter: &mut Reporter,
 ) -> Result<bool> {
+    let shape = (
+        examples.len() * views.count(),
+        model.architecture().features,
+    );
+    let Some(features) = found(cache, key, shape, model.device(), reporter)? else {
+        return Ok(false);
+    };
+    examples.use_features(features, views)?;
+    let text = format!(
+        "features read from the cache: {} {} images",
+        examples.len(),
+        examples.part().adjective()
+    );
+    reporter.note(Level::Info, text);
+    Ok(true)
+}
+
+/// The features of a key in the cache, on a device. None if they must be computed; damage is reported. It is an error if the
+/// device does not take them: that says nothing about their file.
+fn found(
+    cache: &FeatureCache,
+    key: &Key,
+    shape: (usize, usize),
+    device: Device,
+    reporter: &mut Reporter,
+) -> Result<Option<Features>> {
     let bytes = match cache.read(&key.hash) {
-        Ok(None) => return Ok(false),
+        Ok(None) => return Ok(None),
         Ok(Some(bytes)) => bytes,
         Err(error) => {
             let text = format!(
@@ -106,24 +134,11 @@ fn read(
                 cache.folder().display()
             );
             reporter.note(Level::Warning, text);
-            return Ok(false);
+            return Ok(None);
         }
     };
-    let shape = (
-        examples.len() * views.count(),
-        model.architecture().features,
-    );
-    match stored::parse(&bytes, key, shape, model.device()) {
-        Ok(features) => {
-            examples.use_features(features, views)?;
-            let text = format!(
-                "features read from the cache: {} {} images",
-                examples.len(),
-                examples.part().adjective()
-            );
-            reporter.note(Level::Info, text);
-            Ok(true)
-        }
+    match stored::parse(&bytes, key, shape) {
+        Ok(features) => features.moved_to(device).map(Some),
         Err(error) => {
             let text = format!(
                 "features are computed again, because their file in the cache is damaged: {error:#}: {}.safetensors in {}",
@@ -133,7 +148,7 @@ fn read(
             reporter.note(Level::Warning, text);
             // The new ones replace it, if they can be written.
             let _ = cache.remove(&key.hash);
-            Ok(false)
+            Ok(None)
         }
     }
 }
@@ -163,4 +178,36 @@ fn write(cache: &FeatureCache, key: &Key, examples: &Examples, reporter: &mut Re
         ),
     };
     reporter.note(Level::Warning, text);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tch::Tensor;
+
+    use super::*;
+
+    #[test]
+    fn a_device_that_takes_no_features_does_not_cost_their_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = FeatureCache::new(folder.path().join("features"), 1 << 20);
+        let key = Key {
+            hash: "5".repeat(64),
+            facts: BTreeMap::new(),
+        };
+        let numbers = Tensor::from_slice(&[1.5_f32, -2.0]).view([1, 2]);
+        let features = Features::new(&[numbers], &[Tensor::from_slice(&[3_i64])]).unwrap();
+        let bytes = stored::write(&features, &key).unwrap();
+        cache.write(&key.hash, &bytes).unwrap();
+        let mut reporter = Reporter::silent();
+        let mut on = |device| found(&cache, &key, (1, 2), device, &mut reporter);
+        // No machine has so many.
+        assert!(on(Device::Cuda(99)).is_err());
+        assert!(on(Device::Cpu).unwrap().is_some());
+        // A damaged file goes.
+        cache.write(&key.hash, &bytes[1..]).unwrap();
+        assert!(on(Device::Cpu).unwrap().is_none());
+        assert_eq!(cache.read(&key.hash).unwrap(), None);
+    }
 }

@@ -97,6 +97,14 @@ impl Features {
         })
     }
 
+    /// The same features in the memory of a device.
+    pub(crate) fn moved_to(self, device: Device) -> Result<Self> {
+        Ok(Self {
+            features: self.features.f_to_device(device)?,
+            labels: self.labels.f_to_device(device)?,
+        })
+    }
+
     /// How many pictures they are of.
     pub fn len(&self) -> usize {
         self.labels

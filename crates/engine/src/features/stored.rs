@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::key::Key;
 use crate::data::Features;
@@ -52,13 +52,8 @@ pub(super) fn write(features: &Features, key: &Key) -> Result<Vec<u8>> {
     weights::write_entries(&facts, &entries)
 }
 
-/// The features in a file's bytes, which must be whole, of this key and of `(images, width)`.
-pub(super) fn parse(
-    bytes: &[u8],
-    key: &Key,
-    (images, width): (usize, usize),
-    device: Device,
-) -> Result<Features> {
+/// The features in a file's bytes, which must be whole, of this key and of `(images, width)`. They are in the CPU's memory.
+pub(super) fn parse(bytes: &[u8], key: &Key, (images, width): (usize, usize)) -> Result<Features> {
     let mut entries = weights::parse(bytes)?;
     let mut facts = weights::metadata(bytes);
     // What every file that is written here says.
@@ -89,10 +84,7 @@ pub(super) fn parse(
         other => bail!("expected F32 or BF16, found {other:?}"),
     };
     let numbers = Tensor::f_from_data_size(numbers.data, &numbers.shape, kind)?;
-    Features::new(
-        &[numbers.f_to_device(device)?],
-        &[labels.tensor()?.f_to_device(device)?],
-    )
+    Features::new(&[numbers], &[labels.tensor()?])
 }
 
 /// SHA-256 over the key, what the file says about itself, and each tensor with its description.
@@ -130,7 +122,7 @@ mod tests {
         for kind in [Kind::Float, Kind::BFloat16] {
             let before = features(kind);
             let bytes = write(&before, &key()).unwrap();
-            let after = parse(&bytes, &key(), (3, 2), Device::Cpu).unwrap();
+            let after = parse(&bytes, &key(), (3, 2)).unwrap();
             assert_eq!(after.features().kind(), kind);
             assert_eq!(
                 model::bytes(after.features()).unwrap(),
@@ -149,11 +141,11 @@ mod tests {
         for place in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[place] ^= 1;
-            let found = parse(&damaged, &key(), (3, 2), Device::Cpu);
+            let found = parse(&damaged, &key(), (3, 2));
             assert!(found.is_err(), "byte {place}");
         }
         for length in 0..bytes.len() {
-            assert!(parse(&bytes[..length], &key(), (3, 2), Device::Cpu).is_err());
+            assert!(parse(&bytes[..length], &key(), (3, 2)).is_err());
         }
     }
 
@@ -164,8 +156,8 @@ mod tests {
             hash: "6".repeat(64),
             ..key()
         };
-        assert!(parse(&bytes, &other, (3, 2), Device::Cpu).is_err());
-        assert!(parse(&bytes, &key(), (3, 3), Device::Cpu).is_err());
-        assert!(parse(&bytes, &key(), (2, 2), Device::Cpu).is_err());
+        assert!(parse(&bytes, &other, (3, 2)).is_err());
+        assert!(parse(&bytes, &key(), (3, 3)).is_err());
+        assert!(parse(&bytes, &key(), (2, 2)).is_err());
     }
 }
