@@ -572,6 +572,28 @@ fn a_read_that_fails_once_during_recovery_loses_no_copy() {
 }
 
 #[test]
+fn the_best_is_found_while_a_worker_replaces_checkpoints() {
+    let run = RunDir::new(RUN);
+    // The manifest, the state, the model or the optimizer of the first one is read when the worker saves.
+    for at in 0..4 {
+        let worker = Simulated::new(Path::new(RUN));
+        checkpoint::save(&worker, &run, &content(5, 0, 5), 1).unwrap();
+        let mut reader = worker.clone();
+        let reads = Cell::new(0);
+        reader.on_read = Some(Watcher(Rc::new({
+            let run = run.clone();
+            move |_: &Simulated| {
+                if reads.replace(reads.get() + 1) == at {
+                    checkpoint::save(&worker, &run, &content(10, 0, 10), 1).unwrap();
+                }
+            }
+        })));
+        let found = checkpoint::best(&reader, &run).unwrap();
+        assert_eq!(found, Some(content(10, 0, 10)), "read {at}");
+    }
+}
+
+#[test]
 fn flipped_bytes_and_cuts_fall_back_to_the_checkpoint_before() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunDir::new(folder.path());

@@ -96,9 +96,24 @@ pub fn missing(storage: &impl Storage, run: &RunDir, named_by: &'static str, ste
     }
 }
 
+/// How often [`best`] reads again while the run's worker replaces checkpoints.
+const AGAIN: usize = 10;
+
 /// The best checkpoint, as the newest one names it; none for a run that has not saved yet. Reads the newest whole: only an
-/// intact one names the best.
+/// intact one names the best. Nobody need hold the run's lock: if a worker removes what is being read, the newer ones are read.
 pub fn best(storage: &impl Storage, run: &RunDir) -> Result<Option<Content>, Error> {
+    let listed = || steps(storage, run).map_err(unlisted(run));
+    for _ in 0..AGAIN {
+        let before = listed()?;
+        let found = best_of_listed(storage, run);
+        if found.is_ok() || listed()? == before {
+            return found;
+        }
+    }
+    best_of_listed(storage, run)
+}
+
+fn best_of_listed(storage: &impl Storage, run: &RunDir) -> Result<Option<Content>, Error> {
     let (newest, _) = newest(storage, run)?;
     match newest.as_ref().and_then(|newest| {
         newest

@@ -86,9 +86,11 @@ pub(crate) struct Simulated {
     pub without_exchange: bool,
     /// Called before each change, so that a test can check what a power loss at that moment leaves.
     pub watcher: Option<Watcher>,
+    /// Called before each read, so that a test can change the disk at that moment.
+    pub on_read: Option<Watcher>,
 }
 
-/// Is called before every change.
+/// Is called before every change, or every read.
 #[derive(Clone)]
 pub(crate) struct Watcher(pub Rc<dyn Fn(&Simulated)>);
 
@@ -524,6 +526,9 @@ impl Storage for Simulated {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if let Some(Watcher(look)) = &self.on_read {
+            look(self);
+        }
         self.call()?;
         let inode = self.require(path)?;
         self.state.borrow_mut().reads.push(path.to_path_buf());
