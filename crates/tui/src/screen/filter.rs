@@ -58,23 +58,24 @@ fn after_width(text: &str, columns: usize) -> &str {
     gone.map_or("", |(at, _)| &text[at..])
 }
 
-/// The mistake in the filter, below its position.
+/// The mistake in the filter, with a caret below its position: to the right of the caret or, where that is too narrow, to its left.
+/// Where both are too narrow, or the position is out of sight, there is no caret, which would mark another place.
 pub(super) fn draw_mistake(buf: &mut Buffer, area: Rect, typing: &Typing, mistake: &Mistake) {
     let room = usize::from(area.width).saturating_sub(FILTER.len() + 3);
     let before: String = typing.input.value().chars().take(mistake.at).collect();
-    let column = 1
-        + FILTER.len()
-        + before
-            .width()
-            .saturating_sub(typing.input.visual_scroll(room));
-    let text = format!("^ {mistake}");
-    let column = u16::try_from(
-        column
-            .min(usize::from(area.width).saturating_sub(text.width() + 1))
-            .max(1),
-    )
-    .unwrap_or(1);
-    let column = column.min(area.width);
+    let visible = before.width().checked_sub(typing.input.visual_scroll(room));
+    let space = usize::from(area.width).saturating_sub(1);
+    let caret = visible
+        .map(|columns| 1 + FILTER.len() + columns)
+        .filter(|caret| *caret < space);
+    let text = mistake.to_string();
+    let width = text.width();
+    let (column, text) = match caret {
+        Some(caret) if caret + 2 + width <= space => (caret, format!("^ {text}")),
+        Some(caret) if width + 2 <= caret => (caret - width - 1, format!("{text} ^")),
+        _ => (1, text),
+    };
+    let column = u16::try_from(column).unwrap_or(1).min(area.width);
     paint::left(
         buf,
         Rect {

@@ -114,6 +114,32 @@ fn popups_and_prompts() {
 }
 
 #[test]
+fn caret_below_a_filter_marks_its_mistake_or_nothing() {
+    let (mut left, mut right) = (0, 0);
+    for words in 0..20 {
+        let keys = format!("/{}statsu:done", "lite ".repeat(words));
+        let picture = text(&drawn(&after(&keys), 80, 24));
+        let lines: Vec<Vec<char>> = picture.lines().map(|line| line.chars().collect()).collect();
+        let [.., filter, mistake] = &lines[..] else {
+            panic!("{picture}")
+        };
+        let said: String = mistake.iter().collect();
+        assert!(said.contains("did you mean status?"), "{picture}");
+        if let Some(caret) = mistake.iter().position(|c| *c == '^') {
+            let marked: String = filter[caret..].iter().take(6).collect();
+            assert_eq!(marked, "statsu", "{picture}");
+            let is_left = said.trim_end().ends_with('^');
+            let side = if is_left { &mut left } else { &mut right };
+            *side += 1;
+        }
+    }
+    assert!(
+        left > 0 && right > 0,
+        "{left} to the left, {right} to the right"
+    );
+}
+
+#[test]
 fn empty_dashboard() {
     let mut model = empty();
     insta::assert_snapshot!("reading", text(&drawn(&model, 80, 24)));
