@@ -43,7 +43,7 @@ fn lines(place: &Place, arguments: &[&str]) -> String {
 }
 
 /// Asserts that on a terminal every line has text below the start of this title, and a blank before it.
-fn is_aligned(out: &str, title: &str) {
+fn assert_aligned(out: &str, title: &str) {
     let rows = NonZero::new(u16::try_from(out.lines().count() + 1).unwrap()).unwrap();
     let mut parser = vt100::Parser::new(rows, NonZero::new(700).unwrap(), 0);
     // Unlike other terminals, this emulator gives the replacement character no width.
@@ -95,7 +95,7 @@ fn lists_are_text_in_columns() {
         let place = place(part);
         let out = lines(&place, &["runs"]);
         assert_eq!(out.lines().count(), part.len() + 1);
-        is_aligned(&out, "state");
+        assert_aligned(&out, "state");
         lines(&place, &["list"]);
         lines(&place, &["runs", "--json"]);
         lines(&place, &["list", "--json"]);
@@ -119,13 +119,13 @@ fn every_format_of_the_comparison_keeps_cells_intact() {
         let compare = |format: &str| lines(&place, &["compare", "--all", "--format", format]);
         let rows = place.say(&["compare", "--all", "--json"]);
         refuse(rows.out.as_bytes(), Kind::Lines).unwrap();
-        is_comma_separated(&compare("csv"), part.len());
-        is_markdown(&compare("md"));
-        is_latex(&compare("latex"));
-        is_html(&compare("html"));
+        assert_comma_separated(&compare("csv"), part.len());
+        assert_markdown(&compare("md"));
+        assert_latex(&compare("latex"));
+        assert_html(&compare("html"));
         let json: serde_json::Value = serde_json::from_str(&compare("json")).unwrap();
         assert!(!json.is_null());
-        is_aligned(&compare("table"), "run");
+        assert_aligned(&compare("table"), "run");
     }
     let number = strings.len();
     println!(
@@ -133,7 +133,7 @@ fn every_format_of_the_comparison_keeps_cells_intact() {
     );
 }
 
-fn is_comma_separated(out: &str, runs: usize) {
+fn assert_comma_separated(out: &str, runs: usize) {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .from_reader(out.as_bytes());
@@ -147,7 +147,7 @@ fn is_comma_separated(out: &str, runs: usize) {
 }
 
 /// Asserts that all rows have the same number of cells, and that characters of Markdown and HTML are escaped.
-fn is_markdown(out: &str) {
+fn assert_markdown(out: &str) {
     let bars = |line: &str| {
         let line = line.replace("\\\\", "").replace("\\|", "");
         line.matches('|').count()
@@ -249,7 +249,7 @@ const SIGNS: &[&str] = &[
 
 /// Asserts that only our TeX commands occur, that special characters are escaped, and that all rows have the same number of
 /// cells.
-fn is_latex(out: &str) {
+fn assert_latex(out: &str) {
     let body = out
         .split("\\toprule")
         .nth(1)
@@ -293,7 +293,7 @@ fn is_latex(out: &str) {
 }
 
 /// Asserts that only our tags and entities occur, that special characters are escaped, and that every tag is closed.
-fn is_html(out: &str) {
+fn assert_html(out: &str) {
     let body = out.split("<body>").nth(1).unwrap();
     let mut open: Vec<&str> = vec!["body", "html"];
     open.reverse();
