@@ -28,14 +28,14 @@ pub(super) struct Drawing {
     theme: Option<Theme>,
 }
 
-const GO_ON: &str = "\
+const WITHOUT_TERMINAL: &str = "\
 There is no terminal here that could show the dashboard. From a script:
   warmstart train EXPERIMENT   train one and follow it
   warmstart runs               all runs
   warmstart compare            the table of results
   warmstart --help             everything else";
 
-/// Opens the dashboard, or prints the plain table where there is no terminal.
+/// Opens the dashboard. Prints the table of experiments instead with `--json`, or where there is no terminal.
 pub(super) fn open(
     context: &Context,
     Drawing {
@@ -50,7 +50,7 @@ pub(super) fn open(
         let folders = context.folders.clone();
         let mut settings = config::load();
         settings.config.bell &= !no_bell;
-        let drawn = warmstart_tui::Options {
+        let options = warmstart_tui::Options {
             experiments,
             checkpoints,
             folders,
@@ -59,12 +59,12 @@ pub(super) fn open(
             theme,
             settings,
         };
-        warmstart_tui::run(drawn)?;
+        warmstart_tui::run(options)?;
         return Ok(Exit::Done);
     }
     let exit = list::list(context, &list::Arguments::default())?;
     if !context.json {
-        output::note(context, GO_ON);
+        output::note(context, WITHOUT_TERMINAL);
     }
     Ok(exit)
 }

@@ -58,7 +58,7 @@ impl Keeper {
         }
     }
 
-    /// Puts the features of all views of all examples in the pictures' place. `each` gets the number of views done so far and
+    /// Puts the features of all views of all examples in the place of their pictures. `each` gets the number of views done so far and
     /// returns whether to continue. Returns how long the model waited for pictures; `None` if interrupted.
     pub(crate) fn keep(
         &self,
@@ -78,12 +78,12 @@ impl Keeper {
             return Ok(Some(Duration::ZERO));
         }
         let pictures = examples.len();
-        let stays = examples.watch();
+        let are_unchanged = examples.watch();
         let (size, format) = (self.batch_size, self.format);
         let waited =
             examples.keep_features(model, size, format, views, |done| each(reporter, done))?;
         // Features of fewer pictures, or of pictures that somebody changed meanwhile, are not those that the key names.
-        let is_whole = waited.is_some() && examples.len() == pictures && stays();
+        let is_whole = waited.is_some() && examples.len() == pictures && are_unchanged();
         if let Some((cache, key)) = place.filter(|_| is_whole) {
             write(cache, &key, examples, reporter);
         }

@@ -1,4 +1,4 @@
-//! Extending a finished run: the number that the user types.
+//! Extending a finished run: the user types a new number of epochs, or of epochs without improvement.
 
 use tui_input::Input;
 use warmstart_runs::run::RunId;
@@ -7,7 +7,7 @@ use warmstart_schema::state::Outcome;
 use crate::format::plural;
 use warmstart_runs::store::Run;
 
-/// The fields' maximum.
+/// The most that an experiment file allows for either number.
 const MOST: u32 = 100_000;
 
 /// A finished run and its new number.
@@ -19,8 +19,8 @@ pub(crate) struct Extension {
     /// The experiment's current value, and the smallest one that lets the run continue.
     now: u32,
     least: u32,
-    /// The name of a schedule that depends on the number of epochs.
-    curve: Option<&'static str>,
+    /// The name of the experiment's schedule, if its learning rates depend on the number of epochs.
+    schedule: Option<&'static str>,
 }
 
 /// Which limit ended the run.
@@ -89,14 +89,14 @@ impl Extension {
             ));
         }
         let schedule = &experiment.train.schedule;
-        let curve = schedule.depends_on_epochs().then(|| schedule.name());
+        let schedule = schedule.depends_on_epochs().then(|| schedule.name());
         Ok(Self {
             run: run.id.clone(),
             input: Input::default(),
             needs,
             now,
             least,
-            curve,
+            schedule,
         })
     }
 
@@ -139,10 +139,10 @@ impl Extension {
             Err(mistake) => return mistake,
         };
         let more = usize::try_from(number.saturating_sub(self.now)).unwrap_or(usize::MAX);
-        match (self.needs, self.curve) {
-            (Needs::Epochs, Some(curve)) => {
+        match (self.needs, self.schedule) {
+            (Needs::Epochs, Some(schedule)) => {
                 format!(
-                    "{} more, on the longer {curve} schedule; the test is measured again",
+                    "{} more, on the longer {schedule} schedule; the test is measured again",
                     plural(more, "epoch")
                 )
             }
