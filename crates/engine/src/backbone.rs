@@ -9,8 +9,9 @@ use crate::layers::{Layer, Pass, Tensors, run};
 /// The blocks of a backbone, holding handles on the model's tensors.
 #[derive(Debug)]
 pub(crate) struct Backbone {
-    /// The first blocks, whose parameters and statistics do not move.
+    /// The layers of the first blocks, whose parameters and statistics do not change.
     frozen: Vec<Vec<Layer>>,
+    /// The layers of the other blocks, which train.
     moving: Vec<Vec<Layer>>,
 }
 
@@ -49,7 +50,7 @@ impl Backbone {
         })
     }
 
-    /// Lets the blocks train that are behind the first `frozen`.
+    /// Lets every block after the first `frozen` train.
     pub(crate) fn unfreeze(&mut self, frozen: usize) {
         let freed = self.frozen.split_off(frozen.min(self.frozen.len()));
         self.moving.splice(0..0, freed);

@@ -5,14 +5,15 @@ use tch::{Kind, Tensor};
 
 use super::evaluate::{Weighted, cross_entropy, weighted_cross_entropy};
 
-/// The labels of a batch, as the minimized loss sees them.
+/// The labels of a batch, and how the loss mixes and smooths them.
 #[derive(Debug, Clone, Copy)]
 pub struct Targets<'a> {
     /// The class of each image, int64 `[n]`.
     pub labels: &'a Tensor,
     /// Share of each label that is spread evenly over all classes.
     pub smoothing: f64,
-    /// Share of each label that is its own; the rest is the label of the same place from the end.
+    /// Share of each image's own label. The rest is the label of the image that was mixed in: the one as far from the batch's end
+    /// as this one is from its beginning.
     pub share: f64,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Shape {
     block: ResidualBlock,
     /// Blocks in each stage.
     depths: [usize; 4],
-    /// The 3×3 convolutions of a bottleneck are so many times as wide.
+    /// How many times as wide as usual the 3×3 convolutions of a bottleneck are.
     widening: i64,
     /// Groups of those convolutions (Xie et al. 2017).
     groups: i64,
@@ -37,14 +37,14 @@ enum ResidualBlock {
     Bottleneck,
 }
 
-/// How the image becomes smaller, outside of the paths.
+/// The layers outside of the residual paths: the stem, and the shortcuts beside strided blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Edges {
-    /// A 7×7 convolution at the start, and strided 1×1 convolutions beside the stages.
+    /// A 7×7 convolution as the stem, and strided 1×1 convolutions as shortcuts.
     Original,
-    /// Three 3×3 convolutions at the start, and means before the 1×1 convolutions ("D" of He et al. 2018).
+    /// Three 3×3 convolutions as the stem, and means before the 1×1 convolutions of shortcuts ("D" of He et al. 2018).
     Deep,
-    /// A 3×3 convolution at the start without pooling, and the original shortcuts (He et al. 2015, for CIFAR).
+    /// A 3×3 convolution without pooling as the stem, and the original shortcuts (He et al. 2015, for CIFAR).
     Small,
 }
 
@@ -69,7 +69,7 @@ pub(super) const fn bottleneck(depths: [usize; 4]) -> Shape {
 }
 
 impl Shape {
-    /// Its 3×3 convolutions twice as wide, in so many groups.
+    /// With 3×3 convolutions that are twice as wide, in `groups` groups.
     pub(super) const fn wide(self, groups: i64) -> Self {
         Self {
             widening: 2,
@@ -86,7 +86,7 @@ impl Shape {
         }
     }
 
-    /// With a stem for small images, where there is one convolution to replace.
+    /// With a stem for small images, where the stem is one convolution.
     pub(super) fn small(self) -> Self {
         match self.edges {
             Edges::Original | Edges::Small => Self {

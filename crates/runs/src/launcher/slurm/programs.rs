@@ -16,7 +16,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// The most bytes of an answer; a job takes about 150.
 const MOST: u64 = 16 << 20;
 
-/// Parts of what Slurm's programs say when the controller does not answer. What was asked may have been done.
+/// Parts of what Slurm's programs say when the controller does not answer. What was asked may have been done. First letters that
+/// may be capitals are left out.
 const SILENT: [&str; 9] = [
     "timed out",
     "onnection refused",
