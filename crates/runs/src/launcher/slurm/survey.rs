@@ -278,9 +278,9 @@ fn unanswered(
             Ok(false) => {
                 // The next question is about this job, or for its name again.
                 let recorded = record(run, job);
-                return recorded.err().map(|error| unused(id, &error));
+                return recorded.err().map(|error| not_recorded(id, &error));
             }
-            Err(error) => return Some(unused(id, &error)),
+            Err(error) => return Some(not_recorded(id, &error)),
         }
     }
     let sent = fs::metadata(run.path().join(SCRIPT)).and_then(|meta| meta.modified());
@@ -320,7 +320,7 @@ fn is_earlier(run: &RunDir, id: JobId) -> io::Result<bool> {
 }
 
 /// Slurm has a job of the run's name, and the run's folder does not let it become the run's.
-fn unused(id: JobId, error: &io::Error) -> Standing {
+fn not_recorded(id: JobId, error: &io::Error) -> Standing {
     Standing {
         stage: Stage::Unknown,
         text: format!("Slurm has job {id} of this run, and the run's folder cannot be used: {error}"),
