@@ -414,6 +414,29 @@ fn older_checkpoints_go_after_the_new_one_is_durable_and_read_back() {
 }
 
 #[test]
+fn damaged_newer_checkpoints_do_not_cost_a_resumed_run_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::new(folder.path());
+    for step in [5, 10, 15] {
+        checkpoint::save(&Disk, &run, &content(step, 0, 5), KEEP).unwrap();
+    }
+    for step in [10, 15] {
+        fs::write(run.checkpoint(step).join(checkpoint::MODEL), b"").unwrap();
+    }
+    let (found, skipped) = checkpoint::newest(&Disk, &run).unwrap();
+    assert_eq!((found, skipped.len()), (Some(content(5, 0, 5)), 2));
+    // Stopped before it reached the damaged ones.
+    let stopped = content(7, 2, 5);
+    checkpoint::save(&Disk, &run, &stopped, KEEP).unwrap();
+    let (found, _) = checkpoint::newest(&Disk, &run).unwrap();
+    assert_eq!(found, Some(stopped));
+    for step in [10, 15, 20] {
+        checkpoint::save(&Disk, &run, &content(step, 0, 5), KEEP).unwrap();
+    }
+    assert_eq!(checkpoint::steps(&Disk, &run).unwrap(), [5, 15, 20]);
+}
+
+#[test]
 fn corrupt_writes_are_noticed_before_the_older_checkpoint_goes() {
     let (run, saves) = (RunDir::new(RUN), saves_of_a_run());
     let mut noticed = 0;

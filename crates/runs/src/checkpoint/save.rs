@@ -161,10 +161,13 @@ fn check_room(storage: &impl Storage, folder: &Path, bytes: u64) -> io::Result<(
     Ok(())
 }
 
-/// Removes all checkpoints except the newest ones and the best of each. If the newest turns out damaged, the one before it still
-/// finds its own best.
+/// Removes all checkpoints up to `last` except the newest ones and the best of each. If the newest turns out damaged, the one
+/// before it still finds its own best.
 fn remove_old(storage: &impl Storage, run: &RunDir, names: Names, keep: usize) -> io::Result<()> {
-    let steps = steps(storage, run)?;
+    let mut steps = steps(storage, run)?;
+    // A run resumes from its newest intact checkpoint, so those after `last` are damaged. They must not take the place of intact
+    // ones. They stay until the run has passed them.
+    steps.retain(|step| names.last.is_none_or(|last| *step <= last));
     let (old, kept) = steps.split_at(steps.len().saturating_sub(keep));
     let best_of = |step: &u64| -> Option<u64> {
         let state = storage.read(&run.checkpoint(*step).join(STATE)).ok()?;
