@@ -414,6 +414,19 @@ fn older_checkpoints_go_after_the_new_one_is_durable_and_read_back() {
 }
 
 #[test]
+fn an_old_checkpoint_that_cannot_be_removed_does_not_keep_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::new(folder.path());
+    fs::create_dir(run.checkpoints()).unwrap();
+    // Removing it as a folder fails.
+    fs::write(run.checkpoint(1), "a file").unwrap();
+    for step in [5, 10, 15, 20] {
+        checkpoint::save(&Disk, &run, &content(step, 0, step), KEEP).unwrap();
+    }
+    assert_eq!(checkpoint::steps(&Disk, &run).unwrap(), [1, 15, 20]);
+}
+
+#[test]
 fn damaged_newer_checkpoints_do_not_cost_a_resumed_run_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let run = RunDir::new(folder.path());

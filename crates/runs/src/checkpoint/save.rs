@@ -162,7 +162,7 @@ fn check_room(storage: &impl Storage, folder: &Path, bytes: u64) -> io::Result<(
 }
 
 /// Removes all checkpoints up to `last` except the newest ones and the best of each. If the newest turns out damaged, the one
-/// before it still finds its own best.
+/// before it still finds its own best. One that cannot be removed does not keep the others. Returns the first error.
 fn remove_old(storage: &impl Storage, run: &RunDir, names: Names, keep: usize) -> io::Result<()> {
     let mut steps = steps(storage, run)?;
     // A run resumes from its newest intact checkpoint, so those after `last` are damaged. They must not take the place of intact
@@ -176,5 +176,6 @@ fn remove_old(storage: &impl Storage, run: &RunDir, names: Names, keep: usize) -
     let needed: Vec<u64> = kept.iter().filter_map(best_of).chain(names.best).collect();
     old.iter()
         .filter(|step| !needed.contains(step))
-        .try_for_each(|step| storage.remove_dir(&run.checkpoint(*step)))
+        .map(|step| storage.remove_dir(&run.checkpoint(*step)))
+        .fold(Ok(()), Result::and)
 }
