@@ -148,17 +148,22 @@ fn write_folder(storage: &impl Storage, folder: &Path, files: &[File<'_>]) -> io
 }
 
 fn check_room(storage: &impl Storage, folder: &Path, bytes: u64) -> io::Result<()> {
-    let free = storage.free(folder)?;
-    if free < bytes + HEADROOM {
-        let message = format!(
-            "{} MiB free on the disk of {}, {} MiB needed. Free space, or lower train.checkpoint.keep",
+    let full = |text| io::Error::new(io::ErrorKind::StorageFull, text);
+    let lack = lack_of_room(storage.free(folder)?, bytes + HEADROOM, folder);
+    lack.map_or(Ok(()), |text| Err(full(text)))
+}
+
+/// What to say where fewer bytes are free than needed.
+fn lack_of_room(free: u64, needed: u64, folder: &Path) -> Option<String> {
+    // Rounded apart, so that the figures never read as equal.
+    (free < needed).then(|| {
+        format!(
+            "{} MiB free on the disk, {} MiB needed. Free space, or lower train.checkpoint.keep: {}",
             free >> 20,
-            folder.display(),
-            (bytes + HEADROOM) >> 20
-        );
-        return Err(io::Error::new(io::ErrorKind::StorageFull, message));
-    }
-    Ok(())
+            needed.div_ceil(1 << 20),
+            folder.display()
+        )
+    })
 }
 
 /// Removes all checkpoints up to `last` except the newest ones and the best of each. If the newest turns out damaged, the one
@@ -178,4 +183,19 @@ fn remove_old(storage: &impl Storage, run: &RunDir, names: Names, keep: usize) -
         .filter(|step| !needed.contains(step))
         .map(|step| storage.remove_dir(&run.checkpoint(*step)))
         .fold(Ok(()), Result::and)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_lacks_a_little_room_shows_two_figures() {
+        let mebibyte = 1 << 20;
+        let (free, needed) = (70 * mebibyte + 1, 70 * mebibyte + 2);
+        let text = lack_of_room(free, needed, Path::new("/run/ckpt")).unwrap();
+        assert!(text.starts_with("70 MiB free") && text.contains("71 MiB needed"));
+        assert!(text.ends_with("/run/ckpt"), "{text}");
+        assert_eq!(lack_of_room(needed, needed, Path::new("/")), None);
+    }
 }
