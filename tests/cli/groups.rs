@@ -334,6 +334,23 @@ fn a_group_and_a_single_member_are_not_mixed_up() {
 }
 
 #[test]
+fn a_group_is_named_by_the_number_of_its_file() {
+    let place = Place::new();
+    // The ids of its runs begin with the same digit.
+    for (id, seed, figures) in [
+        ("20260101-000000-aaaa", 1, [0.71, 0.61]),
+        ("20260102-000000-aaaa", 2, [0.72, 0.64]),
+    ] {
+        member(&place, id, "2-sweep", ("0.1", seed), figures);
+    }
+    for name in ["2", "2-sweep"] {
+        let rows = place.say(&["compare", name, "--json"]).json();
+        let members = rows[0]["group"]["members"].as_array();
+        assert_eq!(members.map(Vec::len), Some(2), "{name}: {rows}");
+    }
+}
+
+#[test]
 fn a_group_that_is_named_twice_is_launched_once() {
     let place = Place::new();
     let file = place.write("sweep.yaml", &format!("{PLAIN}seeds: [1, 2]\n"));

@@ -7,14 +7,27 @@ use warmstart_schema::text;
 use crate::failure::{Failure, Kind};
 use crate::store::{ExperimentKey, Run, Runs};
 
+/// The run that a name means, and what it is the name of.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    pub run: &'a Run,
+    /// Whether it names the experiment, whose newest run this is.
+    pub is_experiment: bool,
+}
+
 /// A run by its id, by a unique prefix of it, or by an experiment's file or stem, which means its newest run.
 pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
+    named(runs, name).map(|named| named.run)
+}
+
+/// As [`run`], with what the name is of. An experiment's number may begin the ids of its runs too, so only this function knows.
+pub fn named<'a>(runs: &'a Runs, name: &str) -> Result<Named<'a>, Failure> {
     let mut stems: Vec<String> = runs.experiment_keys().map(ExperimentKey::stem).collect();
     stems.sort_unstable();
     stems.dedup();
     let stems: Vec<&str> = stems.iter().map(String::as_str).collect();
     let mut candidates = Vec::new();
-    let named: Vec<&ExperimentKey> = match unique(name, &stems) {
+    let keys: Vec<&ExperimentKey> = match unique(name, &stems) {
         Ok(stem) => runs
             .experiment_keys()
             .filter(|key| key.stem() == stem)
@@ -24,11 +37,14 @@ pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
             of_path(runs, name)
         }
     };
-    match named[..] {
+    match keys[..] {
         [] => {}
         [key] => {
             if let Some(run) = runs.latest_of(key) {
-                return Ok(run);
+                return Ok(Named {
+                    run,
+                    is_experiment: true,
+                });
             }
         }
         ref several => {
@@ -42,7 +58,10 @@ pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
     let ids: Vec<&str> = runs.iter().map(|run| run.id.as_str()).collect();
     let found = unique(name, &ids).and_then(|id| id.parse().map_err(|_| Vec::new()));
     if let Some(run) = found.as_ref().ok().and_then(|id| runs.get(id)) {
-        return Ok(run);
+        return Ok(Named {
+            run,
+            is_experiment: false,
+        });
     }
     let known: Vec<&str> = ids.iter().copied().chain(stems.iter().copied()).collect();
     let of_ids = found.err().unwrap_or_default();

@@ -8,7 +8,7 @@ use super::{Baseline, Column, Columns, FiguresOf, Options, Selection, config_fie
 use crate::edit;
 use crate::query::{FilterOption, Query};
 use warmstart_runs::failure::{Failure, Kind};
-use warmstart_runs::names;
+use warmstart_runs::names::{self, Named};
 use warmstart_runs::store::{Run, Runs};
 
 /// What a comparison shows.
@@ -71,18 +71,15 @@ impl ShownArguments {
 
     /// The options with run names and columns resolved.
     pub fn options(&self, runs: &Runs) -> Result<Options, Failure> {
-        let runs_named: Vec<&Run> = self
+        let all_named: Vec<Named<'_>> = self
             .runs
             .iter()
-            .map(|name| names::run(runs, name))
+            .map(|name| names::named(runs, name))
             .collect::<Result<_, Failure>>()?;
-        let by_id = |name: &str, run: &Run| run.id.as_str().starts_with(name);
-        let of_groups: Vec<bool> = self
-            .runs
+        let of_groups: Vec<bool> = all_named
             .iter()
-            .zip(&runs_named)
-            .filter(|(_, run)| run.member().is_some())
-            .map(|(name, run)| self.groups || !by_id(name, run))
+            .filter(|named| named.run.member().is_some())
+            .map(|named| self.groups || named.is_experiment)
             .collect();
         let is_groups = self.groups || of_groups.iter().any(|is_group| *is_group);
         if of_groups.contains(&true) && of_groups.contains(&false) {
@@ -94,7 +91,7 @@ impl ShownArguments {
                 "name groups by their experiments and add --groups, or name all runs by their ids",
             ));
         }
-        let named: Vec<RunId> = runs_named.iter().map(|run| run.id.clone()).collect();
+        let named: Vec<RunId> = all_named.iter().map(|named| named.run.id.clone()).collect();
         for column in self.columns.iter().chain(&self.sort) {
             check_column(column, runs)?;
         }
