@@ -136,7 +136,7 @@ fn describe_moves(moves: &Moves) -> Option<String> {
     Some(format!("since the last attempt, {changed}; {crossed}"))
 }
 
-/// Warns where the run whose weights this one takes was trained on pictures that this one measures on.
+/// Warns where the run whose weights this one takes was trained on pictures that this one measures on, or where that is unknown.
 pub(super) fn warn_of_leak(
     reporter: &mut Reporter,
     root: &Path,
@@ -146,8 +146,18 @@ pub(super) fn warn_of_leak(
     let Some(ours) = splits.folder.as_ref().map(InspectedFolder::sets) else {
         return;
     };
-    let Ok(Some(theirs)) = RunDir::of(root, &from.run).pictures() else {
-        return;
+    let theirs = match RunDir::of(root, &from.run).pictures() {
+        Ok(Some(theirs)) => theirs,
+        Ok(None) => return,
+        Err(error) => {
+            let text = format!(
+                "the list of pictures that run {} was trained on cannot be read: {error}; if this run measures on some of them, \
+                 its figures are too good",
+                from.run
+            );
+            reporter.note(Level::Warning, text);
+            return;
+        }
     };
     let leak = ours.learnt_by(&theirs);
     let splits = [

@@ -657,6 +657,21 @@ fn a_run_from_a_base_warns_about_pictures_that_the_base_trained_on() {
 }
 
 #[test]
+fn a_run_from_a_base_whose_pictures_are_unknown_warns() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    grow(&data, 0..30);
+    let first = run_on(root.path(), &data, &["train.epochs=1"]);
+    assert!(finish(&first), "{}", log(&first));
+    fs::write(first.path().join("pictures.json"), "{").unwrap();
+    let from = "init={from: small}";
+    let next = run_on(root.path(), &data, &["train.epochs=1", "seed=8", from]);
+    assert!(finish(&next), "{}", log(&next));
+    let said = warnings(&next);
+    assert!(said.contains("was trained on cannot be read"), "{said}");
+}
+
+#[test]
 fn a_run_of_an_earlier_version_keeps_its_split_and_its_bits() {
     let root = tempfile::tempdir().unwrap();
     let data = root.path().join("data");
