@@ -27,6 +27,14 @@ const SIXTEEN: [([u8; 3], Color); 16] = [
     ([0, 255, 255], Color::LightCyan),
     ([255, 255, 255], Color::White),
 ];
+/// Terminals with all colours whose `TERM` does not say so. SSH passes `TERM` on, but not `COLORTERM`.
+const TRUE: [&str; 5] = [
+    "alacritty",
+    "foot",
+    "wezterm",
+    "xterm-ghostty",
+    "xterm-kitty",
+];
 /// The steps of the 6×6×6 cube in the 256 colours.
 const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
 
@@ -46,7 +54,8 @@ impl Palette {
     }
 
     fn of(colorterm: &str, term: &str) -> Self {
-        if ["truecolor", "24bit"].contains(&colorterm) || term.ends_with("-direct") {
+        let has_all = term.ends_with("-direct") || TRUE.contains(&term);
+        if ["truecolor", "24bit"].contains(&colorterm) || has_all {
             Self::True
         } else if term.contains("256") {
             Self::Indexed
@@ -140,6 +149,9 @@ mod tests {
             ("truecolor", "xterm", Palette::True),
             ("24bit", "", Palette::True),
             ("", "xterm-direct", Palette::True),
+            // Over SSH from kitty and from Alacritty.
+            ("", "xterm-kitty", Palette::True),
+            ("", "alacritty", Palette::True),
             ("", "screen-256color", Palette::Indexed),
             ("yes", "xterm", Palette::Sixteen),
             ("", "linux", Palette::Sixteen),
