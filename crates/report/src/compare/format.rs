@@ -19,6 +19,7 @@ pub enum Format {
 }
 
 impl Format {
+    /// In the order of the dashboard's menu.
     pub const ALL: [Self; 7] = [
         Self::Csv,
         Self::Md,
@@ -81,7 +82,7 @@ impl Format {
             .find(|format| format.extensions().contains(&ending.as_str()))
     }
 
-    /// The extensions of all formats: `*.csv, *.tsv, …`.
+    /// What the files of all formats end in, for a message: `*.csv, *.md, …`.
     pub fn endings() -> String {
         Self::ALL
             .map(|format| format!("*.{}", format.extension()))

@@ -39,7 +39,8 @@ pub fn whole(path: &Path) -> io::Result<PathBuf> {
     std::path::absolute(at_home(path))
 }
 
-/// Expands `~` or `~name` to the home folder; leaves the path unchanged if there is no such home or a folder has that name.
+/// Expands `~` or `~name` to the home folder, as a shell does; leaves the path unchanged if there is no such home. `./~` is a
+/// folder of that name.
 fn at_home(path: &Path) -> PathBuf {
     let mut parts = path.components();
     let Some(Component::Normal(first)) = parts.next() else {
