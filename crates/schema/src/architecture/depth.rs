@@ -6,57 +6,59 @@ use super::layer::TensorSpec;
 impl Architecture {
     /// Every tensor of the backbone with its layer, in timm's order, and the layer of the head.
     pub fn layers(&self) -> (Vec<(&TensorSpec, u32)>, u32) {
-        let (mut layers, mut at, mut last) = (Vec::new(), 0, None);
+        let (mut layers, mut layer, mut last) = (Vec::new(), 0, None);
         for (index, block) in self.blocks.iter().enumerate() {
-            let is_after = index > 0 && !has_inner(block);
+            let is_after = index > 0 && !is_numbered(block);
             for tensor in &block.tensors {
-                let place = match (index, step(&tensor.name), inner(block, &tensor.name)) {
-                    (_, Some(step), _) => (0, step),
+                // Two tensors of one place are of one layer.
+                let place = match (
+                    index,
+                    vgg_layer(&tensor.name),
+                    block_of_stage(block, &tensor.name),
+                ) {
+                    (_, Some(number), _) => (0, number),
                     (0, None, _) => (0, 0),
-                    (_, None, Some(inner)) => (index, inner),
+                    (_, None, Some(number)) => (index, number),
                     (_, None, None) => last.unwrap_or((index, 0)),
                 };
                 // What follows the last block belongs to it, or to the head.
-                if !is_after && last.is_some_and(|last| last != place) {
-                    at += 1;
-                }
                 if !is_after {
+                    layer += u32::from(last.is_some_and(|last| last != place));
                     last = Some(place);
                 }
-                layers.push((tensor, at + u32::from(is_after && self.tail == Tail::Head)));
+                let belongs_to_head = is_after && self.tail == Tail::Head;
+                layers.push((tensor, layer + u32::from(belongs_to_head)));
             }
         }
-        (layers, at + 1)
+        (layers, layer + 1)
     }
 }
 
-/// Whether the block is one of those that the network repeats.
-fn has_inner(block: &Block) -> bool {
+/// Whether the block has a number in its name, as stages have; what follows the last of them has none.
+fn is_numbered(block: &Block) -> bool {
     block.name.contains(|letter: char| letter.is_ascii_digit())
 }
 
-/// The number of a step in VGG's stages. There timm counts each convolution as a layer, and its normalization as the next.
-fn step(name: &str) -> Option<u32> {
+/// The number of a layer in VGG's stages. There timm counts each convolution as a layer, and its normalization as the next.
+fn vgg_layer(name: &str) -> Option<u32> {
     let (number, _) = name.strip_prefix("features.")?.split_once('.')?;
     number.parse().ok()
 }
 
-/// The number of a block within a stage. A stage's downsampling belongs to its first block; what is called after no stage, to the
-/// block before it.
-fn inner(block: &Block, name: &str) -> Option<u32> {
-    let rest = name.strip_prefix(block.name.as_str())?;
+/// The number of a tensor's block within its stage. A stage's downsampling belongs to its first block; what is called after no
+/// stage, to the block before it.
+fn block_of_stage(stage: &Block, name: &str) -> Option<u32> {
+    let rest = name.strip_prefix(stage.name.as_str())?;
+    if rest.starts_with(".downsample") {
+        return Some(0);
+    }
     let number = |part: &str| {
         let named = ["denselayer", "b"]
             .iter()
             .find_map(|kind| part.strip_prefix(kind));
         named.unwrap_or(part).parse().ok()
     };
-    let inner = rest.split('.').find_map(number);
-    Some(
-        inner
-            .filter(|_| !rest.starts_with(".downsample"))
-            .unwrap_or(0),
-    )
+    Some(rest.split('.').find_map(number).unwrap_or(0))
 }
 
 #[cfg(test)]
