@@ -163,6 +163,26 @@ impl Shown {
         self.widths.get(column).copied().unwrap_or_default()
     }
 
+    /// Indices of the columns to draw. The name has its own column, the status is a glyph, and the
+    /// run's long id is the least important column.
+    pub(crate) fn drawn_columns(&self) -> Vec<usize> {
+        let all = || self.table.columns.iter().enumerate();
+        let is_figure =
+            |column: &Column| !matches!(column, Column::Experiment | Column::State | Column::Run);
+        let figures = all().filter(|(_, column)| is_figure(column));
+        figures
+            .chain(all().filter(|(_, column)| **column == Column::Run))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Indices of the columns that a transposed table draws as rows. The name is above each run.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = usize> {
+        let all = self.table.columns.iter().enumerate();
+        all.filter(|(_, column)| **column != Column::Experiment)
+            .map(|(index, _)| index)
+    }
+
     /// The columns that the sort key cycles through.
     pub(crate) fn sortable(&self) -> Vec<Column> {
         let is_label =

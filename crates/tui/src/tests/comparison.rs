@@ -145,6 +145,18 @@ fn export_equals_cli_output_for_every_option_and_format() {
 }
 
 #[test]
+fn one_key_scrolls_back_from_the_end() {
+    for (view, to_the_end, back) in [("", "<right>", "<left>"), ("t", "j", "k")] {
+        let mut model = recorded();
+        press(&mut model, view);
+        press(&mut model, &to_the_end.repeat(100));
+        let end = text(&drawn(&model, 80, 24));
+        press(&mut model, back);
+        assert_ne!(text(&drawn(&model, 80, 24)), end, "{back}");
+    }
+}
+
+#[test]
 fn copied_command_quotes_the_folders() {
     let mut model = recorded();
     let folders = |experiments: &str, checkpoints: &str| {

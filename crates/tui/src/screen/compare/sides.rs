@@ -30,11 +30,10 @@ pub(super) fn draw(
     selected: Option<&Row>,
 ) -> usize {
     let table = view.shown.table();
-    let fields: Vec<(usize, &Column)> = table
-        .columns
-        .iter()
-        .enumerate()
-        .filter(|(_, column)| **column != Column::Experiment)
+    let fields: Vec<(usize, &Column)> = view
+        .shown
+        .fields()
+        .map(|index| (index, &table.columns[index]))
         .collect();
     let labels = fields
         .iter()

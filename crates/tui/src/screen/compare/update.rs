@@ -154,7 +154,7 @@ pub(crate) fn reverse(model: &mut Model) {
 /// Moves down the rows: runs, or fields in a transposed table.
 pub(crate) fn move_down(view: &mut CompareView, by: isize) {
     if view.options.transposed {
-        let last = view.shown.table().columns.len().saturating_sub(1);
+        let last = view.shown.fields().count().saturating_sub(1);
         view.scrolled = view.scrolled.saturating_add_signed(by).min(last);
     } else {
         view.list.selection.step(view.shown.ids(), by);
@@ -165,7 +165,7 @@ pub(crate) fn move_right(view: &mut CompareView, by: isize) {
     if view.options.transposed {
         view.list.selection.step(view.shown.ids(), by);
     } else {
-        let last = view.shown.table().columns.len().saturating_sub(2);
+        let last = view.shown.drawn_columns().len().saturating_sub(1);
         view.scrolled = view.scrolled.saturating_add_signed(by).min(last);
     }
 }

@@ -123,7 +123,7 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
         parts.push(format!("filter {}", options.filter.source()));
     }
     match &options.columns {
-        compare::Columns::Config if drawn_columns(shown).len() < 2 => {
+        compare::Columns::Config if view.shown.drawn_columns().len() < 2 => {
             parts.push("their experiments do not differ".to_owned());
         }
         compare::Columns::Config => parts.push("where their experiments differ".to_owned()),
@@ -155,19 +155,6 @@ fn draw_title(buf: &mut Buffer, area: Rect, model: &Model, view: &CompareView) {
         parts.push("mean ± standard deviation (n)".to_owned());
     }
     paint::left(buf, paint::inset(area), &parts.join(" · "), THEME.muted);
-}
-
-/// Indices of the columns to draw. The name has its own column, the status is a glyph, and the
-/// run's long id is the least important column.
-fn drawn_columns(table: &Table) -> Vec<usize> {
-    let all = || table.columns.iter().enumerate();
-    let is_figure =
-        |column: &Column| !matches!(column, Column::Experiment | Column::State | Column::Run);
-    let figures = all().filter(|(_, column)| is_figure(column));
-    figures
-        .chain(all().filter(|(_, column)| **column == Column::Run))
-        .map(|(index, _)| index)
-        .collect()
 }
 
 /// A column's title as two lines.
@@ -241,7 +228,7 @@ fn draw_table(
         Constraint::Length(2),
         Constraint::Fill(1),
     ]));
-    let indices = drawn_columns(view.shown.table());
+    let indices = view.shown.drawn_columns();
     let columns = Columns::of(&view.shown, &indices, view.scrolled, area);
     draw_titles(buf, head, view, &columns, hit_map);
     draw_rows(buf, body, view, &columns, selected, hit_map);
