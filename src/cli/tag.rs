@@ -55,9 +55,7 @@ pub(super) fn tag(context: &Context, arguments: &TagArguments) -> anyhow::Result
         .collect::<Result<_, _>>()
         .map_err(wrong)?;
     annotate(context, &id_of(context, &arguments.run)?, |annotation| {
-        changes
-            .iter()
-            .try_for_each(|change| annotation.change(change))
+        annotation.change_tags(&changes)
     })
 }
 

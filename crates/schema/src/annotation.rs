@@ -74,15 +74,21 @@ fn is_tag(tag: &str) -> bool {
 }
 
 impl Annotation {
-    /// Adds or removes a tag; a tag that is there already, or not there, stays so.
-    pub fn change(&mut self, change: &TagChange) -> Result<(), BadTag> {
-        if !change.add {
-            self.tags.remove(&change.tag);
-        } else if self.tags.len() >= MOST_TAGS && !self.tags.contains(&change.tag) {
-            return Err(BadTag::TooMany);
-        } else {
-            self.tags.insert(change.tag.clone());
+    /// Adds and removes tags in order; a tag that is there already, or not there, stays so. Only the tags that result count against
+    /// the limit. An error changes none.
+    pub fn change_tags(&mut self, changes: &[TagChange]) -> Result<(), BadTag> {
+        let mut tags = self.tags.clone();
+        for change in changes {
+            if change.add {
+                tags.insert(change.tag.clone());
+            } else {
+                tags.remove(&change.tag);
+            }
         }
+        if tags.len() > MOST_TAGS {
+            return Err(BadTag::TooMany);
+        }
+        self.tags = tags;
         Ok(())
     }
 
@@ -115,7 +121,7 @@ mod tests {
     use super::*;
 
     fn change(annotation: &mut Annotation, text: &str) -> Result<(), BadTag> {
-        annotation.change(&TagChange::parse(text)?)
+        annotation.change_tags(&[TagChange::parse(text)?])
     }
 
     #[test]
@@ -163,6 +169,23 @@ mod tests {
         }
         assert_eq!(change(&mut annotation, "+one-more"), Err(BadTag::TooMany));
         assert_eq!(change(&mut annotation, "+t3"), Ok(()));
+    }
+
+    #[test]
+    fn a_tag_may_take_the_place_of_another_in_any_order() {
+        let mut annotation = Annotation::default();
+        let all: Vec<String> = (0..MOST_TAGS).map(|number| format!("+t{number}")).collect();
+        let all = tag_changes(&all.join(" ")).unwrap();
+        assert_eq!(annotation.change_tags(&all), Ok(()));
+        let full = annotation.clone();
+        for text in ["+new -t0", "-new +t0"] {
+            let changes = tag_changes(text).unwrap();
+            assert_eq!(annotation.change_tags(&changes), Ok(()), "{text}");
+        }
+        assert_eq!(annotation, full);
+        let changes = tag_changes("-t0 +a +b").unwrap();
+        assert_eq!(annotation.change_tags(&changes), Err(BadTag::TooMany));
+        assert_eq!(annotation, full);
     }
 
     #[test]

@@ -124,9 +124,7 @@ impl AnnotationChange {
     /// Changes an annotation. The error is a tag that is not valid.
     pub fn apply(&self, annotation: &mut Annotation) -> Result<(), BadTag> {
         match self {
-            Self::Tags(changes) => changes
-                .iter()
-                .try_for_each(|change| annotation.change(change))?,
+            Self::Tags(changes) => annotation.change_tags(changes)?,
             Self::Note(note) => annotation.set_note(note),
             Self::Archived(archived) => annotation.archived = *archived,
         }
