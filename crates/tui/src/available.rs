@@ -2,7 +2,7 @@
 
 mod training;
 
-use crate::command::{Command, ExperimentCommand, Show, TrainingCommand};
+use crate::command::{Command, ComparisonCommand, ExperimentCommand, Show, TrainingCommand};
 use crate::keys::Context;
 use crate::layout::shows_whole_question;
 use crate::model::{Filter, Model, Popup, Screen};
@@ -36,6 +36,7 @@ pub(crate) fn refusal(model: &Model, command: Command) -> Option<String> {
             let launch = model.key_hint(launch, "launches one");
             format!("there is no run to compare yet{launch}")
         }),
+        Command::Comparison(ComparisonCommand::Hide) => hide(model),
         Command::Chart(_) => run::chart(model),
         Command::Predict => dataset::prediction_refusal(model),
         Command::Complete => dataset::completion_refusal(model),
@@ -68,6 +69,19 @@ fn experiment(model: &Model, command: ExperimentCommand) -> Option<String> {
         | ExperimentCommand::OtherText
         | ExperimentCommand::AllFields => None,
     }
+}
+
+/// Refuses where the comparison is not sorted by a column that it shows.
+fn hide(model: &Model) -> Option<String> {
+    let Screen::Compare(view) = &model.open else {
+        return None;
+    };
+    let columns = &view.shown.table().columns;
+    let sort = view.options.sort.as_ref();
+    sort.is_none_or(|sort| !columns.contains(sort)).then(|| {
+        let sorts = model.key_hint(Command::Sort, "sorts it");
+        format!("the table is not sorted by a column that it shows{sorts}")
+    })
 }
 
 /// Refuses an answer to a question that nothing follows or that is not wholly visible.

@@ -157,6 +157,18 @@ fn one_key_scrolls_back_from_the_end() {
 }
 
 #[test]
+fn hiding_without_a_sorted_column_says_why_it_does_nothing() {
+    // Not sorted; sorted by a column that is hidden already.
+    for keys in ["x", "oxx"] {
+        let mut model = recorded();
+        press(&mut model, keys);
+        let report = model.report.as_ref().map(|report| report.text.as_str());
+        let said = report.unwrap_or_default();
+        assert!(said.contains("not sorted by a column"), "{keys}: {said}");
+    }
+}
+
+#[test]
 fn copied_command_quotes_the_folders() {
     let mut model = recorded();
     let folders = |experiments: &str, checkpoints: &str| {
