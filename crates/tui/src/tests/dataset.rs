@@ -439,6 +439,12 @@ fn classes_show_their_imbalance() {
     assert!(shown(&source).contains("5 training images each: as even as can be"));
     source.facts.train.by_class[3] = 0;
     assert!(shown(&source).contains("1 without any"));
+    source.facts.train.by_class = vec![0; 9];
+    let said = shown(&source);
+    assert!(
+        said.contains("9 classes, no training images") && !said.contains("as even"),
+        "{said}"
+    );
 }
 
 #[test]

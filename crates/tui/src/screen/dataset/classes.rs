@@ -68,7 +68,9 @@ fn draw_range(buf: &mut Buffer, area: Rect, part: Split, counts: &[u32]) {
         format!("{} classes", counts.len())
     };
     let images = part.adjective();
-    let (text, style) = if least == most {
+    let (text, style) = if most == 0 {
+        (format!("{classes}, no {images} images"), THEME.warning)
+    } else if least == most {
         (
             format!(
                 "{classes}, {} {images} images each: as even as can be",
