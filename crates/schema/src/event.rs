@@ -148,7 +148,7 @@ pub enum Event {
     StartOver,
     /// An attempt that starts over has moved the earlier checkpoints aside.
     PutAside {
-        /// The name of their folder, or that there were none.
+        /// The name of their folder; empty if there were none.
         folder: String,
     },
     /// The worker got a request to stop.

@@ -201,11 +201,12 @@ impl RunState {
                 (self.starts_over, self.awaits_change) = (true, true);
             }
             Event::PutAside { folder } => {
-                self.note(
-                    t,
-                    Level::Info,
-                    &format!("starts over; the earlier checkpoints are in {folder}"),
-                );
+                let text = if folder.is_empty() {
+                    "starts over; there were no earlier checkpoints".to_owned()
+                } else {
+                    format!("starts over; the earlier checkpoints are in {folder}")
+                };
+                self.note(t, Level::Info, &text);
                 (self.starts_over, self.checkpoint) = (false, None);
             }
             Event::Stopping => self.stopping = true,

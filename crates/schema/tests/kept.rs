@@ -211,3 +211,18 @@ fn unreadable_runs_are_not_lost() {
         "the epochs stay"
     );
 }
+
+#[test]
+fn starting_over_says_where_the_earlier_checkpoints_are() {
+    for (folder, said) in [
+        (
+            "ckpt.before-1",
+            "the earlier checkpoints are in ckpt.before-1",
+        ),
+        ("", "there were no earlier checkpoints"),
+    ] {
+        let state = fold([json!({ "event": "put_aside", "folder": folder })]);
+        let notes: Vec<String> = state.notes.into_iter().map(|note| note.text).collect();
+        assert_eq!(notes, [format!("starts over; {said}")]);
+    }
+}

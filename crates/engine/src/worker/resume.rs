@@ -42,8 +42,9 @@ pub(super) fn saved(run: &RunDir, before: &RunState) -> Result<(Option<Content>,
 pub(super) fn put_aside(run: &RunDir, reporter: &mut Reporter) -> Result<()> {
     let folder =
         checkpoint::put_aside(&Disk, run).with_context(doing("putting aside", run, "ckpt"))?;
-    let folder = folder.unwrap_or_else(|| "nowhere: there were none".to_owned());
-    reporter.emit(&Event::PutAside { folder });
+    reporter.emit(&Event::PutAside {
+        folder: folder.unwrap_or_default(),
+    });
     Ok(())
 }
 
