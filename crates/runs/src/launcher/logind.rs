@@ -20,6 +20,7 @@ pub struct Login {
     root: PathBuf,
     /// The login is over SSH, where a lost connection ends the session.
     over_ssh: bool,
+    /// Its name; empty if the environment does not say it.
     user: String,
     /// The text of `/proc/self/cgroup`, which says what this process is part of.
     groups: String,
@@ -40,7 +41,8 @@ impl Login {
         // sshd and login set these variables.
         let user = ["LOGNAME", "USER"]
             .into_iter()
-            .find_map(|name| std::env::var(name).ok());
+            .filter_map(|name| std::env::var(name).ok())
+            .find(|user| !user.is_empty());
         Self {
             root: PathBuf::from("/"),
             over_ssh: ["SSH_CONNECTION", "SSH_TTY"].into_iter().any(is_set),
@@ -51,14 +53,17 @@ impl Login {
 
     /// Why runs launched from here would end with the connection, and how to prevent it; none if they survive.
     pub fn hazard(&self) -> Option<String> {
-        if !self.over_ssh || !self.root.join("run/systemd/system").is_dir() || !self.kills() {
+        if !self.over_ssh || !self.root.join("run/systemd/system").is_dir() {
             return None;
         }
-        let lingers = self
-            .root
-            .join("var/lib/systemd/linger")
-            .join(&self.user)
-            .exists();
+        let killing = self.killing()?;
+        // Without a name the path would be that of the folder, which says nothing of this user.
+        let lingers = !self.user.is_empty()
+            && self
+                .root
+                .join("var/lib/systemd/linger")
+                .join(&self.user)
+                .exists();
         // The user's service manager belongs to no session; it survives a logout if lingering is on.
         let is_managed = self
             .groups
@@ -78,20 +83,28 @@ impl Login {
             ),
             (false, _) => Some(format!(
                 "Runs end with this connection: systemd on this machine kills all processes of a session that ends \
-                 (KillUserProcesses=yes). To prevent that, {linger}start warmstart with `systemd-run --user --scope warmstart`."
+                 ({killing}). To prevent that, {linger}start warmstart with `systemd-run --user --scope warmstart`."
             )),
         }
     }
 
-    fn kills(&self) -> bool {
+    /// The setting by which logind kills this user's processes; none if it spares them.
+    fn killing(&self) -> Option<&'static str> {
         let settings = self.settings();
         let names = |list: &[String]| list.contains(&self.user);
-        // In logind's order: excluded users, then the only users, then all users.
+        // In logind's order: excluded users, then the only users, then all users. A list of only users counts without
+        // KillUserProcesses too.
         let is_spared = settings
             .exclude
             .as_deref()
             .map_or(self.user == "root", names);
-        settings.kill && !is_spared && (settings.only.is_empty() || names(&settings.only))
+        if is_spared {
+            None
+        } else if settings.only.is_empty() {
+            settings.kill.then_some("KillUserProcesses=yes")
+        } else {
+            names(&settings.only).then_some("KillOnlyUsers names you")
+        }
     }
 
     /// `logind.conf` of the winning folder, then the drop-ins by name, each from the winning folder.
@@ -131,19 +144,20 @@ impl Settings {
             let Some((name, value)) = line.split_once('=').filter(|_| is_login) else {
                 continue;
             };
-            let list = || {
-                value
-                    .split_whitespace()
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>()
+            // A later list adds to an earlier one, and an empty one begins anew.
+            let add = |list: &mut Vec<String>| {
+                if value.trim().is_empty() {
+                    list.clear();
+                }
+                list.extend(value.split_whitespace().map(str::to_owned));
             };
             match name.trim_end() {
                 "KillUserProcesses" => {
                     let value = value.trim().to_ascii_lowercase();
                     self.kill = matches!(value.as_str(), "1" | "yes" | "y" | "true" | "t" | "on");
                 }
-                "KillOnlyUsers" => self.only = list(),
-                "KillExcludeUsers" => self.exclude = Some(list()),
+                "KillOnlyUsers" => add(&mut self.only),
+                "KillExcludeUsers" => add(self.exclude.get_or_insert_default()),
                 _ => {}
             }
         }
@@ -211,6 +225,10 @@ mod tests {
             ("KillOnlyUsers=bob ada", true),
             ("KillExcludeUsers=root ada", false),
             ("KillExcludeUsers=", true),
+            ("KillOnlyUsers=ada\nKillOnlyUsers=bob", true),
+            ("KillOnlyUsers=bob\nKillOnlyUsers=", true),
+            ("KillExcludeUsers=ada\nKillExcludeUsers=bob", false),
+            ("KillExcludeUsers=ada\nKillExcludeUsers=", true),
         ] {
             assert_eq!(
                 is_killed(&[(main, &format!("{yes}{users}\n"))]),
@@ -218,6 +236,32 @@ mod tests {
                 "{users}"
             );
         }
+    }
+
+    #[test]
+    fn a_list_of_only_users_kills_without_the_setting_for_all() {
+        let of_only = |users: &str| {
+            let text = format!("[Login]\nKillOnlyUsers={users}\n");
+            login_with(&[("etc/systemd/logind.conf", &text)]).1.hazard()
+        };
+        let warning = of_only("bob ada").unwrap();
+        assert!(warning.contains("KillOnlyUsers"), "{warning}");
+        assert_eq!(of_only("bob"), None);
+    }
+
+    #[test]
+    fn a_user_without_a_name_does_not_linger() {
+        let (_root, mut login) = login_with(&[
+            (
+                "etc/systemd/logind.conf",
+                "[Login]\nKillUserProcesses=yes\n",
+            ),
+            ("var/lib/systemd/linger/bob", ""),
+        ]);
+        login.user = String::new();
+        login.groups = SCOPE.to_owned();
+        let warning = login.hazard().unwrap();
+        assert!(warning.contains("enable-linger"), "{warning}");
     }
 
     #[test]
