@@ -147,7 +147,14 @@ impl Launcher for Local {
 /// Whether a worker that chooses its device can have a GPU, without a call of CUDA: there is one, on WSL by another name, and
 /// `CUDA_VISIBLE_DEVICES` does not hide all.
 fn has_gpu(devices: &Path, visible: Option<String>) -> bool {
-    let hides_all = visible.is_some_and(|list| list.trim().is_empty() || list.trim() == "-1");
+    // CUDA reads the list up to the first entry that names no GPU, so the first entry decides: `-1,0` and `NoDevFiles` hide all.
+    let names_gpu = |entry: &str| {
+        entry.parse::<u32>().is_ok() || entry.starts_with("GPU-") || entry.starts_with("MIG-")
+    };
+    let hides_all = visible.is_some_and(|list| {
+        let first = list.split(',').next().unwrap_or_default();
+        !names_gpu(first.trim())
+    });
     let is_gpu = |entry: std::fs::DirEntry| {
         let name = entry.file_name();
         let name = name.to_string_lossy();
@@ -257,7 +264,12 @@ pub(crate) mod tests {
             (&[], None, false),
             (&["nvidia0"], Some(""), false),
             (&["nvidia0"], Some("-1"), false),
+            (&["nvidia0"], Some("-1,0"), false),
+            (&["nvidia0"], Some("NoDevFiles"), false),
             (&["nvidia0"], Some("0,1"), true),
+            (&["nvidia0"], Some("0,-1"), true),
+            (&["nvidia0"], Some("GPU-8932f937"), true),
+            (&["nvidia0"], Some("MIG-8932f937"), true),
         ] {
             let folder = tempfile::tempdir().unwrap();
             for device in devices {
