@@ -218,6 +218,32 @@ fn a_changed_file_marks_its_runs_and_a_renamed_file_keeps_them() {
 }
 
 #[test]
+fn another_split_rule_is_a_changed_file() {
+    let place = Place::new();
+    for class in ["ape", "bee"] {
+        place.write(&format!("pictures/{class}/1.png"), "");
+    }
+    let with = |split: &str| {
+        let dataset = format!("name: image_folder, path: pictures{split}");
+        yaml("A", "0.1", "").replace("name: emoji98", &dataset)
+    };
+    place.write("mine/a.yaml", &with(""));
+    let run = place.train("a");
+    for (split, is_changed) in [
+        (", split: by_name", false),
+        (", split: by_order", true),
+        ("", false),
+    ] {
+        place.write("mine/a.yaml", &with(split));
+        assert_eq!(
+            place.newest(),
+            [("a".to_owned(), Some(run.clone()), Some(is_changed))],
+            "{split}"
+        );
+    }
+}
+
+#[test]
 fn a_run_without_checkpoints_is_refused_unless_from_start_is_given() {
     let place = Place::new();
     let run = place.stopped();

@@ -102,18 +102,13 @@ impl Run {
         let (Some(then), Some(now)) = (&info.sha256, &file.sha256) else {
             return false;
         };
-        // A changed comment is no change, nor is another seed or value of a group. The run stores the split rule that its file may omit.
-        let relevant = |experiment: &Experiment| {
-            let mut experiment = experiment.clone();
-            if let Some(folder) = experiment.dataset.folder_mut() {
-                folder.split = None;
-            }
-            experiment
-        };
+        // A changed comment is no change, nor is another seed or value of a group. The run stores the split rule that its file may omit,
+        // so compare with the rule that the file has by default.
+        let with_split = |experiment: &Experiment| experiment.clone().frozen();
         let is_same = || match (&file.loaded, self.experiment.as_deref()) {
             (Ok(now), Some(then)) => match (&file.group, self.member()) {
                 (Some(group), Some(member)) => group_id(group) == member.group,
-                _ => relevant(now) == relevant(then),
+                _ => with_split(now) == with_split(then),
             },
             _ => false,
         };
