@@ -123,7 +123,8 @@ pub struct Conditions {
     pub kernels: u32,
     /// SHA-256 of the resolved experiment.
     pub experiment: String,
-    /// SHA-256 over the names and sizes of a folder's images; empty for published datasets.
+    /// SHA-256 over the names and sizes of a folder's images; empty for published datasets, for a folder that cannot be listed, and in
+    /// checkpoints of earlier versions.
     #[serde(default)]
     pub pictures: String,
 }
@@ -186,10 +187,43 @@ impl Conditions {
         if let (Some(then), Some(now)) = (before.precision, self.precision) {
             compare("the number format", then.as_str(), now.as_str());
         }
-        // If the images could not be listed, they cannot be compared.
-        if before.pictures != self.pictures && !self.pictures.is_empty() {
+        if self.has_other_pictures(before) {
             reasons.push("pictures were added, removed or replaced".to_owned());
         }
         reasons
+    }
+
+    /// Whether the folder holds other pictures than under `before`. If one of the two could not list them, or is of a version that
+    /// stored no hash, nothing can be compared.
+    fn has_other_pictures(&self, before: &Self) -> bool {
+        let is_known = !self.pictures.is_empty() && !before.pictures.is_empty();
+        is_known && self.pictures != before.pictures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_compared_only_if_both_hashes_are_known() {
+        let with = |pictures: &str| Conditions {
+            pictures: pictures.to_owned(),
+            ..Conditions::default()
+        };
+        for (then, now, differs) in [
+            ("a", "b", true),
+            ("a", "a", false),
+            ("a", "", false),
+            // A checkpoint of a version that stored no hash.
+            ("", "b", false),
+        ] {
+            let reasons = with(now).differences(&with(then));
+            assert_eq!(
+                !reasons.is_empty(),
+                differs,
+                "{then:?} {now:?}: {reasons:?}"
+            );
+        }
     }
 }
