@@ -38,6 +38,7 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     model.refresh_list();
     model.refresh_comparison();
     model.refresh_curves();
+    model.follow_selected_run();
     effects
 }
 

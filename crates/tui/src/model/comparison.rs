@@ -312,6 +312,7 @@ impl Model {
         });
         let after = continued.filter(|(_, epochs)| *epochs > 0).collect();
         if let Screen::Compare(view) = &mut self.open {
+            view.list.selection.follow(&ids);
             view.shown = Shown {
                 table,
                 ids,

@@ -29,6 +29,17 @@ impl Model {
             .collect()
     }
 
+    /// Notes where the selected run of the machine screen is now.
+    pub(crate) fn follow_selected_run(&mut self) {
+        if !matches!(self.open, Screen::Machine(_)) {
+            return;
+        }
+        let ids = self.working_and_waiting();
+        if let Screen::Machine(view) = &mut self.open {
+            view.selection.follow(&ids);
+        }
+    }
+
     /// Requests a reading while the machine screen is open, one at a time.
     pub(crate) fn read_machine(&mut self) -> Vec<Effect> {
         if self.reads_machine || !matches!(self.open, Screen::Machine(_)) {

@@ -1,6 +1,6 @@
 //! The selection of a list whose rows change.
 
-/// Remembers the row's key, and its index in case the row disappears.
+/// Remembers the row's key, and its newest index in case the row disappears.
 #[derive(Debug)]
 pub(crate) struct Selection<K> {
     key: Option<K>,
@@ -19,11 +19,7 @@ impl<K> Default for Selection<K> {
 impl<K: PartialEq + Clone> Selection<K> {
     /// Index of the selected row; `None` only for an empty list.
     pub(crate) fn index(&self, keys: &[K]) -> Option<usize> {
-        let found = self
-            .key
-            .as_ref()
-            .and_then(|key| keys.iter().position(|other| other == key));
-        found.or_else(|| {
+        self.found(keys).or_else(|| {
             keys.len()
                 .checked_sub(1)
                 .map(|last| self.position.min(last))
@@ -33,6 +29,18 @@ impl<K: PartialEq + Clone> Selection<K> {
     pub(crate) fn select(&mut self, keys: &[K], index: usize) {
         self.position = index.min(keys.len().saturating_sub(1));
         self.key = keys.get(self.position).cloned();
+    }
+
+    /// Notes where the selected row is now. Call it when the rows have changed.
+    pub(crate) fn follow(&mut self, keys: &[K]) {
+        if let Some(index) = self.found(keys) {
+            self.position = index;
+        }
+    }
+
+    fn found(&self, keys: &[K]) -> Option<usize> {
+        let key = self.key.as_ref()?;
+        keys.iter().position(|other| other == key)
     }
 
     /// Selects this key once the rows contain it.
@@ -66,6 +74,14 @@ mod tests {
         assert_eq!(selection.index(&["a", "c"]), Some(1));
         assert_eq!(selection.index(&["a"]), Some(0));
         assert_eq!(selection.index(&[]), None);
+    }
+
+    #[test]
+    fn the_nearest_row_is_selected_when_a_moved_row_disappears() {
+        let mut selection = Selection::default();
+        selection.select(&["a", "b", "c"], 1);
+        selection.follow(&["x", "y", "a", "b", "c"]);
+        assert_eq!(selection.index(&["x", "y", "a", "c"]), Some(3));
     }
 
     #[test]

@@ -118,6 +118,7 @@ impl Model {
             lines.push(Line::Row(index));
         }
         if let Screen::Experiments(list) = &mut self.open {
+            list.selection.follow(&places);
             list.rows = Rows {
                 keys,
                 places,
