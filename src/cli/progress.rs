@@ -7,9 +7,13 @@ use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
 use warmstart_runs::run::RunId;
 use warmstart_schema::event::{Attempt, Epoch, Event, Fetch, FetchAction, Level, Phase, Record};
 use warmstart_schema::state::Status;
+use warmstart_schema::text;
 
 use super::{Context, output};
 use warmstart_runs::store::Run;
+
+/// The greatest width of the names before the bars, in columns of the screen.
+const MOST_NAME: usize = 30;
 
 pub(super) enum Progress {
     Quiet,
@@ -78,10 +82,10 @@ impl Progress {
         };
         let width = runs
             .iter()
-            .map(|run| run.label().chars().count())
+            .map(|run| text::columns(run.label()))
             .max()
             .unwrap_or(0)
-            .min(30);
+            .min(MOST_NAME);
         for run in runs {
             if let Some(bar) = bars.get(&run.id) {
                 update(bar, run, width);
@@ -121,14 +125,20 @@ fn update(bar: &ProgressBar, run: &Run, width: usize) {
         (Some(batch), None, _) => (u64::from(batch.batch), u64::from(batch.batches)),
         (None, None, _) => (0, 1),
     };
-    let label: String = run.label().chars().take(width).collect();
-    bar.set_prefix(format!("{label:<width$}"));
+    bar.set_prefix(name(run.label(), width));
     bar.set_length(of.max(1));
     bar.set_position(done);
     bar.set_message(message(run));
     if !run.status().is_live() && !matches!(run.status(), Status::Queued(_) | Status::Paused) {
         bar.abandon();
     }
+}
+
+/// A run's name before its bar, in exactly so many columns of the screen.
+fn name(label: &str, width: usize) -> String {
+    let label = text::middle(label, width);
+    let free = width.saturating_sub(text::columns(&label));
+    label + &" ".repeat(free)
 }
 
 /// The text after a bar.
@@ -144,7 +154,7 @@ fn message(run: &Run) -> String {
         return parts.join("  ");
     }
     if let Some(fetch) = &state.fetch {
-        parts.push(warmstart_schema::text::line(&fetched(fetch), 60));
+        parts.push(text::line(&fetched(fetch), 60));
         parts.push(sizes(fetch));
         return parts.join("  ");
     }
@@ -205,7 +215,7 @@ impl Tenths {
         let last = self
             .printed
             .insert((whose.to_owned(), fetched(fetch)), tenth);
-        let what = warmstart_schema::text::line(&fetched(fetch), 60);
+        let what = text::line(&fetched(fetch), 60);
         (last != Some(tenth)).then(|| {
             format!(
                 "{what}: {:.0} %, {}",
@@ -223,10 +233,10 @@ fn remark(event: &Event) -> Option<String> {
         Event::Note {
             level: Level::Warning | Level::Error,
             text,
-        } => Some(warmstart_schema::text::line(text, 300)),
+        } => Some(text::line(text, 300)),
         Event::CheckpointFailed { error } => Some(format!(
             "checkpoint not saved: {}; training continues",
-            warmstart_schema::text::line(error, 300)
+            text::line(error, 300)
         )),
         Event::Halved(place) => {
             let end = if place.continues {
@@ -278,7 +288,7 @@ fn say_line(run: &Run, event: &Event) {
         Event::Note {
             level: Level::Info,
             text,
-        } => warmstart_schema::text::line(text, 300),
+        } => text::line(text, 300),
         other => match remark(other) {
             Some(remark) => remark,
             None => return,
@@ -299,7 +309,7 @@ fn started(attempt: &Attempt) -> String {
         .map(|why| format!("; not exact: {why}"))
         .collect::<Vec<_>>()
         .concat();
-    warmstart_schema::text::line(&(text + &exact), 400)
+    text::line(&(text + &exact), 400)
 }
 
 fn finished_epoch(run: &Run, epoch: &Epoch) -> String {
@@ -331,4 +341,17 @@ fn finished_epoch(run: &Run, epoch: &Epoch) -> String {
          {images_per_second:.0} img/s{best}",
         epoch.epoch
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_before_bars_take_the_same_columns_in_any_script() {
+        for label in ["ab", "a long name of a run", "凍結した特徴", "é"] {
+            let name = name(label, 9);
+            assert_eq!(text::columns(&name), 9, "{name:?}");
+        }
+    }
 }
