@@ -64,7 +64,11 @@ pub(super) fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<
     let (_, mut runs) = context.runs();
     let root = &context.checkpoints;
     if arguments.verb.is_none() && runs.has_due_round() {
-        warn(context, actions::advance(root)?);
+        match actions::advance(root) {
+            Ok(failed) => warn(context, failed),
+            // Whoever may only read the folder still gets the list.
+            Err(error) => output::warn(context, &format!("{error:#}")),
+        }
         (_, runs) = context.runs();
     }
     let said = match &arguments.verb {
@@ -220,7 +224,7 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a started run occupies.
+/// The name of a waiting run: the stem of its file, if its folder is gone.
 fn label<'a>(runs: &'a Runs, run: &RunId, stem: &'a str) -> &'a str {
     runs.get(run).map_or(stem, Run::label)
 }

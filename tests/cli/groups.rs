@@ -8,7 +8,7 @@ use warmstart_runs::run::RunDir;
 use warmstart_schema::event::{Epoch, Event, Halved, Test};
 use warmstart_schema::experiment::Monitor;
 
-use crate::place::Place;
+use crate::place::{Place, said};
 
 const PLAIN: &str = "name: Sweep\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
     train: { epochs: 3, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n";
@@ -316,6 +316,57 @@ fn settings_that_halving_stopped_have_ended_and_are_not_chosen() {
     );
     let runs = place.say(&["runs", "--filter", "state:halved", "--json"]);
     assert_eq!(runs.json().as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_queue_is_listed_where_a_due_round_cannot_be_decided() {
+    let place = two_groups();
+    let ids = ["20260103-000000-aaaa", "20260104-000000-aaaa"];
+    for id in ids {
+        let dir = RunDir::new(place.checkpoints().join(id));
+        let mut info = dir.info().unwrap();
+        let halving = json!({ "epochs": [1], "monitor": "val_loss" });
+        info.member.as_mut().unwrap().halving = serde_json::from_value(halving).unwrap();
+        dir.write_info(&info).unwrap();
+        let log = fs::read_to_string(dir.events()).unwrap();
+        fs::write(dir.events(), log.lines().next().unwrap().to_owned() + "\n").unwrap();
+        let attempt = json!({
+            "number": 1, "worker": { "boot_id": "b", "pid": 7, "start_ticks": 9 }, "host": "h", "device": "cpu",
+            "device_name": "d", "device_reason": "asked for", "threads": 2, "libtorch": "2.13", "epochs": 3,
+            "resumed_from": null,
+        });
+        let mut log = EventWriter::open(&dir.events()).unwrap();
+        for event in [
+            Event::Attempt(serde_json::from_value(attempt).unwrap()),
+            Event::Epoch(Epoch {
+                epoch: 1,
+                step: 10,
+                ..Epoch::default()
+            }),
+            Event::Paused {
+                epoch: 1,
+                step: 10,
+                train_time: 1.0,
+            },
+        ] {
+            log.write(&event).unwrap();
+        }
+        log.sync().unwrap();
+    }
+    let queue = json!({ "waiting": [], "active": [], "halving": [ids] });
+    place.write("checkpoints/queue.json", &queue.to_string());
+    let listed = said(
+        place
+            .command(&["queue", "--json"])
+            .env("WARMSTART_WORKER", "/nowhere/worker"),
+    );
+    assert_eq!(listed.code, 0, "{}", listed.err);
+    assert!(
+        listed.err.contains("the worker is missing"),
+        "{}",
+        listed.err
+    );
+    assert_eq!(listed.json()["halving"].as_array().unwrap().len(), 1);
 }
 
 #[test]
