@@ -156,6 +156,15 @@ fn a_gpu_that_the_environment_hides_is_named_without_its_use() {
 }
 
 #[test]
+fn power_in_four_digits_fits_a_small_terminal() {
+    let mut gpus = two_gpus();
+    gpus[0].name = "NVIDIA B200".to_owned();
+    gpus[0].power = Some((1000.0, Some(1200.0)));
+    let picture = text(&drawn(&opened(Ok(gpus)), 80, 24));
+    assert!(picture.contains(" 64 °C 1000 W of 1200 W "), "{picture}");
+}
+
+#[test]
 fn machine_is_read_once_at_a_time_while_open() {
     let asks = |effects: &[Effect]| {
         effects

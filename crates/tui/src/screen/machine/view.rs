@@ -2,11 +2,11 @@
 //!  cpu      AMD EPYC 7B13, 8 cores            ━━━━━━━━━━━───  87 %
 //!  memory   3.1 GB of 33.7 GB                 ━─────────────   9 %
 //!  disk     412.0 GB of 1000.2 GB             ━━━━━━────────  41 %
-//!  gpu 0    NVIDIA H100  61.2 GB of 80.0 GB   ━━━━━━━━━━━━━━  97 %   64 °C  512 W of 700 W
+//!  gpu 0    NVIDIA H100  61.2 GB of 80.0 GB   ━━━━━━━━━━━━━━  97 %   64 °C 512 W of 700 W
 //! ────────────────────────────────────────────────────────────────────────────
 //!    run                      slot      cpu     memory   on gpu  state
 //! ▐◐ ResNet, resized input    cuda:0   104 %    3.2 GB  61.0 GB  training
-//!  ◌ EffNet, freeze           cuda:0       –         –        –  1: ResNet, resized input to leave cuda:0
+//!  ◌ EffNet, freeze           cuda:0       –         –        –  1  waits for cuda:0
 //! ```
 //! The machine's resources, and their use by each run; then the queue, and what each run in it
 //! waits for.
@@ -26,6 +26,7 @@ use crate::screen::paint;
 use crate::screen::table::{self, Column, Place};
 use crate::theme::THEME;
 use warmstart_runs::store::Run;
+use warmstart_schema::text;
 
 const LABEL: u16 = 9;
 /// Width of a bar, and the largest width of the text before it.
@@ -137,7 +138,7 @@ fn heat(gpu: &Gpu) -> String {
         .join(" ")
 }
 
-/// A label, a text and a bar. Without a share the text gets the whole row.
+/// A label, a text, a bar with its share, and `after` 3 characters behind it. Without a share the text gets the whole row.
 fn draw_gauge(
     buf: &mut Buffer,
     row: Rect,
@@ -167,14 +168,22 @@ fn draw_gauge(
         paint::left(buf, rest, words, THEME.text);
         return;
     };
+    // Without space beside the bar, `after` takes its place. The words give up what it needs more, so that no unit is cut.
+    let wanted = u16::try_from(text::columns(after)).unwrap_or(u16::MAX);
+    let is_beside = rest.width.saturating_sub(WORDS + 2 + BAR + 6 + 3) >= wanted;
+    let more = if is_beside {
+        0
+    } else {
+        wanted.saturating_sub(BAR).min(WORDS)
+    };
     let split = [
-        Constraint::Max(WORDS),
+        Constraint::Max(WORDS - more),
         Constraint::Length(2),
-        Constraint::Length(BAR),
+        Constraint::Length(BAR + more),
         Constraint::Length(6),
     ];
-    let [text, _, bar, percent] = rest.layout(&Layout::horizontal(split));
-    paint::left(buf, text, words, THEME.text);
+    let [before, _, bar, percent] = rest.layout(&Layout::horizontal(split));
+    paint::left(buf, before, words, THEME.text);
     paint::bar(
         buf,
         bar,
@@ -191,16 +200,10 @@ fn draw_gauge(
         width: row.right().saturating_sub(percent.right() + 3),
         ..row
     };
-    // If there is no space beside the bar, omit the bar.
-    if beside.width >= u16::try_from(after.chars().count()).unwrap_or(u16::MAX) {
+    if is_beside {
         paint::left(buf, beside, after, THEME.text);
     } else if !after.is_empty() {
-        let over = Rect {
-            x: bar.x,
-            width: bar.width,
-            ..row
-        };
-        paint::left(buf, over, &format!("{after:<20}"), THEME.text);
+        paint::left(buf, bar, &format!("{after:<20}"), THEME.text);
     }
 }
 
