@@ -92,6 +92,18 @@ pub enum Push {
 }
 
 impl Content {
+    /// The content with texts that can be shown. The file may be a copy from anywhere.
+    #[must_use]
+    pub(crate) fn sanitized(mut self) -> Self {
+        let active = self.active.iter_mut().map(|active| &mut active.entry);
+        for entry in self.waiting.iter_mut().chain(active) {
+            (entry.stem, entry.slot) = (text::line(&entry.stem, 80), text::line(&entry.slot, 40));
+            entry.after = entry.after.take().map(|after| text::line(&after, 80));
+        }
+        self.paused = self.paused.take().map(|reason| text::line(&reason, 200));
+        self
+    }
+
     /// Position of a waiting run, from 1.
     pub fn position(&self, run: &RunId) -> Option<usize> {
         self.waiting
@@ -225,11 +237,15 @@ impl Queue {
             io::Error::new(error.kind(), Failure::new(kind, what).help(help))
         };
         match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                let error = io::Error::new(io::ErrorKind::InvalidData, error);
-                let help = "remove this file to start with an empty queue; the runs are unchanged";
-                unreadable(Kind::Input, error, help)
-            }),
+            Ok(bytes) => match serde_json::from_slice::<Content>(&bytes) {
+                Ok(content) => Ok(content.sanitized()),
+                Err(error) => {
+                    let error = io::Error::new(io::ErrorKind::InvalidData, error);
+                    let help =
+                        "remove this file to start with an empty queue; the runs are unchanged";
+                    Err(unreadable(Kind::Input, error, help))
+                }
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
             Err(error) => {
                 let help = "correct its permissions, or repair the disk";

@@ -19,6 +19,23 @@ fn names(entries: &[Entry]) -> Vec<&str> {
 }
 
 #[test]
+fn texts_of_the_file_are_read_as_printable_lines() {
+    let root = tempfile::tempdir().unwrap();
+    let queue = Queue::new(root.path());
+    let content = Content {
+        waiting: vec![entry("a", "cpu\u{1b}[2J", None)],
+        paused: Some("by\nhand\u{1b}[31m".to_owned()),
+        ..Content::default()
+    };
+    fs::write(queue.file(), serde_json::to_vec(&content).unwrap()).unwrap();
+    let read = queue.content().unwrap();
+    let texts = [read.paused.unwrap(), read.waiting[0].slot.clone()];
+    for text in texts {
+        assert!(!text.contains(char::is_control), "{text:?}");
+    }
+}
+
+#[test]
 fn each_slot_runs_one_run_in_order() {
     let waiting = vec![
         entry("a", "cpu", None),

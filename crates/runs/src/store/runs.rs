@@ -35,17 +35,6 @@ pub struct Runs {
     revision: u64,
 }
 
-/// The queue, sanitized: any program may have written its file.
-fn sanitized(mut queue: queue::Content) -> queue::Content {
-    let active = queue.active.iter_mut().map(|active| &mut active.entry);
-    for entry in queue.waiting.iter_mut().chain(active) {
-        (entry.stem, entry.slot) = (text::line(&entry.stem, 80), text::line(&entry.slot, 40));
-        entry.after = entry.after.take().map(|after| text::line(&after, 80));
-    }
-    queue.paused = queue.paused.take().map(|reason| text::line(&reason, 200));
-    queue
-}
-
 impl Runs {
     /// Applies a change; ignores a change of an unknown run.
     pub fn apply(&mut self, change: Change) {
@@ -127,7 +116,7 @@ impl Runs {
                 self.remove_from_index(&id);
                 self.by_id.remove(&id);
             }
-            Change::Queue(queue) => self.queue = sanitized(queue),
+            Change::Queue(queue) => self.queue = queue.sanitized(),
             Change::IgnoredFolders { text } => {
                 self.ignored_folders = Some(text::line(&text, 500)).filter(|text| !text.is_empty());
             }
