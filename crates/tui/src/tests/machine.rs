@@ -156,6 +156,18 @@ fn a_gpu_that_the_environment_hides_is_named_without_its_use() {
 }
 
 #[test]
+fn a_run_with_several_gpus_names_all_of_them() {
+    let mut model = opened(Ok(Vec::new()));
+    let mut queue = model.runs.queue().clone();
+    queue.waiting[0].slot = "cuda:0-15".to_owned();
+    let now = model.now;
+    let changes = vec![Change::Queue(queue)];
+    update(&mut model, Message::Changes { now, changes });
+    let picture = text(&drawn(&model, 80, 24));
+    assert!(picture.contains(" cuda:0-15 "), "{picture}");
+}
+
+#[test]
 fn power_in_four_digits_fits_a_small_terminal() {
     let mut gpus = two_gpus();
     gpus[0].name = "NVIDIA B200".to_owned();

@@ -32,6 +32,9 @@ const LABEL: u16 = 9;
 /// Width of a bar, and the largest width of the text before it.
 const BAR: u16 = 20;
 const WORDS: u16 = 48;
+/// The greatest width of the slots' column, and its index.
+const MOST_SLOT: u16 = 12;
+const SLOT: usize = 0;
 const COLUMNS: [Column; 5] = [
     column("slot", 7, false, 2),
     column("cpu", 6, true, 1),
@@ -224,10 +227,12 @@ fn draw_runs(
         width: area.width.saturating_sub(4),
         ..area
     };
+    let mut columns = COLUMNS;
+    columns[SLOT].width = slot_width(model);
     let table::Fitted {
         name,
         columns: places,
-    } = table::fit(&COLUMNS, inner, 18..=36, 2);
+    } = table::fit(&columns, inner, 18..=36, 2);
     paint::left(
         buf,
         Rect {
@@ -299,6 +304,17 @@ fn draw_runs(
             paint::mark_selected(buf, row);
         }
     }
+}
+
+/// The width of the slots' column: more than usual where a run has several GPUs, such as `cuda:0-3`.
+fn slot_width(model: &Model) -> u16 {
+    let working = model.live().map(|run| model.runs.slot_of(run));
+    let waiting = model.runs.queue().waiting.iter();
+    let slots = working.chain(waiting.map(|entry| entry.slot.as_str()));
+    let widest = slots.map(text::columns).max().unwrap_or(0);
+    u16::try_from(widest)
+        .unwrap_or(u16::MAX)
+        .clamp(COLUMNS[SLOT].width, MOST_SLOT)
 }
 
 fn draw_run(
