@@ -297,6 +297,7 @@ fn resolved<'a>(root: &'a Value, property: &'a Value) -> &'a Value {
     }
 }
 
+/// Adds the values that a definition lists, those of its choices too.
 fn named(root: &Value, of: &Value, values: &mut Vec<Named>) {
     let description = || of["description"].as_str().unwrap_or_default().to_owned();
     if let Some(value) = of.get("const") {

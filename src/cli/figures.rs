@@ -10,7 +10,7 @@ use warmstart_schema::metric::Unit;
 
 use super::output;
 
-/// By field, without values that are missing or not finite. In JSON they are members of an object.
+/// The value of each printed field; `None` if it is missing or not finite. In JSON each is a member of an object, and `None` is null.
 #[derive(Debug)]
 pub(super) struct Figures(Vec<(&'static Field, Option<f64>)>);
 

@@ -15,6 +15,7 @@ use warmstart_runs::store::Run;
 /// The greatest width of the names before the bars, in columns of the screen.
 const MOST_NAME: usize = 30;
 
+/// How the progress of followed runs appears.
 pub(super) enum Progress {
     Quiet,
     Lines(RefCell<Tenths>),
@@ -51,7 +52,7 @@ impl Progress {
         Self::Bars { all, bars }
     }
 
-    /// Applies a run's events.
+    /// Prints what a run's new events say.
     pub(super) fn print(&self, run: Option<&Run>, records: &[Record]) {
         let Some(run) = run else { return };
         for record in records {

@@ -12,7 +12,7 @@ pub(super) struct Shape {
     stages: &'static [Stage],
     /// Channels of the first and of the last convolution, before scaling.
     ends: (i64, i64),
-    /// Tenths of the width and depth of `stages`.
+    /// How wide and how deep it is, in tenths of what `stages` and `ends` say.
     scale: (i64, usize),
 }
 
@@ -36,7 +36,7 @@ enum Kind {
     Plain,
 }
 
-/// As trained in `PyTorch`.
+/// `EfficientNet` as trained in `PyTorch`; TensorFlow's has another padding and epsilon.
 pub(super) const PYTORCH: Shape = Shape {
     style: Style {
         activation: Activation::Silu,
@@ -49,10 +49,10 @@ pub(super) const PYTORCH: Shape = Shape {
     scale: (10, 10),
 };
 
-/// As trained in TensorFlow.
+/// `EfficientNet` as trained in TensorFlow.
 pub(super) const TENSORFLOW: Shape = PYTORCH.in_tensorflow();
 
-/// For mobile hardware.
+/// `EfficientNet-Lite`, for mobile hardware: `ReLU6`, and no squeeze-and-excitation.
 pub(super) const LITE: Shape = Shape {
     style: Style {
         activation: Activation::Relu6,
@@ -62,7 +62,7 @@ pub(super) const LITE: Shape = Shape {
     ..PYTORCH
 };
 
-/// For mobile hardware, as trained in TensorFlow.
+/// `EfficientNet-Lite` as trained in TensorFlow.
 pub(super) const TENSORFLOW_LITE: Shape = LITE.in_tensorflow();
 
 /// `EfficientNetV2`'s small size, as trained in TensorFlow.
@@ -104,9 +104,19 @@ impl Shape {
             ..self
         }
     }
+
+    /// A quarter of the block's input, not of its expanded width.
+    fn squeeze(&self, input: i64) -> Option<Squeeze> {
+        let (activation, gate) = (self.style.activation, Gate::Sigmoid);
+        self.squeeze_excite.then_some(Squeeze {
+            reduced: input / 4,
+            activation,
+            gate,
+        })
+    }
 }
 
-/// Repeats, kernel and stride, expansion, channels.
+/// A row of the tables below: repeats, kernel and stride, expansion, channels.
 const fn stage(
     kind: Kind,
     repeats: usize,
@@ -208,17 +218,5 @@ pub(super) fn architecture(shape: Shape) -> Architecture {
         features: usize::try_from(features).unwrap_or_default(),
         blocks,
         tail: Tail::LastBlock,
-    }
-}
-
-impl Shape {
-    /// A quarter of the block's input, not of its expanded width.
-    fn squeeze(&self, input: i64) -> Option<Squeeze> {
-        let (activation, gate) = (self.style.activation, Gate::Sigmoid);
-        self.squeeze_excite.then_some(Squeeze {
-            reduced: input / 4,
-            activation,
-            gate,
-        })
     }
 }

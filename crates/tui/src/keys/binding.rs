@@ -59,9 +59,7 @@ impl Context {
         Self::Text,
         Self::Small,
     ];
-}
 
-impl Context {
     /// Whether characters are input here.
     pub fn is_typing(self) -> bool {
         matches!(
@@ -70,7 +68,7 @@ impl Context {
         )
     }
 
-    /// The context's name in the settings.
+    /// The context's name in the settings. Users' files hold it, so it stays even where the variant has another name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Experiments => "experiments",
