@@ -585,6 +585,31 @@ fn run_predicts_the_shown_image() {
 }
 
 #[test]
+fn lines_of_a_prediction_cover_no_other_at_any_height() {
+    let mut model = looking("jd", &DatasetSource::typical());
+    let asked = press(&mut model, "p");
+    let [Effect::Predict { ticket, .. }] = &asked[..] else {
+        panic!("{asked:?}")
+    };
+    let result = Ok(prediction(true));
+    let ticket = *ticket;
+    update(&mut model, Message::Predicted { ticket, result });
+    for height in 10..=24 {
+        let picture = text(&drawn(&model, 80, height));
+        let is_last_class = |line: &str| line.contains("a class wit");
+        if let Some(line) = picture.lines().find(|line| is_last_class(line)) {
+            assert!(line.contains("0.00 %"), "{picture}");
+        }
+        if picture.contains("its checkpoint of epoch") {
+            assert!(
+                picture.contains("0.00 %") && picture.contains("it is: tiger"),
+                "{picture}"
+            );
+        }
+    }
+}
+
+#[test]
 fn image_file_is_predicted_by_path() {
     for keys in ["j<enter>p", "cP"] {
         let mut model = typical();

@@ -67,14 +67,16 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, prediction: &Prediction) {
             pixels,
         } => {
             let beside = draw_picture(buf, inner, pixels.as_ref());
-            draw_classes(buf, beside, classes, prediction.truth.as_deref());
-            let last = paint::row(beside, beside.height.saturating_sub(1));
-            paint::left(
-                buf,
-                last,
-                &format!("its checkpoint of epoch {epoch}"),
-                THEME.muted,
-            );
+            let taken = draw_classes(buf, beside, classes, prediction.truth.as_deref());
+            // On a small terminal the classes need all rows.
+            if taken < beside.height {
+                paint::left(
+                    buf,
+                    paint::row(beside, beside.height - 1),
+                    &format!("its checkpoint of epoch {epoch}"),
+                    THEME.muted,
+                );
+            }
         }
     }
 }
@@ -100,8 +102,14 @@ fn draw_picture(buf: &mut Buffer, area: Rect, pixels: Option<&Pixels>) -> Rect {
     }
 }
 
-/// A bar for each class. A sign, not only colour, marks the true class.
-fn draw_classes(buf: &mut Buffer, area: Rect, classes: &[ClassProbability], truth: Option<&str>) {
+/// A bar for each class, and below them the true class, if known. A sign, not only colour, marks its bar. Returns how many rows that
+/// takes.
+fn draw_classes(
+    buf: &mut Buffer,
+    area: Rect,
+    classes: &[ClassProbability],
+    truth: Option<&str>,
+) -> u16 {
     /// Width of ` 100.00 %`.
     const FIGURE: u16 = 10;
     let name = area.width.saturating_sub(FIGURE) / 2;
@@ -148,15 +156,20 @@ fn draw_classes(buf: &mut Buffer, area: Rect, classes: &[ClassProbability], trut
             style,
         );
     }
-    let said = u16::try_from(classes.len())
-        .unwrap_or(u16::MAX)
-        .saturating_add(1);
-    if let Some(truth) = truth {
-        paint::left(
-            buf,
-            paint::row(area, said),
-            &format!("it is: {truth}"),
-            THEME.text,
-        );
-    }
+    let bars = u16::try_from(classes.len()).unwrap_or(u16::MAX);
+    let Some(truth) = truth else {
+        return bars;
+    };
+    // A row stays empty above it, if there is one.
+    let below = bars
+        .saturating_add(1)
+        .min(area.height.saturating_sub(1))
+        .max(bars);
+    paint::left(
+        buf,
+        paint::row(area, below),
+        &format!("it is: {truth}"),
+        THEME.text,
+    );
+    below.saturating_add(1)
 }
