@@ -207,7 +207,7 @@ struct Norm : Function<Norm> {
     parallel(parts.size(), [&](int64_t i) {
       const int64_t at = parts[i].begin * s.channels;
       double *sum = sums.begin(i);
-      kernels().reduce(n, from + at, output ? output + at : nullptr, back + at, nullptr, data(stats.mean), parts[i].end - parts[i].begin, sum,
+      kernels().reduce(n, from + at, output ? output + at : nullptr, back + at, data(stats.mean), parts[i].end - parts[i].begin, sum,
                        sum + s.channels);
     });
     const auto f = norm_gradients(sums.total(), stats, s.rows(), batch_statistics);
@@ -236,6 +236,22 @@ at::Tensor by_image(const std::vector<RowRange> &parts, const Sums &sums, const 
   }
   for (auto &value : out) value *= factor;
   return floats(out).view({s.images, s.channels});
+}
+
+// The sums of the gradient before the activation, and of that times (x - mean), of those that `reduce_gated` leaves. The gradient behind
+// the activation is grad * gate + pooled, whose factors are the same in all pixels of an image.
+std::vector<double> behind_gate(const std::vector<RowRange> &parts, const Sums &sums, const at::Tensor &gate, const at::Tensor &pooled) {
+  const int64_t channels = gate.size(1);
+  std::vector<double> out(2 * channels, 0.0);
+  for (size_t i = 0; i < parts.size(); i++) {
+    const double *from = sums.row(i);
+    const float *factor = data(gate) + parts[i].image * channels, *offset = data(pooled) + parts[i].image * channels;
+    for (int64_t c = 0; c < channels; c++) {
+      out[c] += factor[c] * from[channels + c] + offset[c] * from[2 * channels + c];
+      out[channels + c] += factor[c] * from[3 * channels + c] + offset[c] * from[4 * channels + c];
+    }
+  }
+  return out;
 }
 
 // What the gate was made of, each [N, channels].
@@ -296,30 +312,24 @@ struct GatedNorm : Function<GatedNorm> {
     const auto hidden_activation = static_cast<Activation>(context->saved_data["hidden_activation"].toInt());
     Normalized n{static_cast<Activation>(context->saved_data["activation"].toInt()), s.channels, data(stats.scale), data(stats.shift), nullptr, larger_than_caches(s)};
     const auto parts = pieces(s.images, s.area(), s.channels, true);
-    Sums products(parts.size(), s.channels);
+    Sums sums(parts.size(), 5 * s.channels);
     parallel(parts.size(), [&](int64_t i) {
       const int64_t at = parts[i].begin * s.channels;
-      kernels().gate_gradient(n, from + at, back + at, parts[i].end - parts[i].begin, products.begin(i));
+      kernels().reduce_gated(n, from + at, back + at, data(stats.mean), parts[i].end - parts[i].begin, sums.begin(i));
     });
-    const auto grad_gate = by_image(parts, products, s, 1.0);
+    const auto grad_gate = by_image(parts, sums, s, 1.0);
     const auto grad_logits = context->saved_data["hard"].toBool() ? grad_gate * gate.gt(0).logical_and(gate.lt(1)) / 6 : grad_gate * gate * (1 - gate);
     const auto grad_hidden = grad_logits.mm(expand.flatten(1));
     const auto grad_before = hidden_activation == Activation::Silu ? at::silu_backward(grad_hidden, before) : grad_hidden * before.gt(0);
     const auto grad_pooled = (grad_before.mm(reduce.flatten(1)) / s.area()).contiguous();
 
-    Sums sums(parts.size(), 2 * s.channels);
     const auto of_piece = [&](int64_t i) {
       Normalized own = n;
       own.gate = data(gate) + parts[i].image * s.channels;
       return own;
     };
-    parallel(parts.size(), [&](int64_t i) {
-      const int64_t at = parts[i].begin * s.channels;
-      double *sum = sums.begin(i);
-      kernels().reduce(of_piece(i), from + at, nullptr, back + at, data(grad_pooled) + parts[i].image * s.channels, data(stats.mean),
-                       parts[i].end - parts[i].begin, sum, sum + s.channels);
-    });
-    const auto f = norm_gradients(sums.total(), stats, s.rows(), context->saved_data["batch_statistics"].toBool());
+    const auto total = behind_gate(parts, sums, gate, grad_pooled);
+    const auto f = norm_gradients(total, stats, s.rows(), context->saved_data["batch_statistics"].toBool());
     auto grad_x = at::empty_like(x);
     float *to = grad_x.data_ptr<float>();
     parallel(parts.size(), [&](int64_t i) {

@@ -27,13 +27,15 @@ struct Kernels {
   void (*moments)(int64_t channels, const float *origin, const float *x, int64_t rows, double *sum, double *squares);
   // Writes y; `residual` may be null. Adds each channel's sum of y to `sum`, unless that is null.
   void (*forward)(const Normalized &, const float *x, const float *residual, int64_t rows, float *y, double *sum);
-  // Adds each channel's sum of grad * activation(x * scale + shift): the gradient of the gate.
-  void (*gate_gradient)(const Normalized &, const float *x, const float *grad, int64_t rows, double *sum);
-  // Adds each channel's sum of the gradient before the activation, and of that times (x - mean). With a gate the gradient is
-  // grad * gate + pooled. Where a residual was added, `y` says where the activation is flat, else it is null.
-  void (*reduce)(const Normalized &, const float *x, const float *y, const float *grad, const float *pooled, const float *mean,
-                 int64_t rows, double *sum, double *product);
-  // Writes grad_x = a * gradient + b * x + c, and the gradient itself to `grad_residual`, unless that is null.
+  // Adds each channel's sum of the gradient before the activation, and of that times (x - mean). Where a residual was added, `y` says
+  // where the activation is flat, else it is null.
+  void (*reduce)(const Normalized &, const float *x, const float *y, const float *grad, const float *mean, int64_t rows, double *sum,
+                 double *product);
+  // For rows of one image behind a gate, whose own gradient is not known yet. With d as the derivative of the activation, it adds each
+  // channel's sums of grad * activation(x * scale + shift), grad * d, d, grad * d * (x - mean) and d * (x - mean) to `sums` [5, channels].
+  void (*reduce_gated)(const Normalized &, const float *x, const float *grad, const float *mean, int64_t rows, double *sums);
+  // Writes grad_x = a * gradient + b * x + c, and the gradient itself to `grad_residual`, unless that is null. With a gate the gradient
+  // is that of grad * gate + pooled.
   void (*backward)(const Normalized &, const float *x, const float *y, const float *grad, const float *pooled, const float *a,
                    const float *b, const float *c, int64_t rows, float *grad_x, float *grad_residual);
   // One row of output pixels of a depthwise convolution; `weight` is [kernel, kernel, channels].

@@ -116,24 +116,6 @@ void forward(const Normalized &n, const float *x, const float *residual, int64_t
   });
 }
 
-void gate_gradient(const Normalized &n, const float *x, const float *grad, int64_t rows, double *sum) {
-  const int64_t channels = n.channels;
-  with_activation(n.activation, [&](auto kind) __attribute__((always_inline)) {
-    for (int64_t begin = 0; begin < rows; begin += BLOCK) {
-      const int64_t here = rows - begin < BLOCK ? rows - begin : BLOCK;
-      sums.clear(channels);
-      for (int64_t r = begin; r < begin + here; r++) {
-        const float *from = x + r * channels, *back = grad + r * channels;
-        over_channels(channels, [&](int64_t c, auto width) __attribute__((always_inline)) {
-          const V z = width.load(from + c) * width.load(n.scale + c) + width.load(n.shift + c);
-          width.store(sums.first + c, width.load(sums.first + c) + width.load(back + c) * activate<kind>(z));
-        });
-      }
-      add_to(channels, sums.first, sum);
-    }
-  });
-}
-
 // The gradient before the activation.
 template <Activation KIND, bool OUTPUT, bool GATE, typename Width>
 INLINE V before(const Normalized &n, const float *x, const float *y, const float *grad, const float *pooled, int64_t c, Width width) {
@@ -144,9 +126,9 @@ INLINE V before(const Normalized &n, const float *x, const float *y, const float
   return derive<KIND>(back, z);
 }
 
-template <Activation KIND, bool OUTPUT, bool GATE>
-INLINE void reduce_rows(const Normalized &n, const float *x, const float *y, const float *grad, const float *pooled, const float *mean,
-                        int64_t rows, double *sum, double *product) {
+template <Activation KIND, bool OUTPUT>
+INLINE void reduce_rows(const Normalized &n, const float *x, const float *y, const float *grad, const float *mean, int64_t rows, double *sum,
+                        double *product) {
   const int64_t channels = n.channels;
   for (int64_t begin = 0; begin < rows; begin += BLOCK) {
     const int64_t here = rows - begin < BLOCK ? rows - begin : BLOCK;
@@ -158,7 +140,7 @@ INLINE void reduce_rows(const Normalized &n, const float *x, const float *y, con
         const V middle = width.load(mean + c);
         for (int k = 0; k < count; k++) {
           const int64_t here = at + k * channels;
-          const V g = before<KIND, OUTPUT, GATE>(n, x + here, y + here, grad + here, pooled, c, width);
+          const V g = before<KIND, OUTPUT, false>(n, x + here, y + here, grad + here, nullptr, c, width);
           first += g;
           second += g * (width.load(x + here + c) - middle);
         }
@@ -171,12 +153,44 @@ INLINE void reduce_rows(const Normalized &n, const float *x, const float *y, con
   }
 }
 
-void reduce(const Normalized &n, const float *x, const float *y, const float *grad, const float *pooled, const float *mean, int64_t rows,
-            double *sum, double *product) {
+void reduce(const Normalized &n, const float *x, const float *y, const float *grad, const float *mean, int64_t rows, double *sum,
+            double *product) {
   with_activation(n.activation, [&](auto kind) __attribute__((always_inline)) {
-    if (n.gate) return reduce_rows<kind, false, true>(n, x, y, grad, pooled, mean, rows, sum, product);
-    if (y) return reduce_rows<kind, true, false>(n, x, y, grad, pooled, mean, rows, sum, product);
-    reduce_rows<kind, false, false>(n, x, y, grad, pooled, mean, rows, sum, product);
+    if (y) return reduce_rows<kind, true>(n, x, y, grad, mean, rows, sum, product);
+    reduce_rows<kind, false>(n, x, y, grad, mean, rows, sum, product);
+  });
+}
+
+constexpr int GATED_SUMS = 5;
+
+thread_local float gated_sums[GATED_SUMS][MOST_CHANNELS];
+
+void reduce_gated(const Normalized &n, const float *x, const float *grad, const float *mean, int64_t rows, double *sums) {
+  const int64_t channels = n.channels;
+  with_activation(n.activation, [&](auto kind) __attribute__((always_inline)) {
+    for (int64_t begin = 0; begin < rows; begin += BLOCK) {
+      const int64_t here = rows - begin < BLOCK ? rows - begin : BLOCK;
+      for (auto &sum : gated_sums) memset(sum, 0, channels * sizeof(float));
+      over_rows(here, [&](int64_t r, auto count) __attribute__((always_inline)) {
+        const int64_t at = (begin + r) * channels;
+        over_channels(channels, [&](int64_t c, auto width) __attribute__((always_inline)) {
+          const V scale = width.load(n.scale + c), shift = width.load(n.shift + c), middle = width.load(mean + c);
+          V sum[GATED_SUMS];
+          for (int i = 0; i < GATED_SUMS; i++) sum[i] = width.load(gated_sums[i] + c);
+          for (int k = 0; k < count; k++) {
+            const V value = width.load(x + at + k * channels + c), back = width.load(grad + at + k * channels + c);
+            const V z = value * scale + shift, slope = derive<kind>(all(1.0f), z), through = back * slope, away = value - middle;
+            sum[0] += back * activate<kind>(z);
+            sum[1] += through;
+            sum[2] += slope;
+            sum[3] += through * away;
+            sum[4] += slope * away;
+          }
+          for (int i = 0; i < GATED_SUMS; i++) width.store(gated_sums[i] + c, sum[i]);
+        });
+      });
+      for (int i = 0; i < GATED_SUMS; i++) add_to(channels, gated_sums[i], sums + i * channels);
+    }
   });
 }
 

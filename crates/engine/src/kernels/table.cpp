@@ -5,6 +5,6 @@
 namespace warmstart {
 
 extern const Kernels WARMSTART_KERNELS;
-const Kernels WARMSTART_KERNELS = {moments, forward, gate_gradient, reduce, backward, depthwise, depthwise_input, depthwise_weight};
+const Kernels WARMSTART_KERNELS = {moments, forward, reduce, reduce_gated, backward, depthwise, depthwise_input, depthwise_weight};
 
 }  // namespace warmstart
