@@ -450,7 +450,7 @@ fn a_best_checkpoint_that_could_not_be_saved_is_saved_later() {
     // one.
     let changes = [
         "train.epochs=3",
-        "train.optimizer={name: adam, learning_rate: 0.05}",
+        "train.optimizer={name: adam, learning_rate: 0.2}",
         "train.early_stopping={monitor: val_acc, patience: 1}",
     ];
     let straight = new_run(root.path(), &changes).0;

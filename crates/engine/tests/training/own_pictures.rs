@@ -10,6 +10,7 @@ use warmstart_schema::experiment;
 use warmstart_schema::prediction::{Answer, Predictions};
 
 use super::pictures::{broken, folder};
+use super::support::command;
 use super::*;
 
 /// A run of the small model on the pictures in `data`.
@@ -123,18 +124,8 @@ fn a_folder_is_split_trained_on_stopped_and_resumed_to_the_same_bits() {
     );
 
     let stopped = run_on(root.path(), &data, &changes);
-    let mut child = start(&stopped);
-    wait_for(
-        &stopped,
-        &mut child,
-        |event| matches!(event, Event::Batch(batch) if batch.step > 0),
-    );
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap()),
-        nix::sys::signal::SIGTERM,
-    )
-    .unwrap();
-    assert!(child.wait().unwrap().success(), "{}", log(&stopped));
+    let stop = command(&stopped).args(["--stop-after", "2"]).status();
+    assert!(stop.unwrap().success(), "{}", log(&stopped));
     let half = last(&stopped).state;
     assert!(half.batch > 0 && half.epoch == 0, "{half:?}");
     assert!(finish(&stopped), "{}", log(&stopped));
