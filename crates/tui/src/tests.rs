@@ -102,6 +102,11 @@ fn events(keys: &str) -> Vec<Event> {
     events
 }
 
+/// The message in the status line.
+fn says(model: &Model) -> &str {
+    model.report.as_ref().map_or("", |report| &report.text)
+}
+
 /// Presses keys on a model. Returns the effects and does not run them.
 fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
     let mut effects = Vec::new();

@@ -8,7 +8,7 @@ use warmstart_schema::experiment::{EarlyStopping, Monitor};
 use warmstart_schema::state::{Liveness, Outcome};
 
 use super::fixtures::{DONE, LIVE, RESUMED, STOPPED, id, typical};
-use super::{drawn, press, text};
+use super::{drawn, press, says, text};
 use crate::command::Command;
 use crate::config::Keys;
 use crate::effect::Effect;
@@ -68,10 +68,6 @@ fn names(effects: &[Effect]) -> Vec<String> {
 
 fn effects_of(keys: &str) -> Vec<String> {
     names(&press(&mut typical(), keys))
-}
-
-fn says(model: &Model) -> &str {
-    model.report.as_ref().map_or("", |report| &report.text)
 }
 
 #[test]

@@ -10,7 +10,7 @@ use warmstart_schema::look::{Answer, Ask, Split};
 use warmstart_schema::prediction::{ClassProbability, Predicted, Predictions};
 
 use super::fixtures::{DONE, LIVE, id, typical};
-use super::{drawn, press, text};
+use super::{drawn, press, says, text};
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::model::{Model, Screen};
@@ -21,10 +21,6 @@ use warmstart_runs::worker::DatasetResponse;
 use warmstart_runs::worker::Subject;
 
 pub(super) use self::fake_worker::{DatasetSource, answering, looking, picture, tell};
-
-fn says(model: &Model) -> &str {
-    model.report.as_ref().map_or("", |report| &report.text)
-}
 
 fn screen(model: &Model) -> String {
     text(&drawn(model, 80, 24))

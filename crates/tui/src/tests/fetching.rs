@@ -146,7 +146,7 @@ fn download_is_bar_in_run_and_percentage_in_list() {
     press(&mut model, "jj<enter>");
     assert!(text(&drawn(&model, 80, 24)).contains(" unpacking cifar100 ━"));
     // The name of a data set says nothing about what happens to it.
-    let mut model = fetching(FetchAction::Download, "unpacking", 1_000);
+    let mut model = fetching(FetchAction::Download, "unpacking", 76_000_000);
     press(&mut model, "jj<enter>");
     assert!(text(&drawn(&model, 80, 24)).contains(" downloading unpacking ━"));
 }

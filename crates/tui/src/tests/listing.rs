@@ -11,7 +11,7 @@ use warmstart_schema::event::{Checkpoint, Epoch, Event, Record};
 use warmstart_schema::state::Liveness;
 
 use super::fixtures::{DONE, FAILED, LIVE, RESUMED, STOPPED, data, empty, id, typical};
-use super::{drawn, press, text};
+use super::{drawn, press, says, text};
 use crate::config::Keys;
 use crate::effect::{AnnotationChange, Effect, Undo};
 use crate::keys::Keymap;
@@ -20,10 +20,6 @@ use crate::model::{Kind, Model, Popup, Screen};
 use crate::update::update;
 use warmstart_runs::store::{Change, experiments};
 use warmstart_runs::trash::Trashed;
-
-fn says(model: &Model) -> &str {
-    model.report.as_ref().map_or("", |report| &report.text)
-}
 
 fn runs(model: &Model) -> Vec<&str> {
     model
@@ -431,7 +427,7 @@ fn live_or_needed_run_is_not_deleted() {
     let mut model = typical();
     assert!(press(&mut model, "jjD").is_empty() && model.popup.is_none());
     assert!(
-        says(&model).ends_with("is training; s stops it"),
+        says(&model).ends_with("is training; stop it first, on gpu-box, where it runs"),
         "{}",
         says(&model)
     );

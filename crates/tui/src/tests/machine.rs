@@ -6,7 +6,7 @@ use warmstart_runs::queue::{Active, Content, Entry, Move};
 use warmstart_schema::state::Liveness;
 
 use super::fixtures::{LIVE, RESUMED, STOPPED, id, typical};
-use super::{drawn, press, text};
+use super::{drawn, press, says, text};
 use crate::command::{Command, QueueCommand};
 use crate::effect::{Effect, QueueChange};
 use crate::keys::Context;
