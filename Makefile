@@ -54,13 +54,10 @@ docs: need-python need-cargo ## the book, its generated pages and its links: tar
 	$(CARGO) run --quiet --bin warmstart -- docs --book docs/book/src
 	@$(PYTHON) scripts/docs.py build
 
-bench: setup need-cargo ## measure speed: the Rust benchmarks and scripts/bench.d/*
-	@found=; \
-	if $(CARGO) metadata --no-deps --format-version 1 | grep -q '"kind":\["bench"\]'; \
-	then found=1; $(CARGO) bench --workspace --bench '*' || exit 1; fi; \
-	for script in scripts/bench.d/*; do if test -f "$$script" -a -x "$$script"; \
-	then found=1; echo "$$script"; "$$script" || exit 1; fi; done; \
-	test -n "$$found" || echo "there is no benchmark yet: neither a Rust one nor a program in scripts/bench.d/"
+bench: build weights ## measure speed: the Rust benchmarks and scripts/bench.d/*; run nothing else meanwhile
+	@missed=; $(CARGO) bench --workspace --bench '*' || missed=1; \
+	for script in scripts/bench.d/*.py; do echo "$$script"; "$$script" || missed=1; done; \
+	test -z "$$missed"
 
 soak: build weights ## long runs: scripts/soak.d/* (ARGS="kills" chooses, ARGS="--write docs/book/src/reliability.md" keeps the figures)
 	@$(PYTHON) scripts/soak.py $(ARGS)

@@ -100,7 +100,7 @@ pub fn missing(storage: &impl Storage, run: &RunDir, named_by: &'static str, ste
 const AGAIN: usize = 10;
 
 /// The best checkpoint, as the newest one names it; none for a run that has not saved yet. Reads the newest whole: only an
-/// intact one names the best. Nobody need hold the run's lock: if a worker removes what is being read, the newer ones are read.
+/// intact one names the best. The caller needs no lock: if a worker removes what is being read, the newer ones are read.
 pub fn best(storage: &impl Storage, run: &RunDir) -> Result<Option<Content>, Error> {
     let listed = || steps(storage, run).map_err(unlisted(run));
     for _ in 0..AGAIN {

@@ -250,8 +250,12 @@ impl Watched {
     ) -> bool {
         if matches!(self.stage, Stage::New) {
             (self.info, self.log) = self.stamps();
-            self.know_worker(&read_info(&self.dir));
             let kept = kept.and_then(|kept| kept.take(id, self.info, self.log));
+            match &kept {
+                // Its stamp says that the file is still the same.
+                Some(kept) => self.know_worker(&kept.info),
+                None => self.know_worker(&read_info(&self.dir)),
+            }
             if let Some(kept) = kept.filter(|_| queued.is_none()) {
                 self.check = LivenessCheck::of_summary(&kept.state, here);
                 // No worker resumes a finished run; for any other run, ask its lock.
