@@ -175,6 +175,31 @@ fn a_field_is_removed(#[case] path: &str, #[case] expected: &str) {
     assert_eq!(difference(FILE, &remove(FILE, path).unwrap()), expected);
 }
 
+#[rstest]
+#[case::a_list("a:\n  b:\n    c:\n      - x\n      - y # why\n\n  # about d\n  d: 1\n")]
+#[case::a_list_beside_its_key("a:\n  b:\n    c:\n    - x\n  d: 1\n")]
+#[case::a_list_of_mappings("a:\n  b:\n    c:\n      - x: 1\n        y: 2\n  d: 1\n")]
+#[case::a_text("a:\n  b:\n    c: |\n      long\n      text\n  d: 1\n")]
+fn a_value_over_lines_ends_before_the_next_field(#[case] file: &str) {
+    let blank = blanked(file, &["a", "b", "c"]).unwrap();
+    let document: Value = serde_yaml::from_str(&blank).unwrap();
+    assert_eq!(document["a"]["b"], Value::Null, "{blank}");
+    assert_eq!(document["a"]["d"], Value::from(1), "{blank}");
+    let after = set(file, "a.b.e", "2", false).unwrap();
+    assert_eq!(difference(file, &after), "+    e: 2\n");
+    assert_eq!(remove(&after, "a.b.e").unwrap(), file);
+    let kept = remove(&after, "a.b.c").unwrap();
+    assert_eq!(value_of(&kept, "a.d").as_deref(), Some("1"), "{kept}");
+}
+
+#[test]
+fn a_text_over_lines_is_replaced_before_an_indented_field() {
+    assert_eq!(
+        set("a:\n  c: |\n    long\n    text\n  d: 1\n", "a.c", "x", true).unwrap(),
+        "a:\n  c: x\n  d: 1\n"
+    );
+}
+
 #[test]
 fn a_missing_field_cannot_be_removed() {
     assert!(remove(FILE, "train.precision").is_err() && remove(FILE, "a.b").is_err());

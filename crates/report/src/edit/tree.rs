@@ -114,10 +114,15 @@ impl<'a> Reader<'a> {
         let (event, at) = self.next()?;
         Ok(match event {
             Event::MappingStart(..) if depth < MAX_DEPTH => Node::Map(self.map(at, depth + 1)?),
-            Event::SequenceStart(..) => Node::Other(at.start..self.skip_list()?),
+            Event::SequenceStart(..) => {
+                let end = self.skip_list()?;
+                Node::Other(at.start..self.without_tail((at.start, end), is_blank_or_comment))
+            }
             // The sign of its style comes before it.
             Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
-                Node::Block(self.behind_colon(key_at)?..at.end)
+                let start = self.behind_colon(key_at)?;
+                let is_indent = |line: &str| !line.ends_with('\n') && line.trim().is_empty();
+                Node::Block(start..self.without_tail((start, at.end), is_indent))
             }
             // An empty value ends at its colon.
             Event::Scalar(..) if at.is_empty() => Node::Empty(self.behind_colon(key_at)?),
@@ -131,6 +136,16 @@ impl<'a> Reader<'a> {
             .find(':')
             .ok_or("a field has no colon")?;
         Ok(key_at.end + colon + 1)
+    }
+
+    /// The end of a value without the lines after it. The parser ends a value over several lines where the next token begins.
+    /// That is within the next field's line, if that field is indented.
+    fn without_tail(&self, (start, end): (usize, usize), is_after: impl Fn(&str) -> bool) -> usize {
+        let tail = self.body[start..end]
+            .split_inclusive('\n')
+            .rev()
+            .take_while(|line| is_after(line));
+        end - tail.map(str::len).sum::<usize>()
     }
 
     /// The end of an open list.
@@ -149,4 +164,9 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+fn is_blank_or_comment(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || line.starts_with('#')
 }
