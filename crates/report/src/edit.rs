@@ -41,7 +41,7 @@ pub fn remove(source: &str, path: &str) -> Result<String, String> {
     let index = map.entries.iter().position(|entry| entry.key == *last);
     let index = index.ok_or_else(|| format!("`{path}` is not in the file"))?;
     let range = if map.is_flow {
-        flow_range(map, index)
+        flow_range(body, map, index)
     } else {
         block_range(body, map, index)?
     };
@@ -65,7 +65,7 @@ pub fn blanked(source: &str, keys: &[&str]) -> Option<String> {
     }
     let index = map.entries.iter().rposition(|entry| entry.key == *last)?;
     let range = if map.is_flow {
-        flow_range(map, index)
+        flow_range(body, map, index)
     } else {
         let entry = &map.entries[index];
         entry.key_at.start..line_end(body, entry.end())
@@ -88,13 +88,21 @@ fn without_mark(source: &str) -> (&str, &str) {
     })
 }
 
-/// From the entry before to this one's end; for the first one, to the next one.
-fn flow_range(map: &Map, index: usize) -> std::ops::Range<usize> {
+/// From the entry before to this one's end. For the first entry, and behind a comment about the entry before, to the next one. If
+/// there is no next one, it includes the comma behind; YAML allows the one before.
+fn flow_range(body: &str, map: &Map, index: usize) -> std::ops::Range<usize> {
     let entry = &map.entries[index];
-    match (index.checked_sub(1), map.entries.get(index + 1)) {
-        (Some(before), _) => map.entries[before].end()..entry.end(),
-        (None, Some(next)) => entry.key_at.start..next.key_at.start,
-        (None, None) => entry.key_at.start..entry.end(),
+    let start = entry.key_at.start;
+    let before = index.checked_sub(1).map(|before| map.entries[before].end());
+    let before = before.filter(|end| !body[*end..start].contains('#'));
+    match (before, map.entries.get(index + 1)) {
+        (Some(before), _) => before..entry.end(),
+        (None, Some(next)) => start..next.key_at.start,
+        (None, None) => {
+            let behind = &body[entry.end()..];
+            let comma = behind.trim_start().strip_prefix(',');
+            start..comma.map_or(entry.end(), |rest| body.len() - rest.len())
+        }
     }
 }
 

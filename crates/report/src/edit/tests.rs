@@ -192,6 +192,16 @@ fn a_value_over_lines_ends_before_the_next_field(#[case] file: &str) {
     assert_eq!(value_of(&kept, "a.d").as_deref(), Some("1"), "{kept}");
 }
 
+#[rstest]
+#[case::the_last("a: {\n  b: 1, # of b\n  c: 2\n}\n")]
+#[case::in_the_middle("a: {\n  b: 1, # of b\n  c: 2,\n  d: 3\n}\n")]
+#[case::with_a_comma_behind_it("a: {\n  b: 1, # of b\n  c: 2,\n}\n")]
+fn the_comment_of_the_field_before_stays_in_braces(#[case] file: &str) {
+    let after = remove(file, "a.c").unwrap();
+    assert!(after.contains("b: 1, # of b\n"), "{after}");
+    assert_eq!(value_of(&after, "a.c"), None);
+}
+
 #[test]
 fn a_text_over_lines_is_replaced_before_an_indented_field() {
     assert_eq!(
