@@ -5,13 +5,14 @@ use std::path::Path;
 /// The options with which a command finds the same experiments and runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FolderOptions {
-    /// The path, quoted for a shell; none if it is the default.
+    /// The path, quoted for a shell; `None` if it is the default.
     experiments: Option<String>,
     checkpoints: Option<String>,
 }
 
-/// Commands that read experiments.
+/// Commands that use the folder of experiments.
 const OF_EXPERIMENTS: &[&str] = &[
+    "new",
     "list",
     "check",
     "params",
@@ -20,10 +21,12 @@ const OF_EXPERIMENTS: &[&str] = &[
     "look",
     "prefetch",
     "verify-resume",
+    "doctor",
 ];
-/// Commands that read runs.
+/// Commands that use the folder of runs.
 const OF_RUNS: &[&str] = &[
     "list",
+    "check",
     "train",
     "resume",
     "stop",
@@ -40,6 +43,7 @@ const OF_RUNS: &[&str] = &[
     "predict",
     "export",
     "verify-resume",
+    "doctor",
 ];
 
 impl FolderOptions {
@@ -47,7 +51,11 @@ impl FolderOptions {
     pub fn new(experiments: Option<&Path>, checkpoints: Option<&Path>) -> Self {
         let word = |path: Option<&Path>, usual: &str| {
             let path = path.filter(|path| *path != Path::new(usual))?;
-            Some(shell_words::quote(&path.display().to_string()).into_owned())
+            let mut path = path.display().to_string();
+            if path.starts_with('-') {
+                path.insert_str(0, "./");
+            }
+            Some(shell_words::quote(&path).into_owned())
         };
         Self {
             experiments: word(experiments, "experiments"),
@@ -93,8 +101,8 @@ mod tests {
         let folders =
             FolderOptions::new(Some(Path::new("my files")), Some(Path::new("/data/it's")));
         let text = folders
-            .in_commands("stopped; `warmstart resume x1` resumes, `warmstart doctor` says more, `warmstart list`");
-        let expected = "stopped; `warmstart resume --checkpoints '/data/it'\\''s' x1` resumes, `warmstart doctor` says more, \
+            .in_commands("stopped; `warmstart resume x1` resumes, `warmstart config` says more, `warmstart list`");
+        let expected = "stopped; `warmstart resume --checkpoints '/data/it'\\''s' x1` resumes, `warmstart config` says more, \
                         `warmstart list --experiments 'my files' --checkpoints '/data/it'\\''s'`";
         assert_eq!(text, expected);
         let usual = FolderOptions::new(
@@ -114,6 +122,25 @@ mod tests {
     }
 
     #[test]
+    fn commands_that_use_both_folders_get_both() {
+        let folders = FolderOptions::new(Some(Path::new("e")), Some(Path::new("c")));
+        for verb in ["doctor", "check", "train"] {
+            assert_eq!(
+                folders.of(verb),
+                " --experiments e --checkpoints c",
+                "{verb}"
+            );
+        }
+        assert_eq!(folders.of("new"), " --experiments e");
+    }
+
+    #[test]
+    fn a_folder_does_not_look_like_an_option() {
+        let options = FolderOptions::new(None, Some(Path::new("-x"))).of("resume");
+        assert_eq!(options, " --checkpoints ./-x");
+    }
+
+    #[test]
     fn a_shell_reads_every_quoted_folder_back() {
         for folder in [
             "plain",
@@ -121,7 +148,6 @@ mod tests {
             "it's",
             "$HOME `id` \\ *",
             "\"q\"",
-            "-x",
             "é漢",
             "a\nb",
             "~/x",
