@@ -5,7 +5,7 @@ mod fake_worker;
 use crossterm::event::Event;
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
-use warmstart_schema::experiment::Sampler;
+use warmstart_schema::experiment::{DatasetKind, Sampler};
 use warmstart_schema::look::{Answer, Ask, Split};
 use warmstart_schema::prediction::{ClassProbability, Predicted, Predictions};
 
@@ -603,6 +603,21 @@ fn lines_of_a_prediction_cover_no_other_at_any_height() {
             );
         }
     }
+}
+
+#[test]
+fn run_does_not_predict_images_of_another_dataset() {
+    let source = DatasetSource::typical();
+    let mut model = typical();
+    for file in &mut model.catalogue.as_mut().unwrap().files {
+        if let Ok(experiment) = &mut file.loaded {
+            experiment.dataset.kind = DatasetKind::Cifar10 { path: None };
+        }
+    }
+    answering(&mut model, "jd", &source);
+    assert!(matches!(model.open, Screen::Dataset(_)));
+    assert!(press(&mut model, "p").is_empty());
+    assert!(model.popup.is_none(), "{}", screen(&model));
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Applies the keys of the dataset screen and the responses of its workers and of predictions.
 
 use tui_input::Input;
+use warmstart_schema::experiment::{Dataset, Labels};
 use warmstart_schema::look::Answer;
 use warmstart_schema::prediction::Predictions;
 
 use crate::available::{dataset_source, model_run};
 use crate::command::{DatasetCommand, Movement};
-use crate::effect::Effect;
+use crate::effect::{DatasetSource, Effect};
 use crate::message::Report;
 use crate::model::{
     DatasetPane, DatasetView, Grid, InputPrompt, Model, PathPurpose, Popup, Prediction, Screen,
@@ -21,7 +22,10 @@ pub(crate) fn open(model: &mut Model) -> Vec<Effect> {
     let Ok((source, label)) = dataset_source(model) else {
         return Vec::new();
     };
-    let run = model.run().map(|run| run.id.clone());
+    let run = model
+        .run()
+        .filter(|run| knows_the_images(model, run, &source))
+        .map(|run| run.id.clone());
     model.tickets += 1;
     let ticket = model.tickets;
     let (grid, seed) = (Grid::of(model.size), model.now.to_bits() ^ ticket);
@@ -29,6 +33,33 @@ pub(crate) fn open(model: &mut Model) -> Vec<Effect> {
         ticket, label, run, grid, seed,
     )));
     vec![Effect::ShowDataset { ticket, source }]
+}
+
+/// Whether the images of this source are those of the run's dataset, with the same numbers and classes. A file may name another
+/// dataset since the run was launched from it.
+fn knows_the_images(model: &Model, run: &Run, source: &DatasetSource) -> bool {
+    let DatasetSource::File(path) = source else {
+        return true;
+    };
+    let mut files = model
+        .catalogue
+        .iter()
+        .flat_map(|catalogue| &catalogue.files);
+    let file = files.find(|file| file.path == *path);
+    let now = file.and_then(|file| file.loaded.as_ref().ok());
+    match (now, run.experiment.as_deref()) {
+        (Some(now), Some(then)) => have_same_images(&now.dataset, &then.dataset),
+        // The worker says what is wrong with the run.
+        _ => true,
+    }
+}
+
+fn have_same_images(one: &Dataset, other: &Dataset) -> bool {
+    let folder = |dataset: &Dataset| {
+        let folder = dataset.folder()?;
+        Some((folder.path.clone(), folder.test, folder.split_rule()))
+    };
+    one.name() == other.name() && one.labels() == other.labels() && folder(one) == folder(other)
 }
 
 /// Runs a command of the dataset screen.
@@ -137,7 +168,7 @@ fn next_question(model: &mut Model) -> Vec<Effect> {
         .collect()
 }
 
-/// What a worker said that shows a dataset.
+/// Applies a response of the worker that shows a dataset.
 pub(crate) fn on_response(
     model: &mut Model,
     ticket: u64,
@@ -187,8 +218,8 @@ pub(crate) fn predict(model: &mut Model) -> Vec<Effect> {
     };
     let truth = view.facts().and_then(|facts| {
         let label = match facts.labels {
-            warmstart_schema::experiment::Labels::Fine => &picture.fine,
-            warmstart_schema::experiment::Labels::Coarse => &picture.coarse,
+            Labels::Fine => &picture.fine,
+            Labels::Coarse => &picture.coarse,
         };
         label.as_ref().map(|label| label.name.clone())
     });
@@ -298,7 +329,7 @@ pub(crate) fn predicted(model: &mut Model, ticket: u64, result: Result<Predictio
                     pixels: image.pixels,
                 },
             },
-            Ok((_, None)) => Seen::Nothing("the worker names no picture".to_owned()),
+            Ok((_, None)) => Seen::Nothing("the worker's answer has no image".to_owned()),
             Err(failure) => Seen::Nothing(failure.to_string()),
         };
     }
