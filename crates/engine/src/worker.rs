@@ -29,11 +29,11 @@ use crate::worker_log;
 
 /// Dashboards look at the lock by taking it for a moment; an owner holds it for longer than this.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
-/// The longest that a cluster may take from its notice to the end of a job.
+/// The longest that Slurm may take from its notice to the end of a job.
 const MAX_NOTICE: Duration = Duration::from_hours(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Carries out the run in `folder` until it ends or is interrupted. False when it failed.
+/// Trains the run in `folder` until it ends or is interrupted. False when it failed.
 pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<bool> {
     let run = RunDir::new(folder);
     let info = run
@@ -88,8 +88,8 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
     Ok(succeeded)
 }
 
-/// The end of a worker that Slurm has started. If nobody wanted the run to end, Slurm did: for another job, or because its time is
-/// up. Then this process waits to be killed, because Slurm does not start a job again that ends by itself.
+/// Ends a worker that Slurm started. If training was interrupted and no user stopped the run, Slurm interrupted it: for another
+/// job, or because its time is up. Then this process waits to be killed: Slurm starts no job again that ends by itself.
 fn leave_job(run: &RunDir, info: &RunInfo, me: Job, lock: RunLock) -> Result<()> {
     let state = run
         .state()
@@ -98,7 +98,7 @@ fn leave_job(run: &RunDir, info: &RunInfo, me: Job, lock: RunLock) -> Result<()>
     let lock = if is_interrupted && !slurm::is_stopped(run) {
         // The next start of the job takes the run.
         drop(lock);
-        if !is_stopped_by_user(run, me, &state) {
+        if wait_for_slurm(run, me, &state) == Waited::TooLong {
             worker_log::line(
                 "Slurm has not ended this job within an hour; resume the run to continue",
             );
@@ -123,8 +123,16 @@ fn leave_job(run: &RunDir, info: &RunInfo, me: Job, lock: RunLock) -> Result<()>
     Ok(())
 }
 
-/// Waits until Slurm kills this process, or the user stops the run: then true. False after [`MAX_NOTICE`].
-fn is_stopped_by_user(run: &RunDir, me: Job, state: &RunState) -> bool {
+/// How the wait for Slurm ended, if Slurm did not kill this process.
+#[derive(Debug, PartialEq, Eq)]
+enum Waited {
+    UserStopped,
+    /// [`MAX_NOTICE`] has passed.
+    TooLong,
+}
+
+/// Asks Slurm to start a job again whose time is up. Then waits for Slurm to kill this process.
+fn wait_for_slurm(run: &RunDir, me: Job, state: &RunState) -> Waited {
     worker_log::line("saved; waiting for Slurm to end this job and to start it again");
     // Slurm does not requeue a job at its time limit, so this asks it to. A job without progress would repeat for ever.
     if has_progressed(state)
@@ -138,11 +146,11 @@ fn is_stopped_by_user(run: &RunDir, me: Job, state: &RunState) -> bool {
     let began = Instant::now();
     while began.elapsed() < MAX_NOTICE {
         if slurm::is_stopped(run) {
-            return true;
+            return Waited::UserStopped;
         }
         std::thread::sleep(POLL_INTERVAL);
     }
-    false
+    Waited::TooLong
 }
 
 /// Whether this attempt has done steps that a checkpoint holds.
