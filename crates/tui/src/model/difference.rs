@@ -35,20 +35,12 @@ impl Difference {
     fn new(titles: [String; 2], sides: [&[(String, String)]; 2]) -> Self {
         let differing = config_differing(&sides);
         let mut paths: Vec<&str> = sides[0].iter().map(|(path, _)| path.as_str()).collect();
-        // Insert a field that only the second experiment has into its own section.
+        // A field that only the second experiment has.
         for (path, _) in sides[1]
             .iter()
             .filter(|(path, _)| config_value(sides[0], path).is_none())
         {
-            let section = |path: &str| {
-                path.rsplit_once('.')
-                    .map_or("", |(section, _)| section)
-                    .to_owned()
-            };
-            let beside = paths
-                .iter()
-                .rposition(|other| section(other) == section(path));
-            paths.insert(beside.map_or(paths.len(), |index| index + 1), path);
+            paths.insert(place(&paths, path), path);
         }
         let rows = paths.into_iter().map(|path| DifferenceRow {
             path: path.to_owned(),
@@ -74,6 +66,31 @@ impl Difference {
             self.rows.len(),
         )
     }
+}
+
+/// The section of a field by its path; empty for a field outside of sections.
+fn section(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(section, _)| section)
+}
+
+/// Where a field belongs among others: after those of its section, or of the nearest section around it.
+fn place(paths: &[&str], path: &str) -> usize {
+    let mut around = Some(section(path));
+    while let Some(outer) = around {
+        let last = paths.iter().rposition(|other| section(other) == outer);
+        let last = last.or_else(|| {
+            paths.iter().rposition(|other| {
+                other
+                    .strip_prefix(outer)
+                    .is_some_and(|rest| rest.starts_with('.'))
+            })
+        });
+        if let Some(last) = last {
+            return last + 1;
+        }
+        around = outer.rsplit_once('.').map(|(outer, _)| outer);
+    }
+    paths.len()
 }
 
 impl Model {
@@ -103,5 +120,50 @@ impl Model {
             [one, other].map(|target| self.name_of(target)),
             [&sides[0], &sides[1]],
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_of_the_second_experiment_stands_in_its_section() {
+        let fields = |paths: &[&str]| -> Vec<_> { paths.iter().map(|path| field(path)).collect() };
+        let one = fields(&[
+            "seed",
+            "augment.zoom",
+            "train.epochs",
+            "train.schedule.name",
+        ]);
+        let other = fields(&[
+            "augment.mix.alpha",
+            "augment.mix.share",
+            "train.precision",
+            "train.schedule.warmup",
+            "train.stop.after.epochs",
+            "init.from",
+        ]);
+        let difference = Difference::new([String::new(), String::new()], [&one, &other]);
+        let paths: Vec<&str> = difference.rows.iter().map(|row| &*row.path).collect();
+        assert_eq!(
+            paths,
+            [
+                "seed",
+                "augment.zoom",
+                "augment.mix.alpha",
+                "augment.mix.share",
+                "train.epochs",
+                "train.precision",
+                "train.stop.after.epochs",
+                "train.schedule.name",
+                "train.schedule.warmup",
+                "init.from",
+            ]
+        );
+    }
+
+    fn field(path: &str) -> (String, String) {
+        (path.to_owned(), "1".to_owned())
     }
 }
