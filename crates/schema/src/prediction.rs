@@ -22,7 +22,7 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Predictions {
     pub run: RunId,
-    /// Step of the checkpoint.
+    /// Epoch and step of the checkpoint that predicts.
     pub epoch: u32,
     pub step: u64,
     /// In the order of the request.
@@ -32,7 +32,7 @@ pub struct Predictions {
 /// The prediction for one image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Predicted {
-    /// Its exact path, as text; or its split and number in the run's dataset.
+    /// Its path as it was given, not sanitized; or its split and number in the run's dataset.
     pub image: String,
     /// The most probable classes, best first; none for an unreadable image.
     pub classes: Vec<ClassProbability>,
@@ -50,7 +50,7 @@ pub struct Predicted {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassProbability {
-    /// Exactly as its folder or its publisher names it.
+    /// Exactly as its folder or its publisher names it, not sanitized; [`Self::shown`] is for screens.
     pub name: String,
     pub probability: f64,
     /// Its name on screens, if that differs.

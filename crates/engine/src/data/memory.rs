@@ -18,7 +18,7 @@ pub struct OnDevice {
     pixels: Tensor,
     /// Class numbers `[N]`.
     labels: Tensor,
-    /// Both kinds of labels, where a picture can be asked for its own; empty where there are none.
+    /// Labels of both kinds, to describe single pictures; empty if the dataset lacks the kind.
     fine: Vec<u8>,
     coarse: Vec<u8>,
 }

@@ -22,7 +22,7 @@ pub(super) struct Inverted {
     pub expanded: i64,
     pub output: i64,
     pub squeeze: Option<Squeeze>,
-    /// Its place among all blocks, as a share of their number.
+    /// Share of `model.drop_path` that is this block's rate: its place among all blocks, from 0 in the first.
     pub drop_share: f64,
 }
 

@@ -75,7 +75,7 @@ pub enum Status {
     Halved,
     Finished,
     Failed,
-    /// The end of its worker is unknown: the machine restarted, or it was another machine's.
+    /// Its log has no end, and no worker has it: the worker was killed, the machine restarted, or another machine ran it.
     Lost,
     /// Its folder is unreadable, so its state is unknown.
     Unreadable,
@@ -97,7 +97,7 @@ impl Status {
         matches!(self, Self::Stalled | Self::Hung | Self::Suspended)
     }
 
-    /// Whether it can be resumed.
+    /// Whether it can be resumed. For a paused run its group decides, so the answer is no.
     pub fn is_resumable(self) -> bool {
         matches!(
             self,
@@ -105,6 +105,7 @@ impl Status {
         )
     }
 
+    /// Its name on screens, in filters and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued(_) => "queued",
