@@ -3,7 +3,7 @@
 //! │ stp                                                      │
 //! │ stop        stop the run and keep what it has learnt   s │
 //! │ stop-now    stop the run without saving (asks)         S │
-//! └ nothing to stop: no run yet ─────────────────────── 2/64 ┘
+//! └ nothing to stop: no run yet ──────────────────── 2 of 64 ┘
 //! ```
 //! The palette: fuzzy search over the screen's actions, and all experiments and runs.
 
@@ -23,9 +23,9 @@ use crate::screen::paint;
 use crate::theme::THEME;
 
 const HEIGHT: u16 = 20;
-/// Largest width of the action names, in characters.
+/// Largest width of the column of action names, in characters.
 const KINDS: usize = 16;
-/// Largest width of the field paths, in characters.
+/// Largest width of the column of field paths, in characters.
 const PATHS: usize = 34;
 
 pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palette) {
@@ -73,12 +73,7 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palet
         ..inner
     };
     if palette.hits().len() == 0 {
-        paint::left(
-            buf,
-            paint::row(list, 0),
-            "nothing has these letters in this order",
-            THEME.muted,
-        );
+        paint::left(buf, paint::row(list, 0), why_empty(palette), THEME.muted);
         return;
     }
     let kinds = palette
@@ -103,6 +98,15 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palet
         } else if is_idle(model, candidate) {
             buf.set_style(row, THEME.muted);
         }
+    }
+}
+
+/// Why the list is empty.
+fn why_empty(palette: &Palette) -> &'static str {
+    if palette.len() == 0 {
+        "there is no other experiment or run"
+    } else {
+        "nothing has these letters in this order"
     }
 }
 
@@ -157,4 +161,25 @@ fn reason(model: &Model, palette: &Palette) -> Option<String> {
         return None;
     };
     refusal(model, command).map(|reason| format!(" {reason} "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_does_not_blame_the_typed_letters() {
+        let of = |candidates| {
+            let one = Target::Experiment("one.yaml".into());
+            why_empty(&Palette::new(Purpose::CompareWith(one), candidates))
+        };
+        let other = Target::Experiment("other.yaml".into());
+        let full = of(vec![Candidate::new(
+            "experiment",
+            "other".to_owned(),
+            other,
+        )]);
+        assert!(full.contains("letters"), "{full}");
+        assert!(!of(Vec::new()).contains("letters"));
+    }
 }
