@@ -90,9 +90,10 @@ pub struct Patches {
 /// How tokens know where their patch lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Positions {
-    /// A learned vector for the class token and for each patch of an image of `pixels`, interpolated for others.
+    /// A learned vector for the class token, each register and each patch of an image of `pixels`. For images of other sizes, those
+    /// of the patches are interpolated.
     All { pixels: u32 },
-    /// The same for the patches alone.
+    /// Learned vectors for the patches alone, interpolated in the same way.
     Patches { pixels: u32 },
     /// Attention rotates queries and keys by their position: see [`Rotary`].
     Rotary,
