@@ -90,7 +90,11 @@ impl Preparation {
         // Small images of a published dataset keep their size unless the experiment says otherwise.
         let side = stated.side.filter(|&side| own && sizes.takes(side));
         let is_resized = own || input.resize.is_some();
-        let says_so = stated.mean.is_some() || stated.std.is_some();
+        let by = match (stated.mean, stated.std) {
+            (Some(_), Some(_)) => stated.by.clone(),
+            (None, None) => usual.by,
+            (Some(_), None) | (None, Some(_)) => format!("{} and {}", stated.by, usual.by),
+        };
         Self {
             side: input.resize.or(side).unwrap_or(usual.side),
             interpolation: input
@@ -101,7 +105,7 @@ impl Preparation {
             order: Order::ResizeFirst,
             mean: stated.mean.unwrap_or(usual.mean),
             std: stated.std.unwrap_or(usual.std),
-            by: if says_so { stated.by.clone() } else { usual.by },
+            by,
         }
     }
 
@@ -233,6 +237,24 @@ mod tests {
         assert_eq!(
             of("ra4_e3600_r224_in1k"),
             ([0.5; 3], [0.5; 3], table("ra4_e3600_r224_in1k"))
+        );
+    }
+
+    #[test]
+    fn the_source_of_mean_and_deviation_is_named_for_both() {
+        let experiment = experiment("{ name: emoji98 }", "");
+        let table = Preparation::earlier(&experiment).by;
+        let by = |stated: &FileMetadata| Preparation::new(&experiment, stated).by;
+        assert_eq!(by(&FileMetadata::default()), table);
+        assert_eq!(by(&stated()), stated().by);
+        let only_deviation = FileMetadata {
+            mean: None,
+            ..stated()
+        };
+        let both = by(&only_deviation);
+        assert!(
+            both.contains(&stated().by) && both.contains(&table),
+            "{both}"
         );
     }
 
