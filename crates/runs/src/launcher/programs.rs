@@ -39,11 +39,7 @@ fn find_worker() -> Result<PathBuf, Vec<PathBuf>> {
         .filter(|path| !path.is_empty())
         .map(PathBuf::from)
     {
-        return if path.is_file() {
-            Ok(path)
-        } else {
-            Err(vec![path])
-        };
+        return named(&path);
     }
     let folder = program_folder();
     // Test programs lie one folder deeper than the programs under test.
@@ -57,6 +53,17 @@ fn find_worker() -> Result<PathBuf, Vec<PathBuf>> {
         .find(|path| path.is_file())
         .cloned()
         .ok_or_else(|| places.to_vec())
+}
+
+/// The worker at a path that the user names. The result is absolute: a name without a slash would be searched for in `PATH`, and
+/// other names from the folder that the worker runs in.
+fn named(path: &Path) -> Result<PathBuf, Vec<PathBuf>> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(vec![path])
+    }
 }
 
 fn find_monitor() -> Option<PathBuf> {
@@ -115,6 +122,19 @@ mod tests {
         assert_eq!(waiting(Some(0.3), 2.0), spin);
         assert_eq!(waiting(None, 2.0), spin);
         assert_eq!(waiting(Some(2.0), 2.0), ("OMP_WAIT_POLICY", "passive"));
+    }
+
+    #[test]
+    fn a_worker_is_the_named_file_whatever_the_path_and_the_folder_are() {
+        // Tests run in the folder of their package.
+        let here = std::env::current_dir().unwrap();
+        for name in ["Cargo.toml", "./Cargo.toml", "src/lib.rs"] {
+            let found = named(Path::new(name)).unwrap();
+            assert!(found.is_absolute(), "{}", found.display());
+            assert_eq!(found, here.join(name).components().collect::<PathBuf>());
+        }
+        let missing = named(Path::new("no-such-worker")).unwrap_err();
+        assert_eq!(missing, [here.join("no-such-worker")]);
     }
 
     #[test]
