@@ -292,6 +292,21 @@ impl RunState {
         last.is_some_and(|last| last.batch.step > saved)
     }
 
+    /// Where the newest checkpoint lies, in words: `epoch 3` at the end of an epoch, `step 250, in epoch 4` within one.
+    pub fn checkpoint_place(&self) -> Option<String> {
+        let (_, checkpoint) = self.checkpoint.as_ref()?;
+        let ends = |epoch: &Epoch| epoch.epoch == checkpoint.epoch && epoch.step == checkpoint.step;
+        Some(if self.epochs.iter().any(ends) {
+            format!("epoch {}", checkpoint.epoch)
+        } else {
+            format!(
+                "step {}, in epoch {}",
+                checkpoint.step,
+                checkpoint.epoch.saturating_add(1)
+            )
+        })
+    }
+
     /// The planned epochs.
     pub fn epochs_planned(&self) -> Option<u32> {
         self.attempt.as_ref().map(|attempt| attempt.epochs)
@@ -574,6 +589,42 @@ mod tests {
         // Compared as text, because NaN does not equal NaN.
         assert_eq!(format!("{old:?}"), format!("{new:?}"));
         assert!(new.batch.is_some() && new.batches.is_empty());
+    }
+
+    #[test]
+    fn a_checkpoint_lies_at_the_end_of_an_epoch_or_within_one() {
+        let saved = |step, epoch| Record {
+            t: 1.0,
+            event: Event::Checkpoint(Checkpoint {
+                step,
+                epoch,
+                best: false,
+                bytes: 1,
+                seconds: 0.1,
+            }),
+        };
+        let ended = |epoch, step| Record {
+            t: 1.0,
+            event: Event::Epoch(Epoch {
+                epoch,
+                step,
+                ..Epoch::default()
+            }),
+        };
+        let place = |records: Vec<Record>| RunState::fold(records).checkpoint_place();
+        assert_eq!(place(vec![]), None);
+        assert_eq!(
+            place(vec![saved(40, 0)]).as_deref(),
+            Some("step 40, in epoch 1")
+        );
+        assert_eq!(
+            place(vec![ended(1, 100), saved(100, 1)]).as_deref(),
+            Some("epoch 1")
+        );
+        assert_eq!(
+            place(vec![ended(1, 100), saved(100, 1), saved(150, 1)]).as_deref(),
+            Some("step 150, in epoch 2")
+        );
     }
 
     #[test]

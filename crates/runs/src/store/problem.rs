@@ -128,8 +128,8 @@ impl Run {
     }
 
     fn lost(&self) -> (String, String) {
-        let from = match &self.state.checkpoint {
-            Some((_, checkpoint)) => format!("a resume continues after epoch {}", checkpoint.epoch),
+        let from = match self.state.checkpoint_place() {
+            Some(place) => format!("a resume continues after {place}"),
             None => "it had no checkpoint yet, so a resume starts from the beginning".to_owned(),
         };
         let host = self

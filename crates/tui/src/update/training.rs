@@ -213,10 +213,8 @@ fn stop(model: &mut Model, now: bool) {
             format!("It saves first{}.", model.key_hint(RESUME, "resumes it")),
         ],
         (_, true) => {
-            let kept = match &run.state.checkpoint {
-                Some((_, checkpoint)) => {
-                    format!("Everything since epoch {} is lost.", checkpoint.epoch)
-                }
+            let kept = match run.state.checkpoint_place() {
+                Some(place) => format!("It loses everything since {place}."),
                 None => "It has no checkpoint yet: all of it is lost.".to_owned(),
             };
             vec![format!("Stop {label} ({id}) without saving?"), kept]

@@ -134,23 +134,13 @@ fn device(run: &Run) -> Fact {
 }
 
 fn checkpoint(run: &Run, now: f64) -> Fact {
-    let Some((at, checkpoint)) = &run.state.checkpoint else {
+    let (Some((at, _)), Some(place)) = (&run.state.checkpoint, run.state.checkpoint_place()) else {
         return ("checkpoint", NOT_YET.to_owned(), THEME.muted);
     };
     let when = if run.status().is_live() {
         format!(", {}", ago((now - at).max(0.0)))
     } else {
         String::new()
-    };
-    let ends = |epoch: &Epoch| epoch.epoch == checkpoint.epoch && epoch.step == checkpoint.step;
-    let place = if run.state.epochs.iter().any(ends) {
-        format!("epoch {}", checkpoint.epoch)
-    } else {
-        format!(
-            "step {}, in epoch {}",
-            checkpoint.step,
-            checkpoint.epoch.saturating_add(1)
-        )
     };
     ("checkpoint", format!("{place}{when}"), THEME.text)
 }
