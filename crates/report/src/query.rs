@@ -17,6 +17,7 @@ use crate::edit;
 pub use crate::field::Subject;
 use crate::field::{Field, Form, fields};
 use warmstart_runs::failure::{Failure, Kind};
+use warmstart_schema::text;
 
 /// The conditions of a filter.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -88,13 +89,17 @@ impl fmt::Display for Mistake {
 impl Mistake {
     /// The mistake as the command line prints it: the place, the query with a mark below it, and what to do.
     pub fn explain(&self, source: &str) -> Failure {
-        let source = warmstart_schema::text::line(source, 300);
+        /// The most characters of a filter that an error shows.
+        const SHOWN: usize = 300;
+        // The filter is shown sanitized, so the mark's column follows from what is left of the text before it.
+        let before: String = source.chars().take(self.at).collect();
+        let column = text::columns(&text::line(&format!("{before}^"), SHOWN));
         let what = format!(
-            "the filter has a mistake at character {}: {}\n  {source}\n  {:>column$}",
+            "the filter has a mistake at character {}: {}\n  {}\n  {:>column$}",
             self.at + 1,
             self.message,
+            text::line(source, SHOWN),
             '^',
-            column = self.at + 1
         );
         let failure = Failure::new(Kind::Input, what);
         match &self.help {

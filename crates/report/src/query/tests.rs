@@ -323,6 +323,30 @@ fn every_mistake_has_a_position_and_a_next_step() {
 }
 
 #[test]
+fn the_mark_lies_below_the_mistake_as_the_filter_is_shown() {
+    for (query, shown, column) in [
+        ("a zzz:1", "a zzz:1", 2),
+        // Spaces become one, and those at the start are left out.
+        ("   zzz:1", "zzz:1", 0),
+        ("a \t  zzz:1", "a zzz:1", 2),
+        // Each of these characters takes two columns.
+        ("漢字 zzz:1", "漢字 zzz:1", 5),
+        // Hidden characters take none.
+        ("a\u{202e} zzz:1", "a zzz:1", 2),
+    ] {
+        let what = Query::parse(query).unwrap_err().explain(query).what;
+        let lines: Vec<&str> = what.lines().collect();
+        let mark = format!("{:width$}^", "", width = 2 + column);
+        assert_eq!(lines[1..], [format!("  {shown}"), mark], "{query:?}");
+    }
+    // The mark of a mistake that is out of sight lies below the mark of the cut.
+    let long = format!("{} zzz:1", "x".repeat(400));
+    let what = Query::parse(&long).unwrap_err().explain(&long).what;
+    let widths: Vec<usize> = what.lines().map(|line| line.chars().count()).collect();
+    assert!(what.contains('…') && widths[1] == widths[2], "{what}");
+}
+
+#[test]
 fn days_and_times_that_do_not_exist_are_mistakes() {
     for day in ["2026-13", "2026-02-30", "2026-11-22t25"] {
         let mistake = Query::parse(&format!("created>={day}")).unwrap_err();
