@@ -656,6 +656,12 @@ fn pasted_bytes_are_text() {
     assert!(
         matches!(&events[..], [Event::Paste(text), last] if text.len() == 1 << 20 && *last == character('j'))
     );
+    // Nothing of the end is text, wherever the cut lies.
+    for missing in 1..8 {
+        let text = "r".repeat((1 << 20) - missing);
+        let paste = [&b"\x1b[200~"[..], text.as_bytes(), b"\x1b[201~"].concat();
+        assert!(received(&paste) == [pasted(&text)], "{missing}");
+    }
     // A paste without an end is delivered.
     assert_eq!(
         Line::new().send(b"\x1b[200~abc").wait(6000).received(),

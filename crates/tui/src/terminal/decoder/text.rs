@@ -27,8 +27,9 @@ enum Kind {
         character: (u8, usize),
     },
     Paste {
+        /// The text without the bytes that may be the end.
         bytes: Vec<u8>,
-        /// Bytes of the end that have matched.
+        /// How many bytes of the end have arrived.
         matched: usize,
     },
 }
@@ -89,22 +90,23 @@ impl Text {
                 None => string(byte, escape, character, now),
             },
             Kind::Paste { bytes, matched } => {
+                if byte == PASTED[*matched] {
+                    *matched += 1;
+                    return if *matched < PASTED.len() {
+                        Step::Within
+                    } else {
+                        Step::Ended
+                    };
+                }
+                // What looked like the end is pasted text.
+                bytes.extend_from_slice(&PASTED[..*matched]);
                 // `ESC` occurs only at the start of the end.
-                *matched = if byte == PASTED[*matched] {
-                    *matched + 1
-                } else {
-                    usize::from(byte == PASTED[0])
-                };
-                if bytes.len() < MOST {
+                *matched = usize::from(byte == PASTED[0]);
+                if *matched == 0 {
                     bytes.push(byte);
                 }
-                if *matched < PASTED.len() {
-                    return Step::Within;
-                }
-                if bytes.ends_with(PASTED) {
-                    bytes.truncate(bytes.len() - PASTED.len());
-                }
-                Step::Ended
+                bytes.truncate(MOST);
+                Step::Within
             }
         }
     }
