@@ -261,9 +261,10 @@ impl DatasetSource {
             wanted.len()
         );
         let images = self.images(part, wanted)?;
+        let mut latest = None;
         wanted
             .iter()
-            .map(|&wanted| self.picture(part, wanted, &images))
+            .map(|&wanted| self.picture(part, wanted, &images, &mut latest))
             .collect()
     }
 
@@ -328,11 +329,13 @@ impl DatasetSource {
         images.remove(&member).with_context(why)
     }
 
+    /// One of the pictures wanted. `latest` keeps the order of an epoch for the next picture.
     fn picture(
         &self,
         part: Split,
         wanted: Wanted,
         images: &BTreeMap<u32, Tensor>,
+        latest: &mut Option<(u32, Vec<u32>)>,
     ) -> Result<Picture> {
         let data::Subset { source, members } = self.part(part);
         let number = members[wanted.position as usize];
@@ -369,7 +372,7 @@ impl DatasetSource {
             (None, _) => Err(unreadable()),
             (Some(image), None) => Ok(pixels(image)?),
             (Some(image), Some(epoch)) => {
-                match self.augmented(part, wanted.position, epoch, image)? {
+                match self.augmented(part, wanted.position, epoch, image, latest)? {
                     Some(image) => Ok(pixels(&image)?),
                     None if self.experiment.train.sampler.is_some() => Err(format!(
                         "train.sampler does not draw this image in epoch {epoch}"
@@ -417,6 +420,7 @@ impl DatasetSource {
         position: u32,
         epoch: u32,
         image: &Tensor,
+        latest: &mut Option<(u32, Vec<u32>)>,
     ) -> Result<Option<Tensor>> {
         ensure!(part == Split::Train, "only training images are augmented");
         ensure!(epoch > 0, "epochs are counted from 1");
@@ -426,7 +430,13 @@ impl DatasetSource {
             train,
             ..
         } = &self.experiment;
-        let place = place_in_epoch(&self.experiment, epoch, position, &self.order(epoch)?);
+        // The order goes through the whole training set, so the pictures of a screen share it.
+        let order = match latest.take() {
+            Some((known, order)) if known == epoch => order,
+            _ => self.order(epoch)?,
+        };
+        let place = place_in_epoch(&self.experiment, epoch, position, &order);
+        *latest = Some((epoch, order));
         // Kept views are drawn in the order of the images, and before the first epoch.
         let (number, place) = match self.experiment.train.cache_views {
             Some(views) => {
