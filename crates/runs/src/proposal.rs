@@ -79,7 +79,13 @@ fn comment(file: &mut String, indent: usize, text: &str) {
 
 fn head(file: &mut String, name: &str, path: &str, facts: &Facts, images: usize) {
     let all = facts.images();
-    let mut found = format!("Found {all} pictures in {} classes", facts.classes.len());
+    // The pictures of the folder's own validation and test are not counted.
+    let pictures = if facts.own_validation || facts.own_test {
+        "training pictures"
+    } else {
+        "pictures"
+    };
+    let mut found = format!("Found {all} {pictures} in {} classes", facts.classes.len());
     if let Some([least, most]) = facts.extremes() {
         let _ = write!(
             found,
@@ -89,18 +95,20 @@ fn head(file: &mut String, name: &str, path: &str, facts: &Facts, images: usize)
     }
     comment(file, 0, &format!("{found}."));
     let split = match (facts.own_validation, facts.own_test) {
-        (true, true) => "The folder has its own validation and test pictures.",
-        (true, false) => "The test pictures are split off from the training pictures.",
-        (false, true) => "The validation pictures are split off from the training pictures.",
-        (false, false) => {
-            "Validation and test pictures are split off; a picture's name decides its split."
+        (true, true) => {
+            "The folder has its own validation and test pictures, so all of these train.".to_owned()
         }
+        (true, false) => format!(
+            "The test pictures are split off from the training pictures. About {images} remain to train on."
+        ),
+        (false, true) => format!(
+            "The validation pictures are split off from the training pictures. About {images} remain to train on."
+        ),
+        (false, false) => format!(
+            "Validation and test pictures are split off; a picture's name decides its split. About {images} remain to train on."
+        ),
     };
-    comment(
-        file,
-        0,
-        &format!("{split} About {images} remain to train on."),
-    );
+    comment(file, 0, &split);
     let few: Vec<String> = facts
         .classes
         .iter()
@@ -121,16 +129,25 @@ fn head(file: &mut String, name: &str, path: &str, facts: &Facts, images: usize)
     );
 }
 
-/// A multiple of 32 pixels near the images' own size, within what pretrained backbones are good at.
+/// The least and the greatest side of images that pretrained backbones are good at.
+const SIDES: [u32; 2] = [96, 224];
+/// Backbones halve the image five times, so the side is a multiple of this.
+const STRIDE: u32 = 32;
+
+/// The side of the model's input: near the images' own size, within what pretrained backbones are good at.
 fn side(facts: &Facts) -> u32 {
-    let own = facts.shorter_side.unwrap_or(224).clamp(96, 224);
-    own.div_ceil(32) * 32
+    let [least, most] = SIDES;
+    let own = facts.shorter_side.unwrap_or(most).clamp(least, most);
+    own.next_multiple_of(STRIDE)
 }
 
 fn input(file: &mut String, facts: &Facts, depth: Depth) {
     let side = side(facts);
     let reason = match facts.shorter_side {
         None => "No header could be read, so this is the usual size.".to_owned(),
+        Some(own) if own >= SIDES[0] && own < side => format!(
+            "The shorter side of a typical picture has {own} pixels. Backbones halve an image five times, so its side becomes the next multiple of {STRIDE}."
+        ),
         Some(own) if own < side => format!(
             "The shorter side of a typical picture has {own} pixels. Pretrained backbones see little below {side}, so pictures are enlarged."
         ),

@@ -102,6 +102,47 @@ fn the_file_says_what_was_found_and_why() {
     }
 }
 
+#[test]
+fn the_file_counts_only_what_it_looked_at() {
+    let own = |own_validation, own_test| {
+        let facts = Facts {
+            own_validation,
+            own_test,
+            ..facts(&[450, 450], Some(300))
+        };
+        proposed(&facts).1.replace("\n# ", " ")
+    };
+    assert!(own(false, false).contains("Found 900 pictures"));
+    for (validation, test) in [(true, false), (false, true), (true, true)] {
+        let yaml = own(validation, test);
+        assert!(yaml.contains("Found 900 training pictures"), "{yaml}");
+        // Without a split there is no estimate of what is left.
+        let is_estimate = yaml.contains("remain to train on");
+        assert_eq!(is_estimate, !(validation && test), "{yaml}");
+    }
+}
+
+#[test]
+fn the_reason_for_the_size_fits_the_size() {
+    for (own, size, reason) in [
+        (60, 96, "see little below 96"),
+        (95, 96, "see little below 96"),
+        (97, 128, "the next multiple of 32"),
+        (200, 224, "the next multiple of 32"),
+        (96, 96, "96 is enough"),
+        (224, 224, "224 is enough"),
+        (1000, 224, "224 is enough"),
+    ] {
+        let (_, yaml) = proposed(&facts(&[900, 900], Some(own)));
+        let yaml = yaml.replace("\n# ", " ");
+        assert!(
+            yaml.contains(reason) && yaml.contains(&format!("resize: {size},")),
+            "{own}: {yaml}"
+        );
+        assert_eq!(yaml.contains("see little below"), own < 96, "{yaml}");
+    }
+}
+
 /// A folder of pictures in two classes.
 fn pictures(folder: &Path) {
     for class in ["cats", "dogs"] {
