@@ -17,7 +17,7 @@ use warmstart_schema::state::Outcome;
 use warmstart_schema::text;
 
 use super::output::Problems;
-use super::verify_resume::{FINISHED, carry_out};
+use super::verify_resume::{FINISHED, Interrupted, carry_out};
 use super::{Context, Exit, follow, output};
 
 const POLL: Duration = Duration::from_millis(20);
@@ -125,59 +125,103 @@ impl Session<'_> {
         }
         let experiment = experiment::parse(EXPERIMENT, "self-test.yaml").map_err(Problems)?;
         let place = TemporaryRuns::new(&std::env::temp_dir(), Worker::find()?)?;
-        let straight = self.new_run(&place, &experiment)?;
-        let Ok(status) = carry_out(&place, &straight, None, &mut self.signals)? else {
-            return Ok(Flow::Interrupted);
+        let begun = Instant::now();
+        let whole = match self.unbroken(&place, &experiment) {
+            Ok(Some(whole)) => whole,
+            Ok(None) => return Ok(Flow::Interrupted),
+            Err(error) => {
+                self.broke("unbroken run", &error, begun.elapsed())?;
+                return Ok(Flow::Done);
+            }
         };
-        let whole = outcomes(&straight, status)?;
-
-        if self.is_wanted("resume") {
-            let begun = Instant::now();
-            let run = self.new_run(&place, &experiment)?;
-            let stops = [whole.steps / 4, whole.steps * 3 / 4];
-            for stop in stops {
-                let Ok(status) = carry_out(&place, &run, Some(stop), &mut self.signals)? else {
-                    return Ok(Flow::Interrupted);
-                };
-                verify::check_end(&run, status, &Outcome::Stopped)?;
+        for name in ["resume", "killed"] {
+            if !self.is_wanted(name) {
+                continue;
             }
-            let Ok(status) = carry_out(&place, &run, None, &mut self.signals)? else {
-                return Ok(Flow::Interrupted);
-            };
-            let what = format!(
-                "stopped after steps {} and {} of {}",
-                stops[0], stops[1], whole.steps
-            );
-            self.compare(
-                "resume",
-                &what,
-                &whole,
-                &outcomes(&run, status)?,
-                begun.elapsed(),
-            )?;
-        }
-        if self.is_wanted("killed") {
             let begun = Instant::now();
-            let run = self.new_run(&place, &experiment)?;
-            for kill in 1..=KILLS {
-                let least = whole.steps * kill / (KILLS + 1);
-                if self.kill_after(&place, &run, least)? == Flow::Interrupted {
-                    return Ok(Flow::Interrupted);
+            let found = if name == "resume" {
+                self.stopped(&place, &experiment, whole.steps)
+            } else {
+                self.killed(&place, &experiment, whole.steps)
+            };
+            match found {
+                Ok(Some((what, parts))) => {
+                    self.compare(name, &what, &whole, &parts, begun.elapsed())?;
                 }
+                Ok(None) => return Ok(Flow::Interrupted),
+                Err(error) => self.broke(name, &error, begun.elapsed())?,
             }
-            let Ok(status) = carry_out(&place, &run, None, &mut self.signals)? else {
-                return Ok(Flow::Interrupted);
-            };
-            let what = format!("killed {KILLS} times while it trained and saved after every step");
-            self.compare(
-                "killed",
-                &what,
-                &whole,
-                &outcomes(&run, status)?,
-                begun.elapsed(),
-            )?;
         }
         Ok(Flow::Done)
+    }
+
+    /// A run from start to end; none after a signal.
+    fn unbroken(
+        &mut self,
+        place: &TemporaryRuns,
+        experiment: &Experiment,
+    ) -> anyhow::Result<Option<Fingerprints>> {
+        let run = self.new_run(place, experiment)?;
+        match carry_out(place, &run, None, &mut self.signals)? {
+            Ok(status) => outcomes(&run, status).map(Some),
+            Err(Interrupted) => Ok(None),
+        }
+    }
+
+    /// A run of `steps` that is stopped twice and resumed, and what was done to it; none after a signal.
+    fn stopped(
+        &mut self,
+        place: &TemporaryRuns,
+        experiment: &Experiment,
+        steps: u64,
+    ) -> anyhow::Result<Option<(String, Fingerprints)>> {
+        let run = self.new_run(place, experiment)?;
+        let stops = [steps / 4, steps * 3 / 4];
+        for stop in stops {
+            let Ok(status) = carry_out(place, &run, Some(stop), &mut self.signals)? else {
+                return Ok(None);
+            };
+            verify::check_end(&run, status, &Outcome::Stopped)?;
+        }
+        let Ok(status) = carry_out(place, &run, None, &mut self.signals)? else {
+            return Ok(None);
+        };
+        let [first, second] = stops;
+        let what = format!("stopped after steps {first} and {second} of {steps}");
+        Ok(Some((what, outcomes(&run, status)?)))
+    }
+
+    /// A run of `steps` that is killed [`KILLS`] times and resumed, and what was done to it; none after a signal.
+    fn killed(
+        &mut self,
+        place: &TemporaryRuns,
+        experiment: &Experiment,
+        steps: u64,
+    ) -> anyhow::Result<Option<(String, Fingerprints)>> {
+        let run = self.new_run(place, experiment)?;
+        for kill in 1..=KILLS {
+            let least = steps * kill / (KILLS + 1);
+            if self.kill_after(place, &run, least)? == Flow::Interrupted {
+                return Ok(None);
+            }
+        }
+        let Ok(status) = carry_out(place, &run, None, &mut self.signals)? else {
+            return Ok(None);
+        };
+        let what = format!("killed {KILLS} times while it trained and saved after every step");
+        Ok(Some((what, outcomes(&run, status)?)))
+    }
+
+    /// Adds a run that broke as a failed check. As an error it would hide the checks before it from `--json`.
+    fn broke(&mut self, name: &str, error: &anyhow::Error, took: Duration) -> anyhow::Result<()> {
+        self.add(Check {
+            name: name.to_owned(),
+            case: String::new(),
+            verdict: Verdict::Failed,
+            text: text::line(&format!("{error:#}"), 500),
+            value: None,
+            seconds: took.as_secs_f64(),
+        })
     }
 
     fn new_run(&self, place: &TemporaryRuns, experiment: &Experiment) -> anyhow::Result<RunDir> {

@@ -162,3 +162,31 @@ fn a_name_that_fits_several_experiments_is_refused_with_all_of_them() {
     );
     assert_eq!(place.say(&["show", "lite0-f"]).code, 0);
 }
+
+#[test]
+fn a_selftest_whose_runs_break_reports_its_other_checks() {
+    let place = Place::new();
+    let script = r#"#!/bin/sh
+if [ "$1" = selftest ]; then
+    echo '{"name":"device","verdict":"passed","text":"fine","seconds":0.1}'
+    exit 0
+fi
+echo 'out of memory' >&2
+exit 1
+"#;
+    let worker = place.write("breaks/worker", script);
+    std::fs::set_permissions(&worker, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = place.command(&["selftest", "--device", "cpu", "--json"]);
+    let said = crate::place::said(command.env("WARMSTART_WORKER", &worker));
+    assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+    let json = said.json();
+    assert_eq!(json["passed"], false);
+    let checks = json["checks"].as_array().unwrap();
+    let verdicts: Vec<&str> = checks
+        .iter()
+        .filter_map(|check| check["verdict"].as_str())
+        .collect();
+    assert_eq!(verdicts, ["passed", "failed"], "{json}");
+    let why = checks[1]["text"].as_str().unwrap();
+    assert!(!why.is_empty(), "{json}");
+}
