@@ -118,8 +118,11 @@ fn folder_among(checkpoints: &Path) -> io::Result<(TempDir, File)> {
     let folder = tempfile::Builder::new()
         .prefix(PREFIX)
         .tempdir_in(checkpoints)?;
-    let lock = File::create(folder.path().join(LOCK))?;
+    // It gets its name once it is held: another process takes a free lock for that of a killed process.
+    let unnamed = folder.path().join("lock.new");
+    let lock = File::create(&unnamed)?;
     lock.lock()?;
+    fs::rename(&unnamed, folder.path().join(LOCK))?;
     Ok((folder, lock))
 }
 
@@ -227,6 +230,21 @@ mod tests {
         let (second, _lock) = folder_among(root.path()).unwrap();
         assert!(!killed.exists() && run.exists());
         assert!(alive.path().exists() && second.path().exists());
+    }
+
+    #[test]
+    fn processes_that_start_together_keep_their_folders() {
+        let root = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let (folder, _lock) = folder_among(root.path()).unwrap();
+                        assert!(folder.path().join(LOCK).is_file());
+                    }
+                });
+            }
+        });
     }
 
     #[test]
