@@ -21,7 +21,7 @@ use super::verify_resume::{FINISHED, Interrupted, carry_out};
 use super::{Context, Exit, follow, output};
 
 const POLL: Duration = Duration::from_millis(20);
-/// Number of kills of a run.
+/// How often the check `killed` kills its run.
 const KILLS: u64 = 3;
 /// A small model with dropout, augmentation and running statistics. It is saved after every step.
 const EXPERIMENT: &str = "

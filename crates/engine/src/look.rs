@@ -51,20 +51,20 @@ pub fn serve(file: &Path, questions: impl BufRead, mut answers: impl Write) -> R
     });
     let known = is_runs.then(|| file.parent().map(RunDir::new)).flatten();
     let known = known.and_then(|run| run.pictures().ok().flatten());
-    let mut album =
+    let mut dataset =
         match experiment.and_then(|experiment| DatasetSource::open(experiment, known.as_ref())) {
-            Ok(album) => album,
+            Ok(dataset) => dataset,
             Err(error) => {
                 let UserError { error, help, .. } = UserError::of(&error);
                 return say(&Answer::Refused { error, help });
             }
         };
-    say(&Answer::Opened(album.facts()))?;
+    say(&Answer::Opened(dataset.facts()))?;
     for question in questions.lines() {
         let question = question.context("reading a question")?;
         let answer = serde_json::from_str(&question).context("the question is not understood");
         say(&answer
-            .and_then(|ask| album.answer(&ask))
+            .and_then(|ask| dataset.answer(&ask))
             .unwrap_or_else(|error| Answer::NotThere {
                 error: text::line(&format!("{error:#}"), 300),
             }))?;
@@ -77,7 +77,7 @@ pub fn serve(file: &Path, questions: impl BufRead, mut answers: impl Write) -> R
 pub struct DatasetSource {
     experiment: Experiment,
     splits: Splits,
-    /// How many pictures of each part training uses; others follow them, so that they are seen to be unreadable.
+    /// How many pictures of each part a run uses. Behind them come unreadable ones, so that a viewer shows why each is left out.
     used: [usize; 3],
     notes: Vec<String>,
     /// Why images could not be read; sources report it only once.
@@ -92,21 +92,21 @@ impl DatasetSource {
     /// Reads its images once, if that is fast, so that the counts hold only readable ones.
     pub fn open(experiment: Experiment, known: Option<&Sets>) -> Result<Self> {
         let preparation = initial::preparation(&experiment, &SearchPaths::from_env());
-        let (album, started) = (Self::listed(experiment, &preparation)?, Instant::now());
-        let Some(folder) = &album.splits.folder else {
-            return Ok(album);
+        let (dataset, started) = (Self::listed(experiment, &preparation)?, Instant::now());
+        let Some(folder) = &dataset.splits.folder else {
+            return Ok(dataset);
         };
         let is_by_name = folder.rule == SplitRule::ByName;
         let Self {
             experiment, splits, ..
-        } = album;
+        } = dataset;
         let Some(mut splits) = data::inspect(splits, known, |_, _| started.elapsed() < PATIENCE)?
         else {
-            let mut album = Self::listed(experiment, &preparation)?;
-            album.notes.push(
+            let mut dataset = Self::listed(experiment, &preparation)?;
+            dataset.notes.push(
                 "pictures are counted by their names: reading all takes longer, `warmstart check` does".to_owned(),
             );
-            return Ok(album);
+            return Ok(dataset);
         };
         let notes = data::verdict(&experiment, &splits)
             .into_iter()
@@ -137,7 +137,7 @@ impl DatasetSource {
         })
     }
 
-    /// The same by names alone, the pictures prepared as said: a picture's number says which it is.
+    /// Lists the dataset of an experiment and reads no image, so unreadable ones count too. `preparation` is how images are preprocessed.
     pub fn listed(mut experiment: Experiment, preparation: &Preparation) -> Result<Self> {
         // Here a picture that cannot be read hides no other.
         if let Some(folder) = experiment.dataset.folder_mut() {

@@ -46,7 +46,7 @@ pub fn fastest_step(case: Case, device: Device, format: NumberFormat) -> Result<
     Ok(case.batch as f64 / least)
 }
 
-/// Measures that many steps of Adam on a case, twice.
+/// Times `count` training steps twice: each alone, then all without a wait between them.
 pub fn measure(case: Case, device: Device, format: NumberFormat, count: usize) -> Result<Rate> {
     let mut steps = Steps::new(case, device, format)?;
     for _ in 0..WARM_UP {

@@ -188,7 +188,7 @@ impl ConvNorm {
     }
 }
 
-/// The four counted tensors of a batch normalization, in `PyTorch`'s order.
+/// The four tensors of a batch normalization, in `PyTorch`'s order. `num_batches_tracked` is left out, because no step uses it.
 pub(super) fn push_norm(prefix: &str, channels: i64, tensors: &mut Vec<TensorSpec>) {
     for (suffix, kind) in [
         ("weight", TensorKind::NormWeight),
