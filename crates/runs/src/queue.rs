@@ -141,6 +141,29 @@ impl Content {
         startable
     }
 
+    /// The run that takes the place of a waiting run on its device: one that waits before it and for nothing but a device, or else
+    /// a started one. None if the device has room for both.
+    pub(crate) fn goes_before(&self, entry: &Entry) -> Option<&Entry> {
+        if !launcher::is_limited(&entry.slot) {
+            return None;
+        }
+        let active: Vec<&Entry> = self.active.iter().map(|active| &active.entry).collect();
+        let waiting: Vec<&Entry> = self.waiting.iter().collect();
+        let waits_for_base = |other: &Entry| {
+            active.iter().any(|run| other.comes_after(run)) || must_wait(other, &waiting)
+        };
+        let earlier = waiting.iter().take_while(|other| other.run != entry.run);
+        let next = earlier
+            .copied()
+            .find(|other| other.shares_device_with(entry) && !waits_for_base(other));
+        let is_full = most_on_a_device(entry, &active) >= self.slots.max(1) as usize;
+        let started = active
+            .iter()
+            .copied()
+            .find(|other| is_full && other.shares_device_with(entry));
+        next.or(started)
+    }
+
     /// Moves a waiting run; false if it does not wait.
     fn shift(&mut self, run: &RunId, to: Move) -> bool {
         let Some(from) = self.waiting.iter().position(|entry| entry.run == *run) else {

@@ -195,6 +195,37 @@ fn devices_take_as_many_runs_as_they_have_slots() {
 }
 
 #[test]
+fn a_run_is_behind_what_gets_its_device_first() {
+    let started = |run: &str, slot: &str| Active {
+        entry: entry(run, slot, None),
+        worker: launcher::current(),
+        since: 0,
+    };
+    let mut content = Content {
+        waiting: vec![
+            entry("tuned", "cuda:0", Some("base")),
+            entry("plain", "cuda:0", None),
+            entry("last", "cuda:0", None),
+        ],
+        active: vec![started("base", "cuda:1"), started("first", "cuda:0")],
+        ..Content::default()
+    };
+    let before = |content: &Content, index: usize| {
+        let other = content.goes_before(&content.waiting[index]);
+        other.map(|other| other.stem.clone())
+    };
+    // `tuned` stands before `plain`, but waits for `base` on another device.
+    assert_eq!(before(&content, 1).as_deref(), Some("first"));
+    assert_eq!(before(&content, 2).as_deref(), Some("plain"));
+    // A second place on the device is free.
+    content.slots = 2;
+    assert_eq!(before(&content, 1), None);
+    // Slurm takes any number of jobs.
+    content.waiting = vec![entry("a", "slurm", None), entry("b", "slurm", None)];
+    assert_eq!(before(&content, 1), None);
+}
+
+#[test]
 fn waiting_runs_move_up_to_the_ends() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::new(folder.path());

@@ -143,12 +143,7 @@ impl Runs {
             );
         }
         let label = |run: &RunId, stem: &str| self.get(run).map_or(stem, Run::label).to_owned();
-        let before = queue
-            .waiting
-            .iter()
-            .take_while(|other| other.run != entry.run)
-            .find(|other| other.shares_device_with(entry));
-        match before.or(active().find(|other| other.shares_device_with(entry))) {
+        match queue.goes_before(entry) {
             Some(other) => says(
                 &entry.slot,
                 format!(
