@@ -44,7 +44,7 @@ fn is_alias(source: &str, offset: usize) -> bool {
     let before = source[..offset].chars().next_back();
     let after = source[offset + 1..].chars().next();
     before.is_none_or(|c| c.is_whitespace() || "[{,:-".contains(c))
-        && after.is_some_and(char::is_alphanumeric)
+        && after.is_some_and(|c| c.is_alphanumeric() || "_-".contains(c))
 }
 
 /// Where the text is nested deeper than any experiment: by brackets, by indentation, or by `- - -` in one line.
@@ -101,7 +101,13 @@ mod tests {
                 .concat()
         };
         let items = |depth: usize| format!("{}1\n", "- ".repeat(depth - 1));
-        let aliases = |count: usize| format!("a: &a 1\nb: [{}]\n", "*a, ".repeat(count));
+        let named = |name: &str, count: usize| {
+            format!(
+                "a: &{name} 1\nb: [{}]\n",
+                format!("*{name}, ").repeat(count)
+            )
+        };
+        let aliases = |count: usize| named("a", count);
         assert!(
             excess(&flow(32)).is_none()
                 && excess(&flow(33)).is_some_and(|(offset, _)| offset == 3 + 32)
@@ -112,6 +118,11 @@ mod tests {
             excess(&aliases(100)).is_none()
                 && excess(&aliases(101)).is_some_and(|(_, text)| text.contains("aliases"))
         );
+        for name in ["_a", "-a", "1"] {
+            let few = excess(&named(name, 100));
+            assert!(few.is_none(), "{name}: {few:?}");
+            assert!(excess(&named(name, 101)).is_some(), "{name}");
+        }
         assert!(excess(&"question: is 2 * 3 = 6, or 2*3? **bold** \n".repeat(99)).is_none());
         assert!(excess(&"k: 1\n".repeat(5000)).is_none());
     }
