@@ -127,11 +127,25 @@ pub fn unique<'a>(name: &str, known: &[&'a str]) -> Result<&'a str, Vec<&'a str>
     }
 }
 
-/// `freeze` of `4-freeze`.
-fn unnumbered(stem: &str) -> &str {
-    stem.trim_start_matches(|c: char| c.is_ascii_digit())
+/// `freeze` of `4-freeze`. A run's id keeps its date: the time after it names no run.
+fn unnumbered(name: &str) -> &str {
+    if begins_with_time(name) {
+        return name;
+    }
+    name.trim_start_matches(|c: char| c.is_ascii_digit())
         .strip_prefix('-')
-        .unwrap_or(stem)
+        .unwrap_or(name)
+}
+
+/// Whether a name begins as a run's id: `20261201-093000-`.
+fn begins_with_time(name: &str) -> bool {
+    let mut parts = name.splitn(3, '-');
+    let is_number = |part: Option<&str>, digits: usize| {
+        part.is_some_and(|part| {
+            part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    is_number(parts.next(), 8) && is_number(parts.next(), 6) && parts.next().is_some()
 }
 
 /// The error for an unknown or ambiguous name; `found` are the entries with that prefix.
@@ -181,6 +195,17 @@ mod tests {
         assert_eq!(unique("res", &known), Ok("resnet"));
         assert_eq!(unique("lite", &known), Err(vec!["lite0", "lite0-freeze"]));
         assert_eq!(unique("", &known), Err(vec![]));
+    }
+
+    #[test]
+    fn the_time_of_a_run_does_not_name_it() {
+        let ids = ["20261130-141500-1a2b", "20261201-093000-3c4d"];
+        assert_eq!(unique("20261201", &ids), Ok(ids[1]));
+        // An experiment `14-…` may be meant, which does not exist.
+        assert_eq!(unique("14", &ids), Err(vec![]));
+        let error = refuse("run", "093000-3c4e", &[], &ids).to_string();
+        assert!(!error.contains("`093000-3c4d`"), "{error}");
+        assert_eq!(unique("lite0", &["20261201-lite0"]), Ok("20261201-lite0"));
     }
 
     #[test]
