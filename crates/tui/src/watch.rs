@@ -103,10 +103,41 @@ pub(crate) fn start(
             } else {
                 IDLE
             };
-            match wake.recv_timeout(pause) {
-                Err(RecvTimeoutError::Disconnected) => return,
-                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+            if !rest(&wake, pause) {
+                return;
             }
         }
     });
+}
+
+/// Waits until a read is asked for, or for this long. One read answers all that asked. False if nobody can ask any more.
+fn rest(wake: &Receiver<()>, pause: Duration) -> bool {
+    match wake.recv_timeout(pause) {
+        Err(RecvTimeoutError::Disconnected) => false,
+        Err(RecvTimeoutError::Timeout) => true,
+        Ok(()) => {
+            while wake.try_recv().is_ok() {}
+            true
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn one_read_answers_all_requests_before_it() {
+        let (sender, wake) = channel();
+        for _ in 0..3 {
+            sender.send(()).unwrap();
+        }
+        assert!(rest(&wake, Duration::ZERO));
+        assert!(wake.try_recv().is_err());
+        assert!(rest(&wake, Duration::ZERO));
+        drop(sender);
+        assert!(!rest(&wake, Duration::ZERO));
+    }
 }
