@@ -43,13 +43,13 @@ pub(super) fn draw(
         .min(LABELS);
     let labels = u16::try_from(labels).unwrap_or(u16::MAX);
     let left = area.x + 1 + labels + 2;
-    let widths: Vec<u16> = table.rows.iter().map(width).collect();
     let chosen = table
         .rows
         .iter()
         .position(|row| selected.is_some_and(|selected| std::ptr::eq(selected, row)));
     let room = area.right().saturating_sub(left);
-    let start = first_in_view(&widths, chosen.unwrap_or(0), room);
+    let width_at = |index: usize| width(&table.rows[index]);
+    let start = chosen.map_or(0, |chosen| first_in_view(width_at, chosen, room));
     let scrolled = view.scrolled.min(fields.len().saturating_sub(1));
     for ((_, column), y) in fields[scrolled..].iter().zip(HEAD..area.height) {
         let line = paint::row(area, y);
@@ -68,14 +68,15 @@ pub(super) fn draw(
     }
     let (mut x, mut drawn) = (left, 0);
     for (index, row) in table.rows.iter().enumerate().skip(start) {
-        if x + widths[index] > area.right() {
+        let width = width(row);
+        if x + width > area.right() {
             break;
         }
         draw_head(
             buf,
             Rect {
                 x,
-                width: widths[index],
+                width,
                 height: area.height.min(HEAD),
                 ..area
             },
@@ -86,14 +87,14 @@ pub(super) fn draw(
             let (text, style) = written(row, &row.cells[*field]);
             let column = table::Column {
                 title: "",
-                width: widths[index],
+                width,
                 is_figure: true,
                 drop_rank: 0,
             };
             table::cell(
                 buf,
                 paint::row(area, y),
-                place(0, x, widths[index]),
+                place(0, x, width),
                 &column,
                 &text,
                 style,
@@ -103,30 +104,28 @@ pub(super) fn draw(
             buf.set_style(
                 Rect {
                     x,
-                    width: widths[index],
+                    width,
                     height: area.height.min(HEAD),
                     ..area
                 },
                 THEME.selected,
             );
         }
-        x += widths[index] + 2;
+        x += width + 2;
         drawn += 1;
     }
     table.rows.len() - start - drawn
 }
 
-/// The first run to draw, so that the selected run is visible.
-fn first_in_view(widths: &[u16], chosen: usize, room: u16) -> usize {
-    let taken = |from: usize| {
-        widths[from..=chosen]
-            .iter()
-            .map(|width| u32::from(*width) + 2)
-            .sum::<u32>()
+/// The first run to draw, so that the selected run is visible. Starts there and goes left only as far as runs fit: there may be
+/// thousands.
+fn first_in_view(width_at: impl Fn(usize) -> u16, chosen: usize, room: u16) -> usize {
+    let mut taken = 0_u32;
+    let fits = |index: &usize| {
+        taken += u32::from(width_at(*index)) + 2;
+        taken <= u32::from(room) + 2
     };
-    (0..=chosen)
-        .find(|from| widths.is_empty() || taken(*from) <= u32::from(room) + 2)
-        .unwrap_or(chosen)
+    (0..=chosen).rev().take_while(fits).last().unwrap_or(chosen)
 }
 
 fn width(row: &Row) -> u16 {
@@ -173,5 +172,33 @@ fn draw_head(buf: &mut Buffer, area: Rect, view: &CompareView, row: &Row) {
     // If the name does not fit on two lines, end it with an ellipsis.
     for (text, y) in [first.concat(), rest.concat()].iter().zip(0..) {
         paint::left(buf, paint::row(inner, y), text.trim_end(), style);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn the_selected_run_is_the_last_that_fits() {
+        let width_at = |index: usize| [11, 12, 20, 11][index];
+        assert_eq!(first_in_view(width_at, 0, 60), 0);
+        assert_eq!(first_in_view(width_at, 3, 60), 0);
+        assert_eq!(first_in_view(width_at, 3, 59), 1);
+        assert_eq!(first_in_view(width_at, 3, 11), 3);
+        assert_eq!(first_in_view(width_at, 3, 5), 3);
+    }
+
+    #[test]
+    fn no_run_far_from_the_selected_one_is_measured() {
+        let measured = Cell::new(0);
+        let width_at = |_: usize| {
+            measured.set(measured.get() + 1);
+            11
+        };
+        assert_eq!(first_in_view(width_at, 9_999, 24), 9_998);
+        assert!(measured.get() < 10, "{}", measured.get());
     }
 }
