@@ -5,7 +5,7 @@ mod training;
 use crate::command::{Command, ComparisonCommand, ExperimentCommand, Show, TrainingCommand};
 use crate::keys::Context;
 use crate::layout::shows_whole_question;
-use crate::model::{Filter, Model, Popup, Screen};
+use crate::model::{Filter, InputPrompt, Model, Popup, Screen};
 use crate::screen::dataset::available as dataset;
 use crate::screen::experiments::available as list;
 use crate::screen::machine::available as queue;
@@ -39,7 +39,7 @@ pub(crate) fn refusal(model: &Model, command: Command) -> Option<String> {
         Command::Comparison(ComparisonCommand::Hide) => hide(model),
         Command::Chart(_) => run::chart(model),
         Command::Predict => dataset::prediction_refusal(model),
-        Command::Complete => dataset::completion_refusal(model),
+        Command::Complete => completion(model),
         Command::Yes => yes(model),
         Command::Back => back(model),
         Command::Move(_)
@@ -99,6 +99,12 @@ fn yes(model: &Model) -> Option<String> {
     let back = model.keys.label(Context::Question, Command::Back);
     let back = back.map_or_else(String::new, |key| format!("; {key} goes back"));
     Some(format!("{reason}{back}"))
+}
+
+/// Refuses in an input that takes no path.
+fn completion(model: &Model) -> Option<String> {
+    let is_path = matches!(model.popup, Some(Popup::Input(InputPrompt::Path { .. })));
+    (!is_path).then(|| "only a path can be completed".to_owned())
 }
 
 /// Refuses where `back` has nothing to close: no popup, screen, filter or mark.

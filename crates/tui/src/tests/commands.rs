@@ -14,7 +14,7 @@ use crate::config::Keys;
 use crate::effect::Effect;
 use crate::keys::Keymap;
 use crate::message::Message;
-use crate::model::{Filter, Model, Popup, Screen};
+use crate::model::{Filter, InputPrompt, Model, PathPurpose, Popup, Screen};
 use crate::update::update;
 use warmstart_runs::store::{Change, Run};
 
@@ -575,4 +575,19 @@ fn queue_advances_after_killed_worker_but_not_on_startup() {
     unseen.queue_watch = crate::model::QueueWatch::Unseen;
     at(&mut unseen, 0.0, vec![free(LIVE), waiting()]);
     assert!(at(&mut unseen, 9.0, Vec::new()).is_empty());
+}
+
+#[test]
+fn completion_is_refused_where_no_path_is_typed() {
+    let mut model = typical();
+    let input = tui_input::Input::default();
+    model.popup = Some(Popup::Input(InputPrompt::Search { input }));
+    let reason = crate::available::refusal(&model, Command::Complete).unwrap();
+    assert!(
+        reason.contains("path") && !reason.contains("number"),
+        "a search takes a text: {reason}"
+    );
+    let path = InputPrompt::path(PathPurpose::NewExperiment);
+    model.popup = Some(Popup::Input(path));
+    assert_eq!(crate::available::refusal(&model, Command::Complete), None);
 }

@@ -6,7 +6,7 @@ use warmstart_schema::state::Status;
 
 use crate::command::{Command, DatasetCommand, TrainingCommand};
 use crate::effect::DatasetSource;
-use crate::model::{DatasetPane, DatasetView, InputPrompt, Model, Opened, Popup, Screen};
+use crate::model::{DatasetPane, DatasetView, Model, Opened, Screen};
 
 pub(crate) fn refusal(model: &Model, command: DatasetCommand) -> Option<String> {
     let view = view(model)?;
@@ -31,11 +31,6 @@ pub(crate) fn prediction_refusal(model: &Model) -> Option<String> {
                 view.pane != DatasetPane::Classes && view.picture(view.position, None).is_some();
             (!shown).then(|| format!("no picture is shown{}", shows_one(model)))
         })
-}
-
-pub(crate) fn completion_refusal(model: &Model) -> Option<String> {
-    (!matches!(model.popup, Some(Popup::Input(InputPrompt::Path { .. }))))
-        .then(|| "a number cannot be completed".to_owned())
 }
 
 fn view(model: &Model) -> Option<&DatasetView> {
