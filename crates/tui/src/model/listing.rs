@@ -57,7 +57,8 @@ impl Default for Listing {
 }
 
 impl Listing {
-    /// Sets the initial columns and sort order by name; a leading dash reverses the order.
+    /// Sets the initial columns and sort order by name; a leading dash reverses the order. No name is the list's own order, and an
+    /// unknown one, perhaps of another version, changes nothing.
     pub(crate) fn choose(&mut self, columns: Option<&[String]>, sort: Option<&str>) {
         if let Some(names) = columns {
             self.columns = names
@@ -67,9 +68,13 @@ impl Listing {
             list_columns::arrange(&mut self.columns);
         }
         if let Some(sort) = sort {
-            let name = sort.strip_prefix('-');
-            self.sort = list_columns::named(name.unwrap_or(sort));
-            self.reversed = name.is_some();
+            let reversed = sort.strip_prefix('-');
+            let name = reversed.unwrap_or(sort);
+            let column = list_columns::named(name);
+            if column.is_some() || name.is_empty() {
+                self.sort = column;
+                self.reversed = reversed.is_some();
+            }
         }
     }
 
@@ -211,5 +216,21 @@ impl Model {
             run,
             members: key.members.as_deref(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_column_does_not_change_the_order() {
+        let mut list = Listing::default();
+        list.choose(None, Some("val_acc"));
+        let by_accuracy = list.sort;
+        list.choose(None, Some("-a column of tomorrow"));
+        assert!(by_accuracy.is_some() && list.sort == by_accuracy && !list.reversed);
+        list.choose(None, Some("-"));
+        assert!(list.sort.is_none() && list.reversed);
     }
 }
