@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text;
 
-/// The severity.
+/// How much a finding matters, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -17,7 +17,7 @@ pub enum Severity {
     Note,
 }
 
-/// A sentence, and what to do.
+/// What is wrong with a field or worth knowing of it, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub severity: Severity,

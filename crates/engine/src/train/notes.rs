@@ -5,7 +5,7 @@ use warmstart_schema::event::Level;
 use super::Trainer;
 
 impl Trainer<'_> {
-    /// Logs a note for each such part, once in a run.
+    /// Logs a note for each such part before the first step. A run that ended before its first checkpoint logs them again.
     pub(super) fn explain_recipe(&mut self) {
         if self.setup.state.step > 0 {
             return;

@@ -7,7 +7,7 @@ use warmstart_schema::state::Status;
 
 use super::{ExperimentKey, Run, Runs};
 
-/// In a word, and in a sentence.
+/// What a queued run waits for, in a word and in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitsFor {
     pub word: String,
@@ -110,14 +110,14 @@ impl Runs {
         }
     }
 
-    /// What a run has its place on: as the queue started it, or else its device.
+    /// The devices that a run takes: those for which the queue started it, or else its own.
     pub fn slot_of<'a>(&'a self, run: &'a Run) -> &'a str {
         let active = &self.queue().active;
         let active = active.iter().find(|active| active.entry.run == run.id);
         active.map_or(run.device(), |active| &active.entry.slot)
     }
 
-    /// What a waiting run waits for.
+    /// What a run in the queue waits for: the queue itself, the run that it starts from, or a device.
     pub fn waits_for(&self, entry: &Entry) -> WaitsFor {
         let queue = self.queue();
         let says = |word: &str, sentence: String| WaitsFor {
