@@ -43,30 +43,26 @@ pub(super) fn annotate(
     done(undo, changes, failed.map_or(Ok(said), Err))
 }
 
-/// Restores earlier annotations.
+/// Restores earlier annotations. A run that fails does not keep the others from being restored: the undo is used up.
 pub(super) fn restore_annotations(root: &Path, before: &[(RunId, Annotation)]) -> Message {
-    let mut changes = Vec::new();
+    let (mut changes, mut restored, mut failed) = (Vec::new(), Vec::new(), None);
     for (id, annotation) in before {
         let set = |now: &mut Annotation| -> Result<(), BadTag> {
             now.clone_from(annotation);
             Ok(())
         };
-        if let Err(error) = actions::annotate(root, id, set) {
-            return done(None, changes, Err(error));
+        match actions::annotate(root, id, set) {
+            Ok(_) => {
+                restored.push(id);
+                changes.push(Change::Annotation {
+                    id: id.clone(),
+                    annotation: annotation.clone(),
+                });
+            }
+            Err(error) => failed = failed.or(Some(error)),
         }
-        changes.push(Change::Annotation {
-            id: id.clone(),
-            annotation: annotation.clone(),
-        });
     }
-    done(
-        None,
-        changes,
-        Ok(format!(
-            "{} as before",
-            named(before.iter().map(|(id, _)| id))
-        )),
-    )
+    done(None, changes, undone(&restored, "as before", failed))
 }
 
 pub(super) fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Message {
@@ -93,22 +89,31 @@ pub(super) fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Mes
     done(undo, changes, failed.map_or(Ok(said), Err))
 }
 
-/// The restored runs come with the answer: a watcher that missed a short deletion never announces them again.
+/// The restored runs come with the answer: a watcher that missed a short deletion never announces them again. A run that fails
+/// does not keep the others in the trash: the undo is used up.
 pub(super) fn restore(root: &Path, trashed: &[Trashed], mut progress: Progress) -> Message {
-    let (mut changes, mut result) = (Vec::new(), Ok(()));
-    for (one, done) in trashed.iter().zip(1..) {
-        progress.at(done);
-        result = trash::restore(root, one);
-        if result.is_err() {
-            break;
+    let (mut changes, mut restored, mut failed) = (Vec::new(), Vec::new(), None);
+    for (one, tried) in trashed.iter().zip(1..) {
+        progress.at(tried);
+        match trash::restore(root, one) {
+            Ok(()) => {
+                restored.push(&one.id);
+                changes.extend(Watcher::of(root, &one.id));
+            }
+            Err(error) => failed = failed.or(Some(error)),
         }
-        changes.extend(Watcher::of(root, &one.id));
     }
-    done(
-        None,
-        changes,
-        result.map(|()| format!("{} restored", named(trashed.iter().map(|one| &one.id)))),
-    )
+    done(None, changes, undone(&restored, "restored", failed))
+}
+
+/// What an undo did; after a failure its first error, and what it did in spite of it.
+fn undone(runs: &[&RunId], how: &str, failed: Option<anyhow::Error>) -> anyhow::Result<String> {
+    let said = format!("{} {how}", named(runs.iter().copied()));
+    match failed {
+        None => Ok(said),
+        Some(error) if runs.is_empty() => Err(error),
+        Some(error) => Err(anyhow::anyhow!("{error:#}; {said}")),
+    }
 }
 
 /// One run by its name, several by their number.
@@ -181,5 +186,51 @@ mod tests {
             runs.apply(change);
         }
         assert_eq!(runs.get(&id(DONE)).unwrap().state.epochs.len(), before);
+    }
+
+    /// A root with two runs that were just deleted, and a new folder in the place of the first.
+    fn deleted_and_blocked() -> (tempfile::TempDir, [Trashed; 2]) {
+        let root = tempfile::tempdir().unwrap();
+        let trashed = ["a", "b"].map(|name| {
+            let run = root.path().join(name);
+            std::fs::create_dir(&run).unwrap();
+            std::fs::write(run.join("run.json"), "{}").unwrap();
+            trash::delete(root.path(), &name.parse().unwrap()).unwrap()
+        });
+        std::fs::create_dir(root.path().join("a")).unwrap();
+        (root, trashed)
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_restored_does_not_keep_the_others_in_the_trash() {
+        let (root, trashed) = deleted_and_blocked();
+        let (sender, _messages) = unbounded_channel();
+        let message = restore(root.path(), &trashed, Progress::of(&sender, "restoring", 2));
+        assert!(root.path().join("b/run.json").exists(), "{message:?}");
+        assert_eq!(trash::list(root.path()).unwrap(), trashed[..1]);
+        let Message::Done { report, .. } = message else {
+            panic!("{message:?}")
+        };
+        assert!(!report.good);
+        for part in ["run a already exists", "b restored"] {
+            assert!(report.text.contains(part), "{}", report.text);
+        }
+    }
+
+    #[test]
+    fn a_run_whose_annotation_cannot_be_restored_does_not_keep_the_others_changed() {
+        let (root, trashed) = deleted_and_blocked();
+        trash::restore(root.path(), &trashed[1]).unwrap();
+        let [a, b] = trashed.map(|one| one.id);
+        // A file in the place of the run's folder: nothing below it can be read or written.
+        std::fs::remove_dir(root.path().join("a")).unwrap();
+        std::fs::write(root.path().join("a"), "").unwrap();
+        let archive = AnnotationChange::Archived(true);
+        actions::annotate(root.path(), &b, |now| archive.apply(now)).unwrap();
+        let before = [a, b.clone()].map(|id| (id, Annotation::default()));
+        let message = restore_annotations(root.path(), &before);
+        let (now, _) = actions::annotate(root.path(), &b, |_| Ok::<_, BadTag>(())).unwrap();
+        assert!(!now.archived, "{message:?}");
+        assert!(matches!(message, Message::Done { report, .. } if !report.good));
     }
 }
