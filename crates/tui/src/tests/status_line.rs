@@ -2,6 +2,8 @@
 
 use super::fixtures::{LIVE, id, typical};
 use super::{drawn, press, text};
+use crate::config::Keys;
+use crate::keys::Keymap;
 use crate::message::{Activity, Message, Report};
 use crate::model::status_log::STAYS;
 use crate::model::{Model, Popup};
@@ -233,6 +235,23 @@ fn wrong_setting_fits_the_line_and_is_shown_in_full_on_demand() {
             "{lines:?}"
         );
     }
+}
+
+#[test]
+fn a_found_line_names_the_keys_of_the_settings() {
+    let said = |model: &mut Model| {
+        press(model, "jjjjj<enter>l/loss<enter>");
+        model.report.as_ref().unwrap().text.clone()
+    };
+    let mut model = typical();
+    let usual = said(&mut model);
+    assert!(usual.ends_with("; n older, N newer"), "{usual}");
+    let keys = |action: &str, key: &str| (action.to_owned(), Keys(vec![key.to_owned()]));
+    let chosen = [keys("older-match", "f5"), keys("newer-match", "f6")];
+    let mut model = typical();
+    model.keys = Keymap::rebound(&chosen.into()).unwrap();
+    let other = said(&mut model);
+    assert!(other.ends_with("; f5 older, f6 newer"), "{other}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use tui_input::Input;
 
-use crate::command::LogCommand;
+use crate::command::{Command, LogCommand};
 use crate::effect::Effect;
 use crate::message::Report;
 use crate::model::log;
@@ -60,9 +60,10 @@ fn step(model: &mut Model, before: bool) {
     });
 }
 
-/// Scrolls to one of the matching lines; `choose` gets the matches and the bottom line.
+/// Scrolls to one of the matching lines. `choose` gets the matches and the bottom line, and returns an index into the matches.
 fn go(model: &mut Model, choose: impl Fn(&[usize], usize) -> Option<usize>) {
     let lines = log_lines(model);
+    let keys = hint(model);
     let Screen::Run(view) = &mut model.open else {
         return;
     };
@@ -79,7 +80,7 @@ fn go(model: &mut Model, choose: impl Fn(&[usize], usize) -> Option<usize>) {
         Some(chosen) => {
             *up = last - found[chosen];
             format!(
-                "\"{wanted}\": line {} of {} that have it; n older, N newer",
+                "\"{wanted}\": line {} of {} that have it{keys}",
                 chosen + 1,
                 found.len()
             )
@@ -90,6 +91,19 @@ fn go(model: &mut Model, choose: impl Fn(&[usize], usize) -> Option<usize>) {
         good: !found.is_empty(),
         text,
     });
+}
+
+/// `; n older, N newer`, with the user's keys; empty if there are none.
+fn hint(model: &Model) -> String {
+    let keys = [(LogCommand::Before, "older"), (LogCommand::After, "newer")]
+        .into_iter()
+        .filter_map(|(command, word)| model.key_sentence(Command::Log(command), word));
+    let keys = keys.collect::<Vec<_>>().join(", ");
+    if keys.is_empty() {
+        keys
+    } else {
+        format!("; {keys}")
+    }
 }
 
 fn log_lines(model: &Model) -> Vec<String> {
