@@ -52,14 +52,16 @@ impl<'a> Cell<'a> {
         self.runs.iter().filter(is_halved).count()
     }
 
-    /// Of a member that is not done, a live one first; or done.
+    /// The status of the member that most needs a look: a live one, then one that failed, was stopped or is yet to run, then one
+    /// that halving stopped, then one that is done.
     pub fn status(&self) -> Option<Status> {
-        let open = |run: &&&Run| run.status() != Status::Finished;
-        let live = |run: &&&Run| run.status().is_live();
-        let run = self.runs.iter().find(live);
-        run.or_else(|| self.runs.iter().find(open))
-            .or(self.runs.first())
-            .map(|run| run.status())
+        let rank = |run: &&&Run| match run.status() {
+            status if status.is_live() => 0,
+            Status::Halved => 2,
+            Status::Finished => 3,
+            _ => 1,
+        };
+        self.runs.iter().min_by_key(rank).map(|run| run.status())
     }
 
     /// Its mean of the monitored metric over the members that are done.
@@ -170,7 +172,7 @@ pub struct Summary {
     pub all: usize,
     /// Members that halving stopped.
     pub halved: usize,
-    /// Of a live member first, then of one that is not done.
+    /// The status of a live member, or else of one that is not done and that halving did not stop; then as the members ended.
     pub status: Option<Status>,
     /// The settings of the means, in words; empty without a grid.
     pub settings: String,

@@ -7,9 +7,9 @@ use serde_json::json;
 use warmstart_report::compare::{Column, Columns, Options, Selection, table};
 use warmstart_runs::queue::Content;
 use warmstart_runs::store::{Change, ExperimentFile};
-use warmstart_schema::event::{Epoch, Event, Halved, Record, Test};
+use warmstart_schema::event::{Epoch, Event, FailureKind, Halved, Record, Test};
 use warmstart_schema::experiment::{self, Monitor};
-use warmstart_schema::state::Liveness;
+use warmstart_schema::state::{Liveness, Status};
 
 use super::fixtures::{empty, id};
 use super::{drawn, press, text};
@@ -368,6 +368,32 @@ fn a_run_that_halving_stopped_shows_its_place() {
         screen.contains("stopped by halving") && screen.contains("epoch 2, 2nd of 2"),
         "{screen}"
     );
+}
+
+#[test]
+fn a_group_shows_a_failed_member_beside_a_halved_one_of_any_seed() {
+    let failed = || Event::Failed {
+        kind: FailureKind::NonFinite,
+        error: "the loss is not a number".to_owned(),
+        help: String::new(),
+    };
+    for ends in [[place(2, false), failed()], [failed(), place(2, false)]] {
+        let mut model = sweep(&ALL);
+        // The two seeds of one setting.
+        let ids = [1, 3].map(|index| id(&format!("20260101-00000{index}-aaaa")));
+        let changes = ids.into_iter().zip(ends).map(|(id, event)| Change::Events {
+            id,
+            records: vec![Record { t: 1.0, event }],
+            damaged: 0,
+            restarted: true,
+        });
+        let changes = changes.collect();
+        update(&mut model, Message::Changes { now: 2.0, changes });
+        let entries = model.shown_entries();
+        let members = entries[0].members.unwrap();
+        assert_eq!(members.state(), "2/4 done");
+        assert_eq!(members.status, Some(Status::Failed));
+    }
 }
 
 #[test]
