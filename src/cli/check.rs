@@ -64,8 +64,8 @@ struct Judged {
     file: ExperimentFile,
     problems: Vec<Problem>,
     checked: Checked,
-    /// Whether the check is complete, or found problems without the rest.
-    is_whole: bool,
+    /// Whether there is a verdict: the worker answered, or problems were found without it.
+    has_verdict: bool,
 }
 
 impl Judged {
@@ -99,11 +99,20 @@ pub(super) fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<
     } else {
         output::answer(&judged.iter().filter_map(good).collect::<String>())?;
     }
-    match trouble {
-        Some(trouble) if problems.is_empty() => Err(trouble.into()),
-        _ if problems.is_empty() => Ok(Exit::Done),
-        _ if context.json => Ok(Exit::Input),
-        _ => Err(Problems(problems).into()),
+    if problems.is_empty() {
+        return trouble.map_or(Ok(Exit::Done), |trouble| Err(trouble.into()));
+    }
+    // Otherwise a file without problems would be left out, or not be `ok`, without a reason.
+    if let Some(Failure { what, help, .. }) = &trouble {
+        output::warn(context, what);
+        if let Some(help) = help {
+            output::help(context, help);
+        }
+    }
+    if context.json {
+        Ok(Exit::Input)
+    } else {
+        Err(Problems(problems).into())
     }
 }
 
@@ -162,12 +171,12 @@ fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<
                         .collect()
                 }
             };
-            let is_whole = trouble.is_none() || !problems.is_empty();
+            let has_verdict = trouble.is_none() || !problems.is_empty();
             Judged {
                 file,
                 problems,
                 checked,
-                is_whole,
+                has_verdict,
             }
         })
         .collect();
@@ -204,7 +213,7 @@ fn good(judged: &Judged) -> Option<String> {
         .loaded
         .as_ref()
         .ok()
-        .filter(|_| judged.problems.is_empty() && judged.is_whole)?;
+        .filter(|_| judged.problems.is_empty() && judged.has_verdict)?;
     let mut out = format!("{}: ok: {}\n", shown(&judged.file.path), experiment.name);
     out += &judged
         .checked
@@ -271,7 +280,7 @@ fn pictures(experiment: &Experiment, counts: &Counts) -> Option<String> {
 fn answer(judged: &Judged) -> Answer<'_> {
     Answer {
         file: shown(&judged.file.path),
-        ok: judged.problems.is_empty() && judged.is_whole,
+        ok: judged.problems.is_empty() && judged.has_verdict,
         problems: judged.problems.iter().map(ProblemAnswer::from).collect(),
         notes: judged.notes().collect(),
         pictures: judged.checked.pictures.as_ref(),

@@ -201,6 +201,18 @@ fn check_fails_where_a_launch_fails_and_is_not_ok_without_an_answer() {
     );
     let json = place.say_with("no-libtorch", &["check", &file, "--json"]);
     assert_eq!((json.code, &json.json()[0]["ok"]), (4, &false.into()));
+    // Problems of another file do not hide that this one has no verdict.
+    let broken = place.write("broken.yaml", "name: [\n");
+    for format in [&[] as &[&str], &["--json"]] {
+        let arguments = [&["check", file.as_str(), broken.as_str()], format].concat();
+        let both = place.say_with("no-libtorch", &arguments);
+        assert_eq!(both.code, 2, "{}", both.err);
+        assert!(
+            both.err.contains("only the files were checked"),
+            "{}",
+            both.err
+        );
+    }
     // A download at launch is not an error.
     let lacking = OWN.replace("image_folder, path: pictures", "cifar100");
     let checked = crate::place::said(
