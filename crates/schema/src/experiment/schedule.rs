@@ -92,7 +92,7 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// The name in experiment files.
+    /// The name in a sentence. Experiment files write `one_cycle`, with an underscore.
     pub fn name(&self) -> &'static str {
         match self.shape {
             Shape::Constant => "constant",
@@ -194,15 +194,8 @@ const OWNERS: [(&str, &[&str]); 8] = [
 ];
 
 fn restrict(schema: &mut Schema) {
-    let names = [
-        "constant",
-        "step",
-        "exponential",
-        "cosine",
-        "one_cycle",
-        "plateau",
-    ];
-    let forbidden: Vec<(&str, Vec<&str>)> = names
+    let forbidden: Vec<(&str, Vec<&str>)> = Name::ALL
+        .map(Name::as_str)
         .into_iter()
         .map(|name| {
             let others = OWNERS.iter().filter(|(_, owners)| !owners.contains(&name));
@@ -217,6 +210,16 @@ fn restrict(schema: &mut Schema) {
 }
 
 impl Name {
+    const ALL: [Self; 6] = [
+        Self::Constant,
+        Self::Step,
+        Self::Exponential,
+        Self::Cosine,
+        Self::OneCycle,
+        Self::Plateau,
+    ];
+
+    /// The name in experiment files.
     fn as_str(self) -> &'static str {
         match self {
             Self::Constant => "constant",
