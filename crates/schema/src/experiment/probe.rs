@@ -20,8 +20,8 @@ pub struct Probe {
     /// 1e5. The one with the best validation accuracy is fitted again on training and validation images, and tested.
     #[serde(default = "default_strengths")]
     pub strengths: u32,
-    /// The most nearest neighbours to try: 1, 5, 10, 20, 50, 100 and 200 up to this number. Validation accuracy decides; 0 for
-    /// none.
+    /// The most nearest neighbours to try: this number, and those of 1, 5, 10, 20, 50, 100 and 200 below it. Validation accuracy
+    /// decides; 0 for none.
     #[serde(default = "default_neighbours")]
     pub neighbours: u32,
     /// Images whose features are computed at once.
@@ -39,7 +39,7 @@ pub enum RunKind<'a> {
     Probe(&'a Probe),
 }
 
-/// Numbers of neighbours that are tried, as far as `probe.neighbours` allows.
+/// Numbers of neighbours that are tried if they are below `probe.neighbours`, which is tried too.
 const NEIGHBOURS: [u32; 7] = [1, 5, 10, 20, 50, 100, 200];
 
 impl Probe {
@@ -52,7 +52,7 @@ impl Probe {
             .collect()
     }
 
-    /// What the code that runs share reads of a probe in the place of `train`; no file ever holds it.
+    /// Stands in for `train`, so that code for every kind of run finds epochs, batch size and precision there. No file holds it.
     fn train(&self) -> Train {
         Train {
             role: Role::OfProbe,
@@ -65,7 +65,7 @@ impl Probe {
 }
 
 impl Train {
-    /// In a file without `train`.
+    /// The value of `train` in a file without it; [`Experiment::settle_kind`] refuses or replaces it.
     pub(super) fn absent() -> Self {
         Self {
             sampler: None,
@@ -146,7 +146,8 @@ impl Experiment {
     }
 }
 
-/// Rules of a probe's other fields. The ranges of its numbers are those of all whole numbers.
+/// The fields that a probe does not take, as far as the experiment sets them. The ranges of its own numbers are checked with all
+/// whole numbers.
 pub(super) fn misfits(experiment: &Experiment) -> Vec<Finding> {
     let model = &experiment.model;
     let rules = [
