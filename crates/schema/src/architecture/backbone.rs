@@ -286,7 +286,7 @@ impl Backbone {
         self.row().name
     }
 
-    /// The module of timm's model that classifies; the study's head replaces it.
+    /// The module of timm's model that classifies. A head of warmstart takes its place.
     pub fn classifier(self) -> &'static str {
         self.row().classifier
     }
