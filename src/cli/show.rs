@@ -24,14 +24,13 @@ pub(super) struct Arguments {
 pub(super) fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
     let (_, runs) = context.runs();
     let run = names::run(&runs, &arguments.run)?;
-    let files = experiments(&context.experiments).unwrap_or_default();
-    let file = runs.file_of(run, &files);
+    let files = experiments(&context.experiments);
     let log = worker_log_tail(&context.checkpoints, &run.id, LOG_LINES);
     if context.json {
         output::answer_json(&run_json::with_log(run, &log))?;
         return Ok(Exit::Done);
     }
-    let mut text: Vec<String> = facts(run, &runs, file)
+    let mut text: Vec<String> = facts(run, &runs, files.as_deref().ok())
         .into_iter()
         .map(|(name, value)| output::field(name, &value))
         .collect();
@@ -52,22 +51,25 @@ pub(super) fn show(context: &Context, arguments: &Arguments) -> anyhow::Result<E
 /// A name and its value.
 type Fact = (&'static str, String);
 
-/// The run's experiment file, and whether it changed since.
-fn of_file(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Option<String> {
+/// The run's experiment file, and whether it changed since. `files` is none if the experiments cannot be read.
+fn of_file(run: &Run, runs: &Runs, files: Option<&[ExperimentFile]>) -> Option<String> {
     let key = runs
         .experiment_key(run)
         .filter(|key| matches!(key, ExperimentKey::File(_)))?
         .shown();
-    Some(match file {
+    let Some(files) = files else {
+        return Some(format!("{key}; the experiments here cannot be read"));
+    };
+    Some(match runs.file_of(run, files) {
         None => format!("{key}, which is not among the experiments here"),
         Some(file) if run.is_changed_since(file) => format!("{key}, changed since this run"),
         Some(_) => key,
     })
 }
 
-fn facts(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Vec<Fact> {
+fn facts(run: &Run, runs: &Runs, files: Option<&[ExperimentFile]>) -> Vec<Fact> {
     [
-        identity(run, runs, file),
+        identity(run, runs, files),
         attempt(run),
         data(run),
         training(run),
@@ -78,7 +80,7 @@ fn facts(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Vec<Fact> {
 }
 
 /// Identity and state of the run.
-fn identity(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Vec<Fact> {
+fn identity(run: &Run, runs: &Runs, files: Option<&[ExperimentFile]>) -> Vec<Fact> {
     let created = match &run.info {
         Ok(info) => (
             "created",
@@ -98,7 +100,7 @@ fn identity(run: &Run, runs: &Runs, file: Option<&ExperimentFile>) -> Vec<Fact> 
             .halvings
             .last()
             .map(|place| ("halving", place.to_string())),
-        of_file(run, runs, file).map(|file| ("file", file)),
+        of_file(run, runs, files).map(|file| ("file", file)),
         question.map(|question| ("question", question)),
         Some(created),
     ];

@@ -191,6 +191,19 @@ fn a_changed_file_marks_its_runs_and_a_renamed_file_keeps_them() {
             .out
             .contains("a.yaml, changed since this run")
     );
+    // A file in the place of the folder: nobody knows which experiments are there.
+    let unread = said(
+        place
+            .command(&["show", &run])
+            .env("WARMSTART_EXPERIMENTS", "mine/a.yaml"),
+    );
+    assert!(
+        unread
+            .out
+            .contains("a.yaml; the experiments here cannot be read"),
+        "{}",
+        unread.out
+    );
 
     place.write("mine/a.yaml", &yaml("A", "0.1", ""));
     fs::rename(
