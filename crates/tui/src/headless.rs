@@ -61,7 +61,7 @@ impl HeadlessDashboard {
         Ok(())
     }
 
-    /// The characters of the newest frame, row by row.
+    /// The characters of the newest frame, row after row without line breaks.
     pub fn text(&self) -> String {
         self.terminal
             .backend()

@@ -79,8 +79,15 @@ pub fn printed(pixels: &Pixels, colour: bool) -> String {
     /// Lines to leave free for the text around the picture.
     const TEXT: u16 = 5;
     let appearance = Appearance::from_env(false, (!colour).then_some(Theme::Mono));
-    let (width, height) = crossterm::terminal::size().unwrap_or((80, 24));
+    let (width, height) = usable_size(crossterm::terminal::size().ok());
     screen::printed(pixels, width, height.saturating_sub(TEXT), appearance)
+}
+
+/// The size of the terminal, or the usual one if it is unknown. A terminal whose size nobody set says 0 × 0, as that of `ssh -tt`
+/// from a script.
+fn usable_size(size: Option<(u16, u16)>) -> (u16, u16) {
+    size.filter(|(width, height)| *width > 0 && *height > 0)
+        .unwrap_or((80, 24))
 }
 
 /// Opens the dashboard and returns when the user or the system asks to leave. Runs continue without

@@ -284,3 +284,15 @@ fn selection_is_visible_in_the_smallest_terminal(#[case] place: &str) {
         press(&mut model, "<down>");
     }
 }
+
+#[test]
+fn a_terminal_without_a_size_gets_pictures_of_the_usual_size() {
+    for (said, used) in [
+        (None, (80, 24)),
+        (Some((0, 0)), (80, 24)),
+        (Some((0, 40)), (80, 24)),
+        (Some((120, 40)), (120, 40)),
+    ] {
+        assert_eq!(crate::usable_size(said), used, "{said:?}");
+    }
+}
