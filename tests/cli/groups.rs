@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use warmstart_runs::event_log::EventWriter;
 use warmstart_runs::run::RunDir;
-use warmstart_schema::event::{Epoch, Event, Halved, Test};
+use warmstart_schema::event::{Epoch, Event, FailureKind, Halved, Test};
 use warmstart_schema::experiment::Monitor;
 
 use crate::place::{Place, said};
@@ -262,6 +262,32 @@ fn two_groups_are_compared_by_equal_seeds() {
         .say(&["compare", "alpha", "beta", "--format", "csv"])
         .out;
     assert!(csv.contains("paired t-test"), "{csv}");
+}
+
+#[test]
+fn a_comparison_says_that_no_member_of_the_second_group_is_done() {
+    let place = two_groups();
+    for index in 0..5 {
+        let id = format!("2026010{index}-000000-aaaa");
+        let dir = RunDir::new(place.checkpoints().join(id));
+        fs::remove_file(dir.events()).unwrap();
+        let mut log = EventWriter::open(&dir.events()).unwrap();
+        log.write(&Event::Failed {
+            kind: FailureKind::Input,
+            error: "no weights".to_owned(),
+            help: String::new(),
+        })
+        .unwrap();
+        log.sync().unwrap();
+    }
+    let rows = place.say(&["compare", "beta", "alpha", "--json"]).json();
+    let mut texts = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|row| row["paired"]["text"].as_str());
+    let text = texts.next().unwrap_or_else(|| panic!("{rows}"));
+    assert!(text.contains("no member of alpha"), "{text}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub struct Cell<'a> {
 pub enum Choice {
     /// Its mean of the monitored metric is the best of the group; or its group has no other settings.
     Chosen,
-    /// Other settings are better.
+    /// Other settings are better, or no member of the group is done.
     NotChosen,
     /// Members of the group have not ended yet.
     Open,

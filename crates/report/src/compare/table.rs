@@ -218,11 +218,18 @@ fn mark_pairing(table: &mut Table, lines: &[Line], of: &RunId, pairing: Pairing)
         cell.any(|run| run.id == *of)
     };
     let second = lines.iter().find(has_run).and_then(group);
-    let is_second = |line: &&Line| {
+    let is_second = |line: &&Line| line.cell.is_some() && group(line) == second;
+    let may_be_chosen = |line: &&Line| {
         let choice = line.cell.as_ref().map(|cell| cell.choice);
-        choice.is_some_and(|choice| choice != Choice::NotChosen) && group(line) == second
+        choice != Some(Choice::NotChosen)
     };
-    let Some(line) = lines.iter().find(is_second) else {
+    let mut of_second = lines.iter().filter(is_second);
+    // If no member is done, none of the settings is chosen.
+    let Some(line) = of_second
+        .clone()
+        .find(may_be_chosen)
+        .or_else(|| of_second.next())
+    else {
         return;
     };
     let mark = footnote(&mut table.footnotes, pairing.in_words());
