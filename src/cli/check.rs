@@ -1,6 +1,7 @@
 //! `warmstart check`
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -87,8 +88,8 @@ pub(super) fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<
             .map(|name| experiment::named(context, name, &[]))
             .collect::<anyhow::Result<_>>()?
     };
-    experiment::check_sources(context, &mut files);
-    let (judged, trouble) = judge(context, files);
+    let sources = experiment::find_sources(context, &mut files);
+    let (judged, trouble) = judge(context, files, &sources);
     let problems: Vec<Problem> = judged
         .iter()
         .flat_map(|one| &one.problems)
@@ -116,22 +117,27 @@ pub(super) fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<
     }
 }
 
-/// Checks the files, the downloads that they need, and asks the worker. Also returns why the worker could not answer.
-fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<Failure>) {
+/// Checks the files, the downloads that they need and the experiments that they start from, and asks the worker. Also returns why
+/// the worker could not answer.
+fn judge(
+    context: &Context,
+    files: Vec<ExperimentFile>,
+    sources: &[Option<PathBuf>],
+) -> (Vec<Judged>, Option<Failure>) {
     let has_source = |file: &ExperimentFile| {
         file.loaded
             .as_ref()
             .is_ok_and(|experiment| experiment.init.is_some())
     };
     let runs = files.iter().any(has_source).then(|| context.runs().1);
-    let source = |file: &ExperimentFile| {
+    let lacks_run = |(file, source): (&ExperimentFile, Option<&Path>)| {
         let (Some(runs), Ok(experiment)) = (&runs, &file.loaded) else {
             return None;
         };
-        let source = experiment::source(context, file).ok().flatten();
-        ensure_source(experiment, source.as_deref(), files.iter(), runs).err()
+        ensure_source(experiment, source, files.iter(), runs).err()
     };
-    let sources: Vec<Option<Failure>> = files.iter().map(source).collect();
+    let sources = sources.iter().map(Option::as_deref);
+    let without_run: Vec<Option<Failure>> = files.iter().zip(sources).map(lacks_run).collect();
     let good: Vec<&ExperimentFile> = files.iter().filter(|file| file.loaded.is_ok()).collect();
     let (answers, trouble) = match check_experiments(
         &good
@@ -145,15 +151,15 @@ fn judge(context: &Context, files: Vec<ExperimentFile>) -> (Vec<Judged>, Option<
     let (mut answers, paths) = (answers.into_iter(), SearchPaths::from_env());
     let judged = files
         .into_iter()
-        .zip(sources)
-        .map(|(file, source)| {
+        .zip(without_run)
+        .map(|(file, without_run)| {
             let mut checked = Checked::default();
             let problems = match &file.loaded {
                 Err(problems) => problems.clone(),
                 Ok(experiment) => {
                     checked = answers.next().unwrap_or_default();
                     lacks(experiment, &paths, &mut checked.findings);
-                    if let Some(Failure { what, help, .. }) = source {
+                    if let Some(Failure { what, help, .. }) = without_run {
                         checked.findings.push(Finding::error(
                             "init.from",
                             what,

@@ -67,8 +67,12 @@ fn below(context: &Context, name: &str) -> Option<PathBuf> {
     paths.into_iter().find(|path| path.is_file())
 }
 
-/// Refuses files whose `init` names no experiment, or several.
-pub(super) fn check_sources(context: &Context, files: &mut [ExperimentFile]) {
+/// The file that `init: {from: …}` of each file names, in their order. It may be in the folder of experiments or one of `files`. A
+/// file whose `init` names no experiment, or several, gets this as its problem.
+pub(super) fn find_sources(
+    context: &Context,
+    files: &mut [ExperimentFile],
+) -> Vec<Option<PathBuf>> {
     let mut known = experiments(&context.experiments).unwrap_or_default();
     let paths: Vec<PathBuf> = known.iter().map(|file| file.full_path.clone()).collect();
     known.extend(
@@ -77,14 +81,18 @@ pub(super) fn check_sources(context: &Context, files: &mut [ExperimentFile]) {
             .filter(|file| !paths.contains(&file.full_path))
             .cloned(),
     );
+    let mut sources = Vec::with_capacity(files.len());
     for file in files {
-        if let Err(failure) = store::init_file(&context.experiments, &known, file) {
+        let found = store::init_file(&context.experiments, &known, file);
+        sources.push(found.unwrap_or_else(|failure| {
             file.loaded = Err(vec![Problem::in_file(
                 &file.path,
                 "init.from",
                 failure.what,
                 failure.help.unwrap_or_default(),
             )]);
-        }
+            None
+        }));
     }
+    sources
 }

@@ -249,10 +249,10 @@ fn load(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<Named>> 
         .iter()
         .map(|name| experiment::named(context, name, &arguments.set));
     let mut files: Vec<ExperimentFile> = named.collect::<anyhow::Result<_>>()?;
-    experiment::check_sources(context, &mut files);
+    let sources = experiment::find_sources(context, &mut files);
     let mut good: Vec<Named> = Vec::new();
     let mut problems: Vec<Problem> = Vec::new();
-    for file in files {
+    for (file, source) in files.into_iter().zip(sources) {
         // A second launch of a group would start its members twice.
         let is_repeated =
             |named: &Named| file.group.is_some() && named.file.full_path == file.full_path;
@@ -265,7 +265,7 @@ fn load(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<Named>> 
                 );
             }
             Ok(experiment) => good.push(Named {
-                source: experiment::source(context, &file)?,
+                source,
                 file,
                 experiment,
             }),

@@ -160,6 +160,25 @@ fn runs_of_two_files_with_one_name_are_not_mixed() {
 }
 
 #[test]
+fn an_experiment_starts_from_one_that_is_named_with_it_outside_the_folder() {
+    let place = Place::new();
+    let first = place.write("elsewhere/first.yaml", &yaml("First", "0.1", ""));
+    let init = "init: { from: first }\n";
+    let second = place.write("elsewhere/second.yaml", &yaml("Second", "0.1", init));
+    let checked = place.say(&["check", &second, &first]);
+    assert_eq!(checked.code, 0, "{}", checked.err);
+    let launched = place.say(&["train", &second, &first, "--detach"]);
+    assert_eq!(launched.code, 0, "{}", launched.err);
+    let runs = place.runs();
+    let starts: Vec<PathBuf> = runs
+        .iter()
+        .map(|run| place.checkpoints().join(run["run"].as_str().unwrap()))
+        .filter_map(|folder| RunDir::new(folder).info().unwrap().init_file)
+        .collect();
+    assert_eq!(starts, [fs::canonicalize(first).unwrap()]);
+}
+
+#[test]
 fn a_changed_file_marks_its_runs_and_a_renamed_file_keeps_them() {
     let place = Place::new();
     place.write("mine/a.yaml", &yaml("A", "0.1", ""));
