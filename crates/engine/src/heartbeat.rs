@@ -22,7 +22,8 @@ pub(crate) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// `job` is the start of a job that this worker is; it ends when the run belongs to another one.
+    /// `job` is the start of the job that runs this worker, if a cluster started it. The thread then also ends this process once
+    /// `run.json` names another start or job.
     pub(crate) fn start(run: &RunDir, job: Option<Job>) -> Self {
         let (end, ended) = channel();
         let run = run.clone();
@@ -45,7 +46,8 @@ impl Heartbeat {
     }
 }
 
-/// Ends this process if the run belongs to another start of its job, or to another job: two workers never write one run.
+/// Ends this process if the run belongs to another start of its job, or to another job: two workers never write one run. With
+/// `now` it reads `run.json` even if it did so a moment ago.
 pub(crate) fn keep(claim: Option<&mut Claim>, now: bool) {
     if claim.is_some_and(|claim| !claim.holds(now)) {
         worker_log::line("another start of the job has this run; this one ends without saving");
