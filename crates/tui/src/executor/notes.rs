@@ -38,9 +38,10 @@ pub(super) fn annotate(
             }
         }
     }
-    let said = format!("{} {}", named(undo.iter().map(|(id, _)| id)), change.past());
+    let changed: Vec<&RunId> = undo.iter().map(|(id, _)| id).collect();
+    let result = outcome(&changed, change.past(), failed);
     let undo = (!undo.is_empty()).then_some(Undo::Annotated(undo));
-    done(undo, changes, failed.map_or(Ok(said), Err))
+    done(undo, changes, result)
 }
 
 /// Restores earlier annotations. A run that fails does not keep the others from being restored: the undo is used up.
@@ -62,7 +63,7 @@ pub(super) fn restore_annotations(root: &Path, before: &[(RunId, Annotation)]) -
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    done(None, changes, undone(&restored, "as before", failed))
+    done(None, changes, outcome(&restored, "as before", failed))
 }
 
 pub(super) fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Message {
@@ -84,9 +85,10 @@ pub(super) fn delete(root: &Path, runs: &[RunId], mut progress: Progress) -> Mes
         .iter()
         .map(|one| Change::Removed { id: one.id.clone() })
         .collect();
-    let said = format!("{} deleted", named(trashed.iter().map(|one| &one.id)));
+    let deleted: Vec<&RunId> = trashed.iter().map(|one| &one.id).collect();
+    let result = outcome(&deleted, "deleted", failed);
     let undo = (!trashed.is_empty()).then_some(Undo::Deleted(trashed));
-    done(undo, changes, failed.map_or(Ok(said), Err))
+    done(undo, changes, result)
 }
 
 /// The restored runs come with the answer: a watcher that missed a short deletion never announces them again. A run that fails
@@ -103,11 +105,11 @@ pub(super) fn restore(root: &Path, trashed: &[Trashed], mut progress: Progress) 
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    done(None, changes, undone(&restored, "restored", failed))
+    done(None, changes, outcome(&restored, "restored", failed))
 }
 
-/// What an undo did; after a failure its first error, and what it did in spite of it.
-fn undone(runs: &[&RunId], how: &str, failed: Option<anyhow::Error>) -> anyhow::Result<String> {
+/// What was done to these runs. After a failure: the error, and then the runs to which it was done all the same.
+fn outcome(runs: &[&RunId], how: &str, failed: Option<anyhow::Error>) -> anyhow::Result<String> {
     let said = format!("{} {how}", named(runs.iter().copied()));
     match failed {
         None => Ok(said),
@@ -145,6 +147,7 @@ mod tests {
 
     use super::*;
     use crate::tests::fixtures::{DONE, data, id};
+    use warmstart_runs::run::RunDir;
 
     #[test]
     fn restored_run_reappears_even_if_the_watcher_missed_its_deletion() {
@@ -186,6 +189,28 @@ mod tests {
             runs.apply(change);
         }
         assert_eq!(runs.get(&id(DONE)).unwrap().state.epochs.len(), before);
+    }
+
+    #[test]
+    fn a_deletion_that_fails_midway_names_the_runs_that_are_deleted() {
+        let root = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| {
+            let run = root.path().join(name);
+            std::fs::create_dir(&run).unwrap();
+            std::fs::write(run.join("run.json"), "{}").unwrap();
+            name.parse::<RunId>().unwrap()
+        });
+        let _worker = RunDir::of(root.path(), &b).lock().unwrap().unwrap();
+        let (sender, _messages) = unbounded_channel();
+        let progress = Progress::of(&sender, "deleting", 2);
+        let message = delete(root.path(), &[a, b], progress);
+        let Message::Done { report, .. } = message else {
+            panic!("{message:?}")
+        };
+        assert!(!report.good);
+        for part in ["run b has a worker", "a deleted"] {
+            assert!(report.text.contains(part), "{}", report.text);
+        }
     }
 
     /// A root with two runs that were just deleted, and a new folder in the place of the first.
