@@ -265,9 +265,9 @@ fn load(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<Named>> 
                 );
             }
             Ok(experiment) => good.push(Named {
-                source,
                 file,
                 experiment,
+                source,
             }),
             // Report a mistake in `--set` once, not for every file.
             Err(found) if found.iter().all(|problem| problems.contains(problem)) => {}
