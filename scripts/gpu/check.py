@@ -168,8 +168,8 @@ def markdown(found):
         lines.append("| PyTorch %s + timm %s: %s | %.0f |" % (row["torch"], row["timm"], row["case"], row["images_per_second"]))
     if "waits_of_an_epoch" in found.get("waits", {}):
         each = found["waits"]["waits_of_an_epoch"]
-        text = ", ".join("%g for a %s" % (count, kind) for kind, count in each.items())
-        lines += ["", "An epoch of %d steps waits for the GPU: %s." % (found["waits"]["steps_of_an_epoch"], text)]
+        text = ", ".join("%s %g" % (kind, count) for kind, count in each.items())
+        lines += ["", "Waits for the GPU in an epoch of %d steps: %s." % (found["waits"]["steps_of_an_epoch"], text)]
     if "quickstart" in found:
         lines += ["", "Quickstart%s: %.1f s." % (" (one small run)" if found["quickstart"]["small"] else "", found["quickstart"]["seconds"])]
     return "\n".join(lines) + "\n"
