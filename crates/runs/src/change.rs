@@ -459,7 +459,7 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
         let reasons = consequences(&twice, (50, "a"), "d", &cosine);
         assert_eq!(reasons.len(), 1, "{reasons:?}");
         assert!(reasons[0].contains("was 10 until step 50, is 30"));
-        // The checkpoint of step 60 is gone: training goes on from step 50.
+        // The checkpoint of step 60 is gone: training continues from step 50.
         let lost = [changed("train.epochs", 60, "10", "20", ("a", "b"))];
         let reasons = consequences(&lost, (50, "a"), "b", &cosine);
         assert!(reasons[0].contains("until step 50"), "{reasons:?}");

@@ -478,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn many_equal_names_are_numbered_without_beginning_anew() {
+    fn many_equal_names_are_numbered_in_time_that_grows_as_they_do() {
         // To try all numbers for each name would take more than ten thousand million attempts.
         let names = distinct(std::iter::repeat_n("same", 200_000), 80);
         assert_eq!(names.last().unwrap(), "same (200000)");

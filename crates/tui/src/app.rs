@@ -75,7 +75,7 @@ enum Dirty {
     Now,
 }
 
-/// Whether the loop goes on.
+/// Whether the loop continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Continues,

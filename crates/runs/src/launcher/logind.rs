@@ -144,7 +144,7 @@ impl Settings {
             let Some((name, value)) = line.split_once('=').filter(|_| is_login) else {
                 continue;
             };
-            // A later list adds to an earlier one, and an empty one begins anew.
+            // A later list adds to an earlier one, and an empty one clears it.
             let add = |list: &mut Vec<String>| {
                 if value.trim().is_empty() {
                     list.clear();

@@ -305,7 +305,7 @@ fn an_unknown_number_leaves_no_image_waiting() {
         let ticket = model.tickets;
         update(model, Message::DatasetResponse { ticket, response })
     };
-    // While the worker reads one image, the user goes on to the next one and types a number.
+    // While the worker reads one image, the user moves to the next one and types a number.
     let first = press(&mut model, "<right>");
     press(&mut model, "<right>n9999<enter>");
     let number = answered(&mut model, &first);
