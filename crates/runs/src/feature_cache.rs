@@ -6,11 +6,12 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use warmstart_schema::text;
 
+use crate::run::lock_file_within;
 use crate::search_paths;
 use crate::storage::{self, Disk};
 
@@ -20,7 +21,6 @@ pub const VARIABLE: &str = "WARMSTART_FEATURE_CACHE";
 const DEFAULT_LIMIT: u64 = 10_000_000_000;
 /// Another process may hold the lock while it writes; one that holds it for longer may be suspended.
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
-const LOCK_POLL: Duration = Duration::from_millis(50);
 const ENDING: &str = ".safetensors";
 const LOCK: &str = "lock";
 /// A header describes two tensors and a dozen short texts.
@@ -185,21 +185,13 @@ impl FeatureCache {
             .create(true)
             .truncate(false)
             .open(self.folder.join(LOCK))?;
-        let started = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::Error(error)) => return Err(error),
-                Err(TryLockError::WouldBlock) if started.elapsed() < LOCK_PATIENCE => {
-                    std::thread::sleep(LOCK_POLL);
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::WouldBlock,
-                        "another process holds its lock",
-                    ));
-                }
-            }
+        match lock_file_within(&file, LOCK_PATIENCE) {
+            Ok(()) => Ok(file),
+            Err(TryLockError::Error(error)) => Err(error),
+            Err(TryLockError::WouldBlock) => Err(io::Error::new(
+                io::ErrorKind::WouldBlock,
+                "another process holds its lock",
+            )),
         }
     }
 

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::lock::RunLock;
+pub(crate) use self::lock::lock_file_within;
 use crate::event_log::EventReader;
 use crate::member::MemberOf;
 use crate::pictures::Sets;

@@ -1,18 +1,17 @@
 //! Changes the tags, the note and the archive mark of a run.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use warmstart_schema::annotation::Annotation;
 
 use crate::failure::{Failure, Kind};
-use crate::run::{RunDir, RunId};
+use crate::run::{RunDir, RunId, lock_file_within};
 
-/// How long to wait while another process changes the same annotation, and how long between two looks.
+/// How long to wait while another process changes the same annotation.
 const PATIENCE: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// Changes a run's annotation with `change`. Returns it as it was before, and as it is now.
 pub fn annotate<E: std::error::Error + Send + Sync + 'static>(
@@ -45,16 +44,7 @@ pub fn annotate<E: std::error::Error + Send + Sync + 'static>(
 /// process does not end: an unlikely loss is better than a change refused.
 fn locked(run: &RunDir) -> Option<File> {
     let folder = File::open(run.path()).ok()?;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match folder.try_lock() {
-            Ok(()) => return Some(folder),
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                std::thread::sleep(PAUSE);
-            }
-            Err(_) => return None,
-        }
-    }
+    lock_file_within(&folder, PATIENCE).ok().map(|()| folder)
 }
 
 #[cfg(test)]

@@ -12,6 +12,19 @@ use super::RunDir;
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
+/// Locks an open file for this process, and retries for `patience` while another process holds it.
+pub(crate) fn lock_file_within(file: &File, patience: Duration) -> Result<(), TryLockError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            other => return other,
+        }
+    }
+}
+
 /// The worker holds it for its whole life; the system releases it however the worker ends.
 #[derive(Debug)]
 pub struct RunLock(
