@@ -313,11 +313,16 @@ fn fingerprint<'a>(tensors: impl IntoIterator<Item = &'a NamedTensor>) -> Result
 
 /// A tensor's numbers in row-major order as bytes, whatever its layout and device.
 pub fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+    copy_bytes(tensor, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Copies what [`bytes`] returns to `bytes`, which has its length.
+pub(crate) fn copy_bytes(tensor: &Tensor, bytes: &mut [u8]) -> Result<()> {
     let tensor = tensor
         .f_detach()?
         .f_to_device(Device::Cpu)?
         .f_contiguous()?;
-    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-    Ok(bytes)
+    Ok(tensor.f_copy_data_u8(bytes, tensor.numel())?)
 }

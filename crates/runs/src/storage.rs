@@ -1,7 +1,7 @@
 //! The file system, as the writers of a run folder use it: a few calls, each of which a test can make fail or forget.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -30,6 +30,10 @@ pub trait Storage {
     /// Removes a folder and its content.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Opens a file to read it piece by piece.
+    fn open(&self, path: &Path) -> io::Result<impl Read> {
+        self.read(path).map(Cursor::new)
+    }
     /// Names in a folder; none if the folder does not exist.
     fn names(&self, path: &Path) -> io::Result<Vec<String>>;
     fn exists(&self, path: &Path) -> bool;
@@ -97,6 +101,10 @@ impl Storage for Disk {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<impl Read> {
+        File::open(path)
     }
 
     fn names(&self, path: &Path) -> io::Result<Vec<String>> {

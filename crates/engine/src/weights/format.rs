@@ -215,9 +215,15 @@ pub fn write(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
     let described = tensors
         .iter()
         .map(|(name, tensor)| Ok((name.as_str(), Dtype::of(tensor.kind())?, tensor.size())));
-    let mut bytes = begin(&BTreeMap::new(), described)?;
+    let (header, numbers) = header(&BTreeMap::new(), described)?;
+    let mut end = header.len();
+    // The system zeroes such memory where it is first written. A vector that grows would touch all of it twice.
+    let mut bytes = vec![0; end + usize::try_from(numbers)?];
+    bytes[..end].copy_from_slice(&header);
     for (_, tensor) in tensors {
-        bytes.extend(model::bytes(tensor)?);
+        let begin = end;
+        end += tensor.numel() * tensor.kind().elt_size_in_bytes();
+        model::copy_bytes(tensor, &mut bytes[begin..end])?;
     }
     Ok(bytes)
 }
@@ -230,18 +236,19 @@ pub fn write_entries(
     let described = entries
         .iter()
         .map(|(name, entry)| Ok((name.as_str(), entry.dtype, entry.shape.clone())));
-    let mut bytes = begin(about, described)?;
+    let (mut bytes, _) = header(about, described)?;
+    bytes.reserve_exact(entries.iter().map(|(_, entry)| entry.data.len()).sum());
     for (_, entry) in entries {
         bytes.extend(entry.data);
     }
     Ok(bytes)
 }
 
-/// A file's length of header and header, with room for the tensors.
-fn begin<'a>(
+/// A file's length of header and header, and how many bytes the tensors take.
+fn header<'a>(
     about: &BTreeMap<String, String>,
     tensors: impl IntoIterator<Item = Result<(&'a str, Dtype, Vec<i64>)>>,
-) -> Result<Vec<u8>> {
+) -> Result<(Vec<u8>, u64)> {
     let mut header = serde_json::Map::new();
     // What Hugging Face's readers ask for.
     let mut texts = serde_json::Map::from_iter([("format".to_owned(), "pt".into())]);
@@ -275,8 +282,7 @@ fn begin<'a>(
     let mut header = serde_json::to_vec(&header)?;
     // Readers map the file into memory and want the numbers aligned.
     header.resize(header.len().next_multiple_of(8), b' ');
-    let mut bytes = Vec::with_capacity(8 + header.len() + usize::try_from(end)?);
-    bytes.extend((header.len() as u64).to_le_bytes());
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header);
-    Ok(bytes)
+    Ok((bytes, end))
 }

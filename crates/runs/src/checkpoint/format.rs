@@ -97,23 +97,28 @@ pub enum Error {
 /// A file's name and bytes.
 pub(super) type File<'a> = (&'static str, Cow<'a, [u8]>);
 
-/// The files of a checkpoint; the manifest comes last.
+/// The files of a checkpoint but its manifest.
 pub(super) fn files(content: &Content) -> io::Result<Vec<File<'_>>> {
-    let state = serde_json::to_vec_pretty(&content.state)?;
-    let mut files = vec![
+    Ok(vec![
         (MODEL, Cow::Borrowed(content.model.as_slice())),
         (OPTIMIZER, Cow::Borrowed(content.optimizer.as_slice())),
-        (STATE, Cow::Owned(state)),
-    ];
+        (
+            STATE,
+            Cow::Owned(serde_json::to_vec_pretty(&content.state)?),
+        ),
+    ])
+}
+
+/// The manifest of a step's other files.
+pub(super) fn manifest(step: u64, files: &[File<'_>]) -> io::Result<Vec<u8>> {
     let listed = files
         .iter()
         .map(|(name, bytes)| ((*name).to_owned(), Entry::of(bytes)))
         .collect();
     let manifest = Manifest {
         format: FORMAT,
-        step: content.state.step,
+        step,
         files: listed,
     };
-    files.push((MANIFEST, Cow::Owned(serde_json::to_vec_pretty(&manifest)?)));
-    Ok(files)
+    Ok(serde_json::to_vec_pretty(&manifest)?)
 }

@@ -139,6 +139,25 @@ pub fn read(storage: &impl Storage, folder: &Path) -> Result<Content, Error> {
     read_step(storage, folder, step)
 }
 
+/// The error of reading one of a checkpoint's files as [`Error`].
+pub(super) fn unreadable(
+    storage: &impl Storage,
+    folder: &Path,
+    name: &str,
+    source: io::Error,
+) -> Error {
+    let path = folder.to_path_buf();
+    if source.kind() == io::ErrorKind::NotFound && storage.exists(folder) {
+        let what = format!("{name} is missing");
+        return Error::Damaged { path, what };
+    }
+    Error::Io {
+        doing: "reading",
+        path,
+        source,
+    }
+}
+
 /// As [`read`]: the checkpoint of a step, in a folder of any name.
 pub(super) fn read_step(
     storage: &impl Storage,
@@ -149,15 +168,10 @@ pub(super) fn read_step(
         path: folder.to_path_buf(),
         what,
     };
-    let bytes = |name: &str| match storage.read(&folder.join(name)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && storage.exists(folder) => {
-            Err(damaged(format!("{name} is missing")))
-        }
-        other => other.map_err(|source| Error::Io {
-            doing: "reading",
-            path: folder.to_path_buf(),
-            source,
-        }),
+    let bytes = |name: &str| {
+        storage
+            .read(&folder.join(name))
+            .map_err(|error| unreadable(storage, folder, name, error))
     };
     let manifest: Manifest = serde_json::from_slice(&bytes(MANIFEST)?)
         .map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;

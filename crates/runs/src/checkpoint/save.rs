@@ -1,10 +1,12 @@
 //! Saving: a checkpoint is written under another name, synced, renamed and read back.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 
-use super::format::{Content, Error, File, STATE, files};
-use super::read::{read, steps};
+use super::format::{Content, Error, File, MANIFEST, STATE, files, manifest};
+use super::read::{steps, unreadable};
 use super::recover::{clear_step, temporary};
 use super::state::State;
 use crate::run::{Names, RunDir};
@@ -33,11 +35,12 @@ pub fn save(
     }
     // A process may have created the folder and died before its name was durable.
     storage.sync_dir(run.path()).map_err(failed)?;
-    let files = files(content).map_err(failed)?;
-    let bytes = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
-    check_room(storage, &folder, bytes).map_err(failed)?;
+    let mut files = files(content).map_err(failed)?;
+    let room = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+    check_room(storage, &folder, room).map_err(failed)?;
     clear_step(storage, run, step)?;
-    commit_folder(storage, run, step, &files)?;
+    commit_folder(storage, run, step, &mut files)?;
+    let bytes = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
     let names = Names {
         last: Some(step),
         best: content.state.best_step,
@@ -54,7 +57,7 @@ fn commit_folder(
     storage: &impl Storage,
     run: &RunDir,
     step: u64,
-    files: &[File<'_>],
+    files: &mut Vec<File<'_>>,
 ) -> Result<(), Error> {
     let (new, target, old) = (
         temporary(run, step, "new"),
@@ -66,7 +69,7 @@ fn commit_folder(
         path: target.clone(),
         source,
     };
-    let placed = write_folder(storage, &new, files)
+    let placed = write_folder(storage, &new, step, files)
         .and_then(|()| put_in_place(storage, &new, &target, &old));
     let replaced = placed.map_err(|error| {
         if !storage.exists(&old) {
@@ -78,7 +81,7 @@ fn commit_folder(
     let verified = storage
         .sync_dir(&run.checkpoints())
         .map_err(failed)
-        .and_then(|()| read(storage, &target).map(drop));
+        .and_then(|()| compare(storage, &target, files));
     // Ignore errors of a removal: `recover` repeats it.
     match (&verified, replaced) {
         (Ok(()), None) => {}
@@ -137,14 +140,73 @@ fn sync_parent(storage: &impl Storage, path: &Path) -> io::Result<()> {
     storage.sync_dir(path.parent().unwrap_or(Path::new("/")))
 }
 
-fn write_folder(storage: &impl Storage, folder: &Path, files: &[File<'_>]) -> io::Result<()> {
+/// Writes the files and their manifest, which it adds to `files`.
+fn write_folder(
+    storage: &impl Storage,
+    folder: &Path,
+    step: u64,
+    files: &mut Vec<File<'_>>,
+) -> io::Result<()> {
     storage.create_dir(folder)?;
-    for (name, bytes) in files {
+    let write = |name: &str, bytes: &[u8]| {
         let mut file = storage.create(&folder.join(name))?;
         file.write_all(bytes)?;
-        file.sync()?;
-    }
+        file.sync()
+    };
+    let manifest = thread::scope(|scope| {
+        // SHA-256 takes about as long as the disk, and needs another core.
+        let hashed = thread::Builder::new().spawn_scoped(scope, || manifest(step, files))?;
+        files
+            .iter()
+            .try_for_each(|(name, bytes)| write(name, bytes))?;
+        let panicked = |_| io::Error::other("computing the SHA-256 of the files failed");
+        hashed.join().map_err(panicked)?
+    })?;
+    write(MANIFEST, &manifest)?;
+    files.push((MANIFEST, Cow::Owned(manifest)));
     storage.sync_dir(folder)
+}
+
+/// Reads a folder back and compares it with what was to be written.
+fn compare(storage: &impl Storage, folder: &Path, files: &[File<'_>]) -> Result<(), Error> {
+    let damaged = |what| Error::Damaged {
+        path: folder.to_path_buf(),
+        what,
+    };
+    for (name, bytes) in files {
+        let same = storage
+            .open(&folder.join(name))
+            .and_then(|file| holds(file, bytes))
+            .map_err(|error| unreadable(storage, folder, name, error))?;
+        if !same {
+            return Err(damaged(format!(
+                "{name} has another content than was saved"
+            )));
+        }
+        if *name == STATE {
+            // One that serializes and cannot be parsed could not be resumed.
+            serde_json::from_slice::<State>(bytes)
+                .map_err(|error| damaged(format!("{STATE}: {error}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file holds these bytes and no others.
+fn holds(mut file: impl Read, mut expected: &[u8]) -> io::Result<bool> {
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let length = match file.read(&mut buffer) {
+            Ok(0) => return Ok(expected.is_empty()),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        match expected.split_at_checked(length) {
+            Some((same, rest)) if same == &buffer[..length] => expected = rest,
+            _ => return Ok(false),
+        }
+    }
 }
 
 fn check_room(storage: &impl Storage, folder: &Path, bytes: u64) -> io::Result<()> {
@@ -197,5 +259,22 @@ mod tests {
         assert!(text.starts_with("70 MiB free") && text.contains("71 MiB needed"));
         assert!(text.ends_with("/run/ckpt"), "{text}");
         assert_eq!(lack_of_room(needed, needed, Path::new("/")), None);
+    }
+
+    #[test]
+    fn a_file_that_is_shorter_longer_or_different_is_not_what_was_written() {
+        // Read in pieces of at most a mebibyte, of which the last is short.
+        let written: Vec<u8> = (0_u32..700_001).flat_map(u32::to_le_bytes).collect();
+        assert!(holds(written.as_slice(), &written).unwrap());
+        assert!(holds([].as_slice(), &[]).unwrap());
+        let longer = [written.as_slice(), &[0]].concat();
+        assert!(!holds(longer.as_slice(), &written).unwrap());
+        assert!(!holds([0].as_slice(), &[]).unwrap());
+        for at in [0, 1 << 20, written.len() - 1] {
+            assert!(!holds(&written[..at], &written).unwrap(), "{at} bytes");
+            let mut flipped = written.clone();
+            flipped[at] ^= 1;
+            assert!(!holds(flipped.as_slice(), &written).unwrap(), "byte {at}");
+        }
     }
 }
