@@ -122,6 +122,8 @@ fn a_stopped_member_is_resumed_and_the_others_stay() {
         "{}",
         resumed.err
     );
+    // Both runs are of one group.
+    assert!(!resumed.out.contains("t-test"), "{}", resumed.out);
     assert_eq!(ids(&place), all);
     assert!(place.runs().iter().all(|run| run["attempt"] == 2));
 }
@@ -262,6 +264,18 @@ fn two_groups_are_compared_by_equal_seeds() {
         .say(&["compare", "alpha", "beta", "--format", "csv"])
         .out;
     assert!(csv.contains("paired t-test"), "{csv}");
+}
+
+#[test]
+fn a_group_that_two_of_its_members_name_is_not_compared_with_itself() {
+    let place = two_groups();
+    let members = ["20260103-000000-aaaa", "20260104-000000-aaaa"];
+    let said = place.say(&["compare", members[0], members[1], "--groups"]);
+    assert!(
+        said.out.contains("alpha") && !said.out.contains("t-test"),
+        "{}",
+        said.out
+    );
 }
 
 #[test]

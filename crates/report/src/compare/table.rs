@@ -198,14 +198,18 @@ fn mark_other_tests(table: &mut Table, lines: &[Line]) {
         .for_each(|row| row.mark = Some(mark.clone()));
 }
 
-/// The paired test of two groups, with the id of a run of the second. None if other runs are compared.
+/// The paired test of two groups, with the id of a run of the second. None if other runs are compared, or one group is named twice.
 fn pairing(runs: &Runs, chosen: &[&Run], options: &Options) -> Option<(RunId, Pairing)> {
     let Selection::Groups(ids) = &options.selection else {
         return None;
     };
     let [a, b] = &ids[..] else { return None };
     let [a, b] = [a, b].map(|id| chosen.iter().find(|run| run.id == *id));
-    let [a, b] = [a?, b?].map(|run| group::cells_of(runs, run));
+    let (a, b) = (a?, b?);
+    if runs.group_of(a).any(|run| run.id == b.id) {
+        return None;
+    }
+    let [a, b] = [a, b].map(|run| group::cells_of(runs, run));
     let of = b.first()?.runs.first()?.id.clone();
     Some((of, bundle::pairing(&a, &b, options.figures)?))
 }
