@@ -305,6 +305,34 @@ fn a_comparison_says_that_no_member_of_the_second_group_is_done() {
 }
 
 #[test]
+fn a_comparison_says_that_validation_cannot_choose_where_all_members_diverged() {
+    let place = two_groups();
+    let members = [
+        ("0.1", 1),
+        ("0.1", 2),
+        ("0.1", 3),
+        ("0.01", 1),
+        ("0.01", 2),
+    ];
+    for (index, settings) in members.into_iter().enumerate() {
+        let id = format!("2026010{index}-000000-aaaa");
+        fs::remove_dir_all(place.checkpoints().join(&id)).unwrap();
+        member(&place, &id, "alpha", settings, [f64::NAN, 0.5]);
+    }
+    let rows = place.say(&["compare", "beta", "alpha", "--json"]).json();
+    let mut texts = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|row| row["paired"]["text"].as_str());
+    let text = texts.next().unwrap_or_else(|| panic!("{rows}"));
+    assert!(
+        text.contains("of alpha") && text.contains("not finite") && !text.contains("is done"),
+        "{text}"
+    );
+}
+
+#[test]
 fn settings_that_halving_stopped_have_ended_and_are_not_chosen() {
     let place = two_groups();
     let loser = RunDir::new(place.checkpoints().join("20260103-000000-aaaa"));

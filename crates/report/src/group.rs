@@ -24,7 +24,7 @@ pub struct Cell<'a> {
 pub enum Choice {
     /// Its mean of the monitored metric is the best of the group; or its group has no other settings.
     Chosen,
-    /// Other settings are better, or no member of the group is done.
+    /// Other settings are better, or no settings of the group have a finite mean.
     NotChosen,
     /// Members of the group have not ended yet.
     Open,
@@ -144,7 +144,7 @@ fn choose(cells: &mut [Cell]) {
     }
 }
 
-/// The best cell by the monitored metric, the first of equal ones; none if no member is done.
+/// The best cell by the monitored metric, the first of equal ones; none if no cell has a finite mean.
 fn best(cells: &[Cell]) -> Option<(usize, Monitor, f64)> {
     let mut best: Option<(usize, Monitor, f64)> = None;
     for (index, cell) in cells.iter().enumerate() {

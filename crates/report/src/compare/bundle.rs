@@ -105,6 +105,8 @@ pub enum Pairing {
     Open(String),
     /// All members of a group have ended, and none is done.
     NoneDone(String),
+    /// Members of a group are done, and the monitored metric of none of its settings can be compared.
+    NoneChosen(String),
 }
 
 const TESTED: [Metric; 3] = [Metric::ValAcc, Metric::ValLoss, Metric::TestAcc];
@@ -121,8 +123,10 @@ pub(super) fn pairing(a: &[Cell], b: &[Cell], figures: FiguresOf) -> Option<Pair
         let is_open = cells.iter().any(|cell| cell.choice == Choice::Open);
         return Some(if is_open {
             Pairing::Open(name)
-        } else {
+        } else if cells.iter().all(|cell| cell.done().is_empty()) {
             Pairing::NoneDone(name)
+        } else {
+            Pairing::NoneChosen(name)
         });
     };
     let by_seed: HashMap<u64, &Run> = a
@@ -167,6 +171,11 @@ impl Pairing {
             }
             Self::NoneDone(name) => {
                 return format!("no paired t-test: no member of {name} is done");
+            }
+            Self::NoneChosen(name) => {
+                return format!(
+                    "no paired t-test: the monitored metric of {name} is missing or not finite, so validation cannot choose"
+                );
             }
         };
         if seeds.len() < 2 {

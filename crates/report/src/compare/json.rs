@@ -66,7 +66,7 @@ impl<'a> From<&'a Pairing> for PairedObject<'a> {
     fn from(pairing: &'a Pairing) -> Self {
         let (over, seeds, tests): (_, &[u64], &[_]) = match pairing {
             Pairing::Tested(paired) => (Some(&*paired.over), &paired.seeds[..], &paired.tests[..]),
-            Pairing::Open(_) | Pairing::NoneDone(_) => (None, &[], &[]),
+            Pairing::Open(_) | Pairing::NoneDone(_) | Pairing::NoneChosen(_) => (None, &[], &[]),
         };
         let tests = tests.iter().filter_map(|(metric, test)| {
             let test = test.ok()?;

@@ -228,7 +228,7 @@ fn mark_pairing(table: &mut Table, lines: &[Line], of: &RunId, pairing: Pairing)
         choice != Some(Choice::NotChosen)
     };
     let mut of_second = lines.iter().filter(is_second);
-    // If no member is done, none of the settings is chosen.
+    // Validation chooses no settings where none have a finite mean.
     let Some(line) = of_second
         .clone()
         .find(may_be_chosen)
