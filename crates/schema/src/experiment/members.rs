@@ -271,9 +271,24 @@ fn grid_mistake(field: &str, values: &[Value]) -> Option<Mistake> {
         .iter()
         .enumerate()
         .find(|(index, value)| values[..*index].contains(value));
-    twice.map(|(_, value)| {
+    if let Some((_, value)) = twice {
         let message = format!("expected different values, found {value} twice");
-        Mistake::at(&place, message, "remove one of the two")
+        return Some(Mistake::at(&place, message, "remove one of the two"));
+    }
+    // A run records its settings as these texts. Where two are equal, one setting passes for the other.
+    let texts: Vec<String> = values
+        .iter()
+        .map(|value| Setting::new(field, value).value)
+        .collect();
+    let alike = texts
+        .iter()
+        .enumerate()
+        .find(|(index, text)| texts[..*index].contains(text));
+    alike.map(|(_, text)| {
+        let message =
+            format!("expected values whose first {VALUE} characters differ, found two with {text}");
+        let help = "make them shorter, or vary only the field that differs";
+        Mistake::at(&place, message, help)
     })
 }
 
