@@ -44,7 +44,7 @@ pub struct Process {
     pub cpu: Option<f64>,
     /// Resident bytes.
     pub memory: u64,
-    /// Bytes on all GPUs; `None` if no driver reports it.
+    /// Bytes on all GPUs; `None` where the driver does not say it.
     pub gpu_memory: Option<u64>,
 }
 

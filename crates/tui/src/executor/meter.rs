@@ -127,14 +127,15 @@ impl Reader {
             machine.cores = system.cpus().len();
             machine.cpu = Some(f64::from(system.global_cpu_usage()));
             machine.memory = Some((system.used_memory(), system.total_memory()));
-            let on_gpu = self.nvml.as_ref().ok().map(gpu_memory);
+            let on_gpu = self.nvml.as_ref().ok().and_then(gpu_memory);
             for (run, pid) in alive {
                 let Some(process) = system.process(pid) else {
                     continue;
                 };
+                // A process that no GPU lists uses none.
                 let gpu_memory = on_gpu
                     .as_ref()
-                    .map(|all| all.get(&pid.as_u32()).copied().unwrap_or_default());
+                    .and_then(|all| all.get(&pid.as_u32()).copied().unwrap_or(Some(0)));
                 let cpu = seen.contains(&pid).then(|| f64::from(process.cpu_usage()));
                 let memory = process.memory();
                 machine.processes.insert(
@@ -228,18 +229,33 @@ fn hidden(visible: Option<&str>, by_bus: bool, devices: &[(String, String)]) -> 
     hidden
 }
 
-/// Bytes on all GPUs, by process id.
-fn gpu_memory(nvml: &Nvml) -> HashMap<u32, u64> {
-    let mut all = HashMap::new();
+/// The processes of a GPU by id, with their bytes; `None` where the driver does not say how many.
+type Listing = Vec<(u32, Option<u64>)>;
+
+/// Bytes on all GPUs, by process id; `None` if a GPU does not list its processes. Older drivers lack the call.
+fn gpu_memory(nvml: &Nvml) -> Option<HashMap<u32, Option<u64>>> {
     let devices =
-        (0..nvml.device_count().unwrap_or(0)).filter_map(|index| nvml.device_by_index(index).ok());
-    for process in devices.flat_map(|device| device.running_compute_processes().unwrap_or_default())
-    {
-        if let UsedGpuMemory::Used(bytes) = process.used_gpu_memory {
-            *all.entry(process.pid).or_default() += bytes;
+        (0..nvml.device_count().ok()?).filter_map(|index| nvml.device_by_index(index).ok());
+    summed(devices.map(|device| -> Option<Listing> {
+        let processes = device.running_compute_processes().ok()?.into_iter();
+        let listing = processes.map(|process| match process.used_gpu_memory {
+            UsedGpuMemory::Used(bytes) => (process.pid, Some(bytes)),
+            UsedGpuMemory::Unavailable => (process.pid, None),
+        });
+        Some(listing.collect())
+    }))
+}
+
+/// The sums over all GPUs. Where one part is unknown, so is the sum.
+fn summed(gpus: impl IntoIterator<Item = Option<Listing>>) -> Option<HashMap<u32, Option<u64>>> {
+    let mut all: HashMap<u32, Option<u64>> = HashMap::new();
+    for listing in gpus {
+        for (pid, bytes) in listing? {
+            let sum = all.entry(pid).or_insert(Some(0));
+            *sum = sum.zip(bytes).map(|(sum, bytes)| sum + bytes);
         }
     }
-    all
+    Some(all)
 }
 
 #[cfg(test)]
@@ -276,6 +292,18 @@ mod tests {
         ] {
             assert_eq!(hidden(visible, by_bus, devices), expected, "{visible:?}");
         }
+    }
+
+    #[test]
+    fn memory_on_gpus_is_unknown_where_the_driver_does_not_say_it() {
+        let first = || Some(vec![(70, Some(3)), (80, Some(1))]);
+        let second = vec![(70, Some(4)), (80, None), (90, Some(2))];
+        let expected = [(70, Some(7)), (80, None), (90, Some(2))];
+        assert_eq!(
+            summed([first(), Some(second)]),
+            Some(HashMap::from(expected))
+        );
+        assert_eq!(summed([first(), None]), None);
     }
 
     #[test]
