@@ -166,6 +166,19 @@ mod tests {
     }
 
     #[test]
+    fn no_help_names_a_key_that_the_settings_may_change() {
+        for context in Context::ALL {
+            for binding in Keymap::default().bindings(context) {
+                let mut words = binding.help.split([' ', ',', ';', '.']);
+                let letter = words.find(|word| {
+                    word.len() == 1 && *word != "a" && word.bytes().all(|b| b.is_ascii_alphabetic())
+                });
+                assert_eq!(letter, None, "{} in {context:?}", binding.action);
+            }
+        }
+    }
+
+    #[test]
     fn each_action_name_has_one_command_per_context() {
         for context in Context::ALL {
             let mut seen = std::collections::HashMap::new();

@@ -47,7 +47,7 @@ pub(crate) const BINDINGS: &[&[Binding]] = &[
             label: "space",
             command: Command::List(ListCommand::Mark),
             word: "mark",
-            help: "mark the run; s, t, n, A, D and c then act on all marked",
+            help: "mark the run, to act on several runs at once",
         }),
         bind(Row {
             action: "mark-all",
