@@ -230,6 +230,30 @@ fn only_the_settings_that_validation_chose_show_their_test_figure() {
     assert_eq!(rows[0]["group"]["chosen"], Value::Null);
 }
 
+#[test]
+fn settings_without_a_member_that_is_done_name_no_run_and_no_seed() {
+    let place = two_groups();
+    for id in ["20260103-000000-aaaa", "20260104-000000-aaaa"] {
+        let log = place.checkpoints().join(id).join("events.jsonl");
+        let lines = fs::read_to_string(&log).unwrap();
+        fs::write(&log, lines.lines().next().unwrap().to_owned() + "\n").unwrap();
+    }
+    let rows = place.say(&["compare", "alpha", "--json"]).json();
+    let row = |name: &str| {
+        let mut rows = rows.as_array().unwrap().iter();
+        let row = rows.find(|row| row["experiment"] == name).unwrap();
+        row["group"].clone()
+    };
+    let (done, open) = (row("alpha, rate 0.1"), row("alpha, rate 0.01"));
+    assert_eq!(done["runs"].as_array().map(Vec::len), Some(3), "{rows}");
+    assert_eq!(done["seeds"], json!([1, 2, 3]));
+    assert_eq!((&open["runs"], &open["seeds"]), (&json!([]), &json!([])));
+    assert_eq!(open["members"].as_array().map(Vec::len), Some(2), "{rows}");
+    let csv = place.say(&["compare", "alpha", "--format", "csv"]).out;
+    let line = csv.lines().find(|line| line.contains("rate 0.01"));
+    assert!(line.is_some_and(|line| !line.contains("seeds")), "{csv}");
+}
+
 /// Reference: `SciPy` 1.17, `ttest_rel([0.73, 0.75, 0.78], [0.71, 0.72, 0.76])`.
 #[test]
 fn two_groups_are_compared_by_equal_seeds() {

@@ -142,9 +142,10 @@ impl<'a> From<&'a Value> for Fact<'a> {
     }
 }
 
-/// The runs that a row is the mean of.
+/// What a row of several runs is made of.
 #[derive(Serialize)]
 struct Group<'a> {
+    /// The runs that its figures are the mean of, and their seeds.
     runs: Vec<&'a str>,
     seeds: &'a [u64],
     /// Standard deviation of the sample.
@@ -267,8 +268,12 @@ fn config<'a>(table: &'a Table, row: &Row) -> BTreeMap<&'a str, Option<String>> 
 
 impl<'a> From<&'a Row> for Group<'a> {
     fn from(row: &'a Row) -> Self {
+        // A row of several members of which none is done shows one of them, and is the mean of none.
+        let is_done = |member: &Row| member.status == Some(Status::Finished);
+        let has_mean = row.members.len() < 2 || row.members.iter().any(is_done);
+        let runs = row.runs.iter().filter(|_| has_mean);
         Self {
-            runs: row.runs.iter().map(RunId::as_str).collect(),
+            runs: runs.map(RunId::as_str).collect(),
             seeds: &row.seeds,
             standard_deviation: measured(&row.figures, |value| spread(value)?.deviation),
             n: row

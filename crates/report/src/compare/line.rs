@@ -143,18 +143,16 @@ impl<'a> Line<'a> {
         test_set(self.runs[0])
     }
 
-    /// The seeds of its figures; none for a single run.
+    /// The seeds of its figures; none for a single run, and none while no member is done.
     pub(super) fn seeds(&self) -> Vec<u64> {
-        let seeds = self
-            .runs
-            .iter()
-            .filter_map(|run| run.experiment.as_deref())
-            .map(|experiment| experiment.seed);
-        if self.is_merged() {
-            seeds.collect()
-        } else {
-            Vec::new()
+        if !self.is_merged() {
+            return Vec::new();
         }
+        let is_done = |run: &&&Run| run.status() == Status::Finished;
+        let done = self.runs.iter().filter(is_done);
+        done.filter_map(|run| run.experiment.as_deref())
+            .map(|experiment| experiment.seed)
+            .collect()
     }
 
     /// Whether it shows several runs.
@@ -168,7 +166,11 @@ impl<'a> Line<'a> {
             Column::Experiment => Value::text(self.runs[0].label()),
             Column::Run if self.is_merged() => {
                 let seeds: Vec<String> = self.seeds().iter().map(u64::to_string).collect();
-                Value::text(format!("seeds {}", seeds.join(", ")))
+                if seeds.is_empty() {
+                    Value::Absent
+                } else {
+                    Value::text(format!("seeds {}", seeds.join(", ")))
+                }
             }
             Column::Run => Value::text(self.runs[0].id.to_string()),
             Column::State => match &self.cell {

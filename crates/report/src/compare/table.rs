@@ -50,7 +50,8 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Row {
     pub kind: Kind,
-    /// The runs of its figures: one run, several for merged seeds, none for rows that belong to the one above.
+    /// The runs of its figures: one run, several for merged seeds, none for rows that belong to the one above. A group of which no
+    /// member is done has its first.
     pub runs: Vec<RunId>,
     pub seeds: Vec<u64>,
     pub experiment: String,
