@@ -35,6 +35,31 @@ pub(crate) fn popup_area(body: Rect, lines: usize) -> Rect {
     }
 }
 
+/// The rows of a text in a popup of this width. A line that starts with a space quotes a file, and a mark under it points into it:
+/// it stays whole.
+pub(crate) fn text_rows(lines: &[String], width: usize) -> Vec<String> {
+    let rows = |line: &String| {
+        if line.starts_with(' ') {
+            vec![line.clone()]
+        } else {
+            wrap(line, width)
+        }
+    };
+    lines.iter().flat_map(rows).collect()
+}
+
+/// How many rows a popup of `rows` rows can scroll down until its last one is visible. `fixed` rows of the popup, such as column
+/// names, do not scroll.
+pub(crate) fn rows_below(rows: usize, fixed: usize, terminal: Size) -> usize {
+    let visible = usize::from(body(terminal).height).saturating_sub(2 + fixed);
+    rows.saturating_sub(visible)
+}
+
+/// The area of the open screen. Header, rules and footer take five rows; the body starts at the third.
+fn body(terminal: Size) -> Rect {
+    Rect::new(0, 2, terminal.width, terminal.height.saturating_sub(5))
+}
+
 /// A question, laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Question {
@@ -54,10 +79,9 @@ pub(crate) fn question(lines: &[String], width: usize, body: Rect) -> Question {
     }
 }
 
-/// Whether the whole question is visible, so that the user can answer. Header, rules and footer take
-/// five rows; the body starts at the third.
+/// Whether the whole question is visible, so that the user can answer.
 pub(crate) fn shows_whole_question(lines: &[String], terminal: Size) -> bool {
-    let body = Rect::new(0, 2, terminal.width, terminal.height.saturating_sub(5));
+    let body = body(terminal);
     let Question {
         text,
         shows_answers,

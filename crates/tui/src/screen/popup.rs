@@ -76,21 +76,13 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model) {
         Popup::Difference(difference) => return difference::draw(frame, area, difference),
         Popup::Palette(palette) => return palette::draw(frame, area, model, palette),
         Popup::Prediction(prediction) => return prediction::draw(frame, area, prediction),
-        Popup::Text { title, lines, down } => (title.as_str(), read(lines, width), Some(*down)),
-    };
-    draw_box(frame, area, title, lines, down);
-}
-
-/// Wraps text. Quotes from a file are indented; a mark under a quote points into the line above.
-fn read(lines: &[String], width: usize) -> Vec<Line<'static>> {
-    let line = |line: &String| {
-        if line.starts_with(' ') {
-            vec![line.clone()]
-        } else {
-            paint::wrap(line, width)
+        Popup::Text { title, lines, down } => {
+            let rows = layout::text_rows(lines, width);
+            let lines = rows.into_iter().map(Line::from).collect();
+            (title.as_str(), lines, Some(*down))
         }
     };
-    lines.iter().flat_map(line).map(Line::from).collect()
+    draw_box(frame, area, title, lines, down);
 }
 
 /// A question above the keys that answer it; only `back` where nothing follows a yes.

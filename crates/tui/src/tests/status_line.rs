@@ -238,6 +238,31 @@ fn wrong_setting_fits_the_line_and_is_shown_in_full_on_demand() {
 }
 
 #[test]
+fn a_long_message_is_scrolled_to_its_end_and_back_at_once() {
+    let mut model = typical();
+    let words: Vec<String> = (0..400).map(|number| format!("word{number}")).collect();
+    tell(&mut model, false, &words.join(" "));
+    later(&mut model, 0.0);
+    press(&mut model, "!");
+    let picture = |model: &Model| text(&drawn(model, 80, 24));
+    assert!(picture(&model).contains("word0 ") && !picture(&model).contains("word399"));
+    press(&mut model, "G");
+    let end = picture(&model);
+    assert!(end.contains("word399"), "{end}");
+    press(&mut model, "k");
+    assert_ne!(picture(&model), end);
+}
+
+#[test]
+fn help_scrolls_back_from_its_end_at_once() {
+    let mut model = typical();
+    press(&mut model, "?G");
+    let end = text(&drawn(&model, 80, 24));
+    press(&mut model, "k");
+    assert_ne!(text(&drawn(&model, 80, 24)), end);
+}
+
+#[test]
 fn a_found_line_names_the_keys_of_the_settings() {
     let said = |model: &mut Model| {
         press(model, "jjjjj<enter>l/loss<enter>");

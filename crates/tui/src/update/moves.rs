@@ -4,7 +4,7 @@ use crate::command::Movement;
 use crate::effect::Effect;
 use crate::help;
 use crate::keys::Context;
-use crate::layout::popup_width;
+use crate::layout::{popup_width, rows_below, text_rows};
 use crate::model::{Model, Pane, Popup, Screen};
 use warmstart_report::compare::Format;
 
@@ -31,12 +31,7 @@ pub(super) fn apply(model: &mut Model, movement: Movement) -> Vec<Effect> {
 
 /// Moves down by `by` rows, or up if negative.
 pub(super) fn move_by(model: &mut Model, by: isize) {
-    let help_height = help::rows(
-        &model.keys,
-        Context::Experiments,
-        popup_width(model.size.width),
-    )
-    .len();
+    let (size, width) = (model.size, popup_width(model.size.width));
     let columns = if matches!(model.popup, Some(Popup::Columns { .. })) {
         model.column_choices().len()
     } else {
@@ -46,15 +41,24 @@ pub(super) fn move_by(model: &mut Model, by: isize) {
         Some(Popup::Export { chosen }) => {
             *chosen = chosen.saturating_add_signed(by).min(Format::ALL.len() - 1);
         }
-        Some(Popup::Help { down }) => *down = scrolled(*down, by, help_height),
-        Some(Popup::Text { down, lines, .. }) => *down = scrolled(*down, by, lines.len()),
+        Some(Popup::Help { down }) => {
+            // Its number of rows is the same whichever screen comes first.
+            let rows = help::rows(&model.keys, Context::Experiments, width).len();
+            *down = scrolled(*down, by, rows_below(rows, 0, size));
+        }
+        Some(Popup::Text { down, lines, .. }) => {
+            let rows = text_rows(lines, width).len();
+            *down = scrolled(*down, by, rows_below(rows, 0, size));
+        }
         Some(Popup::Columns { chosen }) => {
             *chosen = chosen
                 .saturating_add_signed(by)
                 .min(columns.saturating_sub(1));
         }
         Some(Popup::Difference(difference)) => {
-            difference.down = scrolled(difference.down, by, difference.shown().count());
+            // The titles of its columns stay.
+            let most = rows_below(difference.shown().count(), 1, size);
+            difference.down = scrolled(difference.down, by, most);
         }
         Some(Popup::Palette(palette)) => palette.step(by),
         Some(
@@ -68,12 +72,14 @@ pub(super) fn move_by(model: &mut Model, by: isize) {
     }
 }
 
-fn scrolled(down: usize, by: isize, height: usize) -> usize {
-    down.saturating_add_signed(by).min(height.saturating_sub(1))
+/// A distance from the start of a text after a move, at most `most`.
+fn scrolled(distance: usize, by: isize, most: usize) -> usize {
+    distance.saturating_add_signed(by).min(most)
 }
 
 fn move_in_screen(model: &mut Model, by: isize) {
-    let log_height = model.log_height();
+    // The log's first line may become the bottom one, from which a search goes on.
+    let most_up = model.log_height().saturating_sub(1);
     let queue = model.working_and_waiting();
     match &mut model.open {
         Screen::Experiments(list) => list.step(by),
@@ -83,7 +89,7 @@ fn move_in_screen(model: &mut Model, by: isize) {
         // The log is scrolled from its end, because the end grows.
         Screen::Run(view) => {
             if let Pane::Log { up } = &mut view.pane {
-                *up = scrolled(*up, by.checked_neg().unwrap_or(isize::MAX), log_height);
+                *up = scrolled(*up, by.checked_neg().unwrap_or(isize::MAX), most_up);
             }
         }
     }
