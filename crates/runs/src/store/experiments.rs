@@ -114,6 +114,19 @@ pub fn experiments(dir: &Path) -> anyhow::Result<Vec<ExperimentFile>> {
     Ok(keyed.into_iter().map(|(_, file)| file).collect())
 }
 
+/// The files that [`experiments`] reads, and the folders in which it looks for them; none of an unreadable folder.
+pub fn experiment_paths(dir: &Path) -> Vec<PathBuf> {
+    let mut paths = entries(dir).unwrap_or_default();
+    paths.retain(|path| is_yaml(path) || path.is_dir());
+    let folders = paths.iter().filter(|path| !is_yaml(path));
+    let inner: Vec<PathBuf> = folders
+        .flat_map(|folder| entries(folder).unwrap_or_default())
+        .filter(|path| is_yaml(path))
+        .collect();
+    paths.extend(inner);
+    paths
+}
+
 /// The full path of the file that an experiment's `init: {from: …}` means; none without `init`. A path is relative to the
 /// experiment's own folder or to `dir`, with or without `.yaml`; a name must belong to one of `files`.
 pub fn init_file(

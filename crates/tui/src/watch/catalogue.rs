@@ -8,15 +8,23 @@ use std::time::{Duration, Instant};
 use warmstart_runs::search_paths::{MissingFile, SearchPaths};
 
 use crate::message::Catalogue;
-use warmstart_runs::store::{ExperimentFile, experiments};
+use warmstart_runs::store::{ExperimentFile, experiment_paths, experiments};
 
 /// Interval between two checks of the files' times.
 const LOOK: Duration = Duration::from_millis(900);
-/// Interval between two searches for data and weights, which may be downloading.
+/// Interval between two searches for data and weights, which may be downloading. Each reads the files too: some file systems keep
+/// times in seconds, and a change of permissions alters no time here.
 const SEARCH: Duration = Duration::from_secs(5);
 
-/// Detects that a file was replaced or written to.
+/// Detects most writes without reading a file: paths, times and lengths.
 type Stamp = Vec<(PathBuf, i64, i64, u64)>;
+
+/// Detects any change: each file with its fingerprint, and why the folder cannot be read.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Content {
+    files: Vec<(PathBuf, Option<String>)>,
+    error: Option<String>,
+}
 
 /// Follows a folder of experiments.
 #[derive(Debug)]
@@ -25,6 +33,7 @@ pub(super) struct CatalogueWatch {
     looked: Option<Instant>,
     searched: Option<Instant>,
     stamp: Stamp,
+    content: Content,
     missing: HashMap<PathBuf, Vec<MissingFile>>,
 }
 
@@ -35,6 +44,7 @@ impl CatalogueWatch {
             looked: None,
             searched: None,
             stamp: Stamp::new(),
+            content: Content::default(),
             missing: HashMap::new(),
         }
     }
@@ -57,10 +67,18 @@ impl CatalogueWatch {
             Ok(files) => (files, None),
             Err(error) => (Vec::new(), Some(error.to_string())),
         };
+        let content = Content {
+            files: files
+                .iter()
+                .map(|file| (file.path.clone(), file.sha256.clone()))
+                .collect(),
+            error: error.clone(),
+        };
         let missing = missing(&files);
-        if !is_new && missing == self.missing {
+        if !is_new && content == self.content && missing == self.missing {
             return None;
         }
+        self.content = content;
         self.missing.clone_from(&missing);
         Some(Catalogue {
             files,
@@ -71,36 +89,14 @@ impl CatalogueWatch {
 }
 
 fn stamp(folder: &Path) -> Stamp {
-    let entries = |folder: &Path| {
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .collect();
-        paths.sort_unstable();
-        paths
+    let of = |path: PathBuf| {
+        let meta = std::fs::metadata(&path).ok()?;
+        Some((path, meta.mtime(), meta.mtime_nsec(), meta.len()))
     };
-    let mut stamp = Stamp::new();
-    let mut add = |path: &Path| {
-        if let Ok(meta) = std::fs::metadata(path) {
-            stamp.push((
-                path.to_path_buf(),
-                meta.mtime(),
-                meta.mtime_nsec(),
-                meta.len(),
-            ));
-        }
-    };
-    for path in entries(folder) {
-        add(&path);
-        if path.is_dir() {
-            for path in entries(&path) {
-                add(&path);
-            }
-        }
-    }
-    stamp
+    experiment_paths(folder)
+        .into_iter()
+        .filter_map(of)
+        .collect()
 }
 
 fn missing(files: &[ExperimentFile]) -> HashMap<PathBuf, Vec<MissingFile>> {
@@ -114,6 +110,8 @@ fn missing(files: &[ExperimentFile]) -> HashMap<PathBuf, Vec<MissingFile>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]
@@ -128,6 +126,60 @@ mod tests {
         std::fs::write(folder.path().join("b.yaml"), "").unwrap();
         watch.looked = Some(Instant::now().checked_sub(LOOK).unwrap());
         assert_eq!(watch.poll().unwrap().files.len(), 2);
+    }
+
+    /// Makes the next poll look at the files' times, search, and read the files.
+    fn make_due(watch: &mut CatalogueWatch) {
+        watch.looked = Some(Instant::now().checked_sub(LOOK).unwrap());
+        watch.searched = Some(Instant::now().checked_sub(SEARCH).unwrap());
+    }
+
+    #[test]
+    fn a_change_that_keeps_time_and_length_is_reported_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |text: &str| {
+            let path = folder.path().join("a.yaml");
+            std::fs::write(&path, text).unwrap();
+            let file = std::fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        };
+        write("name: [");
+        let mut watch = CatalogueWatch::new(folder.path().to_path_buf());
+        watch.poll().unwrap();
+        write("name: {");
+        make_due(&mut watch);
+        assert!(watch.poll().is_some());
+        make_due(&mut watch);
+        assert!(watch.poll().is_none());
+    }
+
+    #[test]
+    fn a_folder_that_appears_ends_the_error_without_a_file_in_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("experiments");
+        let mut watch = CatalogueWatch::new(folder.clone());
+        assert!(watch.poll().unwrap().error.is_some());
+        std::fs::create_dir(folder).unwrap();
+        make_due(&mut watch);
+        assert_eq!(watch.poll().unwrap().error, None);
+    }
+
+    #[test]
+    fn files_that_are_no_experiments_are_not_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("pictures")).unwrap();
+        let others = ["notes.txt", ".a.yaml", "pictures/1.png"];
+        let write = |text: &str| {
+            for name in others {
+                std::fs::write(folder.path().join(name), text).unwrap();
+            }
+        };
+        write("one");
+        let mut watch = CatalogueWatch::new(folder.path().to_path_buf());
+        watch.poll().unwrap();
+        write("another");
+        make_due(&mut watch);
+        assert!(watch.poll().is_none());
     }
 
     #[test]
