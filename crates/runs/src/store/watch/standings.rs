@@ -20,26 +20,28 @@ type Answer = BTreeMap<RunId, Standing>;
 /// The newest answers, and the question that is open.
 #[derive(Debug, Default)]
 pub(super) struct Standings {
-    known: Answer,
+    /// Where each worker was that the last answer names. A run may have another worker by now.
+    known: BTreeMap<RunId, (Handle, Standing)>,
     open: Option<Receiver<Answer>>,
     asked: Option<Instant>,
     /// The workers that the last question was about.
     about: Vec<(RunId, Handle)>,
-    /// How many answers in a row were none.
+    /// How many answers in a row said nothing of any worker.
     silent: u32,
 }
 
 impl Standings {
     pub(super) fn of(&self, run: &RunId) -> Option<&Standing> {
-        self.known.get(run)
+        self.known.get(run).map(|(_, standing)| standing)
     }
 
     /// Takes in an answer that has come, and asks about these workers if it is time.
     pub(super) fn poll(&mut self, root: &Path, workers: &[(RunId, Handle)]) {
         self.receive();
-        // What was known of a worker before it showed a sign of life is no longer true.
+        // What was known of a worker before it showed a sign of life is no longer true, and says nothing of the run's next worker.
+        let absent: BTreeMap<&RunId, &Handle> = workers.iter().map(|it| (&it.0, &it.1)).collect();
         self.known
-            .retain(|id, _| workers.iter().any(|(other, _)| other == id));
+            .retain(|id, (worker, _)| absent.get(id).is_some_and(|it| **it == *worker));
         if self.open.is_some() || workers.is_empty() || !self.is_time(workers) {
             return;
         }
@@ -72,14 +74,19 @@ impl Standings {
         self.take(answer);
     }
 
-    fn take(&mut self, answer: Answer) {
+    /// Takes in the answer to the last question.
+    fn take(&mut self, mut answer: Answer) {
         let is_answered = |standing: &Standing| standing.stage != Stage::Unknown;
         if answer.values().any(is_answered) {
             self.silent = 0;
         } else {
             self.silent += 1;
         }
-        self.known = answer;
+        let of_worker = |(id, worker): &(RunId, Handle)| {
+            let standing = answer.remove(id)?;
+            Some((id.clone(), (worker.clone(), standing)))
+        };
+        self.known = self.about.iter().filter_map(of_worker).collect();
     }
 
     fn is_time(&self, workers: &[(RunId, Handle)]) -> bool {
@@ -87,7 +94,7 @@ impl Standings {
         let is_settled = self
             .known
             .values()
-            .all(|standing| standing.stage == Stage::Waiting);
+            .all(|(_, standing)| standing.stage == Stage::Waiting);
         let pause = if self.silent > 0 {
             (SOON * 2_u32.saturating_pow(self.silent.min(10))).min(RARELY)
         } else if is_settled && self.about == workers {
@@ -96,5 +103,35 @@ impl Standings {
             SOON
         };
         asked.elapsed() >= pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use warmstart_schema::identity::Job;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_about_a_job_says_nothing_of_the_next_job_of_the_run() {
+        let root = tempfile::tempdir().unwrap();
+        // What `squeue` said a moment ago, so that it is not asked.
+        let answer = "12|PENDING|N/A|1:00:00||Priority\n";
+        std::fs::write(root.path().join(".squeue"), answer).unwrap();
+        let run: RunId = "a".parse().unwrap();
+        let job = |id: u64| {
+            Handle::Slurm(Job {
+                slurm_job: Some(id.into()),
+                restart: 0,
+            })
+        };
+        let mut standings = Standings::default();
+        let first = [(run.clone(), job(12))];
+        standings.ask(root.path(), &first);
+        standings.poll(root.path(), &first);
+        let stage = standings.of(&run).map(|standing| standing.stage);
+        assert_eq!(stage, Some(Stage::Waiting));
+        standings.poll(root.path(), &[(run.clone(), job(13))]);
+        assert_eq!(standings.of(&run), None);
     }
 }
