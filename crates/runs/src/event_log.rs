@@ -134,6 +134,17 @@ impl EventReader {
         }
     }
 
+    /// Skips what the log holds now. Reads all of a log that does not exist yet.
+    pub(crate) fn at_end(path: PathBuf) -> Self {
+        let (inode, offset) =
+            std::fs::metadata(&path).map_or((0, 0), |meta| (meta.ino(), meta.len()));
+        Self {
+            inode,
+            offset,
+            ..Self::new(path)
+        }
+    }
+
     /// Reads what was appended since the last poll; a log that does not exist yet is empty.
     pub fn poll(&mut self) -> io::Result<Poll> {
         let mut poll = Poll::default();

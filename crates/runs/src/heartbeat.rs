@@ -74,11 +74,7 @@ impl LivenessTracker {
             }
             Event::Phase { phase } => self.phase = *phase,
             Event::Batch(_) | Event::Progress(_) => self.step(record.t),
-            Event::Stopped { .. }
-            | Event::Paused { .. }
-            | Event::Finished { .. }
-            | Event::Failed { .. }
-            | Event::Exit(_) => {
+            event if event.is_end() => {
                 // Drop the steps: there may be ten thousand finished runs.
                 *self = Self::at_rest(record.t);
             }

@@ -14,13 +14,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::log::say;
-use crate::event_log::EventWriter;
+use crate::event_log::{EventReader, EventWriter};
 use crate::launcher::{self, Handle, MONITOR, MONITORED_BY, Programs, Request, local};
 use crate::queue::Queue;
 use crate::run::{RunDir, RunId};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
-use warmstart_schema::event::{Event, now};
+use warmstart_schema::event::Event;
 use warmstart_schema::exit::Exit;
 use warmstart_schema::state::Outcome;
 
@@ -88,7 +88,7 @@ impl Monitor {
                 "cannot reserve disk space for the end of the log: {error}"
             ));
         }
-        let (began, killed) = (now(), memory::killed());
+        let (log, killed) = (EventReader::at_end(self.run.events()), memory::killed());
         let (exit, code) = match self.start() {
             Ok(mut child) => match child.wait() {
                 Ok(status) => (
@@ -113,7 +113,7 @@ impl Monitor {
                 (Exit::not_started(reason), ExitCode::from(4))
             }
         };
-        if let Err(error) = self.log_end(&exit, began) {
+        if let Err(error) = self.log_end(&exit, log) {
             say(&format!("cannot log the worker's end ({exit:?}): {error}"));
         }
         code
@@ -134,15 +134,15 @@ impl Monitor {
         Ok(child)
     }
 
-    /// Logs how the worker ended, unless the worker did.
-    fn log_end(&self, exit: &Exit, began: f64) -> io::Result<()> {
+    /// Logs how the worker ended, unless the worker did. `log` reads on from where the log ended before the worker's start: times do
+    /// not tell what is new, because clocks are set.
+    fn log_end(&self, exit: &Exit, log: EventReader) -> io::Result<()> {
         let Some(lock) = self.run.lock_within(PATIENCE)? else {
             // Another attempt already resumed the run and owns the log.
             return Ok(());
         };
         let state = self.run.state()?;
-        let has_spoken =
-            state.outcome.is_some() && state.last_event.is_some_and(|last| last >= began);
+        let has_spoken = state.outcome.is_some() && has_end(log)?;
         let was_done =
             exit.code == Some(0) && matches!(state.outcome, Some(Outcome::Finished { .. }));
         if !has_spoken && !was_done {
@@ -168,6 +168,19 @@ impl Monitor {
             thread::sleep(PAUSE);
         }
         Err(error)
+    }
+}
+
+/// Whether the unread part of a log has the end of an attempt.
+fn has_end(mut log: EventReader) -> io::Result<bool> {
+    loop {
+        let poll = log.poll()?;
+        if poll.records.iter().any(|record| record.event.is_end()) {
+            return Ok(true);
+        }
+        if !poll.more {
+            return Ok(false);
+        }
     }
 }
 
@@ -203,5 +216,62 @@ pub fn arguments(arguments: &[OsString]) -> Option<(PathBuf, PathBuf)> {
     match arguments {
         [_, verb, worker, folder] if verb == MONITOR => Some((worker.into(), folder.into())),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions};
+    use std::io::Write;
+
+    use warmstart_schema::event::{FailureKind, Record, now};
+
+    use super::*;
+
+    /// A line of a log: an attempt failed so many seconds from now.
+    fn failed(later: f64) -> String {
+        let event = Event::Failed {
+            kind: FailureKind::Disk,
+            error: "the disk is full".to_owned(),
+            help: String::new(),
+        };
+        let t = now() + later;
+        serde_json::to_string(&Record { t, event }).unwrap() + "\n"
+    }
+
+    #[test]
+    fn a_clock_that_is_set_hides_no_end_and_invents_none() {
+        for (earlier, own, exits) in [
+            // The clock was ahead during the attempt before. This worker logged nothing.
+            (failed(3600.0), String::new(), 1),
+            // The clock was set back while this worker ran.
+            (failed(-7200.0), failed(-3600.0), 0),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let id: RunId = "a".parse().unwrap();
+            let run = RunDir::of(root.path(), &id);
+            fs::create_dir(run.path()).unwrap();
+            fs::write(run.events(), earlier).unwrap();
+            let log = EventReader::at_end(run.events());
+            let mut file = OpenOptions::new().append(true).open(run.events()).unwrap();
+            file.write_all(own.as_bytes()).unwrap();
+            let monitor = Monitor {
+                run: run.clone(),
+                root: root.path().to_path_buf(),
+                id,
+                programs: Programs {
+                    worker: PathBuf::new(),
+                    monitor: None,
+                },
+            };
+            let exit = Exit {
+                code: Some(1),
+                ..Exit::default()
+            };
+            monitor.log_end(&exit, log).unwrap();
+            let logged = EventReader::new(run.events()).poll().unwrap().records;
+            let is_exit = |record: &&Record| matches!(record.event, Event::Exit(_));
+            assert_eq!(logged.iter().filter(is_exit).count(), exits, "{logged:?}");
+        }
     }
 }

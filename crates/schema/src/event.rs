@@ -195,6 +195,20 @@ pub enum Event {
     Unknown,
 }
 
+impl Event {
+    /// Whether it is the end of an attempt, logged by the worker or for it.
+    pub fn is_end(&self) -> bool {
+        matches!(
+            self,
+            Self::Stopped { .. }
+                | Self::Paused { .. }
+                | Self::Finished { .. }
+                | Self::Failed { .. }
+                | Self::Exit(_)
+        )
+    }
+}
+
 /// A worker that took the run, and the conditions under which it computes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
