@@ -12,7 +12,7 @@ use crate::run::{RunDir, RunId};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use warmstart_schema::event::{Event, FailureKind, Level};
-use warmstart_schema::state::Outcome;
+use warmstart_schema::state::{Outcome, Status};
 
 use super::log::say;
 use crate::run_json;
@@ -41,7 +41,7 @@ pub(super) fn send(root: &Path, id: &RunId, command: &str) {
     }
 }
 
-/// The run as JSON; none if the user or its group's halving stopped the run.
+/// The name of the run's end for the command; none if the user or the halving of its group stopped the run, or if it goes on.
 fn event(run: &Run) -> Option<&'static str> {
     match &run.state.outcome {
         Some(Outcome::Finished { .. }) => Some("finished"),
@@ -51,7 +51,8 @@ fn event(run: &Run) -> Option<&'static str> {
         }) => Some("not_a_number"),
         Some(Outcome::Failed { .. }) => Some("failed"),
         Some(Outcome::Stopped | Outcome::Paused | Outcome::Halved) => None,
-        None => Some("lost"),
+        // Otherwise another process has resumed it by now.
+        None => (run.status() == Status::Lost).then_some("lost"),
     }
 }
 
@@ -111,6 +112,41 @@ fn note(run: &RunDir, text: String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::launcher;
+
+    #[test]
+    fn a_run_that_was_resumed_meanwhile_is_not_lost() {
+        let root = tempfile::tempdir().unwrap();
+        let id: RunId = "a".parse().unwrap();
+        let dir = RunDir::of(root.path(), &id);
+        std::fs::create_dir(dir.path()).unwrap();
+        let info = serde_json::json!({
+            "format": 1, "id": "a", "experiment": "a", "group": "g", "stem": "s", "source": "s.yaml",
+            "created": "2026-01-01T00:00:00Z", "device": "cpu",
+        });
+        dir.write_info(&serde_json::from_value(info).unwrap())
+            .unwrap();
+        let attempt = serde_json::json!({
+            "event": "attempt", "number": 2, "worker": launcher::current(), "host": "h", "device": "cpu", "device_name": "d",
+            "device_reason": "r", "threads": 2, "libtorch": "2", "epochs": 3, "resumed_from": null, "heartbeat": 10,
+        });
+        let attempt: Event = serde_json::from_value(attempt).unwrap();
+        EventWriter::open(&dir.events())
+            .unwrap()
+            .write(&attempt)
+            .unwrap();
+        let seen = || {
+            let mut runs = Runs::default();
+            for change in Watcher::of(root.path(), &id) {
+                runs.apply(change);
+            }
+            event(runs.get(&id).unwrap())
+        };
+        let worker = dir.lock().unwrap().unwrap();
+        assert_eq!(seen(), None);
+        drop(worker);
+        assert_eq!(seen(), Some("lost"));
+    }
 
     #[test]
     fn a_command_gets_the_text_and_a_limit() {
