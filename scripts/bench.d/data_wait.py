@@ -11,12 +11,15 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-WARMSTART = os.environ.get("WARMSTART_BIN", str(ROOT / "target/release/warmstart"))
+NAMED = os.environ.get("WARMSTART_BIN", str(ROOT / "target/release/warmstart"))
+# A full path, because the program starts in another folder.
+WARMSTART = os.path.abspath(shutil.which(NAMED) or NAMED)
 CLASSES, SIDE, LIMIT = 4, 500, 0.05
 MAKE = """
 import pathlib, random, sys
