@@ -23,7 +23,7 @@ import termios
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = pathlib.Path(os.environ.get("WARMSTART_PROGRAM", ROOT / "target/release/warmstart"))
+PROGRAM = pathlib.Path(os.environ.get("WARMSTART_PROGRAM", ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/warmstart"))
 RECORDED = ROOT / "tests/data/runs"
 FOOT = b"quit"
 # The experiment that four workers train while keys are pressed.

@@ -21,7 +21,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = ROOT / "target" / os.environ.get("WARMSTART_PROFILE", "release")
+PROGRAMS = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / os.environ.get("WARMSTART_PROFILE", "release")
 PROGRAM = PROGRAMS / "warmstart"
 STAND_IN = ROOT / "tests/data/worker.sh"
 LIVE = ROOT / "tests/data/runs/20261122-101500-0c21"
@@ -323,6 +323,8 @@ def stuck_workers():
 
 def rebooted():
     """The machine has rebooted. Processes that reuse the workers' process ids get no signal, and the runs resume."""
+    if not PROGRAM.exists():
+        return figure("B7", "runs of a boot before", f"not tried: {PROGRAM} (make build) lacking", "tried", False)
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         runs = [StandIn(folder, f"2026112{n}-000000-{n:04x}", boot=f"{n}0000000-0000-0000-0000-000000000000") for n in range(5)]

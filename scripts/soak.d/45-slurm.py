@@ -17,7 +17,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = ROOT / "target" / os.environ.get("WARMSTART_PROFILE", "release") / "warmstart"
+PROGRAM = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / os.environ.get("WARMSTART_PROFILE", "release") / "warmstart"
 # About half a minute on two cores.
 EPOCHS = int(os.environ.get("WARMSTART_SLURM_EPOCHS", "8"))
 # How many times longer a run is that needs more than one time limit of a minute.
