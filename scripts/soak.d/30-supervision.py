@@ -10,6 +10,7 @@ Linux.
 """
 import fcntl
 import getpass
+import itertools
 import json
 import os
 import pathlib
@@ -261,6 +262,19 @@ class StandIn:
         self.lock.close()
 
 
+def healthy(run):
+    """Takes a step of a healthy run and yields the seconds until the next: half a second, ten times as long after every twentieth
+    step, and a save of 60 s after every two hundredth."""
+    for step in itertools.count(1):
+        run.go_on()
+        if step % 200:
+            yield 0.5 if step % 20 else 5.0
+        else:
+            run.tell("phase", phase="saving")
+            yield 60.0
+            run.tell("phase", phase="training")
+
+
 def stuck_workers():
     """Suspended, stalled and hung workers, and workers without a heartbeat. No alarm for healthy runs with steps of very
     different lengths."""
@@ -276,21 +290,9 @@ def stuck_workers():
                 for run in runs.values():
                     run.go_on()
                 time.sleep(0.05)
-            began, seen, alarms, looks, next_step, slow = time.monotonic(), {}, [], 0, 0.0, 0
+            began, seen, alarms, looks, steps, due = time.monotonic(), {}, [], 0, healthy(runs["well"]), 0.0
             os.kill(runs["frozen"].process.pid, 19)
             while (now := time.monotonic() - began) < max(minutes * 60, 100):
-                # A healthy run takes half a second for a step. Every twentieth step takes ten times as long, and a save takes 60
-                # s once a minute.
-                if now >= next_step:
-                    runs["well"].go_on()
-                    slow += 1
-                    pause = 5.0 if slow % 20 == 0 else 0.5
-                    if slow % 200 == 0:
-                        runs["well"].tell("phase", phase="saving")
-                        pause = 60.0
-                    elif slow % 200 == 1:
-                        runs["well"].tell("phase", phase="training")
-                    next_step = now + pause
                 for name in ["frozen", "looping", "well"]:
                     runs[name].beat()
                 runs["silent"].go_on()
@@ -306,7 +308,12 @@ def stuck_workers():
                         seen.setdefault(name, (now, state))
                         if name == "well":
                             alarms.append((now, state))
-                time.sleep(1)
+                # The healthy run steps several times between two looks.
+                look = time.monotonic() + 1
+                while (at := time.monotonic()) < look:
+                    if at >= due:
+                        due = at + next(steps)
+                    time.sleep(0.05)
             for name, state, limit, what in [
                     ("frozen", "suspended", 30, "SIGSTOP"), ("looping", "stalled", 61 + 2, "an endless step, alive by its heartbeat"),
                     ("dead", "hung", 30 + 2, "neither heartbeat nor events"),
