@@ -20,7 +20,7 @@ pub fn serve(files: &[&Path], mut answers: impl Write) -> Result<()> {
     for file in files {
         let checked = match experiment::load(file, &[]) {
             Ok(experiment) => check(&experiment, &SearchPaths::from_env()),
-            // The caller has read the file and reported its problems.
+            // `warmstart check` asks about files that it could read, so this one has changed since.
             Err(problems) => Checked {
                 findings: problems
                     .iter()
@@ -46,7 +46,7 @@ pub fn check(experiment: &Experiment, places: &SearchPaths) -> Checked {
     Checked { findings, pictures }
 }
 
-/// Reads every image, as a launch does. A pending download is no mistake.
+/// Reads every image, as a launch does. Says nothing of data that is not on this machine: `warmstart check` does.
 fn dataset(experiment: &Experiment, places: &SearchPaths) -> (Vec<Finding>, Option<Counts>) {
     let wanted = &experiment.dataset;
     let field = match &wanted.kind {

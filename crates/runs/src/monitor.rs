@@ -37,8 +37,8 @@ struct Monitor {
     programs: Programs,
 }
 
-/// Starts `worker` on the run in `folder`, waits for its end, logs it and starts the next run. Returns the worker's exit code, or
-/// 4 if it did not start. `notify` names the command that gets the run at its end; the settings are read then.
+/// Starts `worker` on the run in `folder`, waits for its end, logs it and starts the next run. Returns the worker's exit code; 4 if
+/// it did not start, 1 if a signal ended it, 2 if `folder` is no run folder. `notify` names the command that gets the run at its end; the settings are read then.
 pub fn run(worker: &Path, folder: &Path, notify: fn() -> Option<String>) -> ExitCode {
     let Some(monitor) = Monitor::new(worker, folder) else {
         say(&format!("{} is no run folder", folder.display()));
@@ -68,7 +68,7 @@ impl Monitor {
             worker: worker.to_path_buf(),
             monitor: std::env::current_exe().ok(),
         };
-        // A new build replaces the program at the same path.
+        // After a new build, `current_exe` names a file that is gone; its successor has the same path.
         let programs = Programs::find().map_or(programs, |found| Programs {
             worker: worker.to_path_buf(),
             ..found

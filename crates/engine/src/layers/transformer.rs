@@ -7,10 +7,10 @@ use warmstart_schema::architecture::{self as spec, MlpActivation};
 use super::rotary::Rotary;
 use super::tensors::{Dense, Tensors, named};
 
-/// Added to a mean length before it divides.
+/// Added to the mean length before it divides, because all may be zero.
 const RESPONSE_EPSILON: f64 = 1e-6;
 
-/// Runs `layer` with the channels last, as dense layers want them; an image in channels-last memory moves no number.
+/// Runs `layer` with the channels last, as dense layers want them. For an image in channels-last memory this copies nothing.
 fn by_position(x: &Tensor, layer: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     if x.dim() == 4 {
         Ok(layer(&x.f_permute([0, 2, 3, 1])?)?.f_permute([0, 3, 1, 2])?)
@@ -85,7 +85,7 @@ impl Mlp {
                 MlpActivation::QuickGelu => x.f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?,
             };
             let x = match &self.response {
-                Some(parameters) => respond(&x, parameters)?,
+                Some(parameters) => normalize_response(&x, parameters)?,
                 None => x,
             };
             self.output.linear(&x)
@@ -95,7 +95,7 @@ impl Mlp {
 
 /// Global response normalization (Woo et al. 2023) of images `[N, H, W, C]`: each channel by its length over the whole image, as a
 /// share of the mean length.
-fn respond(x: &Tensor, Dense { weight, bias }: &Dense) -> Result<Tensor> {
+fn normalize_response(x: &Tensor, Dense { weight, bias }: &Dense) -> Result<Tensor> {
     let lengths = x.f_norm_scalaropt_dim(2.0, [1_i64, 2].as_slice(), true)?;
     let mean = lengths.f_mean_dim([-1_i64].as_slice(), true, None)?;
     let response = lengths.f_div(&mean.f_add_scalar(RESPONSE_EPSILON)?)?;

@@ -73,6 +73,7 @@ impl Role {
     }
 }
 
+/// The styles by which screens draw, each in its role's colour.
 #[derive(Debug)]
 pub(crate) struct Roles {
     /// The program's name and other headings.

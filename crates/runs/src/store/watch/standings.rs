@@ -1,4 +1,5 @@
-//! Where workers are that no process of this machine is, by asking who starts them: on another thread, all at once, and seldom.
+//! Asks the launchers where workers are that run elsewhere and show no sign of life. It asks on another thread, about all of them at
+//! once, and seldom.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,6 +32,7 @@ pub(super) struct Standings {
 }
 
 impl Standings {
+    /// Where the worker of a run was at the last answer.
     pub(super) fn of(&self, run: &RunId) -> Option<&Standing> {
         self.known.get(run).map(|(_, standing)| standing)
     }
