@@ -38,7 +38,8 @@ struct Monitor {
 }
 
 /// Starts `worker` on the run in `folder`, waits for its end, logs it and starts the next run. Returns the worker's exit code; 4 if
-/// it did not start, 1 if a signal ended it, 2 if `folder` is no run folder. `notify` names the command that gets the run at its end; the settings are read then.
+/// it did not start, 1 if a signal ended it, 2 if `folder` is no run folder. `notify` names the command that gets the run at its end;
+/// the settings are read then.
 pub fn run(worker: &Path, folder: &Path, notify: fn() -> Option<String>) -> ExitCode {
     let Some(monitor) = Monitor::new(worker, folder) else {
         say(&format!("{} is no run folder", folder.display()));
