@@ -55,6 +55,11 @@ pub(crate) fn rows_below(rows: usize, fixed: usize, terminal: Size) -> usize {
     rows.saturating_sub(visible)
 }
 
+/// How many rows of its log the run screen shows, below its title of two rows and a rule.
+pub(crate) fn log_rows(terminal: Size) -> usize {
+    usize::from(body(terminal).height).saturating_sub(3)
+}
+
 /// The area of the open screen. Header, rules and footer take five rows; the body starts at the third.
 fn body(terminal: Size) -> Rect {
     Rect::new(0, 2, terminal.width, terminal.height.saturating_sub(5))

@@ -263,6 +263,20 @@ fn help_scrolls_back_from_its_end_at_once() {
 }
 
 #[test]
+fn log_scrolls_back_from_its_beginning_at_once() {
+    let mut model = typical();
+    press(&mut model, "jjjjj<enter>l");
+    let id = model.run().unwrap().id.clone();
+    let lines = (0..100).map(|number| format!("line {number}")).collect();
+    update(&mut model, Message::WorkerLog { id, lines });
+    let picture = |model: &Model| text(&drawn(model, 80, 24));
+    press(&mut model, "gk");
+    let beginning = picture(&model);
+    press(&mut model, "j");
+    assert_ne!(picture(&model), beginning);
+}
+
+#[test]
 fn a_found_line_names_the_keys_of_the_settings() {
     let said = |model: &mut Model| {
         press(model, "jjjjj<enter>l/loss<enter>");

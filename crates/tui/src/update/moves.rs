@@ -4,7 +4,7 @@ use crate::command::Movement;
 use crate::effect::Effect;
 use crate::help;
 use crate::keys::Context;
-use crate::layout::{popup_width, rows_below, text_rows};
+use crate::layout::{log_rows, popup_width, rows_below, text_rows};
 use crate::model::{Model, Pane, Popup, Screen};
 use warmstart_report::compare::Format;
 
@@ -78,8 +78,7 @@ fn scrolled(distance: usize, by: isize, most: usize) -> usize {
 }
 
 fn move_in_screen(model: &mut Model, by: isize) {
-    // The log's first line may become the bottom one, from which a search goes on.
-    let most_up = model.log_height().saturating_sub(1);
+    let (log_height, log_rows) = (model.log_height(), log_rows(model.size));
     let queue = model.working_and_waiting();
     match &mut model.open {
         Screen::Experiments(list) => list.step(by),
@@ -89,7 +88,10 @@ fn move_in_screen(model: &mut Model, by: isize) {
         // The log is scrolled from its end, because the end grows.
         Screen::Run(view) => {
             if let Pane::Log { up } = &mut view.pane {
-                *up = scrolled(*up, by.checked_neg().unwrap_or(isize::MAX), most_up);
+                // A search may have gone further up: it makes the line that it finds the bottom one.
+                let found = (*up).min(log_height.saturating_sub(1));
+                let most = log_height.saturating_sub(log_rows).max(found);
+                *up = scrolled(*up, by.checked_neg().unwrap_or(isize::MAX), most);
             }
         }
     }
