@@ -331,13 +331,7 @@ fn a_comparison_says_that_no_member_of_the_second_group_is_done() {
 #[test]
 fn a_comparison_says_that_validation_cannot_choose_where_all_members_diverged() {
     let place = two_groups();
-    let members = [
-        ("0.1", 1),
-        ("0.1", 2),
-        ("0.1", 3),
-        ("0.01", 1),
-        ("0.01", 2),
-    ];
+    let members = [("0.1", 1), ("0.1", 2), ("0.1", 3), ("0.01", 1), ("0.01", 2)];
     for (index, settings) in members.into_iter().enumerate() {
         let id = format!("2026010{index}-000000-aaaa");
         fs::remove_dir_all(place.checkpoints().join(&id)).unwrap();

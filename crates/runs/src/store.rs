@@ -13,7 +13,9 @@ mod watch;
 
 pub use self::change::Change;
 pub use self::experiment_index::ExperimentKey;
-pub use self::experiments::{ExperimentFile, experiment_paths, experiments, group_names, init_file};
+pub use self::experiments::{
+    ExperimentFile, experiment_paths, experiments, group_names, init_file,
+};
 pub(crate) use self::log_tail::log_tail;
 pub use self::log_tail::worker_log_tail;
 pub use self::problem::RunProblem;
