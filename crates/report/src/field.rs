@@ -365,6 +365,20 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_weights_is_named_without_characters_that_a_terminal_obeys() {
+        let yaml = "name: x\ndataset: { name: emoji98 }\n\
+                    model: { backbone: resnet18, weights: \"/my\\e[2J/own.safetensors\" }\n\
+                    train: { epochs: 1, batch_size: 8, optimizer: { name: adam, learning_rate: 0.1 } }\n";
+        let experiment = warmstart_schema::experiment::parse(yaml, "x").unwrap();
+        let subject = Subject {
+            experiment: Some(&experiment),
+            ..Subject::new(None, None, "")
+        };
+        let weights = named("weights").unwrap().value(&subject).unwrap();
+        assert_eq!(weights.texts(), ["/my[2J/own.safetensors"]);
+    }
+
+    #[test]
     fn every_state_of_a_run_is_a_value_of_status() {
         let phases = [
             Phase::Fetching,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::pictures::PictureFolder;
 use warmstart_schema::catalog::{DatasetName, Pretrained};
 use warmstart_schema::experiment::{Dataset, Experiment, Weights};
+use warmstart_schema::text;
 
 /// The folders in which weights and datasets are looked for, in this order, and those that downloads go to.
 #[derive(Debug, Clone)]
@@ -160,14 +161,14 @@ impl SearchPaths {
         let name = name.as_str();
         Some(match path {
             Some(path) => MissingFile {
-                text: format!("data: {name} is not in {}", path.display()),
+                text: format!("data: {name} is not in {}", shown(path)),
                 is_fetched: false,
             },
             None if self.offline => MissingFile {
                 text: format!(
                     "data: {name} is not on this machine and HF_HUB_OFFLINE is set; put {} into {}",
                     archive.file,
-                    self.downloads.display()
+                    shown(&self.downloads)
                 ),
                 is_fetched: false,
             },
@@ -184,7 +185,7 @@ impl SearchPaths {
     fn missing_weights(&self, experiment: &Experiment) -> Option<MissingFile> {
         if let (None, Weights::File(path)) = (&experiment.init, &experiment.model.weights) {
             return (!path.is_file()).then(|| MissingFile {
-                text: format!("weights: {} is not there", path.display()),
+                text: format!("weights: {} is not there", shown(path)),
                 is_fetched: false,
             });
         }
@@ -194,7 +195,7 @@ impl SearchPaths {
         Some(if self.offline {
             let first = searched
                 .first()
-                .map(|path| path.display().to_string())
+                .map(|first| shown(first))
                 .unwrap_or_default();
             let text = format!(
                 "weights: {hub} are not on this machine and HF_HUB_OFFLINE is set; put them at {first}"
@@ -210,6 +211,11 @@ impl SearchPaths {
             }
         })
     }
+}
+
+/// A path for people: an experiment may name one with any character.
+fn shown(path: &Path) -> String {
+    text::line(&path.display().to_string(), 300)
 }
 
 /// The user's cache folder: `XDG_CACHE_HOME`, or `.cache` in the home folder.
@@ -295,6 +301,23 @@ mod tests {
             !named[0].is_fetched && named[0].text.contains("/nowhere"),
             "{named:?}"
         );
+    }
+
+    #[test]
+    fn missing_files_are_named_without_characters_that_a_terminal_obeys() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = paths(root.path(), false);
+        let emoji = "{ name: emoji98 }";
+        for experiment in [
+            experiment(r#"{ name: cifar100, path: "/no\e[2Jwhere" }"#, "random"),
+            experiment(emoji, r#""/no\e[2Jwhere/x.safetensors""#),
+        ] {
+            let lacks = paths.missing(&experiment);
+            let [lack] = &lacks[..] else {
+                panic!("{lacks:?}")
+            };
+            assert!(lack.text.contains("/no[2Jwhere"), "{lack:?}");
+        }
     }
 
     #[test]

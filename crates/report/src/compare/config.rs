@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_yaml::Value as Yaml;
 use warmstart_schema::experiment::Experiment;
+use warmstart_schema::text;
+
+/// Longer than any path.
+const MAX_CHARS: usize = 4096;
 
 /// The experiment's fields by their paths, in the order of the file, without those that only describe it.
 pub fn fields(experiment: &Experiment) -> Vec<(String, String)> {
@@ -34,14 +38,23 @@ fn flatten(path: &str, yaml: &Yaml, fields: &mut Vec<(String, String)>) {
         }
         Yaml::Bool(value) => fields.push((path.to_owned(), value.to_string())),
         Yaml::Number(value) => fields.push((path.to_owned(), value.to_string())),
-        Yaml::String(text) => fields.push((path.to_owned(), text.clone())),
+        Yaml::String(text) => fields.push((path.to_owned(), printable(text))),
         Yaml::Sequence(list) if !list.is_empty() => {
             // JSON keeps a list on one line.
             let text = serde_json::to_string(list).unwrap_or_default();
-            fields.push((path.to_owned(), text));
+            fields.push((path.to_owned(), printable(&text)));
         }
         // An experiment has no tags.
         Yaml::Null | Yaml::Sequence(_) | Yaml::Tagged(_) => {}
+    }
+}
+
+/// A text as it is, or with its unusual characters escaped: terminals obey some of them. Texts that differ still do so afterwards.
+fn printable(text: &str) -> String {
+    if text::line(text, MAX_CHARS) == text {
+        text.to_owned()
+    } else {
+        text.escape_default().to_string()
     }
 }
 
@@ -67,6 +80,7 @@ pub fn differing(all: &[&[(String, String)]]) -> Vec<String> {
     differing.into_iter().cloned().collect()
 }
 
+/// The value of the field at this path.
 pub fn value<'a>(fields: &'a [(String, String)], path: &str) -> Option<&'a str> {
     fields
         .iter()
@@ -99,5 +113,24 @@ mod tests {
             Some("[{\"until_epoch\":1,\"resize\":48}]")
         );
         assert!(differing(&[&grows, &grows]).is_empty());
+    }
+
+    #[test]
+    fn values_hold_no_characters_that_a_terminal_obeys() {
+        let with = |path: &str| {
+            let yaml = format!(
+                "name: x\ndataset: {{ name: image_folder, path: {path} }}\nmodel: {{ backbone: resnet18 }}\n\
+                 train: {{ epochs: 3, batch_size: 32, optimizer: {{ name: adam, learning_rate: 0.1 }} }}\n"
+            );
+            fields(&parse(&yaml, "x").unwrap())
+        };
+        let plain = with("pictures/Büro");
+        assert_eq!(value(&plain, "dataset.path"), Some("pictures/Büro"));
+        for path in [r#""pictures\e[2J/Büro""#, r#""pictures\u202E/Büro""#] {
+            let odd = with(path);
+            let shown = value(&odd, "dataset.path").unwrap();
+            assert_eq!(text::line(shown, MAX_CHARS), shown, "{path}");
+            assert_eq!(differing(&[&plain, &odd]), ["dataset.path"], "{path}");
+        }
     }
 }

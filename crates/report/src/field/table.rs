@@ -6,6 +6,7 @@ use warmstart_schema::catalog::DatasetName;
 use warmstart_schema::experiment::{self, Freeze, RunKind};
 use warmstart_schema::metric::Metric;
 use warmstart_schema::state::Status;
+use warmstart_schema::text;
 
 use super::{Fact, Field, Form, Subject};
 
@@ -131,7 +132,8 @@ pub(super) static FIELDS: &[Field] = &[
         all.map(DatasetName::as_str).collect()
     }),
     Field::new("weights", Form::Text, |subject| {
-        let weights = subject.experiment?.model.weights.to_string();
+        // A file of weights is a path, which may hold any character.
+        let weights = text::line(&subject.experiment?.model.weights.to_string(), 4096);
         Some(Fact::Text(weights.into()))
     })
     .also(&["model.weights"]),
