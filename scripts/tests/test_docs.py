@@ -34,6 +34,18 @@ class Links(unittest.TestCase):
         self.assertEqual(self.wrong("[x](other.md#one-1) <https://a.b>", other_md="# One\n# One"), [])
         self.assertEqual(self.wrong("```sh\n[x](gone.md)\n```\n`[y](gone.md)` [z](https://example.org/gone)"), [])
 
+    def test_every_page_below_docs_is_checked(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder).resolve()
+            for name, text in {"docs/book/src/SUMMARY.md": "", "docs/a.md": "[x](gone.md)", "docs/b/c.md": "[x](gone.md)"}.items():
+                path = root / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            with self.assertRaises(docs.Failure) as caught:
+                docs.check_links(root)
+        for page in ("docs/a.md:1", "docs/b/c.md:1"):
+            self.assertIn(f"{page}: there is no gone.md", str(caught.exception))
+
     def test_a_page_of_the_book_links_only_into_the_book(self):
         found = self.wrong("", docs__book__src__a_md="[x](../../../README.md)")
         self.assertEqual(found, ["docs/book/src/a.md:1: ../../../README.md is outside the book"])
