@@ -74,7 +74,9 @@ impl Job {
             "REQUEUE_HOLD" | "SPECIAL_EXIT" | "RESV_DEL_HOLD"
         ) || reason.starts_with("JobHeld")
             || reason.starts_with("JobHoldMaxRequeue")
-            || reason.ends_with(" held");
+            || reason.ends_with(" held")
+            // `scontrol` writes underscores for spaces.
+            || reason.ends_with("_held");
         if is_held {
             let help = if reason == "JobHeldAdmin" {
                 "an administrator holds it: ask them".to_owned()
@@ -204,6 +206,12 @@ mod tests {
                 "PENDING",
                 Some("launch failed requeued held"),
                 "launch failed",
+                "`scontrol release 12`",
+            ),
+            (
+                "PENDING",
+                Some("launch_failed_requeued_held"),
+                "held in Slurm as job 12: launch_failed",
                 "`scontrol release 12`",
             ),
             (
