@@ -3,7 +3,7 @@
 use warmstart_schema::identity::JobId;
 use warmstart_schema::text;
 
-/// The fields of a line of `squeue`: id, state, start, time limit, nodes, reason. None is a free text but the last.
+/// The fields of a line of `squeue`: id, state, start, time limit, nodes, reason. Only the last is free text and may hold a `|`.
 pub(super) const FORMAT: &str = "%i|%T|%S|%l|%N|%r";
 
 /// The fields of a line of `sacct`, in the same order, with the exit code at the end.
@@ -42,7 +42,7 @@ fn line(line: &str) -> Option<Job> {
         id: id.parse().ok()?,
         state: state_of(state)?,
         start: said(start),
-        limit: said(limit).filter(|limit| limit != "UNLIMITED"),
+        limit: limit_of(limit),
         nodes: said(nodes),
         reason: said(reason),
         exit: None,
@@ -68,9 +68,7 @@ pub(super) fn shown(answer: &str) -> Option<Job> {
         id: JobId { job, task },
         state: state_of(field("JobState")?)?,
         start: field("StartTime").and_then(said),
-        limit: field("TimeLimit")
-            .and_then(said)
-            .filter(|limit| limit != "UNLIMITED"),
+        limit: field("TimeLimit").and_then(limit_of),
         nodes: field("NodeList").and_then(said),
         reason: field("Reason").and_then(said),
         exit: field("ExitCode").and_then(exit_of),
@@ -93,7 +91,7 @@ pub(super) fn accounted(answer: &str, id: JobId) -> Option<Job> {
             // `CANCELLED by 1000`
             state: state_of(state.split(' ').next()?)?,
             start: said(start),
-            limit: said(limit).filter(|limit| limit != "UNLIMITED"),
+            limit: limit_of(limit),
             nodes: said(nodes).filter(|nodes| nodes != "None assigned"),
             reason: None,
             exit: exit_of(exit),
@@ -101,6 +99,11 @@ pub(super) fn accounted(answer: &str, id: JobId) -> Option<Job> {
         })
     };
     answer.lines().filter_map(own).next_back()
+}
+
+/// A time limit, if there is one.
+fn limit_of(text: &str) -> Option<String> {
+    said(text).filter(|limit| limit != "UNLIMITED")
 }
 
 /// An exit code and a signal: `1:0`.
@@ -119,6 +122,7 @@ pub(super) fn ids(answer: &str) -> Vec<u64> {
     ids
 }
 
+/// The name of a state; none for anything else.
 fn state_of(text: &str) -> Option<String> {
     let is_state = text.len() >= 4 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
     is_state.then(|| text.to_owned())
