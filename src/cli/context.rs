@@ -63,7 +63,7 @@ pub(super) struct Globals {
     /// No progress, only answers and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Colours in progress and errors
+    /// Colours in progress, errors and pictures
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
 }
@@ -95,7 +95,10 @@ pub(super) struct Context {
     pub folders: FolderOptions,
     pub json: bool,
     pub quiet: bool,
+    /// Whether progress and errors are coloured.
     pub color: bool,
+    /// What `--color` says, for a picture on stdout. `color` depends on stderr.
+    pub color_choice: Color,
     /// What is wrong in the settings that say where workers run.
     pub launcher_problems: Vec<Problem>,
 }
@@ -159,7 +162,8 @@ impl Context {
                 .unwrap_or_else(|| PathBuf::from("checkpoints")),
             json: globals.json,
             quiet: globals.quiet,
-            color: output::use_color(globals.color),
+            color: output::use_color(globals.color, &std::io::stderr()),
+            color_choice: globals.color,
         }
     }
 

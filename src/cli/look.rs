@@ -84,7 +84,8 @@ pub(super) fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<E
         }
         output::answer_json(&serde_json::json!({ "part": part, "picture": picture }))?;
     } else {
-        output::answer(&shown(context, &facts, part, &picture))?;
+        let has_color = output::use_color(context.color_choice, &std::io::stdout());
+        output::answer(&shown(has_color, &facts, part, &picture))?;
     }
     if let Some(error) = &picture.error {
         output::error(context, error);
@@ -145,13 +146,13 @@ fn unexpected() -> Failure {
 }
 
 /// The picture, if stdout is a terminal, and its labels.
-fn shown(context: &Context, facts: &Facts, part: Split, picture: &Picture) -> String {
+fn shown(has_color: bool, facts: &Facts, part: Split, picture: &Picture) -> String {
     let drawn = picture
         .pixels
         .as_ref()
         .filter(|_| std::io::stdout().is_terminal());
     let drawn = drawn
-        .map(|pixels| warmstart_tui::printed(pixels, context.color))
+        .map(|pixels| warmstart_tui::printed(pixels, has_color))
         .unwrap_or_default();
     let seen = picture
         .wanted

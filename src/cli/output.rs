@@ -191,20 +191,26 @@ fn complain(context: &Context, label: &str, color: &str, text: &str) {
     );
 }
 
-/// Whether progress and errors may be coloured.
-pub(super) fn use_color(choice: Color) -> bool {
+/// Whether what is written to `stream` may be coloured.
+pub(super) fn use_color(choice: Color, stream: &impl IsTerminal) -> bool {
     match choice {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => {
-            is_interactive() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            knows_sequences(stream)
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         }
     }
 }
 
 /// Whether progress can redraw itself.
 pub(super) fn is_interactive() -> bool {
-    io::stderr().is_terminal()
+    knows_sequences(&io::stderr())
+}
+
+/// Whether `stream` is a terminal that knows escape sequences.
+fn knows_sequences(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal()
         && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 

@@ -1,6 +1,9 @@
 //! Image folders, predictions and exports.
 
+use std::process::Command;
+
 use crate::place::Place;
+use crate::width::said_on_terminal;
 
 const OWN: &str = "name: Mine\ndataset: { name: image_folder, path: pictures }\nmodel: { backbone: resnet18, weights: random }\n\
     train: { epochs: 1, batch_size: 8, optimizer: { name: adam, learning_rate: 0.001 } }\n";
@@ -418,4 +421,42 @@ fn a_picture_of_the_dataset_is_shown_with_both_labels() {
         place.say(&["look", "lite0-freeze", "7", "--random"]).code,
         2
     );
+}
+
+/// `warmstart look` on a terminal, with its stderr elsewhere.
+fn drawn(place: &Place, color: &str, variables: &[(&str, &str)]) -> String {
+    let plain = place.command(&["look", "lite0-freeze", "7", "--color", color]);
+    let mut script = Command::new("sh");
+    script.args(["-c", "exec \"$0\" \"$@\" 2> stderr"]);
+    script.arg(plain.get_program()).args(plain.get_args());
+    script.current_dir(place.folder.path());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    script.envs([("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8")]);
+    script.envs(variables.iter().copied());
+    said_on_terminal(&script, 80).concat()
+}
+
+#[test]
+fn a_picture_has_the_colours_of_stdout() {
+    let place = Place::new();
+    let no_color = [("NO_COLOR", "1")];
+    for (color, variables, is_coloured) in [
+        ("auto", &no_color[..0], true),
+        ("never", &no_color[..0], false),
+        ("auto", &no_color[..], false),
+        ("always", &no_color[..], true),
+    ] {
+        let drawn = drawn(&place, color, variables);
+        assert!(drawn.contains("image number 7"), "{drawn:?}");
+        assert_eq!(
+            drawn.contains("\u{1b}[38;"),
+            is_coloured,
+            "{color} {variables:?}: {drawn:?}"
+        );
+    }
 }

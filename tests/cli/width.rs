@@ -8,8 +8,13 @@ use unicode_width::UnicodeWidthStr;
 use crate::compare;
 use crate::place::Place;
 
-/// The output of a command on a terminal with this many columns.
+/// The output of `warmstart` on a terminal with this many columns.
 fn on_terminal(place: &Place, columns: u16, arguments: &[&str]) -> Vec<String> {
+    said_on_terminal(&place.command(arguments), columns)
+}
+
+/// The output of a command on a terminal with this many columns.
+pub(crate) fn said_on_terminal(plain: &std::process::Command, columns: u16) -> Vec<String> {
     let size = PtySize {
         rows: 24,
         cols: columns,
@@ -17,10 +22,11 @@ fn on_terminal(place: &Place, columns: u16, arguments: &[&str]) -> Vec<String> {
         pixel_height: 0,
     };
     let pair = native_pty_system().openpty(size).unwrap();
-    let plain = place.command(arguments);
     let mut command = CommandBuilder::new(plain.get_program());
     command.args(plain.get_args());
-    command.cwd(place.folder.path());
+    if let Some(folder) = plain.get_current_dir() {
+        command.cwd(folder);
+    }
     for (name, value) in plain.get_envs() {
         match value {
             Some(value) => command.env(name, value),

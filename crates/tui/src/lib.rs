@@ -78,7 +78,11 @@ pub struct Options {
 pub fn printed(pixels: &Pixels, colour: bool) -> String {
     /// Lines to leave free for the text around the picture.
     const TEXT: u16 = 5;
-    let appearance = Appearance::from_env(false, (!colour).then_some(Theme::Mono));
+    // A picture has its own colours, so any theme with colours will do.
+    let theme = if colour { Theme::Ansi } else { Theme::Mono };
+    let appearance = Appearance::from_env(false, Some(theme));
+    // Without this, crossterm reads NO_COLOR only and would overrule an explicit choice.
+    crossterm::style::force_color_output(colour);
     let (width, height) = usable_size(crossterm::terminal::size().ok());
     screen::printed(pixels, width, height.saturating_sub(TEXT), appearance)
 }
