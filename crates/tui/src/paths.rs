@@ -1,6 +1,6 @@
 //! Paths that the user types.
 
-use std::ffi::OsStr;
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use warmstart_runs::pictures;
@@ -9,18 +9,26 @@ use warmstart_schema::text;
 /// Number of names to show.
 const SHOWN: usize = 12;
 
-/// A typed path with `~/` replaced by the home folder.
+/// A typed path with the home folder instead of a leading `~`.
 pub(crate) fn expanded(typed: &str) -> PathBuf {
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-    match (typed.strip_prefix("~/"), home) {
+    let below = if typed == "~" {
+        Some("")
+    } else {
+        typed.strip_prefix("~/")
+    };
+    match (below, home) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),
         _ => PathBuf::from(typed),
     }
 }
 
-/// Completes a typed path as far as all matching folders and images agree; returns their names if
-/// there are several.
+/// Completes a typed path as far as all matching folders and images agree. If there are several,
+/// returns the first of their names, and as the last entry how many more there are.
 pub(crate) fn completed(typed: &str, only_folders: bool) -> (String, Vec<String>) {
+    if typed == "~" {
+        return ("~/".to_owned(), Vec::new());
+    }
     let (folder, begin) = typed.split_at(typed.rfind('/').map_or(0, |slash| slash + 1));
     let root = if folder.is_empty() {
         PathBuf::from(".")
@@ -31,7 +39,7 @@ pub(crate) fn completed(typed: &str, only_folders: bool) -> (String, Vec<String>
         .into_iter()
         .flatten()
         .flatten()
-        .filter_map(|entry| named(&entry.path(), &entry.file_name(), begin))
+        .filter_map(|entry| named(&entry, begin))
         .filter(|name| !only_folders || name.ends_with('/'))
         .collect();
     names.sort_unstable();
@@ -44,16 +52,22 @@ pub(crate) fn completed(typed: &str, only_folders: bool) -> (String, Vec<String>
     if names.len() == 1 {
         names.clear();
     }
+    let more = names.len().saturating_sub(SHOWN);
     names.truncate(SHOWN);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
     (format!("{folder}{common}"), names)
 }
 
 /// The name of a matching entry, with a slash for a folder; `None` if the user could not type it.
-fn named(path: &Path, name: &OsStr, begin: &str) -> Option<String> {
-    let is_folder = path.is_dir();
+fn named(entry: &DirEntry, begin: &str) -> Option<String> {
+    let name = entry.file_name();
     let name = name
         .to_str()
         .filter(|name| name.starts_with(begin) && text::line(name, 4096) == **name)?;
+    // Asks the file system, so only where the name matches: the folder may hold many pictures.
+    let is_folder = entry.path().is_dir();
     let is_meant = if is_folder {
         !name.starts_with('.') || begin.starts_with('.')
     } else {
@@ -129,5 +143,22 @@ mod tests {
                 ]
             )
         );
+    }
+
+    #[test]
+    fn names_beyond_those_shown_are_counted() {
+        let root = tempfile::tempdir().unwrap();
+        for number in 0..SHOWN + 3 {
+            std::fs::write(root.path().join(format!("{number:02}.png")), "").unwrap();
+        }
+        let (_, names) = completed(&format!("{}/", root.path().display()), false);
+        assert_eq!(names.len(), SHOWN + 1);
+        assert_eq!(names.last().unwrap(), "and 3 more");
+    }
+
+    #[test]
+    fn a_tilde_alone_is_the_home_folder() {
+        assert_eq!(expanded("~"), expanded("~/"));
+        assert_eq!(completed("~", true), ("~/".to_owned(), vec![]));
     }
 }
