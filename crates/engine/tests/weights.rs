@@ -1080,6 +1080,8 @@ fn the_preparation_of_pictures_is_read_from_header_or_configuration() {
         said(&write("tf_efficientnet_b0.ap_in1k.safetensors", &[])),
         expected
     );
+    // What follows the dot is part of a version, not a tag.
+    assert_eq!(said(&write("mine-v1.2.safetensors", &[])), expected);
     // The configuration may belong to another file.
     assert_eq!(
         said(&write("tf_efficientnet_b0.ns_jft_in1k.safetensors", &[])),

@@ -162,12 +162,8 @@ pub fn stated_preparation(path: &Path, backbone: Backbone) -> FileMetadata {
     let is_of = |config: &Config, place: Beside| {
         let found = config.backbone();
         let tag = config.fact("tag").and_then(Value::as_str);
-        let own_tag = path
-            .file_stem()
-            .and_then(|stem| stem.to_str()?.split_once('.'))
-            .map(|(_, tag)| tag);
         let is_other_tag = tag
-            .zip(own_tag)
+            .zip(tag_of(path))
             .is_some_and(|(theirs, own)| !theirs.is_empty() && theirs != own);
         match config.architecture {
             Some(_) => found == Some(backbone) && (place.is_its_own(path) || !is_other_tag),
@@ -180,6 +176,12 @@ pub fn stated_preparation(path: &Path, backbone: Backbone) -> FileMetadata {
     config
         .map(|(config, place)| gathered(place.words(), |key| config.fact(key).cloned()))
         .unwrap_or_default()
+}
+
+/// timm's tag in a file's name, where a backbone's name precedes it. `mine-v1.2.safetensors` has none.
+fn tag_of(path: &Path) -> Option<&str> {
+    let (name, tag) = path.file_stem()?.to_str()?.split_once('.')?;
+    name.parse::<Backbone>().is_ok().then_some(tag)
 }
 
 /// What timm's keys say, as far as it can be so.
