@@ -39,12 +39,15 @@ def measured(command, **environment):
     command = [str(part) for part in command]
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(command, env={**waiting, **environment}, stdout=subprocess.PIPE, stderr=complaints, text=True)
-        said = process.stdout.read()
+        with process.stdout:
+            said = process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
         if status:
             complaints.seek(0)
             raise SystemExit(f"error: {' '.join(command)} failed: {complaints.read().strip()[-500:]}")
-    return said, used.ru_maxrss / 1000
+    # Linux counts in KiB.
+    return said, used.ru_maxrss * 1024 / 1e6
 
 
 def ours(program, case):
@@ -66,10 +69,19 @@ def with_keras():
     return python
 
 
+def case_names(text):
+    """The cases that `--cases` names; an error for any other word, before anything is built."""
+    names = text.split(",")
+    for name in names:
+        if name not in CASES:
+            raise argparse.ArgumentTypeError(f"there is no case {name!r}; choose from {', '.join(CASES)}")
+    return names
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--cases", default=",".join(CASES))
+    parser.add_argument("--cases", type=case_names, default=list(CASES))
     parser.add_argument("--bfloat16", action="store_true", help="measure the peer with bfloat16 autocast too")
     parser.add_argument("--keras", action="store_true", help="measure Keras too")
     options = parser.parse_args()
@@ -86,7 +98,7 @@ def main():
     names = ["warmstart", *modes] + ["keras"] * options.keras
     print("| case | " + " | ".join(names) + " | warmstart / best float32 PyTorch | MB | PyTorch's MB |")
     print("|---|" + "---:|" * (len(names) + 3))
-    for name in options.cases.split(","):
+    for name in options.cases:
         backbone, pixels, batch, frozen = CASES[name]
         found = {mode: [] for mode in names}
         for _ in range(options.repeats):
