@@ -30,6 +30,15 @@ def deny(*checks, env=None):
     return said.returncode == 0, said.stderr
 
 
+def unread(said):
+    """What cargo-deny says that it could not read; None if it read everything. A missing index is only a warning for it."""
+    if re.search(r"failed to (fetch|clone|load) advisory database", said):
+        return "the database could not be reached"
+    if re.search(r"\[index-(cache-load-)?failure\]", said):
+        return "the registry's index could not be read, so that yanked versions are unknown"
+    return None
+
+
 def advisories():
     """Reports whether a crate has an advisory or was yanked, with the date of the advisories."""
     env, date = {}, "today's"
@@ -38,8 +47,8 @@ def advisories():
                "GIT_CONFIG_VALUE_0": DATABASE}
         date = subprocess.run(["git", "-C", clone, "log", "-1", "--format=%cs"], check=True, text=True, capture_output=True).stdout.strip()
     good, said = deny("advisories", env=env)
-    if not good and re.search(r"failed to (fetch|clone|load) advisory database", said):
-        return figure("advisories and yanked crates", "the database could not be reached", "0", False)
+    if why := unread(said):
+        return figure("advisories and yanked crates", why, "0", False)
     crates = (ROOT / "Cargo.lock").read_text().count("[[package]]")
     return figure(f"advisories ({date}) and yanked versions among {crates} crates", "0" if good else "some, see above", "0", good)
 
