@@ -228,7 +228,7 @@ impl TryFrom<Fields> for Dataset {
                 "labels",
                 "`fine`",
                 "`coarse`",
-                "each image of this dataset has one label",
+                "remove the line: each image of this dataset has one label",
             ));
         }
         if fields.name != DatasetName::ImageFolder {
