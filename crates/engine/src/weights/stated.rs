@@ -1,6 +1,6 @@
-//! Which backbone a weights file says it is of. Its tensors cannot always tell: a `tf_` backbone and its plain twin have the same
-//! names and shapes, and differ by padding and the epsilon of their normalization. And what it says of the pictures that it was
-//! trained on.
+//! What a weights file says about itself: its backbone, and how the pictures that it was trained on were prepared. Its tensors
+//! cannot always tell the backbone: a `tf_` backbone and its plain twin have tensors of the same names and shapes. They differ by
+//! padding and the epsilon of their normalization.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -17,7 +17,7 @@ use super::metadata;
 /// A configuration takes a few hundred bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
-/// A statement and its source.
+/// The backbone that a file names, and how far to trust that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaidOf {
     /// The file's header, or the hub's `config.json` next to it. Both are trusted.
@@ -34,21 +34,20 @@ impl SaidOf {
     }
 }
 
-/// What the file at `path`, which holds `bytes`, says.
+/// The backbone that the file at `path` names: in its header, which `bytes` begin with, else in a configuration beside it, else by
+/// its own name.
 pub fn stated(path: &Path, bytes: &[u8]) -> Option<SaidOf> {
-    let own = || {
-        metadata(bytes)
-            .get("architecture")
-            .and_then(|name| known(name))
+    let in_header = || {
+        let backbone = known(metadata(bytes).get("architecture")?)?;
+        Some(SaidOf::Surely(backbone, "its header"))
     };
-    let own = || own().map(|backbone| SaidOf::Surely(backbone, "its header"));
     let beside = || config(path).map(|(backbone, words)| SaidOf::Surely(backbone, words));
-    own()
-        .or_else(beside)
-        .or_else(|| named(path).map(SaidOf::Perhaps))
+    let in_name = || named(path).map(SaidOf::Perhaps);
+    in_header().or_else(beside).or_else(in_name)
 }
 
-/// timm's name, with or without the tag that follows a dot. A few weights are published below the name of another backbone.
+/// The backbone of one of timm's names, with or without the tag that follows a dot. Looks for name and tag together first, because
+/// timm publishes a few weights below the name of another backbone.
 fn known(name: &str) -> Option<Backbone> {
     let name = name.trim_end_matches(".safetensors");
     let is_of = |backbone: &Backbone| {
@@ -143,7 +142,7 @@ fn configuration(path: &Path) -> Vec<(Config, Beside)> {
 /// The preprocessing that the file at `path` states: from its header, or else from a configuration next to it.
 pub fn stated_preparation(path: &Path, backbone: Backbone) -> FileMetadata {
     let header = header(path);
-    // Safetensors knows nothing but texts.
+    // The header of a safetensors file holds only texts, so lists and numbers are JSON in a text.
     let in_header = |key: &str| {
         header
             .get(key)
@@ -151,12 +150,11 @@ pub fn stated_preparation(path: &Path, backbone: Backbone) -> FileMetadata {
     };
     let plain = |key: &str| header.get(key).map(|text| Value::from(text.as_str()));
     let own = gathered("its header", |key| in_header(key).or_else(|| plain(key)));
-    if own
-        != (FileMetadata {
-            by: own.by.clone(),
-            ..FileMetadata::default()
-        })
-    {
+    let nothing = FileMetadata {
+        by: own.by.clone(),
+        ..FileMetadata::default()
+    };
+    if own != nothing {
         return own;
     }
     let is_of = |config: &Config, place: Beside| {
@@ -184,7 +182,7 @@ fn tag_of(path: &Path) -> Option<&str> {
     name.parse::<Backbone>().is_ok().then_some(tag)
 }
 
-/// What timm's keys say, as far as it can be so.
+/// The facts below timm's keys, without those that cannot be right.
 fn gathered(by: &str, fact: impl Fn(&str) -> Option<Value>) -> FileMetadata {
     let numbers =
         |key: &str| fact(key).and_then(|value| serde_json::from_value::<[f32; 3]>(value).ok());
