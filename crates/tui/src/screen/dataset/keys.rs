@@ -3,8 +3,7 @@
 use crossterm::event::KeyCode;
 
 use crate::command::{Command, DatasetCommand, Movement};
-use crate::keys::binding::Binding;
-use crate::keys::binding::{Row, bind, code, key};
+use crate::keys::binding::{Binding, Row, bind, code, key};
 use crate::keys::everywhere::{BACK, ENDS, FIRST, LAST, MOVES};
 
 pub(crate) const BINDINGS: &[&[Binding]] = &[&[BACK], MOVES, &[FIRST, LAST], ENDS, PICTURES];

@@ -3,8 +3,7 @@
 use crossterm::event::KeyCode;
 
 use crate::command::{Command, ListCommand, Show, TrainingCommand};
-use crate::keys::binding::Binding;
-use crate::keys::binding::{Row, bind, code, key};
+use crate::keys::binding::{Binding, Row, bind, code, key};
 use crate::keys::everywhere::{
     BACK, COMPARE, DATASET, ENDS, EXPORT, FILTER, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE,
     OF_A_RUN, REVERSE, SORT,

@@ -3,8 +3,7 @@
 use crossterm::event::KeyCode;
 
 use crate::command::{Command, QueueCommand};
-use crate::keys::binding::Binding;
-use crate::keys::binding::{Row, bind, code, key};
+use crate::keys::binding::{Binding, Row, bind, code, key};
 use crate::keys::everywhere::{BACK, ENDS, FIRST, LAST, LAUNCH, MOVES, OF_A_RUN, OPEN_RUN};
 
 pub(crate) const BINDINGS: &[&[Binding]] = &[
