@@ -47,6 +47,7 @@ SHARED_CUDA = {
 
 
 def release(version, tch, torch, cuda, macos):
+    """A row of RELEASES: its own wheels, and the wheels of NVIDIA that all releases share."""
     machines = ("x86_64", "aarch64")
     return Release(
         version,

@@ -120,7 +120,7 @@ fn row(name: &str, counts: &ParamCounts) -> [String; 6] {
     ]
 }
 
-/// For your own pictures, the folder decides.
+/// The number of classes. Your own pictures have one for each folder.
 fn classes(experiment: &Experiment) -> anyhow::Result<u32> {
     let Some(folder) = experiment.dataset.folder() else {
         return Ok(experiment.classes().unwrap_or_default());
