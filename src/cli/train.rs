@@ -8,6 +8,7 @@ use warmstart_runs::launcher::{self, Choice, slurm};
 use warmstart_runs::run::{RunDir, RunId};
 use warmstart_schema::experiment::{Experiment, Problem};
 use warmstart_schema::state::Status;
+use warmstart_schema::text;
 
 use super::output::Problems;
 use super::{Context, Exit, experiment, follow, output};
@@ -316,7 +317,7 @@ pub(super) fn ensure_source<'a>(
     {
         return Ok(());
     }
-    let from = &init.from;
+    let from = text::line(&init.from, 200);
     let what = format!(
         "{} starts from the best checkpoint of `{from}`, which has no run that is done",
         experiment.name

@@ -9,6 +9,7 @@ use signal_hook::iterator::Signals;
 use warmstart_runs::run::{Launch, RunDir};
 use warmstart_schema::experiment::Experiment;
 use warmstart_schema::state::{Outcome, Status};
+use warmstart_schema::text;
 
 use super::output::Problems;
 use super::{Context, Exit, experiment, follow, output};
@@ -157,12 +158,13 @@ fn bring_source(
         .rev()
         .find(|run| run.status() == Status::Finished)
     else {
+        let from = text::line(&init.from, 200);
         let what = format!(
-            "{} starts from `{}`, which has no run that is done",
-            experiment.name, init.from
+            "{} starts from `{from}`, which has no run that is done",
+            experiment.name
         );
         return Err(Failure::new(Kind::NotFound, what)
-            .help(format!("train `{}` first", init.from))
+            .help(format!("train `{from}` first"))
             .into());
     };
     Ok(place.copy_run(RunDir::of(&context.checkpoints, &run.id).path())?)

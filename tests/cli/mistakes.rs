@@ -25,6 +25,24 @@ fn a_mistake_is_explained(#[case] arguments: &[&str], #[case] code: i32, #[case]
 }
 
 #[test]
+fn an_experiment_to_start_from_is_named_without_characters_that_a_terminal_obeys() {
+    let place = Place::new();
+    let yaml = "name: a\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18 }\n\
+                train: { epochs: 1, batch_size: 8, optimizer: { name: adam, learning_rate: 0.001 } }\n";
+    place.write("mine/first\u{1b}[2J.yaml", yaml);
+    let heir = format!("{yaml}init: {{ from: \"./first\\e[2J.yaml\" }}\n");
+    let heir = place.write("mine/heir.yaml", &heir);
+    let said = place.say(&["train", &heir]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(
+        said.err.contains("train `./first[2J.yaml` first"),
+        "{:?}",
+        said.err
+    );
+    assert!(!said.err.contains('\u{1b}'), "{:?}", said.err);
+}
+
+#[test]
 fn a_beginning_that_fits_one_experiment_names_it() {
     let place = Place::new();
     let said = place.say(&["params", "effnet-fr", "--json"]);
