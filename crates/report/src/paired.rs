@@ -36,10 +36,13 @@ pub fn t_test(pairs: &[(f64, f64)]) -> Result<TTest, NoTest> {
     if pairs.iter().any(|(a, b)| !(b - a).is_finite()) {
         return Err(NoTest::NotFinite);
     }
-    let differences: Vec<f64> = pairs.iter().map(|(a, b)| b - a).collect();
+    // Beside the first difference, so that a sum of many equal ones does not round.
+    let first = pairs[0].1 - pairs[0].0;
+    let beside: Vec<f64> = pairs.iter().map(|(a, b)| b - a - first).collect();
     let count = n as f64;
-    let mean = differences.iter().sum::<f64>() / count;
-    let squares: f64 = differences.iter().map(|one| (one - mean).powi(2)).sum();
+    let center = beside.iter().sum::<f64>() / count;
+    let mean = first + center;
+    let squares: f64 = beside.iter().map(|one| (one - center).powi(2)).sum();
     let deviation = (squares / (count - 1.0)).sqrt();
     // Equal differences of decimal fractions differ by rounding.
     let scale = pairs
@@ -178,6 +181,10 @@ mod tests {
         let constant = [(0.1, 0.2), (0.2, 0.3), (0.7, 0.8)];
         assert_eq!(t_test(&constant), Err(NoTest::Constant));
         assert_eq!(t_test(&[(0.1, 0.1), (0.2, 0.2)]), Err(NoTest::Constant));
+        let long: Vec<(f64, f64)> = (0..200)
+            .map(|right| (f64::from(right) / 600.0, f64::from(right + 37) / 600.0))
+            .collect();
+        assert_eq!(t_test(&long), Err(NoTest::Constant));
         let diverged = [(0.1, f64::NAN), (0.2, 0.3)];
         assert_eq!(t_test(&diverged), Err(NoTest::NotFinite));
     }
