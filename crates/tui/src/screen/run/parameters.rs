@@ -41,12 +41,6 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, run: &Run) {
     };
     let totals = draw_totals(buf, area, &all);
     let rest = below(area, totals);
-    let frozen_lines = frozen_tensors(run, &all, usize::from(area.width));
-    let facts = norms(run, &all)
-        .into_iter()
-        .chain(frozen_lines)
-        .collect::<Vec<Text>>();
-    let wanted = u16::try_from(facts.len()).unwrap_or(0);
     let rows_by_block = u16::try_from(all.blocks.len() + 1).unwrap_or(u16::MAX);
     let used = if rest.height >= rows_by_block {
         draw_blocks(buf, rest, &all.blocks);
@@ -54,10 +48,18 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, run: &Run) {
     } else {
         draw_stack(buf, rest, &all.blocks)
     };
-    // Leave out facts that do not fit, rather than cut a sentence.
-    let rest = below(rest, used);
-    for ((text, style), y) in facts.into_iter().zip(0..rest.height.min(wanted)) {
-        paint::left(buf, paint::row(rest, y), &text, style);
+    let mut rest = below(rest, used);
+    let facts = norms(run, &all).into_iter();
+    for (text, style) in facts.chain(frozen_tensors(run, &all)) {
+        let lines = paint::wrap(&text, usize::from(rest.width));
+        // Leave out a sentence that does not fit, rather than cut it.
+        if lines.len() > usize::from(rest.height) {
+            continue;
+        }
+        for line in lines {
+            paint::left(buf, paint::row(rest, 0), line.trim_end(), style);
+            rest = below(rest, 1);
+        }
     }
 }
 
@@ -223,12 +225,12 @@ fn norms(run: &Run, all: &ModelCounts) -> Vec<Text> {
 }
 
 /// Whether the frozen tensors are unchanged, and how this was checked.
-fn frozen_tensors(run: &Run, all: &ModelCounts, width: usize) -> Vec<Text> {
+fn frozen_tensors(run: &Run, all: &ModelCounts) -> Option<Text> {
     if !all.blocks.iter().any(is_frozen) {
-        return Vec::new();
+        return None;
     }
     let short = |hash: &str| hash.chars().take(8).collect::<String>();
-    let (text, style) = match &run.state.frozen {
+    Some(match &run.state.frozen {
         None => (
             "frozen tensors are hashed before and after training".to_owned(),
             THEME.muted,
@@ -250,9 +252,34 @@ fn frozen_tensors(run: &Run, all: &ModelCounts, width: usize) -> Vec<Text> {
                 THEME.error,
             )
         }
-    };
-    paint::wrap(&text, width)
-        .into_iter()
-        .map(|line| (line.trim_end().to_owned(), style))
-        .collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::fixtures::{RESUMED, id, typical};
+
+    /// The panel of a run, 36 columns wide.
+    fn panel(run: &Run, height: u16) -> String {
+        let mut buf = Buffer::empty(Rect::new(0, 0, 36, height));
+        let area = buf.area;
+        draw(&mut buf, area, run);
+        buf.content
+            .iter()
+            .map(ratatui::buffer::Cell::symbol)
+            .collect()
+    }
+
+    #[test]
+    fn a_sentence_is_drawn_whole_or_not_at_all() {
+        let model = typical();
+        let run = model.runs.get(&id(RESUMED)).unwrap();
+        let (low, high) = (panel(run, 9), panel(run, 10));
+        assert!(!low.contains("frozen tensors"), "{low}");
+        assert!(
+            high.contains("frozen tensors unchanged") && high.contains("before and after"),
+            "{high}"
+        );
+    }
 }
