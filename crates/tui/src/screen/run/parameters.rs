@@ -207,15 +207,17 @@ fn norms(run: &Run, all: &ModelCounts) -> Vec<Text> {
         .experiment
         .as_deref()
         .map(|experiment| experiment.model.batch_norm);
-    let trained = mode.map(|mode| match mode {
-        BatchNorm::Inference => "inference",
-        BatchNorm::Training => "training",
-    });
+    let trained = match mode {
+        Some(BatchNorm::Inference) => "inference",
+        Some(BatchNorm::Training) => "training",
+        // The log counts the parameters, but only the experiment has the mode.
+        None => "not known",
+    };
     let mut lines = Vec::new();
     if normalizes(true) {
         lines.push(("batch norm, frozen: inference".to_owned(), THEME.muted));
     }
-    if let Some(trained) = trained.filter(|_| normalizes(false)) {
+    if normalizes(false) {
         lines.push((format!("batch norm, trained: {trained}"), THEME.muted));
     }
     if lines.is_empty() {
@@ -258,7 +260,7 @@ fn frozen_tensors(run: &Run, all: &ModelCounts) -> Option<Text> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::fixtures::{RESUMED, id, typical};
+    use crate::tests::fixtures::{LIVE, RESUMED, id, typical};
 
     /// The panel of a run, 36 columns wide.
     fn panel(run: &Run, height: u16) -> String {
@@ -281,5 +283,15 @@ mod tests {
             high.contains("frozen tensors unchanged") && high.contains("before and after"),
             "{high}"
         );
+    }
+
+    #[test]
+    fn batch_norm_is_not_denied_where_the_experiment_is_unreadable() {
+        let model = typical();
+        let mut run = model.runs.get(&id(LIVE)).unwrap().clone();
+        run.experiment = None;
+        let panel = panel(&run, 40);
+        assert!(panel.contains("batch norm, trained: not known"), "{panel}");
+        assert!(!panel.contains("no batch norm"), "{panel}");
     }
 }
