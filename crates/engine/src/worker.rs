@@ -32,6 +32,8 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 /// The longest that Slurm may take from its notice to the end of a job.
 const MAX_NOTICE: Duration = Duration::from_hours(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// The pause before a question that Slurm did not answer is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Trains the run in `folder` until it ends or is interrupted. False when it failed.
 pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<bool> {
@@ -135,18 +137,20 @@ enum Waited {
 fn wait_for_slurm(run: &RunDir, me: Job, state: &RunState) -> Waited {
     worker_log::line("saved; waiting for Slurm to end this job and to start it again");
     // Slurm does not requeue a job at its time limit, so this asks it to. A job without progress would repeat for ever.
-    if has_progressed(state)
-        && slurm::is_time_up(me)
-        && let Err(why) = slurm::requeue(me)
-    {
-        worker_log::line(&format!(
-            "its time is up, and Slurm does not start it again: {why}"
-        ));
-    }
+    let mut ask_at = has_progressed(state).then(Instant::now);
     let began = Instant::now();
     while began.elapsed() < MAX_NOTICE {
         if slurm::is_stopped(run) {
             return Waited::UserStopped;
+        }
+        if ask_at.is_some_and(|at| at <= Instant::now()) {
+            let answer = slurm::requeue_at_limit(me);
+            ask_at = answer.is_none().then(|| Instant::now() + ASK_AGAIN);
+            if let Some(Err(why)) = answer {
+                worker_log::line(&format!(
+                    "Slurm does not start this job again at its time limit: {why}"
+                ));
+            }
         }
         std::thread::sleep(POLL_INTERVAL);
     }

@@ -30,7 +30,7 @@ use crate::storage::{Disk, replace};
 pub use self::claim::{Claim, refusal};
 use self::folder::{MARK, SCRIPT, STOP, TASK, absent, locked, record, wanted};
 pub use self::folder::{SLOT, ask_for, give_back, is_asked_for, is_stopped, release};
-pub use self::limit::{is_time_up, requeue};
+pub use self::limit::requeue_at_limit;
 use self::programs::{Trouble, call, finds};
 pub use self::script::script;
 

@@ -5,21 +5,39 @@ use std::ffi::OsStr;
 use warmstart_schema::identity::Job;
 use warmstart_schema::slurm::minutes;
 
-use super::programs::call;
+use super::programs::{Trouble, call};
 use super::script::NOTICE;
 
 /// Slurm gives its notice up to a minute early.
 const EARLY: u64 = 1;
 
-/// Whether the job has so little time left that a request to save is because of that.
-pub fn is_time_up(job: Job) -> bool {
+/// Has Slurm end a job and start it again, if the job has so little time left that a request to save is because of that. An error
+/// says why Slurm does not. `None` if Slurm does not answer: then ask again.
+pub fn requeue_at_limit(job: Job) -> Option<Result<(), String>> {
+    requeue_with(call, job)
+}
+
+fn requeue_with(
+    call: impl Fn(&str, &[&OsStr]) -> Result<String, Trouble>,
+    job: Job,
+) -> Option<Result<(), String>> {
     let Some(id) = job.slurm_job else {
-        return false;
+        return Some(Err("the job has no id".to_owned()));
     };
     let jobs = format!("--jobs={id}");
-    let arguments = ["--noheader", "--array", &jobs, "--format=%L"];
-    let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
-    call("squeue", &arguments).is_ok_and(|answer| is_little(&answer))
+    let question = ["--noheader", "--array", &jobs, "--format=%L"];
+    let question: [&OsStr; 4] = question.map(AsRef::as_ref);
+    let id = id.to_string();
+    let request: [&OsStr; 2] = ["requeue".as_ref(), id.as_ref()];
+    let answer = match call("squeue", &question) {
+        Ok(left) if is_little(&left) => call("scontrol", &request),
+        other => other,
+    };
+    match answer {
+        Ok(_) => Some(Ok(())),
+        Err(Trouble::Silent(_)) => None,
+        Err(trouble) => Some(Err(trouble.to_string())),
+    }
 }
 
 fn is_little(left: &str) -> bool {
@@ -28,20 +46,10 @@ fn is_little(left: &str) -> bool {
         .is_some_and(|minutes| minutes <= NOTICE / 60 + EARLY)
 }
 
-/// Has Slurm end this job and start it again. An error says why it does not.
-pub fn requeue(job: Job) -> Result<(), String> {
-    let Some(id) = job.slurm_job else {
-        return Err("the job has no id".to_owned());
-    };
-    let id = id.to_string();
-    match call("scontrol", &["requeue".as_ref(), id.as_ref()]) {
-        Ok(_) => Ok(()),
-        Err(trouble) => Err(trouble.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
     #[test]
@@ -60,6 +68,37 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_little(left), is_up, "{left:?}");
+        }
+    }
+
+    #[test]
+    fn a_job_is_requeued_near_its_limit_and_a_silent_slurm_is_asked_again() {
+        let job = Job {
+            slurm_job: Some(41.into()),
+            restart: 0,
+        };
+        let silent = || Err(Trouble::Silent("no answer".to_owned()));
+        let refused = || Err(Trouble::Refused("no".to_owned()));
+        let said = |text: &str| Ok(text.to_owned());
+        for (left, requeued, expected, calls) in [
+            (said("0:30"), said(""), Some(Ok(())), 2),
+            (said("1:00:00"), said(""), Some(Ok(())), 1),
+            (silent(), said(""), None, 1),
+            (said("0:30"), silent(), None, 2),
+            (said("0:30"), refused(), Some(Err("no".to_owned())), 2),
+            (refused(), said(""), Some(Err("no".to_owned())), 1),
+        ] {
+            let asked = RefCell::new(Vec::new());
+            let call = |program: &str, _: &[&OsStr]| {
+                asked.borrow_mut().push(program.to_owned());
+                if program == "squeue" {
+                    left.clone()
+                } else {
+                    requeued.clone()
+                }
+            };
+            assert_eq!(requeue_with(call, job), expected);
+            assert_eq!(asked.into_inner(), ["squeue", "scontrol"][..calls]);
         }
     }
 }
