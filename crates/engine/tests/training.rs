@@ -495,6 +495,23 @@ fn a_run_that_can_never_save_fails_with_the_reason_and_can_be_resumed() {
 }
 
 #[test]
+fn the_failed_save_that_ends_a_run_is_not_logged_as_one_that_training_survives() {
+    let root = tempfile::tempdir().unwrap();
+    let run = new_run(root.path(), &["train.epochs=5"]).0;
+    assert!(!start_with_failing_saves(&run).wait().unwrap().success());
+    let events = events(&run);
+    let survived = events
+        .iter()
+        .filter(|record| matches!(record.event, Event::CheckpointFailed { .. }));
+    let epochs = events
+        .iter()
+        .filter(|record| matches!(record.event, Event::Epoch(_)));
+    assert_eq!(survived.count(), epochs.count() - 1);
+    let (_, error, _) = failure(&run);
+    assert!(error.contains("ckpt"), "{error}");
+}
+
+#[test]
 fn a_second_worker_on_a_run_is_refused_with_the_reason() {
     let root = tempfile::tempdir().unwrap();
     let run = new_run(root.path(), &["train.epochs=1"]).0;

@@ -16,7 +16,7 @@ use crate::weights;
 const MAX_FAILED_SAVES: u32 = 3;
 
 impl Trainer<'_> {
-    /// Saves and logs it. A failed save is logged; several in a row end the run.
+    /// Saves and logs it. Logs a failed save too, and continues. Several in a row end the run.
     pub(super) fn save(&mut self, best: bool) -> Result<()> {
         if !self.setup.is_first() {
             return Ok(());
@@ -43,15 +43,15 @@ impl Trainer<'_> {
                 Ok(())
             }
             Err(error) => {
+                self.failed_saves += 1;
+                // The event says that training continues. The end of the run has its own.
+                if self.failed_saves >= MAX_FAILED_SAVES {
+                    return Err(error.context("no checkpoint could be saved any more"));
+                }
                 self.setup.reporter.emit(&Event::CheckpointFailed {
                     error: format!("{error:#}"),
                 });
-                self.failed_saves += 1;
-                if self.failed_saves < MAX_FAILED_SAVES {
-                    Ok(())
-                } else {
-                    Err(error.context("no checkpoint could be saved any more"))
-                }
+                Ok(())
             }
         }
     }
