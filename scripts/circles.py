@@ -16,10 +16,13 @@ ROOT = Path(__file__).resolve().parent.parent
 MOST = 3
 
 
+# Comments and literals. A quote or two slashes mean something only outside of the others, so one pattern finds them in order.
+SKIPPED = re.compile(r"""//[^\n]*|/\*.*?\*/|\bb?r(#*)".*?"\1|"(?:[^"\\]|\\.)*"|'(?:\\.[^'\n]*|[^'\\\n])'""", re.S)
+
+
 def code_of(path):
-    """The file without comments, strings and test modules."""
-    text = path.read_text()
-    text = re.sub(r'"(?:[^"\\]|\\.)*"', '""', re.sub(r"//[^\n]*", "", text), flags=re.S)
+    """The file without comments, literals and test modules."""
+    text = SKIPPED.sub(lambda found: " " if found[0].startswith("/") else '""', path.read_text())
     text = re.sub(r"pub\(in [^)]*\)", "pub", text)
     return re.split(r"#\[cfg\(test\)\]\s*mod \w+ \{", text)[0]
 
@@ -79,7 +82,6 @@ class Crate:
         rest = re.sub(r"\b(?:pub(?:\([^)]*\))?\s+)?use\s+[^;]+;", "", code)
         paths += re.findall(r"\b(?:crate|super|self)(?:::\w+)+", rest)
         paths += re.findall(r"(?<![\w:])[a-z_]\w*(?:::\w+)+", rest)
-        # A module imported by `use` and named later: `use super::screen; screen::height()`.
         return [path for path in (self.absolute(module, path) for path in paths) if path]
 
     def reexports(self, module):
