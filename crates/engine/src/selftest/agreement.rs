@@ -53,7 +53,9 @@ impl fmt::Display for Agreement {
             share,
             worst,
         } = self;
-        if self.holds() {
+        if *numbers == 0 {
+            f.write_str("nothing was compared")
+        } else if self.holds() {
             write!(
                 f,
                 "{numbers} numbers, {share:.2} of the error that is allowed"
@@ -89,7 +91,9 @@ mod tests {
 
     #[test]
     fn an_empty_comparison_and_nan_are_failures() {
-        assert!(!compared(&[]).holds());
+        let empty = compared(&[]);
+        assert!(!empty.holds());
+        assert_eq!(empty.to_string(), "nothing was compared");
         for pairs in [[(f64::NAN, 1.0), (1.0, 1.0)], [(1.0, 1.0), (1.0, f64::NAN)]] {
             assert!(!compared(&pairs).holds());
         }
