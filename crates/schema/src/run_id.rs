@@ -16,7 +16,7 @@ pub struct RunId(String);
 
 /// An invalid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a run's name; expected 1 to 64 of a-z, 0-9 and -")]
+#[error("`{0}` is not a run's name; expected 1 to 64 of a-z, 0-9 and -, and no - at its start")]
 pub struct BadRunId(String);
 
 impl RunId {
@@ -69,5 +69,18 @@ impl From<RunId> for String {
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_against_a_name_is_true_of_it() {
+        let refused = |name: &str| name.parse::<RunId>().unwrap_err().to_string();
+        assert!(refused("-rf").contains("no - at its start"));
+        assert!(refused("A").contains("a-z"));
+        assert!("r-f-".parse::<RunId>().is_ok());
     }
 }
