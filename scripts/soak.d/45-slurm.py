@@ -378,7 +378,6 @@ def controller(place, slurm, reference):
     run.moves()
     second = Run(place, "unknown")
     second.until("waiting", seconds=60)
-    job = second.job()
     slurm.stop("slurmctld")
     moves = run.moves(60)
     state = run.state()
@@ -392,9 +391,8 @@ def controller(place, slurm, reference):
     run.until("done", seconds=400)
     second.until("done", seconds=400)
     good = run.bits() == reference and second.bits() == reference and second.attempts() == 1
-    figure("S8", "controller up again: both runs end", f"{run.state()} and {second.state()}, job {'the same' if good else '?'}",
+    figure("S8", "controller up again: both runs end", f"{run.state()} and {second.state()}, {'the same' if good else 'other'} bits",
            "done and done", good and run.state() == second.state() == "done")
-    return job
 
 
 def daemon(place, slurm, reference):
@@ -485,7 +483,27 @@ def node_failure(place, slurm, reference):
     same("S13", "started again after its node failed", run, reference)
 
 
+PARTS = {
+    "stopped": lambda place, _, reference: stopped(place, reference),
+    "waits": lambda place, *_: waits(place),
+    "requeued": lambda place, _, reference: requeued(place, reference),
+    "preempted": lambda place, _, reference: preempted(place, reference),
+    "notice": lambda place, _, reference: with_notice(place, reference),
+    "limit": lambda place, *_: time_limit(place),
+    "cancelled": lambda place, *_: cancelled(place),
+    "controller": controller,
+    "daemon": daemon,
+    "killed": lambda place, _, reference: killed(place, reference),
+    "array": lambda place, *_: array(place),
+    "nodes": two_nodes,
+    "power": node_failure,
+}
+
+
 def measure(slurm, chosen):
+    strange = [name for name in chosen if name not in PARTS]
+    if strange:
+        raise SystemExit(f"error: no part is called {', '.join(strange)}; expected some of {', '.join(PARTS)}")
     lacking = [name for name in ["sbatch", "slurmctld", "slurmd", "munged"] if not shutil.which(name)]
     if lacking or os.getuid() != 0:
         what = f"{', '.join(lacking)} lacking (apt-get install slurm-wlm munge)" if lacking else "needs root"
@@ -496,19 +514,11 @@ def measure(slurm, chosen):
         slurm.up()
         try:
             reference = undisturbed(place, is_figure=not chosen)
-            parts = {
-                "stopped": lambda: stopped(place, reference), "waits": lambda: waits(place), "requeued": lambda: requeued(place, reference),
-                "preempted": lambda: preempted(place, reference), "notice": lambda: with_notice(place, reference),
-                "limit": lambda: time_limit(place), "cancelled": lambda: cancelled(place),
-                "controller": lambda: controller(place, slurm, reference), "daemon": lambda: daemon(place, slurm, reference),
-                "killed": lambda: killed(place, reference), "array": lambda: array(place),
-                "nodes": lambda: two_nodes(place, slurm, reference), "power": lambda: node_failure(place, slurm, reference),
-            }
-            for name, part in parts.items():
+            for name, part in PARTS.items():
                 # 46-slurm-power.sh has this part: it must not wait for all others.
                 if name in chosen or (not chosen and name != "power"):
                     print(f"-- {name}", flush=True)
-                    part()
+                    part(place, slurm, reference)
                     call("scancel", "--me")
         finally:
             call("scancel", "--me")
