@@ -11,7 +11,7 @@ LOAD, DYNAMIC = 1, 2
 
 
 class NotElf(Exception):
-    """The file is no 64-bit little-endian ELF program, or is linked statically."""
+    """The file is no whole 64-bit little-endian ELF program, is linked statically, or has no room for a search path."""
 
 
 class Elf:
@@ -19,6 +19,12 @@ class Elf:
         self.data = bytearray(data)
         if self.data[:6] != b"\x7fELF\x02\x01":
             raise NotElf("no 64-bit little-endian ELF file")
+        try:
+            self._read(data)
+        except (struct.error, KeyError):
+            raise NotElf("an ELF file that was cut short") from None
+
+    def _read(self, data):
         offset, size, count = struct.unpack_from("<Q", data, 32)[0], *struct.unpack_from("<HH", data, 54)
         segments = [struct.unpack_from("<IIQQQQ", data, offset + number * size) for number in range(count)]
         self._loads = [segment for segment in segments if segment[0] == LOAD]

@@ -87,6 +87,11 @@ class Programs(unittest.TestCase):
         for data in (b"", b"#!/bin/sh\n" * 20, b"\x7fELF\x01\x01" + bytes(100)):
             with self.assertRaises(elf.NotElf):
                 elf.Elf(data)
+        whole = pathlib.Path(PYTHON).read_bytes()
+        # Within the header, within the table of segments, and after it.
+        for length in (7, 60, 100, 4096):
+            with self.assertRaises(elf.NotElf):
+                elf.Elf(whole[:length])
 
     def test_the_tag_is_torchs_or_newer(self):
         path = program(self.folder)
