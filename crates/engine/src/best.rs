@@ -36,7 +36,7 @@ impl BestCheckpoint {
         let run = RunDir::new(folder);
         let info = run
             .info()
-            .with_context(|| format!("{} is not a run folder", folder.display()))?;
+            .with_context(|| format!("reading {}", folder.join("run.json").display()))?;
         let experiment = experiment::load_frozen(&run.experiment_yaml()).map_err(|problems| {
             let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
             UserError::input(

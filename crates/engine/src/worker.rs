@@ -40,7 +40,7 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
     let run = RunDir::new(folder);
     let info = run
         .info()
-        .with_context(|| format!("{} is not a run folder", folder.display()))?;
+        .with_context(doing("reading", &run, "run.json"))?;
     let lock = run.lock_within(LOCK_PATIENCE);
     let Some(lock) = lock.with_context(doing("locking", &run, "run.lock"))? else {
         return Err(anyhow!(

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use support::{events, finish, log, new_run, start, state, wait_for};
+use warmstart_engine::best::BestCheckpoint;
 use warmstart_engine::weights;
 use warmstart_runs::checkpoint;
 use warmstart_runs::run::RunDir;
@@ -509,6 +510,19 @@ fn the_failed_save_that_ends_a_run_is_not_logged_as_one_that_training_survives()
     assert_eq!(survived.count(), epochs.count() - 1);
     let (_, error, _) = failure(&run);
     assert!(error.contains("ckpt"), "{error}");
+}
+
+#[test]
+fn a_run_of_a_newer_version_is_not_called_another_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let run = new_run(root.path(), &[]).0;
+    fs::write(run.path().join("run.json"), r#"{"format":4000000}"#).unwrap();
+    let error = BestCheckpoint::load(run.path()).unwrap_err();
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("use a newer warmstart") && !error.contains("not a run folder"),
+        "{error}"
+    );
 }
 
 #[test]
