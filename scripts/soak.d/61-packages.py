@@ -115,8 +115,8 @@ def wheel():
         worker = json.loads(doctor.stdout or "{}").get("worker") or {}
         good &= figure("F1", "wheel with PyTorch from pip: the worker's libtorch", worker.get("libtorch", "none"), "2.13.0",
                        worker.get("libtorch") == "2.13.0")
-        good &= figure("F1", "the same: CUDA libraries", str((worker.get("cuda") or {}).get("library", "none"))[:60], "loaded",
-                       "loaded" in str((worker.get("cuda") or {}).get("library", "")).lower())
+        library = str((worker.get("cuda") or {}).get("library", "none"))
+        good &= figure("F1", "the same: CUDA libraries", library[:60], "loaded", library == "loaded")
         trained = run(place / "full/bin/warmstart", "train", "--quiet", *QUICKSTART)
         print(trained.stdout, trained.stderr, file=sys.stderr)
         total = time.monotonic() - began
