@@ -45,6 +45,10 @@ impl Keymap {
         for choice in &choices {
             keymap.apply(choice);
         }
+        // Not before: a screen may give a key to an action that lost its keys on all screens.
+        for (_, bindings) in &mut keymap.0 {
+            bindings.retain(|binding| !binding.keys.is_empty());
+        }
         for choice in &choices {
             mistakes.extend(keymap.collision(choice));
         }
@@ -179,9 +183,6 @@ impl Keymap {
             }
             of_action.for_each(|binding| binding.keys = Cow::Borrowed(&[]));
         }
-        for (_, bindings) in &mut self.0 {
-            bindings.retain(|binding| !binding.keys.is_empty());
-        }
     }
 
     /// Another action that has one of these keys on a screen where this action has it.
@@ -294,6 +295,15 @@ mod tests {
             Some(Command::Training(TrainingCommand::Launch))
         );
         assert_eq!(command(&keymap, Context::Experiments, "D"), None);
+    }
+
+    #[test]
+    fn a_screen_may_keep_an_action_that_is_removed_elsewhere() {
+        let keymap = rebound(&[("stop", &[]), ("run.stop", &["i"])]).unwrap();
+        let stop = Command::Training(TrainingCommand::Stop);
+        assert_eq!(command(&keymap, Context::Run, "i"), Some(stop));
+        let mut others = keymap.bindings(Context::Experiments).iter();
+        assert!(others.all(|binding| binding.command != stop));
     }
 
     #[test]
