@@ -52,28 +52,7 @@ impl Keymap {
         for choice in &choices {
             mistakes.extend(keymap.collision(choice));
         }
-        mistakes.dedup();
-        // The other keys work again on a larger terminal.
-        for (context, bindings) in keymap
-            .0
-            .iter()
-            .filter(|(context, _)| *context != Context::Small)
-        {
-            let leaves =
-                |binding: &Binding| matches!(binding.command, Command::Back | Command::Quit);
-            if let Some(choice) = choices.first()
-                && !bindings
-                    .iter()
-                    .any(|binding| leaves(binding) && !binding.keys.is_empty())
-            {
-                let message = format!("no key would be left to leave `{}`", context.name());
-                mistakes.push(KeyMistake {
-                    action: choice.written.to_owned(),
-                    message,
-                    help: None,
-                });
-            }
-        }
+        mistakes.extend(keymap.lost_exits(&choices));
         if mistakes.is_empty() {
             Ok(keymap)
         } else {
@@ -216,6 +195,35 @@ impl Keymap {
         }
         None
     }
+
+    /// For each screen without a key to leave it, the first choice that removed one.
+    fn lost_exits(&self, choices: &[Choice]) -> Vec<KeyMistake> {
+        let leaves = |binding: &Binding| matches!(binding.command, Command::Back | Command::Quit);
+        let default = Self::default();
+        let mut mistakes = Vec::new();
+        for (context, bindings) in &self.0 {
+            // On a larger terminal, the keys of the other screens work again.
+            if *context == Context::Small || bindings.iter().any(leaves) {
+                continue;
+            }
+            let removes_exit = |choice: &&Choice| {
+                choice.keys.is_empty()
+                    && choice.context.is_none_or(|chosen| chosen == *context)
+                    && default
+                        .bindings(*context)
+                        .iter()
+                        .any(|binding| binding.action == choice.action && leaves(binding))
+            };
+            if let Some(choice) = choices.iter().find(removes_exit) {
+                mistakes.push(KeyMistake {
+                    action: choice.written.to_owned(),
+                    message: format!("no key would be left to leave `{}`", context.name()),
+                    help: None,
+                });
+            }
+        }
+        mistakes
+    }
 }
 
 #[cfg(test)]
@@ -329,5 +337,14 @@ mod tests {
         assert!(mistake(&[("run.tag", &["x"])]).contains("no action is called `tag` on `run`"));
         assert!(mistake(&[("stop", &["ctrl-"])]).contains("ctrl-"));
         assert!(mistake(&[("back", &[]), ("quit", &[])]).contains("no key would be left to leave"));
+    }
+
+    #[test]
+    fn a_lost_exit_is_the_mistake_of_the_choice_that_removed_it() {
+        // `axis` comes first in the order of names.
+        let chosen: &[(&str, &[&str])] = &[("axis", &["f5"]), ("back", &[]), ("quit", &[])];
+        for mistake in rebound(chosen).unwrap_err() {
+            assert_eq!(mistake.action, "back", "{}", mistake.message);
+        }
     }
 }
