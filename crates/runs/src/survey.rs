@@ -4,8 +4,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::run::RunId;
+use rustix::io::Errno;
 use warmstart_schema::text;
+
+use crate::run::RunId;
 
 /// The content of a folder of runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -119,9 +121,16 @@ impl Survey {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            let Ok(target) = fs::canonicalize(&link) else {
-                self.ignored.push((name, NoRun::Dangling));
-                continue;
+            let target = match (fs::canonicalize(&link), id.as_ref()) {
+                (Ok(target), _) => target,
+                (Err(error), Some(id)) if !leads_nowhere(&error) => {
+                    self.ids.push(id.clone());
+                    continue;
+                }
+                (Err(_), _) => {
+                    self.ignored.push((name, NoRun::Dangling));
+                    continue;
+                }
             };
             if !target.is_dir() {
                 continue;
@@ -156,6 +165,12 @@ fn no_run(folder: &Path, is_name: bool) -> Option<(String, NoRun)> {
             NoRun::NoInfo
         },
     ))
+}
+
+/// Whether nothing is behind a link. After another error, what is there is unreadable.
+fn leads_nowhere(error: &io::Error) -> bool {
+    let kinds = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+    kinds.contains(&error.kind()) || error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
 /// Whether a folder has a `run.json`, or may have one because it is unreadable.

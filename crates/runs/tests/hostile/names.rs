@@ -265,6 +265,22 @@ fn links_to_runs_are_followed_once_and_skipped_folders_reported() {
 }
 
 #[test]
+fn a_link_is_skipped_only_if_nothing_is_behind_it() {
+    let root = tempfile::tempdir().unwrap();
+    let here = |name: &str| root.path().join(name);
+    // The system refuses to follow it, whoever asks.
+    symlink("x".repeat(300), here("20260101-000000-0000")).unwrap();
+    symlink("nowhere", here("20260101-000000-0001")).unwrap();
+    symlink("20260101-000000-0002", here("20260101-000000-0002")).unwrap();
+    let survey = survey::survey(root.path(), |_| false).unwrap();
+    let ids: Vec<&str> = survey.ids.iter().map(RunId::as_str).collect();
+    assert_eq!(ids, ["20260101-000000-0000"]);
+    let said = survey.sentence(root.path()).unwrap();
+    assert!(said.starts_with("2 folders are skipped"), "{said}");
+    assert!(said.contains("(a link that leads nowhere)"), "{said}");
+}
+
+#[test]
 fn damaged_and_too_new_runs_are_distinguished() {
     let root = tempfile::tempdir().unwrap();
     let dir = RunDir::new(root.path());
