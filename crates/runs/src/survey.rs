@@ -1,5 +1,6 @@
 //! The runs of a folder, and the folders in it that are none.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -113,8 +114,10 @@ impl Survey {
     /// Adds the runs that links lead to, each once.
     fn follow(&mut self, root: &Path, mut links: Vec<(PathBuf, Option<RunId>)>) {
         links.sort_unstable();
+        self.ids.sort_unstable();
+        let folders = self.ids.len();
         let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-        let mut seen: Vec<PathBuf> = Vec::new();
+        let mut seen: HashSet<PathBuf> = HashSet::new();
         for (link, id) in links {
             let name = link
                 .file_name()
@@ -139,13 +142,13 @@ impl Survey {
                 && target
                     .file_name()
                     .and_then(|name| name.to_str()?.parse().ok())
-                    .is_some_and(|id| self.ids.contains(&id));
+                    .is_some_and(|id| self.ids[..folders].binary_search(&id).is_ok());
             match id {
                 Some(_) if is_here || seen.contains(&target) => {
                     self.ignored.push((name, NoRun::Twice));
                 }
                 Some(id) if has_info(&target) => {
-                    seen.push(target);
+                    seen.insert(target);
                     self.ids.push(id);
                 }
                 id => self.ignored.extend(no_run(&link, id.is_some())),
