@@ -69,13 +69,13 @@ impl Survey {
     }
 }
 
-/// The ids of all runs below `root`, oldest first; none if the folder does not exist.
+/// The ids of all runs in `root`, oldest first; none if the folder does not exist.
 pub fn list(root: &Path) -> io::Result<Vec<RunId>> {
     survey(root, |_| false).map(|survey| survey.ids)
 }
 
-/// All runs below `root`, and the folders beside them that are none. A run is a folder with a `run.json`, or one that is
-/// unreadable. Follows links. Of a `known` run it looks only at the name.
+/// All runs in `root`, and the folders beside them that are none. A run is a folder with a `run.json`, or one that is
+/// unreadable, or a link to such a folder. Does not look into the folder of a `known` run.
 pub fn survey(root: &Path, known: impl Fn(&RunId) -> bool) -> io::Result<Survey> {
     let entries = match fs::read_dir(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Survey::default()),
@@ -99,7 +99,10 @@ pub fn survey(root: &Path, known: impl Fn(&RunId) -> bool) -> io::Result<Survey>
         }
         match id {
             Some(id) if known(&id) || has_info(&entry.path()) => survey.ids.push(id),
-            id => survey.ignored.extend(no_run(&entry.path(), id.is_some())),
+            id => {
+                let why = no_run(&entry.path(), id.is_some());
+                survey.ignored.push((shown_name(&entry.path()), why));
+            }
         }
     }
     survey.follow(root, links);
@@ -119,11 +122,7 @@ impl Survey {
         let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
         let mut seen: HashSet<PathBuf> = HashSet::new();
         for (link, id) in links {
-            let name = link
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = shown_name(&link);
             let target = match (fs::canonicalize(&link), id.as_ref()) {
                 (Ok(target), _) => target,
                 (Err(error), Some(id)) if !leads_nowhere(&error) => {
@@ -151,23 +150,27 @@ impl Survey {
                     seen.insert(target);
                     self.ids.push(id);
                 }
-                id => self.ignored.extend(no_run(&link, id.is_some())),
+                id => self.ignored.push((name, no_run(&link, id.is_some()))),
             }
         }
     }
 }
 
-/// Why a folder is no run; none if it is empty or has another known purpose.
-fn no_run(folder: &Path, is_name: bool) -> Option<(String, NoRun)> {
-    let name = folder.file_name()?.to_string_lossy().into_owned();
-    Some((
-        name,
-        if !is_name && has_info(folder) {
-            NoRun::Name
-        } else {
-            NoRun::NoInfo
-        },
-    ))
+/// The last part of a path.
+fn shown_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Why a folder is not listed; `is_id` says whether its name can be a run's id.
+fn no_run(folder: &Path, is_id: bool) -> NoRun {
+    if !is_id && has_info(folder) {
+        NoRun::Name
+    } else {
+        NoRun::NoInfo
+    }
 }
 
 /// Whether nothing is behind a link. After another error, what is there is unreadable.
