@@ -42,25 +42,36 @@ class Style:
         self.foreground = self.background = None
         self.flags = set()
 
-    def apply(self, codes):
-        codes = [int(code) if code else 0 for code in re.split("[;:]", codes)]
+    def apply(self, sequence):
+        """Applies the codes of a sequence. A code that needs more numbers has them after colons, or as the codes that follow."""
+        codes = [[int(number) if number else 0 for number in code.split(":")] for code in sequence.split(";")]
         names = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "reverse"}
         while codes:
-            code = codes.pop(0)
+            code, *more = codes.pop(0)
             if code == 0:
                 self.__init__(self.ground)
+            elif code == 4 and more == [0]:
+                self.flags.discard("underline")
             elif code in names:
                 self.flags.add(names[code])
             elif code == 22:
                 self.flags -= {"bold", "dim"}
             elif code in (23, 24, 27):
                 self.flags.discard(names[code - 20])
-            elif code in (38, 48):
-                if codes.pop(0) == 5:
-                    value = colour(codes.pop(0))
+            elif code in (38, 48, 58):
+                if not more:
+                    count = {5: 2, 2: 4}.get(codes[0][0] if codes else None, 0)
+                    more, codes = [number for number, *_ in codes[:count]], codes[count:]
+                # With colons, the number of a colour space may be before red, green and blue.
+                if more[:1] == [5] and len(more) == 2:
+                    value = colour(more[1])
+                elif more[:1] == [2] and len(more) >= 4:
+                    value = "#" + "".join(f"{number:02x}" for number in (more[2:5] if len(more) > 4 else more[1:4]))
                 else:
-                    value = "#" + "".join(f"{codes.pop(0):02x}" for _ in range(3))
-                setattr(self, "foreground" if code == 38 else "background", value)
+                    continue
+                # The colour of an underline, 58, is not drawn.
+                if code != 58:
+                    setattr(self, "foreground" if code == 38 else "background", value)
             elif code in (39, 49):
                 setattr(self, "foreground" if code == 39 else "background", None)
             elif 30 <= code <= 37 or 90 <= code <= 97:

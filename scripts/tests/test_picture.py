@@ -25,6 +25,17 @@ class StillTest(unittest.TestCase):
         self.assertEqual((texts[1].get("fill"), texts[1].get("font-weight")), ("#ff0000", "bold"))
         self.assertIsNone(texts[2].get("font-weight"))
 
+    def test_numbers_after_colons_belong_to_their_code(self):
+        root = parsed(picture.still("\x1b[38:2::255:0:128ma\x1b[38:2:255:0:127mb\x1b[38;2;255;0;126mc\x1b[0;4:3;58:5:1md\x1b[4:0me"))
+        texts = root.findall(f".//{SVG}text")
+        self.assertEqual([text.get("fill") for text in texts], ["#ff0080", "#ff007f", "#ff007e", *[picture.DARK[0]] * 2])
+        self.assertEqual([text.get("text-decoration") for text in texts[3:]], ["underline", None])
+        self.assertEqual({text.get("font-weight") for text in texts}, {None})
+
+    def test_a_colour_that_is_cut_off_changes_nothing(self):
+        root = parsed(picture.still("\x1b[38mx\x1b[48;5my\x1b[38;2;1mz"))
+        self.assertEqual({text.get("fill") for text in root.findall(f".//{SVG}text")}, {picture.DARK[0]})
+
     def test_reversed_cells_have_the_text_colour_as_background_even_if_empty(self):
         root = parsed(picture.still("\x1b[7m  x \x1b[0m"))
         shapes = [shape for shape in root.findall(f".//{SVG}rect") if shape.get("x")]
