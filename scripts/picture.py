@@ -94,6 +94,7 @@ def runs(line, style):
             foreground, background = style.colours()
             attributes = f'fill="{foreground}"'
             attributes += ' font-weight="bold"' * ("bold" in style.flags) + ' opacity="0.6"' * ("dim" in style.flags)
+            attributes += ' font-style="italic"' * ("italic" in style.flags)
             attributes += ' text-decoration="underline"' * ("underline" in style.flags)
             yield column, width, text, attributes, background
             column += width

@@ -32,6 +32,10 @@ class StillTest(unittest.TestCase):
         self.assertEqual([text.get("text-decoration") for text in texts[3:]], ["underline", None])
         self.assertEqual({text.get("font-weight") for text in texts}, {None})
 
+    def test_italic_text_is_drawn_so_until_its_end(self):
+        texts = parsed(picture.still("\x1b[3ma\x1b[23mb")).findall(f".//{SVG}text")
+        self.assertEqual([text.get("font-style") for text in texts], ["italic", None])
+
     def test_a_colour_that_is_cut_off_changes_nothing(self):
         root = parsed(picture.still("\x1b[38mx\x1b[48;5my\x1b[38;2;1mz"))
         self.assertEqual({text.get("fill") for text in root.findall(f".//{SVG}text")}, {picture.DARK[0]})
