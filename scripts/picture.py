@@ -84,13 +84,18 @@ class Style:
         return (background, foreground) if "reverse" in self.flags else (foreground, background)
 
 
-def runs(line, style):
+def cells(letter):
+    """The width of a character in cells."""
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 0 if unicodedata.combining(letter) else 1
+
+
+def pieces(line, style):
     """The pieces of a line: column, width in cells, text, attributes, background."""
     column, position = 0, 0
     for match in [*SGR.finditer(line), None]:
         text = line[position:match.start() if match else len(line)]
         if text:
-            width = sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
+            width = sum(map(cells, text))
             foreground, background = style.colours()
             attributes = f'fill="{foreground}"'
             attributes += ' font-weight="bold"' * ("bold" in style.flags) + ' opacity="0.6"' * ("dim" in style.flags)
@@ -105,14 +110,15 @@ def runs(line, style):
 
 def dots(text, x, y, attributes):
     """Draws Braille characters as dots, because fonts place them differently."""
-    places = []
-    for index, letter in enumerate(text):
+    places, cell = [], 0
+    for letter in text:
+        before, cell = cell, cell + cells(letter)
         if not BRAILLE.match(letter):
             continue
         bits = ord(letter) - 0x2800
         for bit, (column, row) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)]):
             if bits >> bit & 1:
-                dot_x = x + (index + 0.25 + column / 2) * CELL_WIDTH
+                dot_x = x + (before + 0.25 + column / 2) * CELL_WIDTH
                 places.append(f"M{dot_x:.1f} {y + (row + 0.5) * CELL_HEIGHT / 4:.1f}h0")
     if not places:
         return []
@@ -126,7 +132,7 @@ def drawn(screen, ground, style=None):
     style, shapes, texts, columns = style or Style(ground), [], [], 0
     for row, line in enumerate(lines):
         y = MARGIN + row * CELL_HEIGHT
-        for column, width, text, attributes, background in runs(line, style):
+        for column, width, text, attributes, background in pieces(line, style):
             columns = max(columns, column + width)
             x, span = MARGIN + column * CELL_WIDTH, width * CELL_WIDTH
             if background != ground[1]:

@@ -36,6 +36,10 @@ class StillTest(unittest.TestCase):
         texts = parsed(picture.still("\x1b[3ma\x1b[23mb")).findall(f".//{SVG}text")
         self.assertEqual([text.get("font-style") for text in texts], ["italic", None])
 
+    def test_dots_are_in_the_cell_after_wide_characters(self):
+        at = lambda screen: parsed(picture.still(screen)).find(f".//{SVG}path").get("d")
+        self.assertEqual(at("\u6f22\u2881"), at("ab\u2881"))
+
     def test_a_colour_that_is_cut_off_changes_nothing(self):
         root = parsed(picture.still("\x1b[38mx\x1b[48;5my\x1b[38;2;1mz"))
         self.assertEqual({text.get("fill") for text in root.findall(f".//{SVG}text")}, {picture.DARK[0]})
