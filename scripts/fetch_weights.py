@@ -92,6 +92,11 @@ def rebuild(storage, offset, shape, strides, _requires_grad, _hooks):
         raise Refused("a tensor of the checkpoint is described in an unknown way.")
     if not all(type(n) is int and 0 <= n <= LARGEST for n in (offset,) + shape + strides):
         raise Refused("a tensor of the checkpoint has an impossible size.")
+    elements = 1
+    for n in shape:
+        elements *= n
+    if elements > LARGEST:
+        raise Refused("a tensor of the checkpoint has an impossible size.")
     if all(shape) and offset + sum((n - 1) * s for n, s in zip(shape, strides)) >= storage.count:
         raise Refused("a tensor of the checkpoint reaches beyond its data.")
     return View(storage, offset, shape, strides)

@@ -193,6 +193,8 @@ class Refusing(unittest.TestCase):
             tensor("a", F32, (1,), strides=(-1,), count=3),
             tensor("a", F32, (1 << 40,), count=3),
             tensor("a", F32, (1,), count=1 << 60),
+            # Strides of 0 repeat one number.
+            tensor("a", F32, (1 << 26, 1 << 26), strides=(0, 0), count=3),
         ):
             self.refused(checkpoint(collections.OrderedDict(w=view), {"a": floats(1.0, 2.0, 3.0)}), "impossible|unknown")
 
