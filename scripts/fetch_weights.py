@@ -145,7 +145,9 @@ def read_checkpoint(data):
     if not isinstance(views, dict) or not all(type(k) is str and type(v) is View for k, v in views.items()):
         raise Refused("the checkpoint holds something other than named tensors.")
     storages = {v.storage.key: v.storage for v in views.values()}
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages):
+    if any(v.storage != storages[v.storage.key] for v in views.values()):
+        raise Refused("the checkpoint describes a storage in two ways.")
+    if not isinstance(keys, list) or not all(type(k) is str for k in keys) or sorted(keys) != sorted(storages):
         raise Refused("the checkpoint's list of storages does not fit its tensors.")
     raw = {}
     for key in keys:

@@ -206,6 +206,17 @@ class Refusing(unittest.TestCase):
         self.refused(checkpoint(collections.OrderedDict(w=1), {}), "other than named tensors")
         self.refused(checkpoint(collections.OrderedDict(w=tensor("a", F32, (1,))), {}), "does not fit")
 
+    def test_a_storage_that_is_described_in_two_ways(self):
+        for other in (tensor("a", F32, (4,)), tensor("a", I64, (1,))):
+            tensors = collections.OrderedDict(large=other, small=tensor("a", F32, (1,)))
+            self.refused(checkpoint(tensors, {"a": floats(1.0)}), "in two ways")
+
+    def test_a_list_of_storages_with_other_than_names(self):
+        data = checkpoint(collections.OrderedDict(w=tensor("1", F32, (1,))), {"1": floats(1.0)})
+        named, numbered = pickle.dumps(["1"], 2), pickle.dumps([1], 2)
+        self.assertEqual(data.count(named), 1)
+        self.refused(data.replace(named, numbered), "does not fit")
+
 
 class LeavingNothing(unittest.TestCase):
     def convert(self, data, folder):
