@@ -57,37 +57,54 @@ def plan(root, target, profile="release"):
     return files
 
 
-def share(root, target, profile="release"):
-    """Writes the manuals and completions, which the program itself prints; returns their paths."""
+def share(root, target, profile="release", expect=None):
+    """Writes the manuals and completions, which the program itself prints. Tells `expect` their paths before."""
     goal = os.path.join(root, "share")
     with tempfile.TemporaryDirectory() as folder:
         written = subprocess.run([os.path.join(target, profile, "warmstart"), "docs", "--share", folder])
         if written.returncode != 0:
             raise Failure("the program could not write its manuals and completions; its output is above")
         names = list(shipped(folder, ""))
+        if expect is not None:
+            expect([os.path.join(goal, name) for name in names])
         for name in names:
             put(os.path.join(folder, name), os.path.join(goal, name), 0o644)
-    return [os.path.join(goal, name) for name in names]
 
 
 def install(root, prefix, target):
     library = os.path.join(root, "lib", "warmstart")
+    libtorch = os.path.join(library, "libtorch")
     files = plan(root, target)
-    before = listed(root, library)
+    before, now = listed(root, library), []
+
+    def expect(paths):
+        # The list has each file before it is written, so `uninstall` finds what an interrupted installation leaves.
+        now.extend(paths)
+        write_list(root, library, before + now)
+
+    expect([goal for _, goal, _ in files])
     for source, goal, mode in files:
         put(source, goal, mode)
-    libtorch = os.path.join(library, "libtorch")
-    now = [goal for _, goal, _ in files] + share(root, target) + [os.path.join(libtorch, name) for name in copy_libs(libtorch)]
+    share(root, target, expect=expect)
+    copy_libs(libtorch, lambda names: expect([os.path.join(libtorch, name) for name in names]))
     remove(root, [path for path in before if path not in now])
-    with open(os.path.join(library, "installed.txt"), "w", encoding="utf-8") as f:
-        f.write("".join(os.path.relpath(path, root) + "\n" for path in now))
+    write_list(root, library, now)
     print("Installed %d files below %s; the program is %s." % (len(now), root, os.path.join(root, "bin", "warmstart")))
     if root == prefix and os.path.join(prefix, "bin") not in os.environ.get("PATH", "").split(os.pathsep):
         print("%s is not in your PATH yet." % os.path.join(prefix, "bin"))
 
 
+def write_list(root, library, paths):
+    """Lists the files that are installed below root, or are about to be."""
+    os.makedirs(library, exist_ok=True)
+    goal = os.path.join(library, "installed.txt")
+    with open(goal + ".new", "w", encoding="utf-8") as f:
+        f.write("".join(os.path.relpath(path, root) + "\n" for path in dict.fromkeys(paths)))
+    os.replace(goal + ".new", goal)
+
+
 def listed(root, library):
-    """The files that an earlier installation put below root."""
+    """The files that an earlier installation listed."""
     try:
         with open(os.path.join(library, "installed.txt"), encoding="utf-8") as f:
             names = f.read().splitlines()
@@ -98,8 +115,10 @@ def listed(root, library):
 
 def remove(root, paths):
     for path in paths:
-        if os.path.lexists(path):
-            os.unlink(path)
+        # An interrupted installation may leave a file under the name that it has while it is copied.
+        for file in (path, path + ".new"):
+            if os.path.lexists(file):
+                os.unlink(file)
         folder = os.path.dirname(path)
         while folder.startswith(root + os.sep) and "warmstart" in os.path.relpath(folder, root).split(os.sep):
             try:
@@ -115,8 +134,9 @@ def uninstall(root):
     if not paths:
         print("Nothing of warmstart is installed below %s." % root)
         return
+    present = sum(map(os.path.lexists, paths))
     remove(root, paths + [os.path.join(library, "installed.txt")])
-    print("Removed %d files below %s." % (len(paths), root))
+    print("Removed %d files below %s." % (present, root))
 
 
 def main(arguments):

@@ -571,8 +571,9 @@ def status():
         raise SystemExit(1)
 
 
-def copy_libs(into):
-    """Copies all shared libraries into one folder, where each finds the others by `$ORIGIN`; returns their names."""
+def copy_libs(into, expect=None):
+    """Copies all shared libraries into one folder, where each finds the others by `$ORIGIN`; returns their names, and tells them
+    `expect` before."""
     if users_own(os.environ):
         print("  libtorch stays where your LIBTORCH says; the worker knows that path")
         return []
@@ -582,13 +583,15 @@ def copy_libs(into):
         raise Failure("libtorch is not set up yet; `make setup` does it.")
     with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as f:
         libraries = sorted(json.load(f)["libraries"])
+    names = {os.path.basename(library) for library in libraries}
+    if expect is not None:
+        expect(sorted(names))
     os.makedirs(into, exist_ok=True)
     for library in libraries:
         target = os.path.join(into, os.path.basename(library))
         shutil.copyfile(os.path.join(folder, library), target + ".new")
         os.chmod(target + ".new", 0o755)
         os.replace(target + ".new", target)
-    names = {os.path.basename(library) for library in libraries}
     for stale in os.listdir(into):
         if stale not in names and re.search(r"\.(so(\.[0-9.]+)?|dylib|new)$", stale):
             os.unlink(os.path.join(into, stale))
