@@ -35,7 +35,8 @@ def ten_thousand_runs():
         dashboard.until(bench.FOOT)
         # The dashboard answers keys while it reads. Keys alternate down and up, because a key without effect draws no frame.
         keys = []
-        while time.perf_counter() - dashboard.began < 0.8:
+        # At least one, also where the first paint took longer.
+        while not keys or time.perf_counter() - dashboard.began < 0.8:
             keys.append(dashboard.press(b"jk"[len(keys) % 2:][:1])[0] * 1e3)
         dashboard.settle()
         cold = dashboard.cpu()
