@@ -7,8 +7,8 @@
 3,812 pictures of emoji, 32x32, in CIFAR-100's layout: one byte of coarse label, one of fine label, 3,072 of pixels (all red,
 all green, all blue; rows from the top). 3,038 training records, then 774 test records.
 
-- Source: the npm packages emoji-datasource-twitter and emoji-datasource-google 16.0.0, pinned by SHA-256 (fetched with
-  `npm pack` if no folder is given): cells of img/*/sheets/32.png, on a 34-pixel pitch with a border of 1.
+- Source: the npm packages emoji-datasource-twitter and emoji-datasource-google 16.0.0, pinned by SHA-256. `npm pack`
+  fetches those that the folder lacks. Used are the cells of img/*/sheets/32.png, on a 34-pixel pitch with a border of 1.
 - Coarse class: the emoji's category; fine class: its subcategory; both numbered in the byte order of their names. The
   category `Component` (skin tones alone) is left out, and so is every emoji that a vendor has not drawn.
 - Transparent parts become white.
