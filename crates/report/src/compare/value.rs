@@ -17,8 +17,9 @@ pub enum Value {
     Count(u64),
     Figure {
         metric: Metric,
-        /// The mean over several runs.
+        /// The figure of one run, or the mean over several.
         figure: f64,
+        /// None for one run.
         spread: Option<Spread>,
     },
     Difference {
@@ -119,7 +120,8 @@ impl Value {
         matches!(self, Self::Absent | Self::Blank) || self.number().is_some_and(f64::is_nan)
     }
 
-    /// The better or smaller value first; unmeasured and non-finite ones always last.
+    /// The better or smaller value first. Unmeasured values and NaN are last, also if `reversed`; an infinite figure is in its
+    /// order.
     pub fn order(&self, other: &Self, reversed: bool) -> Ordering {
         let last = self.is_last().cmp(&other.is_last());
         if last.is_ne() || self.is_last() {
