@@ -35,7 +35,8 @@ pub use self::format::Format;
 pub use self::gain::Gain;
 pub use self::options::{Baseline, Columns, FiguresOf, Options, Selection};
 pub use self::table::{Cell, Kind, Row, Table, table};
-pub use self::value::{Value, thousands};
+pub use self::value::Value;
+pub use crate::format::count as thousands;
 pub use warmstart_schema::metric::Metric;
 
 /// The table as text, ending in a newline. Only the aligned format hides columns to fit a terminal of `width`

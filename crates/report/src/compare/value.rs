@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::Metric;
+use super::{Metric, thousands};
 use crate::field::{Fact, Field, Subject};
 pub(super) use crate::mean::Spread;
 
@@ -19,7 +19,7 @@ pub enum Value {
         metric: Metric,
         /// The figure of one run, or the mean over several.
         figure: f64,
-        /// None for one run.
+        /// None if the row merges no runs.
         spread: Option<Spread>,
     },
     Difference {
@@ -145,17 +145,4 @@ impl Value {
             _ => false,
         }
     }
-}
-
-/// A count with thousands separators.
-pub fn thousands(count: u64) -> String {
-    let digits = count.to_string();
-    let mut out = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
