@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, Result};
 use serde::Serialize;
 use warmstart_engine::device::DeviceRequest;
 use warmstart_engine::interrupt::Interrupt;
@@ -70,26 +70,14 @@ fn main() -> ExitCode {
             of_files(folder, images, true)
         }
         ("predict", [folder, images @ ..]) => of_files(folder, images, false),
-        ("look", [file]) => match look::serve(
+        ("look", [file]) => ended(look::serve(
             Path::new(file),
             std::io::stdin().lock(),
             std::io::stdout().lock(),
-        ) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                worker_log::line(&format!("failed: {error:#}"));
-                ExitCode::FAILURE
-            }
-        },
+        )),
         ("check", files) => {
             let files: Vec<&Path> = files.iter().map(Path::new).collect();
-            match check::serve(&files, std::io::stdout().lock()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    worker_log::line(&format!("failed: {error:#}"));
-                    ExitCode::FAILURE
-                }
-            }
+            ended(check::serve(&files, std::io::stdout().lock()))
         }
         ("export", [folder]) => print(&export::export(Path::new(folder), None)),
         ("export", [folder, file]) => {
@@ -107,15 +95,9 @@ fn misused() -> ExitCode {
     ExitCode::from(2)
 }
 
-fn selftest(device: &OsStr, only: &[OsString]) -> ExitCode {
-    let Ok(request) = device.to_string_lossy().parse::<DeviceRequest>() else {
-        return misused();
-    };
-    let only: Vec<String> = only
-        .iter()
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect();
-    match selftest::serve(request, &only, std::io::stdout().lock()) {
+/// The exit code of work that has written its answers itself. Logs its error.
+fn ended(result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             worker_log::line(&format!("failed: {error:#}"));
@@ -124,15 +106,23 @@ fn selftest(device: &OsStr, only: &[OsString]) -> ExitCode {
     }
 }
 
+fn selftest(device: &OsStr, only: &[OsString]) -> ExitCode {
+    let Ok(request) = device.to_string_lossy().parse::<DeviceRequest>() else {
+        return misused();
+    };
+    let only: Vec<String> = only
+        .iter()
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    ended(selftest::serve(request, &only, std::io::stdout().lock()))
+}
+
 fn train(folder: &Path, options: Options) -> ExitCode {
     let listening = Interrupt::listen().context("signals cannot be received");
     match listening.and_then(|interrupt| worker::run(folder, options, &interrupt)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            worker_log::line(&format!("failed: {error:#}"));
-            ExitCode::FAILURE
-        }
+        Err(error) => ended(Err(error)),
     }
 }
 
@@ -149,12 +139,7 @@ fn of_files(folder: &OsStr, images: &[OsString], with_pixels: bool) -> ExitCode 
 fn print(answer: &impl Serialize) -> ExitCode {
     match serde_json::to_string(answer) {
         Ok(answer) => say(&answer),
-        Err(error) => {
-            worker_log::line(&format!(
-                "failed: the answer cannot be written as JSON: {error}"
-            ));
-            ExitCode::FAILURE
-        }
+        Err(error) => ended(Err(error).context("the answer cannot be written as JSON")),
     }
 }
 
