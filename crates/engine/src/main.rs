@@ -2,7 +2,7 @@
 //! can do.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -145,6 +145,10 @@ fn print(answer: &impl Serialize) -> ExitCode {
 
 /// Answers on stdout; a reader that went away is no error.
 fn say(answer: &str) -> ExitCode {
-    let _ = writeln!(std::io::stdout(), "{answer}");
-    ExitCode::SUCCESS
+    match writeln!(std::io::stdout(), "{answer}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            ended(Err(error).context("the answer cannot be written"))
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }

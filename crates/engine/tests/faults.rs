@@ -654,3 +654,17 @@ fn a_skipped_step_changes_no_tensor_and_survives_a_resume() {
         "FIGURE B8\tpolicy skip: weights, statistics and moments after a step left out are those before it, bit for bit; a resume too\tequal\tequal\tok"
     );
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_a_full_disk_lost_is_a_failure() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full");
+    let output = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"))
+        .arg("--version")
+        .stdout(full.unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{output:?}");
+    assert!(said.contains("the answer cannot be written"), "{said}");
+}
