@@ -40,7 +40,7 @@ pub enum Origin {
     Elsewhere,
 }
 
-/// Where a worker is that shows no sign of life itself, in the words of who starts it.
+/// What a launcher says of a worker that shows no sign of life itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     pub stage: Stage,
@@ -103,7 +103,7 @@ pub trait Launcher {
         runs.iter().map(|run| self.start(programs, run)).collect()
     }
 
-    /// Puts a worker that is to start before the others of this user. Workers of this machine have started.
+    /// Moves a waiting worker ahead of the others of this user. A worker of this machine has started, so it cannot be moved.
     fn put_first(&self, _worker: &Handle) -> io::Result<()> {
         Err(io::Error::other("it has started"))
     }
@@ -139,11 +139,11 @@ pub trait Launcher {
         run.worker_log()
     }
 
-    /// What of this machine a run of so many devices takes a place on, in the queue.
+    /// What the queue counts a run on so many devices against: `cpu`, the GPUs that it takes, or the cluster.
     fn slot(&self, device: &str, devices: u32) -> String;
 
-    /// Asks who starts the workers where these are, and logs the ends that no worker could log. Takes seconds; nothing for
-    /// workers of this machine.
+    /// Asks the system that starts the workers where these are, and logs the ends that no worker could log. Takes seconds.
+    /// A launcher that can look at its workers at any time answers nothing.
     fn survey(&self, _root: &Path, _workers: &[(RunId, Handle)]) -> BTreeMap<RunId, Standing> {
         BTreeMap::new()
     }
