@@ -69,7 +69,7 @@ pub(super) fn csi(sequence: &[u8], last: u8) -> Option<Event> {
             arrow(last.to_ascii_uppercase())?,
             KeyModifiers::SHIFT,
         )),
-        // With another parameter, this is the cursor's position and not F3.
+        // F3 with modifiers has the form of a report of the cursor's position, so it is no key.
         (b'R', _) => None,
         (b'Z', 0..=2) => {
             let mut modified = modified()?;
