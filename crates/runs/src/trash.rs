@@ -200,10 +200,11 @@ pub fn list(root: &Path) -> io::Result<Vec<Trashed>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
-    let mut all: Vec<Trashed> = entries
-        .flatten()
-        .filter_map(|entry| Trashed::parse(entry.file_name().to_str()?))
-        .collect();
+    let mut all: Vec<Trashed> = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        all.extend(name.to_str().and_then(Trashed::parse));
+    }
     all.sort_by(|a, b| (b.deleted, &b.id).cmp(&(a.deleted, &a.id)));
     Ok(all)
 }
