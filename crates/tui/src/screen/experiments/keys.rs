@@ -8,7 +8,7 @@ use crate::keys::everywhere::{
     BACK, COMPARE, DATASET, ENDS, EXPORT, FILTER, FIRST, LAST, LAUNCH, MACHINE, MOVES, OF_A_FILE,
     OF_A_RUN, REVERSE, SORT,
 };
-use crate::screen::machine::keys::QUEUE_FROM_AFAR;
+use crate::screen::machine::keys::QUEUE_ON_LIST;
 
 pub(crate) const BINDINGS: &[&[Binding]] = &[
     &[
@@ -133,7 +133,7 @@ pub(crate) const BINDINGS: &[&[Binding]] = &[
     MOVES,
     &[FIRST, LAST],
     OF_A_FILE,
-    QUEUE_FROM_AFAR,
+    QUEUE_ON_LIST,
     ENDS,
     &[DATASET],
 ];

@@ -17,22 +17,8 @@ pub(crate) const BINDINGS: &[&[Binding]] = &[
 ];
 
 const QUEUE: &[Binding] = &[
-    bind(Row {
-        action: "queue-up",
-        keys: &[key('K')],
-        label: "K",
-        command: UP,
-        word: "up",
-        help: "a waiting run before the one above it",
-    }),
-    bind(Row {
-        action: "queue-down",
-        keys: &[key('J')],
-        label: "J",
-        command: DOWN,
-        word: "down",
-        help: "a waiting run after the one below it",
-    }),
+    bind(UP),
+    bind(DOWN),
     bind(Row {
         action: "queue-remove",
         keys: &[key('x'), code(KeyCode::Delete)],
@@ -41,21 +27,14 @@ const QUEUE: &[Binding] = &[
         word: "",
         help: "take a waiting run out of the queue (asks)",
     }),
-    bind(Row {
-        action: "queue-pause",
-        keys: &[key('P')],
-        label: "P",
-        command: PAUSE,
-        word: "pause",
-        help: "pause the queue, or resume it",
-    }),
+    bind(PAUSE),
     bind(Row {
         action: "more-slots",
         keys: &[key('+'), key('=')],
-        label: "+-",
+        label: "+",
         command: Command::Queue(QueueCommand::MoreSlots),
         word: "",
-        help: "how many runs a device takes at a time",
+        help: "let each device take one more run at a time",
     }),
     bind(Row {
         action: "fewer-slots",
@@ -63,38 +42,40 @@ const QUEUE: &[Binding] = &[
         label: "-",
         command: Command::Queue(QueueCommand::FewerSlots),
         word: "",
-        help: "one run at a time fewer",
+        help: "let each device take one run fewer at a time",
     }),
 ];
-
-const UP: Command = Command::Queue(QueueCommand::Up);
-const DOWN: Command = Command::Queue(QueueCommand::Down);
-const PAUSE: Command = Command::Queue(QueueCommand::Pause);
 
 /// The same keys on the list of experiments, where the footer has no space for them.
-pub(crate) const QUEUE_FROM_AFAR: &[Binding] = &[
-    bind(Row {
-        action: "queue-up",
-        keys: &[key('K')],
-        label: "K",
-        command: UP,
-        word: "",
-        help: "a waiting run: one place up",
-    }),
-    bind(Row {
-        action: "queue-down",
-        keys: &[key('J')],
-        label: "J",
-        command: DOWN,
-        word: "",
-        help: "a waiting run: one place down",
-    }),
-    bind(Row {
-        action: "queue-pause",
-        keys: &[key('P')],
-        label: "P",
-        command: PAUSE,
-        word: "",
-        help: "pause the queue, or resume it",
-    }),
+pub(crate) const QUEUE_ON_LIST: &[Binding] = &[
+    bind(Row { word: "", ..UP }),
+    bind(Row { word: "", ..DOWN }),
+    bind(Row { word: "", ..PAUSE }),
 ];
+
+const UP: Row = Row {
+    action: "queue-up",
+    keys: &[key('K')],
+    label: "K",
+    command: Command::Queue(QueueCommand::Up),
+    word: "up",
+    help: "move a waiting run one place up",
+};
+
+const DOWN: Row = Row {
+    action: "queue-down",
+    keys: &[key('J')],
+    label: "J",
+    command: Command::Queue(QueueCommand::Down),
+    word: "down",
+    help: "move a waiting run one place down",
+};
+
+const PAUSE: Row = Row {
+    action: "queue-pause",
+    keys: &[key('P')],
+    label: "P",
+    command: Command::Queue(QueueCommand::Pause),
+    word: "pause",
+    help: "pause the queue, or resume it",
+};
