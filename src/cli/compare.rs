@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use warmstart_report::compare::{Format, ShownArguments, Table, render, table};
+use warmstart_report::format::plural;
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::store::{Runs, experiments};
 
@@ -51,9 +52,15 @@ pub(super) fn compare(context: &Context, arguments: &Arguments) -> anyhow::Resul
                 render(&table, format, None).as_bytes(),
                 Overwrite::of_flag(arguments.overwrite),
             )?;
+            // Formats differ in their rows: JSON has no published ones, and a transposed table has none at all.
+            let runs: usize = table.measured().map(|row| row.runs.len()).sum();
             output::note(
                 context,
-                &format!("{} rows written to {}", table.rows.len(), shown(path)),
+                &format!(
+                    "comparison of {} written to {}",
+                    plural(runs, "run"),
+                    shown(path)
+                ),
             );
         }
     }

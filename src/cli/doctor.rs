@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use warmstart_report::format::bytes;
+use warmstart_report::format::{bytes, plural};
 use warmstart_runs::failure::Failure;
 use warmstart_runs::launcher::torch::{self, Candidate, Torch};
 use warmstart_runs::search_paths::SearchPaths;
@@ -186,9 +186,9 @@ fn experiment_files(context: &Context) -> Finding {
         Ok(files) => {
             let broken = files.iter().filter(|file| file.loaded.is_err()).count();
             let found = format!(
-                "{}: {} files, {broken} of them not valid",
+                "{}: {}, {broken} of them not valid",
                 shown(&context.experiments),
-                files.len()
+                plural(files.len(), "file")
             );
             if broken == 0 {
                 Finding::good("experiments", found)

@@ -10,6 +10,7 @@ use warmstart_schema::metric::Metric;
 use super::figures::Figures;
 use super::{Context, Exit, output, shown};
 use warmstart_report::fit::Column;
+use warmstart_report::format::plural;
 use warmstart_report::group::Summary;
 use warmstart_runs::store::{ExperimentFile, ExperimentKey, Run, Runs, experiments};
 
@@ -141,7 +142,7 @@ pub(super) fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<E
             shown(&context.experiments)
         );
         if !runs.is_empty() {
-            let (folder, runs) = (shown(&context.checkpoints), counted(runs.len()));
+            let (folder, runs) = (shown(&context.checkpoints), plural(runs.len(), "run"));
             text = format!("{text}; {folder} has {runs}: `warmstart runs` lists them");
         }
         output::note(context, &text);
@@ -193,11 +194,6 @@ pub(super) fn columns() -> Vec<Column> {
         Column::words("state", 1),
     ];
     own.into_iter().chain(Figures::columns()).collect()
-}
-
-/// `1 run`, `2 runs`
-pub(super) fn counted(runs: usize) -> String {
-    format!("{runs} {}", if runs == 1 { "run" } else { "runs" })
 }
 
 /// Says how many runs have no experiment file here.

@@ -537,6 +537,21 @@ fn tsv_parses_back() {
     );
 }
 
+/// Two of the table's rows are runs, the third is published.
+#[test]
+fn a_message_counts_the_runs_whatever_rows_the_format_has() {
+    let place = place();
+    let cases: [(&str, &[&str], &str); 3] = [
+        ("one.csv", &["20260101-000000-aaaa"], "of 1 run written"),
+        ("two.csv", &[], "of 2 runs written"),
+        ("two.json", &[], "of 2 runs written"),
+    ];
+    for (name, runs, count) in cases {
+        let said = place.say(&[&["compare", "--output", name][..], runs].concat());
+        assert!(said.err.contains(count), "{name}: {}", said.err);
+    }
+}
+
 #[test]
 fn an_existing_file_is_replaced_only_on_request() {
     let place = place();
