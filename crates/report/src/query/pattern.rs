@@ -9,7 +9,7 @@ pub(super) struct Pattern(Vec<Piece>);
 enum Piece {
     Any,
     One,
-    /// In lower case.
+    /// As [`without_case`] returns it.
     Just(char),
 }
 
@@ -17,11 +17,11 @@ impl Pattern {
     /// From characters, each with whether it stood in quotes: there `*` and `?` mean themselves.
     pub(super) fn new(characters: &[(char, bool)]) -> Self {
         let piece = |&(c, quoted): &(char, bool)| match c {
-            '*' if !quoted => vec![Piece::Any],
-            '?' if !quoted => vec![Piece::One],
-            c => c.to_lowercase().map(Piece::Just).collect(),
+            '*' if !quoted => Piece::Any,
+            '?' if !quoted => Piece::One,
+            c => Piece::Just(without_case(c)),
         };
-        Self(characters.iter().flat_map(piece).collect())
+        Self(characters.iter().map(piece).collect())
     }
 
     /// The text itself, if it has no wildcard.
@@ -47,6 +47,16 @@ impl Pattern {
     }
 }
 
+/// A character without its case. It stays one character, so that a `?` fits it: the lower case of `İ` has two. `Σ` has two small
+/// letters, which are the same here.
+fn without_case(c: char) -> char {
+    if c == 'ς' {
+        'σ'
+    } else {
+        c.to_lowercase().next().unwrap_or(c)
+    }
+}
+
 /// Walks through both at once; where they differ, the last `*` takes one character more. `floating` adds a `*` before and after
 /// the pattern.
 fn fits(pieces: &[Piece], text: &str, floating: bool) -> bool {
@@ -55,7 +65,7 @@ fn fits(pieces: &[Piece], text: &str, floating: bool) -> bool {
             .map(|byte| char::from(byte.to_ascii_lowercase()))
             .collect()
     } else {
-        text.chars().flat_map(char::to_lowercase).collect()
+        text.chars().map(without_case).collect()
     };
     let (mut at, mut piece) = (0, 0);
     // Where to retry if the part after the last `*` does not match: that part, and the next character.
@@ -110,6 +120,11 @@ mod tests {
             ("?", "", false, false),
             ("ÄÖ", "xäöx", false, true),
             ("漢?", "漢字", true, true),
+            ("?zmir", "İzmir", true, true),
+            ("izmir", "İZMİR", true, true),
+            ("İ*", "izmir", true, true),
+            ("λόγος", "ΛΌΓΟΣ", true, true),
+            ("ΛΌΓΟΣ?", "λόγος", false, false),
             ("aab", "aaab", false, true),
         ] {
             assert_eq!(
