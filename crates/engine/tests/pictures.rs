@@ -244,6 +244,14 @@ fn broken_pictures_are_refused_with_the_reason() {
         large,
         "has 20000×15000 pixels, 300 million; up to 200 million are read"
     );
+    let hollow = place.path().join("hollow.png");
+    for header in ["P6 0 0 255\n", "P5 7 0 255\n", "P4 0 7\n"] {
+        fs::write(&hollow, header).unwrap();
+        let checked = decode::check(&hollow).map_err(|error| format!("{error:#}"));
+        for error in [read(&hollow, 8).unwrap_err(), checked.unwrap_err()] {
+            assert!(error.contains("no pixels"), "{header:?}: {error}");
+        }
+    }
     // Bytes after the end of a JPEG do not make it unreadable.
     let jpeg = encoded(formula(20, 20), ImageFormat::Jpeg);
     assert_eq!(

@@ -168,6 +168,8 @@ fn with_picture(
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
+    // The resizer writes nothing for such a picture, and training would see a black one.
+    ensure!(pixels > 0, "has no pixels: its size is {width}×{height}");
     ensure!(
         pixels <= MAX_PIXELS,
         "has {width}×{height} pixels, {:.0} million; up to {} million are read",
