@@ -27,26 +27,40 @@ def tracked():
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True)
     if listed.returncode != 0:
         raise Failure("git cannot list the files of %s: %s" % (ROOT, listed.stderr.decode(errors="replace").strip()))
-    names = [name for name in listed.stdout.decode().split("\0") if name]
+    # A name may have other bytes than UTF-8.
+    names = [name for name in os.fsdecode(listed.stdout).split("\0") if name]
     return [name for name in names if (ROOT / name).is_file()]
 
 
+def is_same(source, target):
+    """Whether a copy has the content of its source and can be run if the source can."""
+    if not target.is_file() or os.access(source, os.X_OK) != os.access(target, os.X_OK):
+        return False
+    return filecmp.cmp(source, target, shallow=False)
+
+
 def bring_up_to_date(tree):
-    """Copies files that differ, so that the others keep their old times for cargo, and removes deleted files. Keeps the lock
-    file."""
+    """Copies files that differ, so that the others keep their old times for cargo, and removes deleted files and folders. Keeps
+    the lock file."""
     names = set(tracked()) - {"Cargo.lock"}
     kept = {".venv", ".libtorch", ".weights", "target", "checkpoints"}
+    inner = []
     for folder, folders, files in os.walk(tree):
         at = pathlib.Path(folder)
         if at == tree:
             folders[:] = [name for name in folders if name not in kept]
+        inner += [at / name for name in folders]
         for name in files:
             path = (at / name).relative_to(tree)
             if str(path) not in names and str(path) != "Cargo.lock":
                 (at / name).unlink()
+    # A file may have the name of an old folder.
+    for folder in reversed(inner):
+        if not folder.is_symlink() and not os.listdir(folder):
+            folder.rmdir()
     for name in sorted(names):
         source, target = ROOT / name, tree / name
-        if target.is_file() and filecmp.cmp(source, target, shallow=False):
+        if is_same(source, target):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
@@ -55,12 +69,16 @@ def bring_up_to_date(tree):
 
 def lock(tree, tch):
     """Writes the project's Cargo.lock with this release of tch and torch-sys."""
-    wanted = (ROOT / "Cargo.lock").read_text()
+    project = (ROOT / "Cargo.lock").read_text()
     stamp = tree / "target/Cargo.lock.of-the-project"
+    wanted = "# with tch %s\n%s" % (tch, project)
     if (tree / "Cargo.lock").is_file() and stamp.is_file() and stamp.read_text() == wanted:
         return
-    (tree / "Cargo.lock").write_text(wanted)
-    current = re.search(r'name = "tch"\nversion = "([^"]+)"', wanted).group(1)
+    # If cargo fails below, the lock file is nobody's.
+    if stamp.is_file():
+        stamp.unlink()
+    (tree / "Cargo.lock").write_text(project)
+    current = re.search(r'name = "tch"\nversion = "([^"]+)"', project).group(1)
     if current != tch:
         command = ["cargo", "update", "--quiet", "--precise", tch, "tch@" + current]
         # tch names the same version of torch-sys.
