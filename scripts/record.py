@@ -26,30 +26,35 @@ ENOUGH = 1200
 
 
 class Recording:
+    """The screens, each with its seconds in the recording."""
+
     def __init__(self, terminal):
         self.terminal, self.frames, self.since = terminal, [], time.monotonic()
+        # The least seconds of the newest screen.
+        self.least = 0.0
 
-    def look(self, seconds=None):
-        """Keeps the screen if it is new. The screen before it gets `seconds`, or the elapsed time in time lapse."""
+    def look(self):
+        """Keeps the screen if it is new. The screen before it gets the elapsed time in time lapse, or its pause if that is
+        longer."""
         screen = self.terminal.screen(styled=True)
         now = time.monotonic()
         if self.frames and screen == self.frames[-1][1]:
             return
         if self.frames:
-            self.frames[-1][0] = seconds or min(max((now - self.since) / LAPSE, SHORTEST), LONGEST)
+            lapsed = min(max((now - self.since) / LAPSE, SHORTEST), LONGEST)
+            self.frames[-1][0] = max(lapsed, self.least)
         self.frames.append([LONGEST, screen])
-        self.since = now
+        self.since, self.least = now, 0.0
 
     def press(self, *keys, pause=1.2):
-        """Presses keys one by one. The screen after each key stays for `pause` seconds."""
+        """Presses keys one by one. The screens before and after each key stay for `pause` seconds or longer."""
         for key in keys:
-            self.look(pause)
+            self.look()
+            self.least = max(self.least, pause)
             self.terminal.press(key)
             time.sleep(0.4)
-            self.look(pause)
-            if self.frames:
-                self.frames[-1][0] = pause
-            self.since = time.monotonic()
+            self.look()
+            self.least = max(self.least, pause)
 
     def watch(self, until, most=ENOUGH):
         """Records until the screen matches a regular expression."""
@@ -79,7 +84,8 @@ def record(folder, program):
         recording.watch(r"Lite0, fine-tune .*done")
         recording.press("c", "v", "]", "]", pause=1.5)
         recording.press("Escape", "t", pause=2.5)
-        recording.look(3.0)
+        # Then the recording begins again.
+        recording.frames[-1][0] = 3.0
     finally:
         terminal.close()
     return recording.frames
@@ -88,7 +94,7 @@ def record(folder, program):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "target" / "release" / "warmstart")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs" / "quickstart.svg")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "docs/book/src/images/quickstart.svg")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="warmstart-record-") as folder:
         folder = pathlib.Path(folder)
