@@ -22,6 +22,9 @@ import tempfile
 import threading
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from torch_releases import DEFAULT  # noqa: E402
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 KEPT = ROOT / "docs/quickstart.json"
 EXPERIMENTS = ROOT / "experiments/quickstart"
@@ -75,9 +78,10 @@ On the test images, matching the input size to the backbone gains {points(rows, 
 {points(rows, ORDER[4], ORDER[3])} over the frozen backbone, which trained in {rows[ORDER[3]]["train_time"]:.0f} s."""
 
 
-def in_document(text, kept):
+def in_document(text, name, kept):
+    """A document's text with the figures between its markers."""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise SystemExit(f"error: the file needs these two lines once each, in this order:\n{BEGIN}\n{END}")
+        raise SystemExit(f"error: {name} needs these two lines once each, in this order:\n{BEGIN}\n{END}")
     return f"{text.split(BEGIN)[0]}{BEGIN}\n{section(kept)}\n{END}{text.split(END)[1]}"
 
 
@@ -96,7 +100,7 @@ def in_experiment(text, stem, kept):
 def quoting(kept):
     """Every file that quotes the figures, and its correct text."""
     for name in DOCUMENTS:
-        yield ROOT / name, in_document((ROOT / name).read_text(), kept)
+        yield ROOT / name, in_document((ROOT / name).read_text(), name, kept)
     for stem in ORDER:
         path = EXPERIMENTS / f"{stem}.yaml"
         yield path, in_experiment(path.read_text(), stem, kept)
@@ -110,7 +114,7 @@ def machine():
     except OSError:
         pass
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores of {model}, libtorch 2.13"
+    return f"{cores} cores of {model}, libtorch {os.environ.get('WARMSTART_TORCH') or DEFAULT}"
 
 
 class Peak(threading.Thread):

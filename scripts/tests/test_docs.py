@@ -1,9 +1,11 @@
 """The pages' links, the quickstart's figures in every file that quotes them, and the commands of README and book."""
 import json
+import os
 import pathlib
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import docs
@@ -77,6 +79,14 @@ class Figures(unittest.TestCase):
                          "#            (an abacus, 2026-01-02).\nname: x\n")
         with self.assertRaises(SystemExit):
             quickstart.in_experiment("name: x\n", "x", kept)
+
+    def test_a_document_without_its_markers_is_named(self):
+        with self.assertRaisesRegex(SystemExit, "page.md"):
+            quickstart.in_document(quickstart.END + quickstart.BEGIN, "page.md", self.kept)
+
+    def test_the_machine_is_named_with_the_libtorch_of_the_build(self):
+        with mock.patch.dict(os.environ, {"WARMSTART_TORCH": "1.2"}):
+            self.assertIn("libtorch 1.2", quickstart.machine())
 
 
 if __name__ == "__main__":
