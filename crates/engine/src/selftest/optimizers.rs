@@ -90,6 +90,7 @@ pub struct Training {
 }
 
 impl Training {
+    /// The table's parameters as they begin, with the optimizer of a case.
     pub fn start(table: &Value, case: &Value, device: Device) -> Result<Self> {
         let tensors = |of: &Value| {
             PARAMETERS
@@ -110,7 +111,7 @@ impl Training {
         })
     }
 
-    /// The loss whose gradient is the table's: parameter * target + 0.1.
+    /// Takes a step at this learning rate. The gradient of the loss is the table's: parameter * target + 0.1.
     pub fn step(&mut self, rate: f64) -> Result<()> {
         self.optimizer.remove_gradients()?;
         for (param, target) in self.params.iter().zip(&self.targets) {
@@ -137,7 +138,7 @@ fn compare(agreement: &mut Agreement, found: &Tensor, expected: &Value, what: &s
     Ok(())
 }
 
-/// The parameters after every step of a case, and the optimizer's state after the last.
+/// Trains a case, and compares the parameters after every step, and the optimizer's state after the last.
 pub fn trace(table: &Value, case: &Value, device: Device) -> Result<Agreement> {
     let mut training = Training::start(table, case, device)?;
     let mut agreement = Agreement::default();

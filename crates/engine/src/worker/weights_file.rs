@@ -14,7 +14,8 @@ use warmstart_schema::state::RunState;
 use crate::initial;
 use crate::reporter::Reporter;
 
-/// Logs which file of weights an attempt began from; when it resumes a checkpoint, also whether that file has changed one by now.
+/// Logs which file of weights an attempt begins from, and says if the run began with another content. An attempt that resumes a
+/// checkpoint reads no such file; it only says whether the file has changed.
 pub(super) fn report(
     run: &RunDir,
     experiment: &Experiment,
@@ -26,7 +27,7 @@ pub(super) fn report(
     let Some(path) = path(run, experiment, started_from) else {
         return;
     };
-    // What cannot be read now is no other file.
+    // A file that cannot be read may be the same one.
     let Ok(sha256) = sha256(&path) else { return };
     let facts = WeightsFacts {
         file: path.display().to_string(),
@@ -58,6 +59,7 @@ pub(super) fn report(
     }
 }
 
+/// The file: the checkpoint of the other run, or what the experiment names. None where the weights are random, or the file is gone.
 fn path(
     run: &RunDir,
     experiment: &Experiment,

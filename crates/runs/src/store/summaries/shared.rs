@@ -8,14 +8,18 @@ use serde::Serialize;
 use warmstart_schema::event::ModelFacts;
 use warmstart_schema::experiment::Experiment;
 
+/// The shared values. A run's block holds their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
+    /// Each value as it is written, by its number.
     bytes: HashMap<u32, Vec<u8>>,
+    /// The same the other way round, so that an equal value gets no second number.
     numbers: HashMap<Vec<u8>, u32>,
     /// Above all numbers so far.
     next: u32,
     /// The values that a run used or added.
     live: BTreeSet<u32>,
+    /// The values that were read so far.
     experiments: HashMap<u32, Arc<Experiment>>,
     models: HashMap<u32, Arc<ModelFacts>>,
 }
@@ -79,6 +83,7 @@ impl Shared {
     }
 }
 
+/// The value of a number, read the first time that it is asked for.
 fn read<T: for<'de> serde::Deserialize<'de>>(
     bytes: &HashMap<u32, Vec<u8>>,
     live: &mut BTreeSet<u32>,
