@@ -117,28 +117,35 @@ def machine():
     return f"{cores} cores of {model}, libtorch {os.environ.get('WARMSTART_TORCH') or DEFAULT}"
 
 
-class Peak(threading.Thread):
-    """The most memory that one worker used, measured every second."""
+def worker_memory(listed, folder):
+    """The bytes of the largest worker in a list of `ps` that trains below a folder: others may train on this machine too."""
+    sizes = [0]
+    for line in listed.splitlines():
+        size, _, command = line.strip().partition(" ")
+        if command.strip().split(" ")[0].endswith("warmstart-worker") and folder in command:
+            sizes.append(1024 * int(size))
+    return max(sizes)
 
-    def __init__(self):
+
+class Peak(threading.Thread):
+    """The most memory that one worker below a folder used, measured every second."""
+
+    def __init__(self, folder):
         super().__init__(daemon=True)
-        self.bytes, self.over = 0, threading.Event()
+        self.folder, self.bytes, self.over = folder, 0, threading.Event()
 
     def run(self):
         while not self.over.wait(1):
-            found = subprocess.run(["ps", "-eo", "rss=,args="], text=True, capture_output=True).stdout
-            for line in found.splitlines():
-                size, _, command = line.strip().partition(" ")
-                if command.strip().split(" ")[0].endswith("warmstart-worker"):
-                    self.bytes = max(self.bytes, 1024 * int(size))
+            listed = subprocess.run(["ps", "-ww", "-eo", "rss=,args="], text=True, errors="replace", capture_output=True).stdout
+            self.bytes = max(self.bytes, worker_memory(listed, self.folder))
 
 
 def measure(program):
     files = [str(EXPERIMENTS / f"{stem}.yaml") for stem in ORDER]
-    folder = tempfile.mkdtemp()
+    folder = os.path.realpath(tempfile.mkdtemp())
     try:
         call = [str(program), "--checkpoints", folder]
-        peak, began = Peak(), time.monotonic()
+        peak, began = Peak(folder), time.monotonic()
         peak.start()
         # Features that an earlier run kept would make this one look fast.
         subprocess.run([*call, "train", *files], check=True, env={**os.environ, "WARMSTART_FEATURE_CACHE": "off"})

@@ -88,6 +88,14 @@ class Figures(unittest.TestCase):
         with mock.patch.dict(os.environ, {"WARMSTART_TORCH": "1.2"}):
             self.assertIn("libtorch 1.2", quickstart.machine())
 
+    def test_only_workers_of_the_measured_runs_count(self):
+        listed = """  4000 /opt/warmstart-worker train /home/ann/checkpoints/a
+    30 /opt/warmstart-worker train /tmp/here/a
+    20 /opt/warmstart-worker train /tmp/here/b
+   900 python3 /tmp/here/warmstart-worker
+"""
+        self.assertEqual(quickstart.worker_memory(listed, "/tmp/here"), 30 * 1024)
+
 
 if __name__ == "__main__":
     unittest.main()
