@@ -1,5 +1,5 @@
 //! ```text
-//!  warmstart ▸ compare              ◐ Lite0, freeze  cpu 97 %  1.2 GB  │  queue 2
+//!  warmstart ▸ compare      ◐ Lite0, freeze  cpu 97 %  1.2 GB of 8.2 GB  │  queue 2
 //! ```
 //! The screen's title at the left; the live run and the queue at the right.
 
@@ -14,7 +14,6 @@ use super::paint;
 use crate::format::bytes;
 use crate::model::{Model, Screen};
 use crate::theme::THEME;
-use warmstart_runs::store::Run;
 
 pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let place = match &model.open {
@@ -35,57 +34,72 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model) {
         width: rest.width.saturating_sub(1),
         ..rest
     };
-    // Use the longest variant that fits: with the run's name, without it, or only the queue.
-    let (waiting, first) = (model.runs.queue().waiting.len(), model.live().next());
-    let others = model.live().count().saturating_sub(1);
-    let paused = model.runs.queue().paused.is_some();
-    let choices = [true, false].map(|named| right_side(first, named, others, waiting, paused));
-    choices.iter().any(|line| {
-        paint::right_line(
-            buf,
-            Rect {
-                x: rest.x + 2.min(rest.width),
-                width: rest.width.saturating_sub(2),
-                ..rest
-            },
-            line,
-        )
-    });
+    let rest = Rect {
+        x: rest.x + 2.min(rest.width),
+        width: rest.width.saturating_sub(2),
+        ..rest
+    };
+    // The longest variant that fits.
+    let variants = [Detail::Name, Detail::Usage, Detail::Device, Detail::Queue];
+    variants
+        .into_iter()
+        .any(|detail| paint::right_line(buf, rest, &right_side(model, detail)));
 }
 
-fn right_side(
-    run: Option<&Run>,
-    named: bool,
-    others: usize,
-    waiting: usize,
-    paused: bool,
-) -> Line<'static> {
+/// How much the right side says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Detail {
+    /// The queue alone.
+    Queue,
+    /// The live run's device too.
+    Device,
+    /// What the run uses of it too.
+    Usage,
+    /// The run's name too.
+    Name,
+}
+
+fn right_side(model: &Model, detail: Detail) -> Line<'static> {
+    let queue = model.runs.queue();
+    let waiting = queue.waiting.len();
     let mut spans: Vec<Span> = Vec::new();
-    if let Some(run) = run {
-        let (mark, style) = THEME.status(Some(run.status()));
-        spans.push(Span::styled(format!("{mark} "), style));
-        if named {
-            spans.push(Span::styled(format!("{}  ", run.label()), THEME.text));
-        }
-        // The last figures of a worker that is gone say nothing about now.
-        let system = run.state.system.as_ref();
-        let system = system.filter(|_| run.status() != Status::Waiting);
-        spans.push(Span::styled(usage(run.device(), system), THEME.text));
-        if others > 0 {
-            spans.push(Span::styled(format!("  and {others} more"), THEME.muted));
-        }
-    } else {
-        spans.push(Span::styled("nothing runs", THEME.muted));
+    if detail > Detail::Queue {
+        spans.extend(live_runs(model, detail));
     }
     if waiting > 0 {
-        spans.push(Span::styled("  │  ", THEME.rule));
+        if !spans.is_empty() {
+            spans.push(Span::styled("  │  ", THEME.rule));
+        }
         spans.push(Span::styled(format!("queue {waiting}"), THEME.waiting));
+        let paused = queue.paused.is_some();
         spans.extend(paused.then(|| Span::styled(" paused", THEME.warning)));
     }
     Line::from(spans)
 }
 
-/// `cuda:0 97 %  61.2/80.0 GB`, or the same for the CPU.
+/// The first live run, and how many others there are.
+fn live_runs(model: &Model, detail: Detail) -> Vec<Span<'static>> {
+    let mut runs = model.live();
+    let Some(run) = runs.next() else {
+        return vec![Span::styled("nothing runs", THEME.muted)];
+    };
+    let (mark, style) = THEME.status(Some(run.status()));
+    let mut spans = vec![Span::styled(format!("{mark} "), style)];
+    if detail == Detail::Name {
+        spans.push(Span::styled(format!("{}  ", run.label()), THEME.text));
+    }
+    // The last figures of a worker that is gone say nothing about now.
+    let is_known = detail >= Detail::Usage && run.status() != Status::Waiting;
+    let system = run.state.system.as_ref().filter(|_| is_known);
+    spans.push(Span::styled(usage(run.device(), system), THEME.text));
+    let others = runs.count();
+    if others > 0 {
+        spans.push(Span::styled(format!("  and {others} more"), THEME.muted));
+    }
+    spans
+}
+
+/// `cuda:0 97 %  61.2 GB of 80.0 GB`, or the same for the CPU.
 pub(super) fn usage(device: &str, system: Option<&System>) -> String {
     let device = text::line(device, 40);
     let Some(system) = system else { return device };

@@ -325,6 +325,28 @@ fn keys_reorder_pause_and_empty_the_queue() {
 }
 
 #[test]
+fn a_narrow_header_keeps_the_queue_when_the_figures_do_not_fit() {
+    let model = busy();
+    let header = |width| {
+        let picture = text(&drawn(&model, width, 24));
+        picture.lines().next().unwrap_or_default().to_owned()
+    };
+    let [wide, narrow, narrowest] = [80, 60, 40].map(header);
+    assert!(
+        wide.contains("cpu 97 %") && wide.ends_with("queue 2"),
+        "{wide}"
+    );
+    assert!(
+        narrow.contains("◐ cpu") && !narrow.contains('%') && narrow.ends_with("queue 2"),
+        "{narrow}"
+    );
+    assert!(
+        !narrowest.contains("cpu") && narrowest.ends_with("queue 2"),
+        "{narrowest}"
+    );
+}
+
+#[test]
 fn a_run_in_a_paused_queue_names_the_key_that_resumes_the_queue() {
     let mut model = busy();
     let paused = Content {
