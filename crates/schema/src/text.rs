@@ -90,13 +90,36 @@ pub fn middle(text: &str, most: usize) -> String {
     };
     let end = behind(text, room / 2);
     let begin = ahead(text, room - columns(end));
-    // A zero-width character would join with the ellipsis.
-    let is_loose = |c: char| c == ' ' || c.width().unwrap_or(0) == 0;
     format!(
         "{}…{}",
         begin.trim_end_matches(is_loose),
         end.trim_start_matches(is_loose)
     )
+}
+
+/// Two texts for columns of this width, which cut a longer text at its end. Where that would hide how they differ, `…` replaces
+/// most of their common beginning.
+pub fn apart(texts: [&str; 2], width: usize) -> [String; 2] {
+    let [one, other] = texts;
+    let shared: usize = one
+        .chars()
+        .zip(other.chars())
+        .take_while(|(a, b)| a == b)
+        .map(|(c, _)| c.len_utf8())
+        .sum();
+    let (common, _) = one.split_at(shared);
+    let is_cut = texts.iter().any(|text| columns(text) > width);
+    // The last column of a cut text shows that it goes on.
+    if one == other || !is_cut || columns(common) + 1 < width {
+        return texts.map(str::to_owned);
+    }
+    let kept = behind(common, width / 3).trim_start_matches(is_loose);
+    texts.map(|text| format!("…{kept}{}", &text[shared..]))
+}
+
+/// Whether a character beside an ellipsis says nothing: a space, or a zero-width one, which would join with it.
+fn is_loose(c: char) -> bool {
+    c == ' ' || c.width().unwrap_or(0) == 0
 }
 
 /// The beginning of a text in at most so many columns.
@@ -388,6 +411,29 @@ mod tests {
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
         assert_eq!(wrap("  in", 10), ["  in"]);
         assert_eq!(wrap("", 10), [""]);
+    }
+
+    #[test]
+    fn texts_that_differ_differ_in_their_columns_too() {
+        let shown = |texts: [&str; 2], width| {
+            apart(texts, width).map(|text| ahead(&text, width - 1).to_owned())
+        };
+        let pictures = ["/data/pictures/birds-2024", "/data/pictures/birds-2025"];
+        for texts in [
+            pictures,
+            ["/data/pictures/birds", "/data/pictures/birds-2024"],
+            ["漢字漢字漢字漢字漢字漢字", "漢字漢字漢字漢字漢字漢"],
+        ] {
+            for width in 6..20 {
+                let [one, other] = shown(texts, width);
+                assert_ne!(one, other, "{width}");
+            }
+        }
+        // Texts that fit, or whose difference shows, stay as they are.
+        assert_eq!(apart(pictures, 25), pictures);
+        let early = ["/data/birds/pictures", "/home/birds/pictures"];
+        assert_eq!(apart(early, 8), early);
+        assert_eq!(apart([pictures[0]; 2], 8), [pictures[0]; 2]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::fixtures::{data, typical};
+use super::fixtures::{DONE, RESUMED, data, typical};
 use super::{drawn, press, text};
 use crate::effect::{Effect, Writing};
 use crate::message::{Message, Report};
@@ -352,6 +352,18 @@ fn long_names_and_values_show_their_ends() {
     }
     let shown = text(&drawn(&after(&value), 40, 24));
     assert!(shown.contains("0.001 → 3e-4"), "{shown}");
+}
+
+#[test]
+fn two_runs_of_one_experiment_are_told_apart_in_a_small_terminal() {
+    let mut model = after("jjjjyfine-tune<enter>");
+    let Some(Popup::Difference(difference)) = &mut model.popup else {
+        panic!("no comparison is open");
+    };
+    difference.titles = [DONE, RESUMED].map(|run| format!("ResNet, resized input ({run})"));
+    let shown = text(&drawn(&model, 80, 24));
+    let ends = [DONE, RESUMED].map(|run| format!("{})", &run[11..]));
+    assert!(ends.iter().all(|end| shown.contains(end)), "{shown}");
 }
 
 #[test]

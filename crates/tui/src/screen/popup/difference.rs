@@ -14,6 +14,7 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Clear};
 use unicode_width::UnicodeWidthStr;
+use warmstart_schema::text;
 
 use crate::model::{Difference, DifferenceRow};
 use crate::screen::paint;
@@ -93,7 +94,7 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, difference: &Difference) {
     }
 }
 
-/// A label and two columns of equal width.
+/// A label and two columns of equal width, cut so that values that differ look different.
 fn draw_row(
     buf: &mut Buffer,
     row: Rect,
@@ -113,7 +114,8 @@ fn draw_row(
     );
     let rest = row.width.saturating_sub(labels + GAP);
     let half = rest.saturating_sub(GAP) / 2;
-    for (index, (text, style)) in (0_u16..).zip(values) {
+    let texts = text::apart(values.map(|(text, _)| text), usize::from(half));
+    for (index, (text, (_, style))) in (0_u16..).zip(texts.iter().zip(values)) {
         let x = row
             .x
             .saturating_add(labels + GAP + index * (half + GAP))
