@@ -308,9 +308,10 @@ fn wrong_option(line: &str) -> Wrong {
             "write it as one word with two dashes: --mail-type=END".to_owned(),
         ));
     }
-    if OURS.contains(&name) {
+    // sbatch takes the beginning of an option's name for the option.
+    if let Some(ours) = OURS.iter().find(|ours| ours.starts_with(name)) {
         return Some((
-            format!("--{name} is not free to choose: warmstart sets it"),
+            format!("--{ours} is not free to choose: warmstart sets it"),
             "leave it out".to_owned(),
         ));
     }
@@ -433,6 +434,8 @@ mod tests {
             ("gres=$(rm)", "'$' cannot be part of it"),
             ("options=--array=0-9", "--array is not free to choose"),
             ("options=--no-requeue", "not free to choose"),
+            ("options=--arr=0-9", "--array is not free to choose"),
+            ("options=--no-req", "--no-requeue is not free to choose"),
             (
                 "options=-N2",
                 "expected a long option of sbatch, found `-N2`",
@@ -450,6 +453,13 @@ mod tests {
         let fields: Vec<&str> = slurm.take_mistakes().iter().map(|it| it.field).collect();
         assert_eq!(fields, ["cpus"]);
         assert_eq!(slurm.options(), ["--partition=gpu", "--time=90"]);
+    }
+
+    #[test]
+    fn options_with_a_name_like_that_of_a_refused_one_are_free_to_choose() {
+        for option in ["--nodelist=n1", "--wait-all-nodes=1", "--ntasks-per-core=1"] {
+            assert!(set(&format!("options={option}")).is_ok(), "{option}");
+        }
     }
 
     #[test]
