@@ -141,7 +141,7 @@ impl Model {
 
 impl Arguments {
     fn takes(&self, model: &Model) -> bool {
-        let has = |part: &String| model.backbone.contains(&part.to_lowercase());
+        let has = |part: &String| contains(model.backbone, part);
         self.name.iter().all(has)
             && self.min_params.is_none_or(|least| model.params >= least)
             && self.max_params.is_none_or(|most| model.params <= most)
@@ -150,7 +150,10 @@ impl Arguments {
     /// What to do where no backbone is left.
     fn none_left(&self) -> Failure {
         let names = Backbone::ALL.map(Backbone::as_str);
-        let near = self.name.iter().find_map(|part| text::closest(part, names));
+        // A text that a name has is no typing error.
+        let is_unknown = |part: &&String| !names.iter().any(|name| contains(name, part));
+        let mut unknown = self.name.iter().filter(is_unknown);
+        let near = unknown.find_map(|part| text::closest(&part.to_lowercase(), names));
         // `12` for 12 million.
         let is_tiny = self.max_params.filter(|most| *most < 1000);
         let help = match (near, is_tiny) {
@@ -160,6 +163,11 @@ impl Arguments {
         };
         Failure::new(Kind::NotFound, "no backbone has that name and size").help(help)
     }
+}
+
+/// Whether a backbone's name has this text, in upper or lower case.
+fn contains(backbone: &str, part: &str) -> bool {
+    backbone.contains(&part.to_lowercase())
 }
 
 pub(super) fn models(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {

@@ -141,6 +141,17 @@ fn models_are_filtered_by_name_and_by_size() {
     let none = place.say(&["models", "resnet51"]);
     assert_eq!(none.code, 3);
     assert!(none.err.contains("resnet50"), "{}", none.err);
+    // The name is right, the size is not.
+    let large = place.say(&["models", "resnet18", "--min-params", "50M"]);
+    assert!(
+        large.code == 3 && !large.err.contains("did you mean"),
+        "{}",
+        large.err
+    );
+    let tiny = place.say(&["models", "resnet18", "--max-params", "12"]);
+    assert!(tiny.err.contains("`--max-params 12M`"), "{}", tiny.err);
+    let capitals = place.say(&["models", "ResNet51"]);
+    assert!(capitals.err.contains("`resnet50`"), "{}", capitals.err);
     let wrong = place.say(&["models", "--max-params", "many"]);
     assert_eq!(wrong.code, 2);
     assert!(wrong.err.contains("5M"), "{}", wrong.err);
