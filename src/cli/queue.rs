@@ -145,7 +145,7 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
     let queue = runs.queue();
     if context.json {
         let running = runs.live().map(|run| {
-            let mut row = json!({ "run": run.id, "experiment": run.label(), "slot": runs.slot_of(run), "state": run.status().as_str() });
+            let mut row = json!({ "run": run.id, "experiment": run.exact_label(), "slot": runs.slot_of(run), "state": run.status().as_str() });
             // Only a worker of a cluster has them.
             if let (Some(text), Some(object)) = (run.whereabouts(), row.as_object_mut()) {
                 object.insert("waits_for".to_owned(), Value::from(text));
@@ -154,8 +154,9 @@ fn list(context: &Context, runs: &Runs) -> anyhow::Result<()> {
         });
         let waiting = queue.waiting.iter().zip(1..).map(|(entry, place)| {
             let waits_for = runs.waits_for(entry).sentence;
+            let experiment = runs.get(&entry.run).map_or(&*entry.stem, Run::exact_label);
             json!({
-                "place": place, "run": entry.run, "experiment": label(runs, &entry.run, &entry.stem),
+                "place": place, "run": entry.run, "experiment": experiment,
                 "slot": entry.slot, "after": entry.after, "waits_for": waits_for,
             })
         });

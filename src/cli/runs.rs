@@ -22,7 +22,11 @@ pub(super) struct Arguments {
 #[derive(Serialize)]
 struct Listed<'a> {
     run: &'a str,
+    /// The name of its experiment, exactly as the file has it.
     experiment: &'a str,
+    /// The same for the table.
+    #[serde(skip)]
+    label: &'a str,
     stem: Option<&'a str>,
     /// The file of its experiment.
     file: Option<String>,
@@ -107,7 +111,8 @@ fn describe<'a>(runs: &Runs, run: &'a Run) -> Listed<'a> {
         .map(|experiment| experiment.train.epochs);
     Listed {
         run: run.id.as_str(),
-        experiment: run.label(),
+        experiment: run.exact_label(),
+        label: run.label(),
         stem: run.stem(),
         file: runs.experiment_key(run).and_then(|key| {
             if let ExperimentKey::File(_) = key {
@@ -147,7 +152,7 @@ fn row(listed: &Listed) -> Vec<String> {
         .map_or_else(|| "–".to_owned(), |epochs| epochs.to_string());
     let mut row = vec![
         listed.run.to_owned(),
-        listed.experiment.to_owned(),
+        listed.label.to_owned(),
         state,
         listed.device.to_owned(),
         format!("{}/{epochs}", listed.epoch.unwrap_or(0)),

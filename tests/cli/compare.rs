@@ -106,6 +106,19 @@ fn files_have_exact_experiment_names_and_screens_have_safe_ones() {
     );
     let shown = place.say(&["show", "0", "--json"]).json();
     assert_eq!(shown["experiment"], names[0]);
+    let listed = place.say(&["runs", "--json"]).json();
+    let listed = listed.as_array().unwrap();
+    assert!(
+        exact
+            .iter()
+            .all(|name| listed.iter().any(|run| run["experiment"] == *name)),
+        "{listed:?}"
+    );
+    let table = place.say(&["runs"]).out;
+    assert!(
+        table.contains("Two spaces") && !table.contains("Two  spaces "),
+        "{table}"
+    );
 }
 
 /// A run of two epochs; the first epoch is better.
