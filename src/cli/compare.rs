@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use warmstart_report::compare::{Format, ShownArguments, Table, render, table};
+use warmstart_report::compare::{Format, Selection, ShownArguments, Table, render, table};
 use warmstart_report::format::plural;
+use warmstart_report::query::Subject;
 use warmstart_runs::failure::{Failure, Kind};
-use warmstart_runs::store::{Runs, experiments};
+use warmstart_runs::store::{Run, Runs, experiments};
 
 use super::output::Overwrite;
 use super::{Context, Exit, output, shown};
@@ -38,10 +39,7 @@ pub(super) fn compare(context: &Context, arguments: &Arguments) -> anyhow::Resul
     let (_, runs) = context.runs();
     let table = build_table(context, &runs, arguments)?;
     if table.rows.is_empty() && format == Format::Table && arguments.output.is_none() {
-        output::note(
-            context,
-            &super::runs::no_run(context, &runs, &arguments.shown.query()?),
-        );
+        output::note(context, &no_row(context, &runs, arguments)?);
         return Ok(Exit::Done);
     }
     match &arguments.output {
@@ -65,6 +63,26 @@ pub(super) fn compare(context: &Context, arguments: &Arguments) -> anyhow::Resul
         }
     }
     Ok(Exit::Done)
+}
+
+/// Why there is nothing to compare: there is no run, or the filter fits none of the runs that the table is about.
+fn no_row(context: &Context, runs: &Runs, arguments: &Arguments) -> Result<String, Failure> {
+    let options = arguments.shown.options(runs)?;
+    let fits = |run: &&Run| options.filter.matches(&Subject::of_run(run));
+    let count = runs.iter().filter(fits).count();
+    Ok(match options.selection {
+        _ if runs.is_empty() => super::runs::no_run(context, runs, &options.filter),
+        Selection::Runs(_) | Selection::Groups(_) => {
+            "none of the named runs fits the filter".to_owned()
+        }
+        Selection::Newest if count > 0 => format!(
+            "the filter fits no run that stands for its experiment; `--all` compares the others that fit ({count})"
+        ),
+        // The table has archived runs too.
+        Selection::Newest | Selection::All => {
+            format!("no run in {} fits the filter", shown(&context.checkpoints))
+        }
+    })
 }
 
 fn build_table(context: &Context, runs: &Runs, arguments: &Arguments) -> anyhow::Result<Table> {

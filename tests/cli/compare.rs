@@ -933,6 +933,22 @@ fn filter_selects_runs_and_reports_mistakes_with_their_position() {
         text.contains("-aaaa") && text.contains("-cccc") && !text.contains("-dddd"),
         "{text}"
     );
+    // The newest finished run does not fit, two others of its experiment do.
+    let newest = place.say(&["compare", "--filter", "val_loss<0.65"]).err;
+    assert!(
+        newest.contains("`--all`") && newest.contains("(2)"),
+        "{newest}"
+    );
+    let run = "20260102-000000-bbbb";
+    let named = place.say(&["compare", run, "--filter", "val_loss<0.65"]);
+    let said = &named.err;
+    assert!(said.contains("none of the named runs"), "{said}");
+    assert_eq!(place.say(&["archive", "20260101-000000-aaaa"]).code, 0);
+    let none = place.say(&["compare", "--filter", "val_loss<0.1"]).err;
+    assert!(
+        none.contains("fits the filter") && !none.contains("archived"),
+        "{none}"
+    );
     let mistaken = place.say(&["compare", "--filter", "val_acc>0.5 statsu:done"]);
     let error = &mistaken.err;
     assert_eq!(mistaken.code, 2);
