@@ -10,7 +10,7 @@ use warmstart_report::fit::Column;
 use warmstart_report::query::{FilterOption, Query, Subject};
 use warmstart_runs::store::{ExperimentKey, Run, Runs};
 
-/// List all runs, the newest first
+/// List the runs, the newest first, without the archived ones
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
