@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -51,7 +52,7 @@ train:
 
 
 def ours(program, folder, pictures):
-    """Trains all recipes. Returns the test accuracy and the folder of each run, by recipe and seed."""
+    """Trains all recipes. Returns the test accuracy and the folder of the newest run of each recipe and seed."""
     experiments, runs = folder / "experiments", folder / "checkpoints"
     experiments.mkdir(parents=True, exist_ok=True)
     for name, text in RECIPES.items():
@@ -61,24 +62,27 @@ def ours(program, folder, pictures):
     subprocess.run([*base, "train", *RECIPES], check=True, cwd=ROOT)
     listed = subprocess.run([*base, "runs", "--json"], check=True, cwd=ROOT, capture_output=True, text=True).stdout
     found = {}
+    # The newest come first. Older ones are of other pictures or recipes.
     for run in json.loads(listed):
         if run["state"] == "done":
             place = runs / run["run"]
             member = json.loads((place / "run.json").read_text())["member"]
-            found[run["stem"], member["seed"]] = (run["test_acc"], place)
+            found.setdefault((run["stem"], member["seed"]), (run["test_acc"], place))
     return found
 
 
 def theirs(folder, pictures, runs):
+    """Trains the recipes in PyTorch with the splits of these runs. Returns the test accuracies by recipe and seed."""
     answers = {}
     python = subprocess.run([ROOT / "scripts/reference_python.sh"], check=True, capture_output=True, text=True).stdout.strip()
     weights = ROOT / ".weights/tf_efficientnet_lite0.in1k.safetensors"
     for seed in SEEDS:
         for name in RECIPES:
-            answer = folder / f"pytorch-{name}-{seed}.json"
+            run = runs[name, seed][1]
+            # An answer belongs to one split.
+            answer = folder / f"pytorch-{name}-{seed}-{run.name}.json"
             if not answer.exists():
-                split = runs[name, seed][1] / "pictures.json"
-                command = [python, PEER, name, str(seed), pictures, split, weights]
+                command = [python, PEER, name, str(seed), pictures, run / "pictures.json", weights]
                 text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
                 answer.write_text(text)
                 print(text.strip(), file=sys.stderr, flush=True)
@@ -96,9 +100,13 @@ def main():
     parser.add_argument("--keep", type=pathlib.Path, default=ROOT / "target/recipes")
     parser.add_argument("--warmstart", default=os.environ.get("WARMSTART", ROOT / "target/release/warmstart"))
     options = parser.parse_args()
-    pictures = options.pictures.resolve()
-    runs = ours(options.warmstart, options.keep, pictures)
-    peers = theirs(options.keep, pictures, runs)
+    program = shutil.which(options.warmstart)
+    if not program:
+        raise SystemExit(f"error: no program to run. Build it with: make build: {options.warmstart}")
+    # warmstart runs in the project's folder, wherever this script was started.
+    pictures, keep = options.pictures.resolve(), options.keep.resolve()
+    runs = ours(os.path.abspath(program), keep, pictures)
+    peers = theirs(keep, pictures, runs)
     print("| recipe | warmstart | PyTorch | difference in points |\n|---|---|---|---|")
     for name, title in TITLES.items():
         mine = [runs[name, seed][0] for seed in SEEDS]
