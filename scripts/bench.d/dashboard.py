@@ -76,9 +76,10 @@ class Dashboard:
 
     def until(self, text, seconds=10):
         """Seconds from the dashboard's start until it has written `text`."""
-        seen = b""
+        seen, end = b"", time.perf_counter() + seconds
         while text not in seen:
-            chunk = self.read(seconds)
+            left = end - time.perf_counter()
+            chunk = self.read(left) if left > 0 else b""
             if not chunk:
                 raise SystemExit(f"error: the dashboard has not written {text!r} within {seconds} s")
             seen += chunk
@@ -179,10 +180,10 @@ def measure(runs, first_frame_ms, memory_mb):
     return good
 
 
-def warmstart(folder, *words):
-    """The output of a command on a folder of runs."""
+def warmstart(folder, *words, check=True):
+    """The output of a command on a folder of runs; `check` ends the script if the command fails."""
     command = [PROGRAM, "--checkpoints", folder, *words]
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, cwd=ROOT, check=check, capture_output=True, text=True).stdout
 
 
 def while_workers_train():
@@ -216,7 +217,8 @@ def while_workers_train():
             return good
         finally:
             for run in runs:
-                warmstart(folder, "stop", run, "--now")
+                # A run that has ended refuses. The others must still be stopped.
+                warmstart(folder, "stop", run, "--now", check=False)
             for _ in range(100):
                 if "training" not in warmstart(folder, "runs"):
                     break
