@@ -208,3 +208,20 @@ exit 1
     let why = checks[1]["text"].as_str().unwrap();
     assert!(!why.is_empty(), "{json}");
 }
+
+#[test]
+fn a_selftest_of_which_one_name_is_wrong_does_not_pass() {
+    let place = Place::new();
+    let script = r#"#!/bin/sh
+echo '{"name":"optimizer","verdict":"passed","text":"fine","seconds":0.1}'
+"#;
+    let worker = place.write("knows/worker", script);
+    std::fs::set_permissions(&worker, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = place.command(&["selftest", "optimizer", "gradeints", "--json"]);
+    let said = crate::place::said(command.env("WARMSTART_WORKER", &worker));
+    assert_eq!(said.code, 3, "{}{}", said.out, said.err);
+    assert!(said.err.contains("no check is called gradeints"));
+    let json = said.json();
+    assert_eq!(json["passed"], false);
+    assert_eq!(json["checks"].as_array().map(Vec::len), Some(1), "{json}");
+}

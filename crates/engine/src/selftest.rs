@@ -38,8 +38,8 @@ fn parameters(backbone: Backbone) -> u64 {
 /// The result of a check that did not fail: its verdict, a text, and a measured value.
 type Outcome = (Verdict, String, Option<f64>);
 
-/// Runs all checks on a device whose name contains one of `only`, or all, and answers a JSON line for each. A GPU that is asked for and
-/// not there is a failed check, and the only one.
+/// Runs checks on a device: those whose name contains one of `only`, or all if it is empty. Answers a JSON line for each. A GPU that
+/// is asked for and not there is a failed check, and the only one.
 pub fn serve(request: DeviceRequest, only: &[String], answers: impl Write) -> Result<()> {
     let (device, reason) = crate::device::select(request);
     let mut session = Session {
