@@ -37,12 +37,14 @@ pub struct Slurm {
         deserialize_with = "text_or_number",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(extend("type" = ["string", "integer", "null"]))]
     pub memory: Option<String>,
     /// The time limit of a job as Slurm writes it: minutes, `HH:MM:SS` or `D-HH:MM:SS`.
     #[serde(
         deserialize_with = "text_or_number",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(extend("type" = ["string", "integer", "null"]))]
     pub time: Option<String>,
     /// Features that the node must have, as `sbatch --constraint` takes them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -464,6 +466,17 @@ mod tests {
         let fields: Vec<&str> = slurm.take_mistakes().iter().map(|it| it.field).collect();
         assert_eq!(fields, ["cpus"]);
         assert_eq!(slurm.options(), ["--partition=gpu", "--time=90"]);
+    }
+
+    #[test]
+    fn an_editor_accepts_a_number_where_the_parser_does() {
+        let schema = serde_json::to_value(schemars::schema_for!(Slurm)).unwrap();
+        for field in ["memory", "time"] {
+            let read: Slurm = serde_json::from_str(&format!("{{\"{field}\":90}}")).unwrap();
+            assert!(!read.is_default(), "{field}");
+            let types = schema["properties"][field]["type"].as_array().unwrap();
+            assert!(types.iter().any(|name| name == "integer"), "{types:?}");
+        }
     }
 
     #[test]
