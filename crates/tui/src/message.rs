@@ -46,7 +46,7 @@ pub enum Message {
         id: RunId,
         lines: Vec<String>,
     },
-    /// An effect is complete and can be undone.
+    /// An effect is complete; `undo` takes it back, where that is possible.
     Done {
         undo: Option<Undo>,
         changes: Vec<Change>,
@@ -118,7 +118,7 @@ impl Activity {
         self.done as f64 / self.total.max(1) as f64
     }
 
-    /// Estimated seconds left.
+    /// Estimated seconds left; not finite before the first run is done.
     pub fn left(&self) -> f64 {
         self.seconds * (1.0 / self.share() - 1.0)
     }

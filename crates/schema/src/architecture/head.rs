@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::{TensorKind, TensorSpec, push_dense, push_norm};
 
-/// Dropout, dense `hidden` + `ReLU`, batch normalization, dense `classes`; its input is the pooled features. A probe's has the last
-/// dense layer alone.
+/// Dropout, dense `hidden` + `ReLU`, batch normalization, dense `classes`; its input is the pooled features. The head of a probe is the
+/// last dense layer alone.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct HeadSpec {
     /// Width of the pooled features, see [`super::Architecture::features`].
     pub features: usize,
-    /// Width of the hidden layer; 0 where there is none, nor what comes with it.
+    /// Width of the hidden layer; 0 if the head is the last dense layer alone.
     pub hidden: usize,
     pub classes: usize,
     /// Probability of zeroing a feature while training.
