@@ -7,6 +7,7 @@ import io
 import os
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -197,10 +198,20 @@ class Wheel(unittest.TestCase):
         self.assertEqual(command(["--experiments=list", "compare"]), "compare")
         self.assertEqual(command(["train", "--help"]), "help")
 
-    def test_every_command_that_needs_no_torch_exists(self):
+    def test_the_value_of_every_option_is_no_command(self):
+        book = (SCRIPTS.parent / "docs/book/src/cli.md").read_text()
+        _, general, _ = re.split(r"^## warmstart.*$", book, maxsplit=2, flags=re.M)
+        options = re.findall(r"^ +(?:-\w, )?(--[\w-]+) <", general, re.M)
+        self.assertIn("--log", options)
+        for option in options:
+            self.assertEqual(launcher().command([option, "train", "list"]), "list", option)
+
+    def test_a_command_needs_torch_only_if_it_starts_the_worker(self):
         book = (SCRIPTS.parent / "docs/book/src/cli.md").read_text()
         known = {line.split()[2] for line in book.splitlines() if line.startswith("## warmstart ")}
         self.assertEqual(launcher().WITHOUT_TORCH - known, {"docs", "help"})
+        with_torch = {"train", "resume", "look", "predict", "export", "prefetch", "verify-resume", "selftest"}
+        self.assertEqual(known - launcher().WITHOUT_TORCH, with_torch)
 
 
 class Archive(unittest.TestCase):

@@ -8,9 +8,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.join(HERE, "tree", "bin", "warmstart")
 TORCH = "2.13"
 # Commands that work without the training program. All other commands, and the dashboard itself, need it.
-WITHOUT_TORCH = {"list", "models", "check", "params", "stop", "queue", "runs", "show", "tag", "note", "archive", "trash",
-                 "compare", "plot", "completions", "config", "doctor", "docs", "help"}
-WITH_VALUE = {"--experiments", "--checkpoints", "--color", "--theme"}
+WITHOUT_TORCH = {"new", "list", "models", "check", "params", "stop", "queue", "runs", "show", "tag", "note", "archive", "trash",
+                 "cache", "compare", "plot", "completions", "config", "doctor", "docs", "help"}
+# Options before the command whose value is the next word.
+WITH_VALUE = {"--experiments", "--checkpoints", "--torch", "--launcher", "--slurm", "--log", "--color", "--theme"}
 
 
 def command(arguments):
