@@ -153,7 +153,7 @@ class Wheel(unittest.TestCase):
                 path.chmod(entry.external_attr >> 16 & 0o777)
         return packages
 
-    def run_it(self, *arguments, torch=None, elsewhere=False):
+    def run_it(self, *arguments, torch=None, elsewhere=False, **variables):
         packages = self.installed()
         places = [packages]
         if torch:
@@ -162,7 +162,7 @@ class Wheel(unittest.TestCase):
             (folder / "lib/libtorch_cpu.so").touch()
             (folder / "version.py").write_text(f"__version__ = '{torch}'\n")
             places.append(folder.parent)
-        env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, places))}
+        env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, places)), **variables}
         # Without the packages of this Python, which may include torch.
         return subprocess.run([sys.executable, "-S", "-m", "warmstart", *arguments], env=env, text=True, capture_output=True)
 
@@ -181,6 +181,14 @@ class Wheel(unittest.TestCase):
         said = self.run_it(torch="2.9.1+cpu")
         self.assertEqual(said.returncode, 4)
         self.assertIn("PyTorch 2.9.1+cpu is installed", said.stderr)
+
+    def test_a_torch_that_the_user_names_is_left_to_the_program(self):
+        said = self.run_it("--torch", "/opt/torch", "train", torch="2.9.1+cpu", elsewhere=True)
+        self.assertEqual((said.returncode, said.stdout, said.stderr), (0, "began with --torch /opt/torch train, \n", ""))
+
+    def test_a_torch_that_the_environment_names_is_left_to_the_program(self):
+        said = self.run_it("train", WARMSTART_TORCH_DIR="/opt/torch")
+        self.assertEqual((said.returncode, said.stdout, said.stderr), (0, "began with train, \n", ""))
 
     def test_the_right_torch_beside_it_needs_no_library_path(self):
         said = self.run_it("train", torch="2.13.1+cpu")

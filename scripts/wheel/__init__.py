@@ -30,6 +30,12 @@ def command(arguments):
     return found
 
 
+def names_torch(arguments):
+    """Whether the user names a PyTorch, which the program itself then checks and loads."""
+    options = arguments[:arguments.index("--")] if "--" in arguments else arguments
+    return bool(os.environ.get("WARMSTART_TORCH_DIR")) or any(word.split("=")[0] == "--torch" for word in options)
+
+
 def find_torch(path):
     """The folder of the torch package on this search path, and its version."""
     for place in path:
@@ -59,6 +65,13 @@ def problem(version):
 
 
 def main():
+    if not names_torch(sys.argv[1:]):
+        provide_torch()
+    os.execv(PROGRAM, [PROGRAM] + sys.argv[1:])
+
+
+def provide_torch():
+    """Lets the worker find the torch of this Python. Ends the program if a command needs it and it is missing or wrong."""
     folder, version = find_torch(sys.path)
     wrong = problem(version)
     asked = command(sys.argv[1:])
@@ -71,4 +84,3 @@ def main():
         # The worker searches beside itself, but this torch is in another packages folder.
         known = os.environ.get("LD_LIBRARY_PATH")
         os.environ["LD_LIBRARY_PATH"] = os.pathsep.join([os.path.join(folder, "lib")] + ([known] if known else []))
-    os.execv(PROGRAM, [PROGRAM] + sys.argv[1:])
