@@ -116,15 +116,21 @@ def keep(document, name, rows, path=KEPT):
     document.write_text(written(document.read_text(), kept))
 
 
+def choose(names, programs):
+    """The programs whose file names contain one of these names; all without a name. A name that fits no program is refused."""
+    strange = [name for name in names if not any(name in path.name for path in programs)]
+    if strange:
+        raise SystemExit(f"error: no program in {PROGRAMS} has {' or '.join(strange)} in its name")
+    return [path for path in programs if not names or any(name in path.name for name in names)]
+
+
 def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--write", metavar="FILE", type=pathlib.Path, help="keep the figures and write them into this file")
     parser.add_argument("names", nargs="*", metavar="NAME", help="run the programs whose file names contain this")
     asked = parser.parse_args(arguments)
     programs = [path for path in sorted(PROGRAMS.iterdir()) if path.is_file() and os.access(path, os.X_OK)]
-    chosen = [path for path in programs if not asked.names or any(name in path.name for name in asked.names)]
-    if not chosen:
-        raise SystemExit(f"error: no program in {PROGRAMS} has {' or '.join(asked.names)} in its name")
+    chosen = choose(asked.names, programs)
     if asked.write:
         # Find a problem of the document before hours of work, not after them.
         written(asked.write.read_text(), {})

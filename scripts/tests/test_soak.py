@@ -22,6 +22,16 @@ class Figures(unittest.TestCase):
         under = good[:-1] + ("UNDER",)
         self.assertEqual(soak.judged("x", [under], 1), [under])
 
+    def test_programs_are_chosen_by_parts_of_their_names(self):
+        programs = [pathlib.Path("soak.d") / name for name in ("20-kills.sh", "40-latex.py", "45-slurm.py")]
+        self.assertEqual(soak.choose([], programs), programs)
+        self.assertEqual(soak.choose(["slurm", "20"], programs), [programs[0], programs[2]])
+
+    def test_a_name_of_no_program_is_refused_beside_a_right_one(self):
+        programs = [pathlib.Path("soak.d/20-kills.sh")]
+        with self.assertRaisesRegex(SystemExit, "latx"):
+            soak.choose(["kills", "latx"], programs)
+
     def test_rows_are_sorted_by_number(self):
         rows = [(name, "", "", "", "ok") for name in ("B1", "A10", "A2")]
         self.assertEqual([line.split()[1] for line in soak.table(rows).splitlines()[2:]], ["A2", "A10", "B1"])
