@@ -276,7 +276,8 @@ def release(target, profile, into):
     artefacts = [wheel(target, profile, folder), dist(target, profile, folder)]
     (folder / "SHA256SUMS").write_text("".join("%s  %s\n" % (sha256_of(path), path.name) for path in artefacts))
     (folder / "NOTES.md").write_text(text)
-    git("tag", "--annotate", tag, "--message", "warmstart %s\n\n%s" % (number, text))
+    # By default git removes lines that begin with #, which are the headings.
+    git("tag", "--annotate", tag, "--cleanup=whitespace", "--message", "warmstart %s\n\n%s" % (number, text))
     print("""
 %s is ready in %s. Nothing was published. To publish it:
   git push origin %s

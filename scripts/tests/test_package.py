@@ -290,7 +290,8 @@ class Release(unittest.TestCase):
         for line in (folder / "SHA256SUMS").read_text().splitlines():
             digest, name = line.split("  ")
             self.assertEqual(digest, hashlib.sha256((folder / name).read_bytes()).hexdigest())
-        self.assertIn("- This.", package.git("tag", "--list", "--format=%(contents)", "v1.2.0"))
+        message = package.git("tag", "--list", "--format=%(contents)", "v1.2.0")
+        self.assertTrue(message.endswith((folder / "NOTES.md").read_text().strip()), message)
         self.assertEqual(package.git("remote"), "")
 
     def refused(self, why, **how):
