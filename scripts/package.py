@@ -106,9 +106,9 @@ def tree(into, target, profile):
 
 
 def metadata():
-    book = (ROOT / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
     # A package index does not show pictures and pages of the repository.
-    text = re.sub(r"!\[[^\]]*\]\([^)]*\)\n*", "", book)
+    text = re.sub(r"!\[[^\]]*\]\([^)]*\)\n*", "", readme)
     text = re.sub(r"\[([^\]]*)\]\((?!https?:)[^)]*\)", r"\1", text)
     return """Metadata-Version: 2.4
 Name: warmstart
@@ -257,7 +257,11 @@ def notes(changelog, number):
 
 
 def git(*words):
-    return subprocess.run(["git", "-C", str(ROOT), *words], check=True, text=True, capture_output=True).stdout.strip()
+    """What git answers. Fails with its reason."""
+    done = subprocess.run(["git", "-C", str(ROOT), *words], text=True, capture_output=True)
+    if done.returncode != 0:
+        raise Failure("git %s: %s" % (words[0], done.stderr.strip()))
+    return done.stdout.strip()
 
 
 def release(target, profile, into):

@@ -308,6 +308,12 @@ class Release(unittest.TestCase):
         package.git("commit", "--quiet", "--all", "--message", "y")
         self.refused("has no line")
 
+    def test_a_folder_without_git_is_refused_with_gits_reason(self):
+        shutil.rmtree(self.root / ".git")
+        with mock.patch.dict(os.environ, {"GIT_CEILING_DIRECTORIES": str(self.root.parent), "LC_ALL": "C"}):
+            with self.assertRaisesRegex(Failure, "git status: .*not a git repository"):
+                self.release()
+
     def test_a_debug_build_is_refused(self):
         self.refused("not of debug", profile="debug")
 
