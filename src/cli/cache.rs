@@ -45,7 +45,7 @@ pub(super) fn cache(context: &Context, arguments: &Arguments) -> anyhow::Result<
     if context.json {
         let rows: Vec<_> = files.iter().map(row_of_json).collect();
         output::answer_json(&json!({
-            "folder": cache.folder(),
+            "folder": output::json_path(cache.folder()),
             "limit": cache.limit(),
             "bytes": total(&files),
             "files": rows,

@@ -9,7 +9,7 @@ use serde_json::json;
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_tui::config::{self, Loaded};
 
-use super::output::{Overwrite, Problems};
+use super::output::{Overwrite, Problems, json_path};
 use super::{Context, Exit, output, shown};
 
 /// Show the dashboard's settings and where they come from
@@ -55,6 +55,7 @@ fn show(context: &Context) -> anyhow::Result<Exit> {
     let path = config_path()?;
     let loaded = config::load();
     if context.json {
+        let path = json_path(&path);
         let answer = json!({ "path": path, "exists": loaded.is_there, "config": loaded.config });
         output::answer_json(&answer)?;
     } else {
@@ -74,7 +75,7 @@ fn check(context: &Context) -> anyhow::Result<Exit> {
     let path = config_path()?;
     let loaded = config::load();
     if context.json {
-        let problems = loaded.problems.len();
+        let (path, problems) = (json_path(&path), loaded.problems.len());
         let answer = json!({ "path": path, "exists": loaded.is_there, "problems": problems });
         output::answer_json(&answer)?;
     } else if loaded.problems.is_empty() {
@@ -109,6 +110,7 @@ fn init(context: &Context) -> anyhow::Result<Exit> {
     let help = "`warmstart config check` says whether it is right";
     output::write_file(&path, config::sample().as_bytes(), Overwrite::No { help })?;
     if context.json {
+        let (path, schema) = (json_path(&path), json_path(&schema));
         output::answer_json(&json!({ "path": path, "schema": schema }))?;
     } else {
         output::answer(&format!("wrote {}\n", shown(&path)))?;

@@ -1,5 +1,6 @@
 //! `warmstart new`
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -23,7 +24,7 @@ pub(super) struct Arguments {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    file: &'a Path,
+    file: Cow<'a, str>,
     classes: usize,
     images: usize,
     shorter_side: Option<u32>,
@@ -35,7 +36,7 @@ pub(super) fn new(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
     let proposal::Written { file, facts } = &written;
     if context.json {
         output::answer_json(&Answer {
-            file,
+            file: output::json_path(file),
             classes: facts.classes.len(),
             images: facts.images(),
             shorter_side: facts.shorter_side,

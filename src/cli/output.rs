@@ -1,5 +1,6 @@
 //! The output of the commands. If its reader is gone, the program ends without an error.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -59,6 +60,11 @@ pub(super) fn answer(text: &str) -> anyhow::Result<()> {
 /// Writes an answer as JSON.
 pub(super) fn answer_json(value: &impl Serialize) -> anyhow::Result<()> {
     answer(&(serde_json::to_string_pretty(value)? + "\n"))
+}
+
+/// A path as text for JSON. Bytes that are no UTF-8 are replaced, because JSON cannot represent them.
+pub(super) fn json_path(path: &Path) -> Cow<'_, str> {
+    path.to_string_lossy()
 }
 
 /// What to do about a file that exists.

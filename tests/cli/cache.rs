@@ -104,6 +104,17 @@ fn cache_refuses_a_limit_that_is_no_size() {
 }
 
 #[test]
+fn json_answers_where_the_folder_of_the_cache_is_no_text() {
+    let place = Place::new();
+    let folder = place.folder.path().join(OsStr::from_bytes(b"ca\xffche"));
+    let mut command = place.command(&["cache", "--json"]);
+    let said = said(command.env("XDG_CACHE_HOME", folder));
+    assert_eq!(said.code, 0, "{}", said.err);
+    let shown = said.json()["folder"].as_str().unwrap().to_owned();
+    assert!(shown.contains("ca\u{fffd}che/warmstart"), "{shown}");
+}
+
+#[test]
 fn a_limit_that_is_no_text_is_refused_and_not_taken_for_none() {
     let place = Place::new();
     let mut command = place.command(&["cache"]);

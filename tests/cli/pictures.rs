@@ -1,5 +1,7 @@
 //! Image folders, predictions and exports.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
 use crate::place::Place;
@@ -120,6 +122,20 @@ fn new_writes_an_experiment_that_check_accepts() {
         assert_eq!(said.code, code, "{}", said.err);
         assert!(said.err.contains(words), "{}", said.err);
     }
+}
+
+#[test]
+fn new_answers_in_json_where_the_files_name_is_no_text() {
+    let place = Place::new();
+    for index in 0..12 {
+        for class in ["ape", "bee"] {
+            write_png(&place, &format!("pictures/{class}/{index}.png"), 64, 64);
+        }
+    }
+    let mut command = place.command(&["new", "--data", "pictures", "--json"]);
+    let said = crate::place::said(command.arg(OsStr::from_bytes(b"mi\xffne.yaml")));
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(said.json()["file"], "mi\u{fffd}ne.yaml");
 }
 
 /// The answer of `check` with these findings of the fake worker.

@@ -1,10 +1,12 @@
 //! `warmstart config`
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::place::Place;
+use crate::place::{Place, said};
 
 #[test]
 fn settings_are_written_once_shown_and_checked() {
@@ -63,6 +65,20 @@ fn config_commands_answer_in_json() {
     fs::write(&path, "bell: true\nthem: dark\n").unwrap();
     let checked = check(&place);
     assert_eq!((checked.code, checked.json()), (2, answer(true, 1)));
+}
+
+#[test]
+fn json_answers_where_the_folder_of_settings_is_no_text() {
+    let place = Place::new();
+    let root = place.folder.path();
+    let folder = root.join(OsStr::from_bytes(b"set\xfftings"));
+    let file = format!("{}/set\u{fffd}tings/warmstart/config.yaml", root.display());
+    for action in [None, Some("check"), Some("init")] {
+        let mut command = place.command(&["config", "--json"]);
+        let said = said(command.args(action).env("XDG_CONFIG_HOME", &folder));
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert_eq!(said.json()["path"], file.as_str());
+    }
 }
 
 #[test]
