@@ -39,6 +39,7 @@ pub fn export(folder: &Path, output: Option<&Path>) -> Answer {
 fn answer(folder: &Path, output: Option<&Path>) -> Result<Exported> {
     let best = BestCheckpoint::load(folder)?;
     let file = place(output, &best)?;
+    refuse_unless_text(&file)?;
     let labels = Companion::new(file.with_extension("labels.json"), &best.classes)?;
     let config = Companion::new(config_beside(&file), &config(&best))?;
     let missing: Vec<&Companion> = [&labels, &config]
@@ -87,6 +88,17 @@ impl Companion {
             .is_ok_and(|meta| meta.is_file());
         is_file && std::fs::read(&self.path).is_ok_and(|found| found == self.text)
     }
+}
+
+/// The answer and the lines of Python name the file, and both are text.
+fn refuse_unless_text(file: &Path) -> Result<()> {
+    if file.to_str().is_some() {
+        return Ok(());
+    }
+    Err(UserError::input(
+        format!("this path is not text (UTF-8): {}", shown(file)),
+        "name another file with --output",
+    ))
 }
 
 fn refuse_to_overwrite<'a>(mut paths: impl Iterator<Item = &'a Path>) -> Result<()> {

@@ -14,7 +14,9 @@ mod pictures;
 mod support;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -453,6 +455,12 @@ fn a_run_is_exported_with_its_labels_and_overwrites_no_file() {
     assert!(
         matches!(refused(&pickle), (FailureKind::Input, error, help) if error.contains("no folder") && help.contains(".safetensors")),
         "{pickle:?}"
+    );
+    let no_text = Path::new(OsStr::from_bytes(b"\xff.safetensors"));
+    let no_text = export(&run, &[no_text], place.path());
+    assert!(
+        matches!(refused(&no_text), (FailureKind::Input, error, help) if error.contains("not text") && help.contains("--output")),
+        "{no_text:?}"
     );
     let nowhere = export(&run, &[Path::new("nowhere/x.safetensors")], place.path());
     assert!(
