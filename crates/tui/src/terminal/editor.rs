@@ -42,7 +42,13 @@ fn of(
                 .to_owned(),
         ]
     };
-    let (program, arguments) = words.split_first().ok_or("EDITOR names no program")?;
+    let variable = chosen.map_or("EDITOR", |(name, _)| name);
+    let (program, arguments) = words
+        .split_first()
+        .filter(|(program, _)| !program.is_empty())
+        .ok_or_else(|| {
+            format!("{variable} names no program: set it, for example `export {variable}=nano`")
+        })?;
     let mut command = Command::new(program);
     command.args(arguments).arg(path);
     Ok(command)
@@ -75,6 +81,10 @@ mod tests {
                 .unwrap_err()
                 .contains("EDITOR has a quote")
         );
+        for value in ["# vi", "''"] {
+            let error = words(Some(("VISUAL", value)), "").unwrap_err();
+            assert!(error.starts_with("VISUAL names no program"), "{error}");
+        }
     }
 
     #[test]
