@@ -159,7 +159,7 @@ impl RunState {
             Event::Epoch(epoch) => {
                 self.brings_new(epoch.step);
                 self.epochs.retain(|other| other.epoch < epoch.epoch);
-                self.passes(epoch.step, t, true);
+                self.add_moment(epoch.step, t, true);
                 self.epochs.push(epoch);
             }
             Event::Checkpoint(checkpoint) => {
@@ -174,7 +174,7 @@ impl RunState {
                 );
             }
             Event::System(system) => {
-                self.sample(t, system.clone());
+                self.add_sample(t, system.clone());
                 self.system = Some(system);
             }
             Event::Frozen {
@@ -464,8 +464,8 @@ impl RunState {
     fn progress(&mut self, t: f64, batch: Batch) {
         if self.phase == Phase::Training {
             self.takes_over();
-            self.passes(batch.step, t, false);
-            self.trains(batch.clone());
+            self.add_moment(batch.step, t, false);
+            self.add_progress(batch.clone());
         }
         self.batch = Some(batch);
     }

@@ -1,4 +1,4 @@
-//! Bounded series of a run over time, from which a chart runs by time as well as by step.
+//! Bounded series of a run over time, for charts by time and by step.
 
 use std::ops::Deref;
 
@@ -43,10 +43,10 @@ impl<T> Deref for Downsampled<T> {
 
 /// A point that can be merged with the one after it.
 pub trait Point {
-    /// Whether the two may be merged.
-    fn is_akin(&self, next: &Self) -> bool;
-    /// Merges `later` into this point.
-    fn absorb(&mut self, next: Self);
+    /// Whether this point and the next may be merged.
+    fn may_merge(&self, next: &Self) -> bool;
+    /// Merges the next point into this one.
+    fn merge(&mut self, next: Self);
 }
 
 impl<T: Point> Downsampled<T> {
@@ -54,15 +54,15 @@ impl<T: Point> Downsampled<T> {
         if let Some(last) = self
             .points
             .last_mut()
-            .filter(|last| self.newest < self.stride && last.is_akin(&point))
+            .filter(|last| self.newest < self.stride && last.may_merge(&point))
         {
-            last.absorb(point);
+            last.merge(point);
             self.newest += 1;
             return;
         }
         if self.points.len() >= most {
             self.stride = self.stride.saturating_mul(2);
-            self.halve(T::is_akin);
+            self.halve(T::may_merge);
             // If hardly any two may be merged, merge any.
             if self.points.len() > most / 4 * 3 {
                 self.halve(|_, _| true);
@@ -72,15 +72,15 @@ impl<T: Point> Downsampled<T> {
         self.newest = 1;
     }
 
-    fn halve(&mut self, may_join: fn(&T, &T) -> bool) {
+    fn halve(&mut self, may_merge: fn(&T, &T) -> bool) {
         let mut halved: Vec<T> = Vec::with_capacity(self.points.capacity());
         let mut is_open = false;
         for point in self.points.drain(..) {
             if let Some(last) = halved
                 .last_mut()
-                .filter(|last| is_open && may_join(last, &point))
+                .filter(|last| is_open && may_merge(last, &point))
             {
-                last.absorb(point);
+                last.merge(point);
                 is_open = false;
             } else {
                 halved.push(point);
@@ -131,11 +131,11 @@ impl From<Batch> for Progress {
 
 impl Point for Progress {
     /// Losses are means since the epoch began, so an epoch's first is unrelated to the one before.
-    fn is_akin(&self, next: &Self) -> bool {
+    fn may_merge(&self, next: &Self) -> bool {
         self.batch.epoch == next.batch.epoch
     }
 
-    fn absorb(&mut self, next: Self) {
+    fn merge(&mut self, next: Self) {
         let (ours, theirs) = (f64::from(self.count), f64::from(next.count));
         let mean = |a: f64, b: f64| (a * ours + b * theirs) / (ours + theirs);
         let wider = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
@@ -163,11 +163,11 @@ pub struct Moment {
 }
 
 impl Point for Moment {
-    fn is_akin(&self, _: &Self) -> bool {
+    fn may_merge(&self, _: &Self) -> bool {
         !self.ends_epoch
     }
 
-    fn absorb(&mut self, next: Self) {
+    fn merge(&mut self, next: Self) {
         *self = next;
     }
 }
@@ -184,11 +184,11 @@ pub struct Sample {
 }
 
 impl Point for Sample {
-    fn is_akin(&self, _: &Self) -> bool {
+    fn may_merge(&self, _: &Self) -> bool {
         true
     }
 
-    fn absorb(&mut self, next: Self) {
+    fn merge(&mut self, next: Self) {
         let (ours, theirs) = (f64::from(self.count), f64::from(next.count));
         let mean = |a: Option<f64>, b: Option<f64>| match (a, b) {
             (Some(a), Some(b)) => Some((a * ours + b * theirs) / (ours + theirs)),
@@ -210,7 +210,7 @@ impl Point for Sample {
 }
 
 impl RunState {
-    pub(super) fn passes(&mut self, step: u64, t: f64, ends_epoch: bool) {
+    pub(super) fn add_moment(&mut self, step: u64, t: f64, ends_epoch: bool) {
         self.moments.push(
             Moment {
                 step,
@@ -221,7 +221,7 @@ impl RunState {
         );
     }
 
-    pub(super) fn sample(&mut self, t: f64, system: System) {
+    pub(super) fn add_sample(&mut self, t: f64, system: System) {
         let step = self.moments.last().map_or(0, |moment| moment.step);
         self.samples.push(
             Sample {
@@ -234,7 +234,7 @@ impl RunState {
         );
     }
 
-    pub(super) fn trains(&mut self, batch: Batch) {
+    pub(super) fn add_progress(&mut self, batch: Batch) {
         self.batches.push(batch.into(), MAX_PROGRESS);
     }
 }
