@@ -63,8 +63,8 @@ pub struct Job {
 }
 
 impl Job {
-    /// Whether both are starts of one job. Two jobs without ids are not known to be the same.
-    pub fn is_start_of(self, other: Self) -> bool {
+    /// Whether both are starts of one job. Without ids, nobody knows that they are.
+    pub fn is_same_job(self, other: Self) -> bool {
         self.slurm_job.is_some() && self.slurm_job == other.slurm_job
     }
 }

@@ -306,7 +306,7 @@ impl Launcher for Slurm {
         let now = run.info().ok().and_then(|info| info.worker);
         let is_its = |now: Job| {
             let worker = worker.job();
-            worker.is_some_and(|it| now.is_start_of(it) || it.slurm_job.is_none())
+            worker.is_some_and(|it| now.is_same_job(it) || it.slurm_job.is_none())
         };
         now.as_ref().and_then(Handle::job).is_some_and(is_its) || self.is_held(run)
     }
@@ -400,15 +400,15 @@ mod tests {
         assert_eq!((worker.pid(), worker.local()), (None, None));
         assert!(serde_json::from_str::<Handle>("{\"slurm_job\":12}").is_err());
         let job = worker.job().unwrap();
-        assert!(job.is_start_of(Job { restart: 0, ..job }));
+        assert!(job.is_same_job(Job { restart: 0, ..job }));
         let unknown = Job {
             slurm_job: None,
             ..job
         };
-        assert!(!unknown.is_start_of(unknown));
+        assert!(!unknown.is_same_job(unknown));
         let task = "{\"slurm_job\":\"12_3\",\"restart\":0}";
         let worker: Handle = serde_json::from_str(task).unwrap();
         assert_eq!(serde_json::to_string(&worker).unwrap(), task);
-        assert!(!worker.job().unwrap().is_start_of(job), "a job is no task");
+        assert!(!worker.job().unwrap().is_same_job(job), "a job is no task");
     }
 }

@@ -27,7 +27,7 @@ pub fn refusal(run: &RunDir, info: &RunInfo, state: &RunState, me: Job) -> Optio
     let attempt = state.attempt.as_ref().map(|attempt| &attempt.worker);
     let is_open = state.outcome.is_none() && attempt.is_some();
     match has {
-        Handle::Slurm(job) if job.slurm_job.is_some() && !job.is_start_of(me) => Some(format!(
+        Handle::Slurm(job) if job.slurm_job.is_some() && !job.is_same_job(me) => Some(format!(
             "run {} belongs to another job now, {}",
             info.id,
             id_in_words(*job)

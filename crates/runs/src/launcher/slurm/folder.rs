@@ -108,7 +108,7 @@ pub(super) fn record(run: &RunDir, job: Job) -> io::Result<bool> {
     };
     let info = run.info()?;
     let now = info.worker.as_ref().and_then(Handle::job);
-    if now.is_some_and(|now| now.is_start_of(job)) {
+    if now.is_some_and(|now| now.is_same_job(job)) {
         return Ok(true);
     }
     run.write_info(&RunInfo {

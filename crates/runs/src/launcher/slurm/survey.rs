@@ -146,7 +146,7 @@ fn said(run: &RunDir, start: Start, job: Job) -> Standing {
 fn silent(run: &RunDir, start: Start, job: &Job, left: &mut usize) -> Standing {
     let logged = run.state().ok().and_then(|state| state.attempt);
     let logged = logged.and_then(|attempt| attempt.worker.job());
-    let Some(logged) = logged.filter(|logged| logged.is_start_of(start)) else {
+    let Some(logged) = logged.filter(|logged| logged.is_same_job(start)) else {
         return job.starting();
     };
     if *left == 0 {

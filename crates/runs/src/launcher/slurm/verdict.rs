@@ -66,7 +66,7 @@ fn events(
         .attempt
         .as_ref()
         .and_then(|attempt| attempt.worker.job());
-    let has_begun = attempt.is_some_and(|it| it.is_start_of(start));
+    let has_begun = attempt.is_some_and(|it| it.is_same_job(start));
     // A worker that fails early logs no attempt.
     let is_new = sent
         .zip(state.last_event)

@@ -136,7 +136,7 @@ impl LivenessCheck {
         let newest = self.newest.as_ref().and_then(Handle::job);
         let has_begun = newest
             .zip(worker.job())
-            .is_some_and(|(newest, now)| newest.is_start_of(now));
+            .is_some_and(|(newest, now)| newest.is_same_job(now));
         let has_left = has_begun && self.tracker.ended().is_some();
         match standing.map(|standing| standing.stage) {
             Some(Stage::Waiting) => Liveness::Waiting,
