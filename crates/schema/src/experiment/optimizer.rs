@@ -10,7 +10,7 @@ use super::misplaced::{Misplaced, forbid};
 
 const MOMENTUM: f64 = 0.9;
 
-/// The optimizer and its settings. Its other constants are those of the papers: moments of 0.9 and 0.999 for Adam and `AdamW`, a
+/// The optimizer and its settings. Its other constants are those of the papers: betas of 0.9 and 0.999 for Adam and `AdamW`, a
 /// decay of 0.99 for `RMSprop`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "name", rename_all = "lowercase")]
@@ -98,7 +98,7 @@ struct Fields {
     name: Name,
     /// Factor of each optimizer step; `train.schedule` changes it during training.
     learning_rate: f64,
-    /// Only for `sgd`. Adam and `AdamW` use the moments of their papers (0.9, 0.999), `RMSprop` a decay of 0.99.
+    /// Only for `sgd`. Adam and `AdamW` use the betas of their papers (0.9, 0.999), `RMSprop` a decay of 0.99.
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "f64", extend("default" = MOMENTUM))]
     momentum: Option<f64>,
@@ -110,6 +110,7 @@ struct Fields {
     weight_decay: f64,
 }
 
+/// Refuses `null`, which a plain `Option` takes for an absent field.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     f64::deserialize(deserializer).map(Some)
 }
