@@ -1,6 +1,6 @@
 //! Several views of each image, whose logits are averaged: torchvision's `FiveCrop` and `TenCrop`.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tch::Tensor;
 use warmstart_schema::experiment::Evaluate;
 
@@ -26,7 +26,7 @@ pub fn logits(model: &Model, images: &Tensor, settings: &Evaluate) -> Result<Ten
             None => logits,
         });
     }
-    let sum = sum.map_or_else(|| model.forward(images, Mode::Eval), Ok)?;
+    let sum = sum.context("an image without a view")?;
     Ok(sum.f_div_scalar(views.len() as f64)?)
 }
 
