@@ -42,6 +42,9 @@ LOOKS = {
     "mono-80x24": ((80, 24), [], {"NO_COLOR": "1"}, False),
     "ascii-80x24": ((80, 24), ["--ascii"], {}, False),
 }
+# Variables of the user that would choose other runs, colours or characters, or act on a run's end.
+OF_THE_USER = ("COLORFGBG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "WARMSTART_CHECKPOINTS", "WARMSTART_EXPERIMENTS", "WARMSTART_LOG",
+               "WARMSTART_NOTIFY", "WARMSTART_THEME")
 # From the list of experiments: a name, the keys (a name in PLACES selects a row, ~TEXT waits for a text), and a text on the
 # screen.
 SCREENS = [
@@ -117,17 +120,21 @@ def lay_out(folder):
     return lock
 
 
+def command(folder, environment, program, arguments):
+    """The words that run the program with this environment. Pictures show neither the user's settings nor remembered choices."""
+    base = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": "",
+            "XDG_CONFIG_HOME": str(folder / ".config"), "XDG_STATE_HOME": str(folder / ".state")}
+    unset = [word for name in OF_THE_USER for word in ("-u", name)]
+    return ["env", *unset, *(f"{name}={value}" for name, value in (base | environment).items()), program, *arguments]
+
+
 class Terminal:
     """The program in its own terminal."""
 
     def __init__(self, folder, size, arguments, environment, program):
         self.socket = f"warmstart-screens-{os.getpid()}"
-        # Pictures show neither the user's settings nor remembered choices.
-        base = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": "",
-                "XDG_CONFIG_HOME": str(folder / ".config"), "XDG_STATE_HOME": str(folder / ".state")}
-        unset = ["-u", "COLORFGBG", "-u", "WARMSTART_THEME"] + ([] if "NO_COLOR" in environment else ["-u", "NO_COLOR"])
-        command = ["env", *unset, *(f"{name}={value}" for name, value in (base | environment).items()), program, *arguments]
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "-c", str(folder), *command)
+        words = command(folder, environment, program, arguments)
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "-c", str(folder), *words)
 
     def tmux(self, *arguments):
         result = subprocess.run(["tmux", "-u", "-L", self.socket, *arguments], capture_output=True, text=True)
