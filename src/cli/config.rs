@@ -100,9 +100,10 @@ fn exit_or_problems(loaded: Loaded) -> anyhow::Result<Exit> {
 fn init(context: &Context) -> anyhow::Result<Exit> {
     let path = config_path()?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).with_context(|| {
+    fs::create_dir_all(folder).map_err(|error| {
         let folder = shown(folder);
-        format!("{folder} cannot be created: correct its permissions, or set XDG_CONFIG_HOME")
+        let what = format!("the folder of the settings cannot be created: {error}: {folder}");
+        Failure::new(Kind::Disk, what).help("set XDG_CONFIG_HOME to a folder that you may write to")
     })?;
     let schema = folder.join("config.schema.json");
     let text = serde_json::to_string_pretty(&config::json_schema())? + "\n";

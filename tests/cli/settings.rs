@@ -97,6 +97,20 @@ fn init_refreshes_the_schema_beside_an_existing_file() {
 }
 
 #[test]
+fn init_says_why_the_folder_cannot_be_created() {
+    let place = Place::new();
+    place.write("config", "a file where a folder must be");
+    let said = place.say(&["config", "init"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(
+        said.err.contains("Not a directory") && said.err.contains("help: set XDG_CONFIG_HOME"),
+        "{}",
+        said.err
+    );
+    assert!(!said.err.contains("permissions"), "{}", said.err);
+}
+
+#[test]
 fn mistakes_are_reported_with_their_line_and_an_exit_code() {
     let place = Place::new();
     place.write("config/warmstart/config.yaml", "bell: true\nthem: dark\n");
