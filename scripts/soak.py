@@ -105,9 +105,17 @@ def written(text, kept):
     return f"{before}{BEGIN}\n{section(kept)}\n{END}{after}"
 
 
+def kept_in(path):
+    """The figures that a file keeps; none if there is no file."""
+    try:
+        return json.loads(path.read_text()) if path.exists() else {}
+    except ValueError as error:
+        raise SystemExit(f"error: the kept figures cannot be read: {error}: {path}") from None
+
+
 def keep(document, name, rows, path=KEPT):
     """Keeps the figures of a program, and writes the document's table of all kept figures."""
-    kept = json.loads(path.read_text()) if path.exists() else {}
+    kept = kept_in(path)
     # A renamed or removed program has no figures any more.
     kept = {other: entry for other, entry in kept.items() if (PROGRAMS / other).exists()}
     kept[name] = {"date": str(datetime.date.today()), "machine": machine(), "rows": rows}
@@ -132,8 +140,8 @@ def main(arguments):
     programs = [path for path in sorted(PROGRAMS.iterdir()) if path.is_file() and os.access(path, os.X_OK)]
     chosen = choose(asked.names, programs)
     if asked.write:
-        # Find a problem of the document before hours of work, not after them.
-        written(asked.write.read_text(), {})
+        # Find a problem of either file before hours of work, not after them.
+        written(asked.write.read_text(), kept_in(KEPT))
     rows = []
     for program in chosen:
         found = run(program)

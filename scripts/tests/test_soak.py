@@ -4,6 +4,7 @@ import pathlib
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import soak
@@ -60,6 +61,16 @@ class Figures(unittest.TestCase):
     def test_the_book_contains_the_kept_figures(self):
         text = (soak.KEPT.parent / "book/src/reliability.md").read_text()
         self.assertEqual(soak.written(text, json.loads(soak.KEPT.read_text())), text)
+
+    def test_damaged_figures_are_refused_before_a_program_runs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            document, kept = pathlib.Path(folder) / "page.md", pathlib.Path(folder) / "soak.json"
+            document.write_text(f"{soak.BEGIN}\n{soak.END}\n")
+            kept.write_text("<<<<<<< HEAD\n")
+            with mock.patch.object(soak, "KEPT", kept), mock.patch.object(soak, "run") as run:
+                with self.assertRaisesRegex(SystemExit, "kept figures cannot be read"):
+                    soak.main(["--write", str(document)])
+            run.assert_not_called()
 
     def test_a_document_without_its_markers_is_refused(self):
         for text in ["", soak.BEGIN, f"{soak.END}\n{soak.BEGIN}"]:
