@@ -21,6 +21,9 @@ pub struct Downsampled<T> {
     stride: u32,
     /// How many samples the newest point has.
     newest: u32,
+    /// Whether any two neighbours are merged, because too few of them may be.
+    #[serde(default)]
+    merges_any: bool,
 }
 
 impl<T> Default for Downsampled<T> {
@@ -29,6 +32,7 @@ impl<T> Default for Downsampled<T> {
             points: Vec::new(),
             stride: 1,
             newest: 0,
+            merges_any: false,
         }
     }
 }
@@ -51,10 +55,11 @@ pub trait Point {
 
 impl<T: Point> Downsampled<T> {
     pub(super) fn push(&mut self, point: T, most: usize) {
+        let (is_open, merges_any) = (self.newest < self.stride, self.merges_any);
         if let Some(last) = self
             .points
             .last_mut()
-            .filter(|last| self.newest < self.stride && last.may_merge(&point))
+            .filter(|last| is_open && (merges_any || last.may_merge(&point)))
         {
             last.merge(point);
             self.newest += 1;
@@ -62,9 +67,11 @@ impl<T: Point> Downsampled<T> {
         }
         if self.points.len() >= most {
             self.stride = self.stride.saturating_mul(2);
-            self.halve(T::may_merge);
-            // If hardly any two may be merged, merge any.
-            if self.points.len() > most / 4 * 3 {
+            if !self.merges_any {
+                self.halve(T::may_merge);
+                self.merges_any = self.points.len() > most / 4 * 3;
+            }
+            if self.merges_any {
                 self.halve(|_, _| true);
             }
         }
@@ -95,6 +102,9 @@ impl<T> Downsampled<T> {
     /// Drops points that do not match.
     pub(super) fn retain(&mut self, fits: impl FnMut(&T) -> bool) {
         self.points.retain(fits);
+        if self.points.is_empty() {
+            *self = Self::default();
+        }
         // The next sample starts a new point.
         self.newest = self.stride;
     }
@@ -408,10 +418,13 @@ mod tests {
     }
 
     #[test]
-    fn more_epochs_than_points_stay_bounded() {
-        let mut row = Downsampled::default();
-        for step in 1..=100_000_u64 {
-            row.push(
+    fn more_epochs_than_points_stay_bounded_with_the_same_resolution_everywhere() {
+        let epochs = 100_000_u32;
+        let mut ends = Downsampled::default();
+        let mut batches = Downsampled::<Progress>::default();
+        for epoch in 1..=epochs {
+            let step = u64::from(epoch);
+            ends.push(
                 Moment {
                     step,
                     t: step as f64,
@@ -419,11 +432,37 @@ mod tests {
                 },
                 MAX,
             );
+            let batch = Batch {
+                epoch,
+                ..batch(step, 1.0)
+            };
+            batches.push(batch.into(), MAX);
         }
         assert!(
-            row.len() <= MAX && row.last().unwrap().step == 100_000,
+            ends.len() <= MAX && ends.last().unwrap().step == u64::from(epochs),
             "{}",
-            row.len()
+            ends.len()
         );
+        let most = 4 * u64::from(epochs) / MAX as u64;
+        let starts = std::iter::once(0).chain(ends.iter().map(|moment| moment.step));
+        let widest = starts.zip(ends.iter()).map(|(start, end)| end.step - start);
+        assert!(widest.max().unwrap() <= most);
+        let counts = batches.iter().map(|point| u64::from(point.count));
+        assert_eq!(counts.clone().sum::<u64>(), u64::from(epochs));
+        assert!(batches.len() <= MAX && counts.max().unwrap() <= most);
+    }
+
+    #[test]
+    fn series_that_lost_all_points_has_its_full_resolution_again() {
+        let mut row = Downsampled::<Progress>::default();
+        let push = |row: &mut Downsampled<Progress>, steps: u64| {
+            for step in 1..=steps {
+                row.push(batch(step, 1.0).into(), MAX);
+            }
+        };
+        push(&mut row, 100_000);
+        row.retain(|_| false);
+        push(&mut row, 10);
+        assert_eq!(row.len(), 10);
     }
 }
