@@ -158,7 +158,11 @@ impl RunState {
             Event::Skipped { step, .. } => self.skip(step),
             Event::Epoch(epoch) => {
                 self.brings_new(epoch.step);
-                self.epochs.retain(|other| other.epoch < epoch.epoch);
+                // They are in order, and a run may have 100,000: looking at each of them would take ever longer.
+                let earlier = self
+                    .epochs
+                    .partition_point(|other| other.epoch < epoch.epoch);
+                self.epochs.truncate(earlier);
                 self.add_moment(epoch.step, t, true);
                 self.epochs.push(epoch);
             }
