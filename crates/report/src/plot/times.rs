@@ -53,12 +53,14 @@ impl<'a> Times<'a> {
             XAxis::Epoch => f64::from(epoch.epoch),
             XAxis::Step => epoch.step as f64,
             XAxis::Training => epoch.train_time,
-            // The last moment of the step at which the epoch ended.
             XAxis::Time => {
-                let after = self
-                    .track
-                    .partition_point(|anchor| anchor.0 <= epoch.step as f64);
-                after.checked_sub(1).map_or(0.0, |at| self.track[at].1)
+                let step = epoch.step as f64;
+                let after = self.track.partition_point(|anchor| anchor.0 <= step);
+                // The last moment of the step at which the epoch ended. Very long runs do not keep it for every epoch.
+                match after.checked_sub(1).map(|at| self.track[at]) {
+                    Some((known, x)) if known >= step => x,
+                    _ => self.x_of_step(step),
+                }
             }
         }
     }
@@ -217,6 +219,25 @@ mod tests {
     use warmstart_schema::event::{Event, Phase, Record};
 
     use super::*;
+
+    #[test]
+    fn each_of_very_many_epochs_has_its_own_time() {
+        let records = (1..=10_000_u32).map(|epoch| Record {
+            t: 3.0 * f64::from(epoch),
+            event: Event::Epoch(Epoch {
+                epoch,
+                step: u64::from(epoch),
+                ..Epoch::default()
+            }),
+        });
+        let state = RunState::fold(records);
+        let times = Times::of(&state, XAxis::Time);
+        for epoch in &state.epochs {
+            let expected = 3.0 * f64::from(epoch.epoch - 1);
+            let found = times.x_of_epoch(epoch);
+            assert!((found - expected).abs() < 1e-6, "{found}: {epoch:?}");
+        }
+    }
 
     #[test]
     fn time_stands_still_while_a_clock_that_was_set_back_catches_up() {
