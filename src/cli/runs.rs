@@ -169,7 +169,7 @@ pub(super) fn no_run(context: &Context, runs: &Runs, query: &Query) -> String {
         format!("{text}; `warmstart runs --filter is:archived` lists the archived runs")
     };
     match (runs.is_empty(), query.is_empty()) {
-        (true, _) if !context.checkpoints.exists() => {
+        (true, _) if context.checkpoints.try_exists().is_ok_and(|exists| !exists) => {
             format!(
                 "there is no run, and no folder {folder} yet; `warmstart train EXPERIMENT` makes one"
             )

@@ -225,7 +225,7 @@ impl Failed {
     /// Logs in the run that it did not start, so that it does not leave the queue unseen.
     pub(crate) fn log(&self, root: &Path) -> io::Result<()> {
         let dir = RunDir::of(root, &self.run);
-        if self.task != Task::Start || !dir.path().exists() {
+        if self.task != Task::Start || !dir.path().try_exists()? {
             return Ok(());
         }
         let Some(_lock) = dir.lock()? else {
