@@ -243,8 +243,13 @@ impl DatasetSource {
         let names: Vec<&str> = splits.iter().map(|part| part.adjective()).collect();
         match last {
             Some(last) if *last < number => {
+                // A published dataset is cut at the limit, so nobody knows here what comes after it.
+                let kept = match self.experiment.dataset.limit {
+                    Some(_) => " among those that dataset.limit keeps",
+                    None => "",
+                };
                 bail!(
-                    "there is no {} image {number}; the last one is {last}",
+                    "there is no {} image {number}{kept}; the last one is {last}",
                     names.join(" or ")
                 )
             }

@@ -254,6 +254,20 @@ fn a_picture_number_is_found_in_its_part_and_at_its_position() {
 }
 
 #[test]
+fn an_image_beyond_the_limit_is_not_called_missing_from_the_dataset() {
+    let experiment = yaml("{ name: emoji98, limit: 200 }", "");
+    let last = Ask::Number {
+        part: Split::Train,
+        number: u32::try_from(TRAIN).unwrap() - 1,
+    };
+    let (_, answers) = facts_and_answers(&experiment, &[last]);
+    assert!(
+        matches!(&answers[..], [Answer::NotThere { error }] if error.contains("dataset.limit")),
+        "{answers:?}"
+    );
+}
+
+#[test]
 fn an_epoch_shows_each_image_as_training_augments_it() {
     let text = yaml(
         "{ name: emoji98, limit: 200 }",
