@@ -156,14 +156,14 @@ fn every_embedded_picture_is_shown_once_with_its_own_bytes() {
 #[test]
 fn a_picture_number_is_found_in_its_part_and_at_its_position() {
     let experiment = yaml("{ name: emoji98, validation: 0.3 }", "");
-    let questions: Vec<Ask> = [0, 1234, 3037]
-        .map(|number| Ask::Number {
-            part: Split::Validation,
-            number,
-        })
-        .to_vec();
+    let numbers = [0, 1234, 3037];
+    let questions = numbers.map(|number| Ask::Number {
+        part: Split::Validation,
+        number,
+    });
     let (_, answers) = facts_and_answers(&experiment, &questions);
-    for (answer, number) in answers.into_iter().zip([0, 1234, 3037]) {
+    assert_eq!(answers.len(), numbers.len());
+    for (answer, number) in answers.into_iter().zip(numbers) {
         let Answer::Found { part, position } = answer else {
             panic!("{answer:?}")
         };
@@ -280,6 +280,7 @@ fn an_epoch_shows_each_image_as_training_augments_it() {
     let (_, answers) = facts_and_answers(&text, &shown(Split::Train, 0..images, Some(2)));
     let pictures = all_pictures(answers);
     let order = epoch_order(7, 2, train.len());
+    let mut compared = 0;
     // The training loop takes the images like this: five batches for an epoch of 140 images.
     for (number, batch) in (0_u64..).zip(train.in_order(&order, 2, 32).unwrap()) {
         let Input::Images(images) = batch.unwrap().input else {
@@ -298,8 +299,10 @@ fn an_epoch_shows_each_image_as_training_augments_it() {
                 &expected,
                 "position {position}"
             );
+            compared += 1;
         }
     }
+    assert_eq!(compared, train.len());
     // Without augmentation an epoch shows the unchanged pictures.
     let plain = yaml("{ name: emoji98, limit: 200 }", "");
     let questions = [
