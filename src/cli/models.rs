@@ -140,11 +140,12 @@ impl Model {
 }
 
 impl Arguments {
-    fn takes(&self, model: &Model) -> bool {
+    /// Whether the list shows a model, with this limit in place of the one that was given.
+    fn takes(&self, model: &Model, max_params: Option<u64>) -> bool {
         let has = |part: &String| contains(model.backbone, part);
         self.name.iter().all(has)
             && self.min_params.is_none_or(|least| model.params >= least)
-            && self.max_params.is_none_or(|most| model.params <= most)
+            && max_params.is_none_or(|most| model.params <= most)
     }
 
     /// What to do where no backbone is left.
@@ -154,9 +155,15 @@ impl Arguments {
         let is_unknown = |part: &&String| !names.iter().any(|name| contains(name, part));
         let mut unknown = self.name.iter().filter(is_unknown);
         let near = unknown.find_map(|part| text::closest(&part.to_lowercase(), names));
-        // `12` for 12 million.
-        let is_tiny = self.max_params.filter(|most| *most < 1000);
-        let help = match (near, is_tiny) {
+        // `12` for 12 million, if that leaves a backbone.
+        let leaves_one = |most: u64| {
+            let mut models = Backbone::ALL.into_iter().map(Model::of);
+            models.any(|model| self.takes(&model, Some(most * 1_000_000)))
+        };
+        let millions = self
+            .max_params
+            .filter(|most| *most < 1000 && leaves_one(*most));
+        let help = match (near, millions) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(most)) => format!("did you mean `--max-params {most}M`?"),
             (None, None) => "`warmstart models` without a filter lists all".to_owned(),
@@ -174,7 +181,7 @@ pub(super) fn models(context: &Context, arguments: &Arguments) -> anyhow::Result
     let models: Vec<Model> = Backbone::ALL
         .into_iter()
         .map(Model::of)
-        .filter(|model| arguments.takes(model))
+        .filter(|model| arguments.takes(model, arguments.max_params))
         .collect();
     if models.is_empty() {
         return Err(arguments.none_left().into());

@@ -150,6 +150,15 @@ fn models_are_filtered_by_name_and_by_size() {
     );
     let tiny = place.say(&["models", "resnet18", "--max-params", "12"]);
     assert!(tiny.err.contains("`--max-params 12M`"), "{}", tiny.err);
+    // In millions these would leave no backbone either.
+    for (name, most) in [("resnet18", "0"), ("vgg16_bn", "12")] {
+        let none = place.say(&["models", name, "--max-params", most]);
+        assert!(
+            none.code == 3 && !none.err.contains("did you mean"),
+            "{}",
+            none.err
+        );
+    }
     let capitals = place.say(&["models", "ResNet51"]);
     assert!(capitals.err.contains("`resnet50`"), "{}", capitals.err);
     let wrong = place.say(&["models", "--max-params", "many"]);
