@@ -1,7 +1,6 @@
 //! Answers on stdout, as text and as JSON.
 
-use std::io::Read;
-use std::process::Stdio;
+use warmstart_schema::architecture::Backbone;
 
 use crate::place::Place;
 
@@ -64,6 +63,12 @@ fn every_backbone_is_listed_with_its_size_and_its_weights() {
     let place = Place::new();
     let json = place.say(&["models", "--json"]).json();
     let models = json.as_array().unwrap();
+    assert!(
+        models
+            .iter()
+            .map(|model| &model["backbone"])
+            .eq(Backbone::ALL.map(Backbone::as_str))
+    );
     let of = |name: &str| {
         models
             .iter()
@@ -89,7 +94,10 @@ fn every_backbone_is_listed_with_its_size_and_its_weights() {
         ),
         (&14.into(), &56.into())
     );
-    assert!(of("resnet50")["multiple_of"].is_null());
+    assert_eq!(
+        of("resnet50").get("multiple_of"),
+        Some(&serde_json::Value::Null)
+    );
     assert_eq!(of("efficientnet_b3")["pixels"], 288);
     let (usual, others) = (&of("resnet50")["tag"], &of("resnet50")["others"]);
     assert_eq!(usual, "a1_in1k");
@@ -178,7 +186,7 @@ fn experiments_are_listed_with_the_study_first() {
         .collect();
     assert_eq!(&groups[..5], ["study"; 5]);
     assert!(groups.contains(&"quickstart"));
-    assert!(json[0]["newest"].is_null());
+    assert_eq!(json[0].get("newest"), Some(&serde_json::Value::Null));
     assert_eq!((said.code, said.err.as_str()), (0, ""));
 }
 
@@ -200,22 +208,13 @@ fn a_closed_pipe_is_no_error() {
         &["params", "resnet-resized"],
         &["completions", "bash"],
     ] {
-        let mut child = place
-            .command(verb)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stdout.take());
-        let mut err = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut err)
-            .unwrap();
+        // The pipe has no reader before the program starts.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = place.command(verb).stdout(writer).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
         assert_eq!(
-            (child.wait().unwrap().code(), err.as_str()),
+            (output.status.code(), err.as_str()),
             (Some(0), ""),
             "{verb:?}"
         );
