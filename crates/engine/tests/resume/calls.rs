@@ -115,6 +115,8 @@ fn was_killed(status: ExitStatus) -> bool {
 fn uninterrupted(root: &Path) -> (Result, Vec<Call>) {
     let run = new_run(root, &SHORT);
     let points = calls(&command(&run), &run, run.path(), &root.join("trace"));
+    // A worker makes about 80 of them.
+    assert!(points.len() >= 40, "{points:?}");
     let whole = result(&run).unwrap();
     fs::remove_dir_all(run.path()).unwrap();
     (whole, points)
