@@ -66,10 +66,11 @@ fn of_two_workers_on_one_run_one_trains_and_the_other_is_refused() {
                             .map(|_| {
                                 scope.spawn(|| {
                                     barrier.wait();
-                                    let lock = run.lock().unwrap();
+                                    let lock = run.lock();
                                     // Both threads hold their result until both have tried.
+                                    // A panic before that would leave the other one waiting.
                                     barrier.wait();
-                                    lock.is_some()
+                                    lock.unwrap().is_some()
                                 })
                             })
                             .map(|racer| racer.join().unwrap())
