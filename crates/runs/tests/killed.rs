@@ -167,10 +167,7 @@ fn points(trace: &str, root: &str) -> Vec<(String, usize)> {
 /// Acknowledged data are there, no reader finds a partial file, and the next process ends like an uninterrupted one.
 fn assert_recovers(root: &Path, what: &str) {
     if let Some(run) = only_run(root) {
-        let events = EventReader::new(run.events())
-            .poll()
-            .map(|poll| poll.records)
-            .unwrap_or_default();
+        let events = EventReader::new(run.events()).poll().unwrap().records;
         let acknowledged = events.iter().rev().find_map(|record| match &record.event {
             Event::Checkpoint(checkpoint) => Some(checkpoint.step),
             _ => None,
