@@ -14,6 +14,12 @@ use crate::server::{Reply, Seen, Server};
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const REPO: &str = "someone/model";
 const FOLDER: &str = "hub/models--someone--model";
+const PRETRAINED: Pretrained = Pretrained {
+    hub: REPO,
+    mean: [0.5; 3],
+    std: [0.5; 3],
+    pixels: 224,
+};
 
 fn weights() -> Vec<u8> {
     noise(200_000, 5)
@@ -33,13 +39,7 @@ fn metadata(location: &str) -> Reply {
 }
 
 fn fetch(place: &mut Place, sources: &Sources) -> anyhow::Result<Option<std::path::PathBuf>> {
-    let pretrained = Pretrained {
-        hub: REPO,
-        mean: [0.5; 3],
-        std: [0.5; 3],
-        pixels: 224,
-    };
-    place.fetcher(sources).weights(&pretrained, &|_| Ok(()))
+    place.fetcher(sources).weights(&PRETRAINED, &|_| Ok(()))
 }
 
 #[test]
@@ -235,14 +235,8 @@ fn wrong_weights_are_refused_and_leave_no_file() {
         _ => Reply::file(seen, &weights(), "\"cdn\""),
     });
     let mut place = Place::new();
-    let pretrained = Pretrained {
-        hub: REPO,
-        mean: [0.5; 3],
-        std: [0.5; 3],
-        pixels: 224,
-    };
     let sources = sources(&server.url());
-    let result = place.fetcher(&sources).weights(&pretrained, &|path| {
+    let result = place.fetcher(&sources).weights(&PRETRAINED, &|path| {
         assert_eq!(read(path), weights());
         Err(anyhow::anyhow!("not these"))
     });
