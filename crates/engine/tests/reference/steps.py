@@ -83,8 +83,8 @@ def case(images, batch_size, accumulate, epochs, weighted, missing, label_smooth
     recipe |= {"optimizer.nesterov": True} if nesterov else {}
     recipe |= {"ema": ema} if ema else {}
     tensors = {}
-    counts = average.module if ema else model
-    for name, module in (("fc1", counts[0]), ("bn", counts[2]), ("fc2", counts[3])):
+    trained = average.module if ema else model
+    for name, module in (("fc1", trained[0]), ("bn", trained[2]), ("fc2", trained[3])):
         for key in ("bias", "running_mean", "weight"):
             if key in module.state_dict() and (name, key) != ("fc1", "weight"):
                 tensors[f"head.{name}.{key}"] = module.state_dict()[key].flatten().tolist()
