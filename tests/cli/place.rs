@@ -47,10 +47,11 @@ impl Place {
         command.env("WARMSTART_EXPERIMENTS", root.join("experiments"));
         command.env("WARMSTART_CHECKPOINTS", self.checkpoints());
         command.env("WARMSTART_WORKER", root.join("tests/data/worker.sh"));
-        // Do not read the user's settings.
+        // Do not read the user's settings, and do not write to the user's log.
         command
             .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
             .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
+            .env_remove("WARMSTART_LOG")
             .env_remove("WARMSTART_NOTIFY");
         command
             .env("RUST_BACKTRACE", "1")

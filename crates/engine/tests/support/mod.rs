@@ -60,6 +60,7 @@ pub(crate) fn command(run: &RunDir) -> Command {
         .env("XDG_CACHE_HOME", run.path().join("cache"));
     for name in [
         "WARMSTART_DATA",
+        "WARMSTART_FEATURE_CACHE",
         "WARMSTART_WEIGHTS",
         "HF_HOME",
         "HF_HUB_CACHE",
