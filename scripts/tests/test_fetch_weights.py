@@ -198,6 +198,11 @@ class Refusing(unittest.TestCase):
         ):
             self.refused(checkpoint(collections.OrderedDict(w=view), {"a": floats(1.0, 2.0, 3.0)}), "impossible|unknown")
 
+    def test_tensors_that_are_too_large_only_together(self):
+        view = tensor("a", F32, (fw.LARGEST // 2 + 1,), strides=(0,), count=1)
+        data = checkpoint(collections.OrderedDict(v=view, w=view), {"a": floats(1.0)})
+        self.refused(data, "impossible size together")
+
     def test_other_files_are_refused(self):
         self.refused(b"", "cannot be read")
         self.refused(b"PK\x03\x04" + bytes(60), "cannot be read")
