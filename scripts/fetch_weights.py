@@ -108,8 +108,15 @@ def rebuild(storage, offset, shape, strides, _requires_grad, _hooks):
     return View(storage, offset, shape, strides)
 
 
-class Plain(pickle.Unpickler):
-    """Knows only the names that a checkpoint of tensors needs, and never looks up a name in a module."""
+class Plain(pickle._Unpickler):
+    """Knows only the names that a checkpoint of tensors needs, and never looks up a name in a module.
+
+    This is the unpickler in Python. The one in C allocates an array up to the highest number that the pickle gives to a value:
+    ten bytes can take 32 GB.
+    """
+
+    # The one in Python fills a bytearray of the length that the pickle claims. Weights have none.
+    dispatch = {code: load for code, load in pickle._Unpickler.dispatch.items() if code != pickle.BYTEARRAY8[0]}
 
     KNOWN = {
         ("collections", "OrderedDict"): collections.OrderedDict,

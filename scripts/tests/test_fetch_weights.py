@@ -4,6 +4,7 @@ import collections
 import io
 import os
 import pickle
+import resource
 import struct
 import subprocess
 import sys
@@ -224,12 +225,18 @@ class Refusing(unittest.TestCase):
 
 
 class LeavingNothing(unittest.TestCase):
-    def convert(self, data, folder):
+    def convert(self, data, folder, memory=None):
         source = os.path.join(folder, "in.pth")
         with open(source, "wb") as f:
             f.write(data)
         command = [sys.executable, os.path.join(SCRIPTS, "fetch_weights.py"), "--convert", source, os.path.join(folder, "out")]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+            preexec_fn=memory and (lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory))),
+        )
         return done.returncode, done.stderr
 
     def test_a_refusal_is_one_sentence_and_no_file(self):
@@ -241,6 +248,17 @@ class LeavingNothing(unittest.TestCase):
                 self.assertTrue(said.startswith("error: the checkpoint"), said)
                 self.assertNotIn("Traceback", said)
                 self.assertEqual(os.listdir(folder), ["in.pth"])
+
+    def test_a_few_bytes_take_little_memory(self):
+        # An empty dict, stored under a number of 31 bits.
+        high = b"\x80\x02}" + pickle.LONG_BINPUT + struct.pack("<I", (1 << 31) - 1) + b"."
+        long = b"\x80\x05" + pickle.BYTEARRAY8 + struct.pack("<Q", 1 << 40) + b"."
+        for data in (high, long):
+            with tempfile.TemporaryDirectory() as folder:
+                code, said = self.convert(data, folder, memory=2 << 30)
+                self.assertEqual(code, 1)
+                self.assertRegex(said, "^error: (the checkpoint cannot be read|this is not a checkpoint)")
+                self.assertNotIn("MemoryError", said)
 
     def test_a_valid_file_is_written_completely(self):
         with tempfile.TemporaryDirectory() as folder:
