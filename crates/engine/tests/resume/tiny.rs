@@ -122,9 +122,15 @@ fn the_child_process_trains_its_run() {
     }
 }
 
-/// A number from the environment, or the default for CI.
+/// A number from the environment, where `all` is the highest; without the variable, the default for CI.
 pub(crate) fn wanted(name: &str, usual: usize) -> usize {
-    std::env::var(name).map_or(usual, |number| number.parse().unwrap_or(usize::MAX))
+    match std::env::var(name).as_deref() {
+        Err(_) => usual,
+        Ok("all") => usize::MAX,
+        Ok(number) => number.parse::<usize>().unwrap_or_else(|error| {
+            panic!("{name}: expected a number or all, found {number}: {error}")
+        }),
+    }
 }
 
 /// Target and verdict of a figure: the soak test's target if the variable is set, otherwise CI's.
