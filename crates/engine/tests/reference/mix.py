@@ -18,6 +18,7 @@ DRAWS = 60_000
 
 
 def case(fade, paste, smoothing):
+    """A batch mixed by the share `fade`, or with the rectangle `paste` (top, bottom, left, right) of the reversed batch."""
     images, labels = stream("mixed", SHAPE).float(), torch.tensor(LABELS)
     if paste is None:
         share = fade
@@ -40,12 +41,13 @@ def case(fade, paste, smoothing):
 
 
 def draws(settings):
+    """The deciles of the shares that timm draws, and how often it pastes a rectangle."""
+    # timm takes a setting of 0 as off.
     mixup = Mixup(
         settings.get("mixup", 0.0), settings.get("cutmix", 0.0), prob=settings.get("probability", 1.0),
         switch_prob=settings.get("switch", 0.5), num_classes=CLASSES,
     )
     shares, pasted = [], 0
-    # timm counts a setting as enabled if it is above 0.
     for _ in range(DRAWS):
         share, pastes = mixup._params_per_batch()
         if pastes:
