@@ -574,6 +574,21 @@ fn recovery_keeps_intact_copies_of_missing_checkpoints() {
 }
 
 #[test]
+fn a_folder_that_spells_its_step_otherwise_is_no_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::new(folder.path());
+    for step in [5, 10] {
+        checkpoint::save(&Disk, &run, &content(step, 0, 5), KEEP).unwrap();
+    }
+    for name in ["step-20", "step-10", "step-+0000010", "step-000000010"] {
+        fs::create_dir(run.checkpoints().join(name)).unwrap();
+    }
+    assert_eq!(checkpoint::steps(&Disk, &run).unwrap(), [5, 10]);
+    let found = checkpoint::newest(&Disk, &run).unwrap();
+    assert_eq!(found, (Some(content(10, 0, 5)), Vec::new()));
+}
+
+#[test]
 fn a_read_that_fails_once_during_recovery_loses_no_copy() {
     let run = RunDir::new(RUN);
     for suffix in ["old", "new"] {

@@ -28,10 +28,12 @@ pub(super) fn unlisted(run: &RunDir) -> impl Fn(io::Error) -> Error {
 /// Steps of all checkpoints, ascending.
 pub fn steps(storage: &impl Storage, run: &RunDir) -> io::Result<Vec<u64>> {
     let names = storage.names(&run.checkpoints())?;
-    let mut steps: Vec<u64> = names
-        .iter()
-        .filter_map(|name| name.strip_prefix("step-")?.parse().ok())
-        .collect();
+    let step_of = |name: &String| {
+        let step = name.strip_prefix("step-")?.parse().ok()?;
+        // `step-12` may be a copy that a person made of `step-00000012`.
+        run.checkpoint(step).ends_with(name).then_some(step)
+    };
+    let mut steps: Vec<u64> = names.iter().filter_map(step_of).collect();
     steps.sort_unstable();
     Ok(steps)
 }
