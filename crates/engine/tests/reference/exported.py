@@ -52,7 +52,7 @@ def compare(file, logits):
         about = opened.metadata()
     os.chdir(file.parent)
     names = {}
-    # The three lines that warmstart shows to users.
+    # The lines of Python that warmstart shows to users.
     exec(about["load"], names)
     model = names["model"]
     assert not model.training and about["interpolation"] == "nearest"
