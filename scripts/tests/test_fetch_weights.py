@@ -2,6 +2,7 @@
 
 import collections
 import io
+import json
 import os
 import pickle
 import resource
@@ -126,8 +127,14 @@ class Reading(unittest.TestCase):
         self.assertEqual(first, fw.convert(lite0()))
         size = struct.unpack("<Q", first[:8])[0]
         self.assertEqual(size % 8, 0)
-        self.assertIn(b'"blocks.6.0.conv_pwl.weight"', first[8 : 8 + size])
-        self.assertNotIn(b"_blocks", first[8 : 8 + size])
+        header, numbers = json.loads(first[8 : 8 + size].decode()), first[8 + size :]
+        self.assertIn("blocks.6.0.conv_pwl.weight", header)
+        self.assertEqual(len(header), 296)
+        # lite0() puts its place among the names into each tensor.
+        for n, (_, ours) in enumerate(fw.names()):
+            begin, end = header[ours]["data_offsets"]
+            kind = {"F32": "<f", "I64": "<q"}[header[ours]["dtype"]]
+            self.assertEqual(struct.unpack(kind, numbers[begin:end]), (n,), ours)
 
     def test_other_models_are_refused(self):
         data = checkpoint(collections.OrderedDict(w=tensor("a", F32, (1,))), {"a": floats(1.0)})
