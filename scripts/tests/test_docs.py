@@ -36,6 +36,15 @@ class Links(unittest.TestCase):
         self.assertEqual(self.wrong("[x](other.md#one-1) <https://a.b>", other_md="# One\n# One"), [])
         self.assertEqual(self.wrong("```sh\n[x](gone.md)\n```\n`[y](gone.md)` [z](https://example.org/gone)"), [])
 
+    def test_a_picture_inside_a_link_is_checked_too(self):
+        self.assertEqual(self.wrong("[![x](gone.svg)](README.md)"), ["README.md:1: there is no gone.svg"])
+
+    def test_code_ends_where_markdown_ends_it(self):
+        missing = "there is no gone.md"
+        self.assertEqual(self.wrong("```a``` is no block\n[x](gone.md)"), [f"README.md:2: {missing}"])
+        self.assertEqual(self.wrong("```\n```sh\n[x](a.md)\n```\n[y](gone.md)"), [f"README.md:5: {missing}"])
+        self.assertEqual(self.wrong("``a ` [x](a.md)`` [y](gone.md)"), [f"README.md:1: {missing}"])
+
     def test_every_page_below_docs_is_checked(self):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder).resolve()
