@@ -75,10 +75,16 @@ class Figures(unittest.TestCase):
         changed = {path.name for path, text in quickstart.quoting(other) if "0.987" in text and text != path.read_text()}
         self.assertEqual(changed, {"README.md", "quickstart.md", "2-lite0-resized.yaml"})
 
-    def test_the_best_of_a_column_is_bold(self):
-        bold = [line.split("|")[1].strip() for line in quickstart.table(self.kept["rows"]).splitlines() if "**" in line]
-        self.assertIn("Lite0, freeze", bold)
-        self.assertEqual(quickstart.minutes(166), "2 min 46 s")
+    def test_only_the_best_of_each_column_is_bold(self):
+        keys = [key for key, *_ in quickstart.COLUMNS]
+        rows = {stem: {"name": stem, **dict.fromkeys(keys, number)} for number, stem in enumerate(quickstart.ORDER, 1)}
+        cells = [line.strip("|").split("|")[1:] for line in quickstart.table(rows).splitlines()[2:]]
+        bold = [[key for key, cell in zip(keys, row) if "**" in cell] for row in cells]
+        first, last = ["train_time", "train_loss", "val_loss"], ["train_acc", "val_acc", "test_acc"]
+        self.assertEqual(bold, [first, [], [], [], last])
+
+    def test_seconds_are_rounded_before_they_become_minutes(self):
+        self.assertEqual([quickstart.minutes(seconds) for seconds in (166, 59.7)], ["2 min 46 s", "1 min 00 s"])
 
     def test_only_the_measured_line_of_an_experiment_changes(self):
         text = "# Question:  why?\n# Measured:  old\n#            and older\nname: x\n"
