@@ -86,7 +86,10 @@ class Style:
 
 def cells(letter):
     """The width of a character in cells."""
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 0 if unicodedata.combining(letter) else 1
+    # Accents, variation selectors and invisible characters have none. A soft hyphen has one.
+    if unicodedata.combining(letter) or unicodedata.category(letter) in ("Mn", "Me", "Cf") and letter != "\u00ad":
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
 def pieces(line, style):

@@ -40,6 +40,12 @@ class StillTest(unittest.TestCase):
         at = lambda screen: parsed(picture.still(screen)).find(f".//{SVG}path").get("d")
         self.assertEqual(at("\u6f22\u2881"), at("ab\u2881"))
 
+    def test_characters_without_a_width_move_nothing(self):
+        place = lambda screen: parsed(picture.still(screen)).findall(f".//{SVG}text")[1].get("x")
+        for invisible in ("\u200b", "\u2060", "\ufe0f", "\u0301", "\u20e3"):
+            self.assertEqual(place(f"a{invisible}\x1b[1mb"), place("a\x1b[1mb"), ascii(invisible))
+        self.assertNotEqual(place("a\u00ad\x1b[1mb"), place("a\x1b[1mb"))
+
     def test_a_colour_that_is_cut_off_changes_nothing(self):
         root = parsed(picture.still("\x1b[38mx\x1b[48;5my\x1b[38;2;1mz"))
         self.assertEqual({text.get("fill") for text in root.findall(f".//{SVG}text")}, {picture.DARK[0]})
