@@ -3,7 +3,7 @@
 python3 recipes.py RECIPE SEED PICTURES SPLIT WEIGHTS     RECIPE: probe, head, plain or good
 
 SPLIT is the pictures.json of a run of warmstart, so that both train and test on the same pictures. WEIGHTS are timm's for
-tf_efficientnet_lite0. Prints one JSON line: the validation accuracy and the test accuracy, each of 1.
+tf_efficientnet_lite0. Prints one JSON line with the validation accuracy and the test accuracy, from 0 to 1.
 """
 import copy
 import json
@@ -102,7 +102,8 @@ def rate(step, per_epoch, epochs):
     """One epoch of warm-up, then half a cosine to 0."""
     if step + 1 < per_epoch:
         return (step + 1) / per_epoch
-    return 0.5 * (1 + math.cos(math.pi * (step - per_epoch) / ((epochs - 1) * per_epoch)))
+    done = max(step - per_epoch, 0) / ((epochs - 1) * per_epoch)
+    return 0.5 * (1 + math.cos(math.pi * done))
 
 
 def fine_tune(recipe, model, train, validation, test, norm, seed):
