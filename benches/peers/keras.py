@@ -1,8 +1,9 @@
 """Speed of a training step of Keras on TensorFlow on the CPU, as the study's script wrote it. Synthetic pixels.
 
-python3 keras.py BACKBONE PIXELS BATCH FROZEN     BACKBONE: resnet50 or efficientnet_b0; PIXELS: a multiple of 32
+python3 keras.py BACKBONE PIXELS BATCH FROZEN     BACKBONE: resnet50 or efficientnet_b0; PIXELS: a multiple of 32;
+                                                  FROZEN: 1 trains the head alone, 0 trains all
 
-Prints one JSON line: the median step of eight after two to warm up.
+Prints one JSON line: images per second at the median of eight steps, after two to warm up.
 """
 import json
 import os

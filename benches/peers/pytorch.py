@@ -1,9 +1,10 @@
 """Speed of a training step of PyTorch and timm on the CPU, as a user would write it, and the machine's limits. Synthetic pixels.
 
 python3 pytorch.py MODE BACKBONE PIXELS BATCH FROZEN     MODE: default, channels_last or bfloat16 (which is channels_last with autocast)
+                                                         FROZEN: 1 trains the head alone, 0 trains all
 python3 pytorch.py limits                                products in GFLOP/s and copies in GB/s
 
-Prints one JSON line: the median step of eight after two to warm up.
+Prints one JSON line: images per second at the median of eight steps, after two to warm up; or the limits.
 """
 import json
 import statistics
@@ -12,6 +13,7 @@ import time
 
 import torch
 
+MODES = ("default", "channels_last", "bfloat16")
 WARM_UP, STEPS = 2, 8
 
 
@@ -69,5 +71,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "limits":
         print(json.dumps(limits()))
     else:
-        mode, backbone, pixels, batch, frozen = sys.argv[1:6]
+        mode, backbone, pixels, batch, frozen = sys.argv[1:]
+        if mode not in MODES or frozen not in ("0", "1"):
+            raise SystemExit(f"error: MODE is one of {', '.join(MODES)}, and FROZEN is 0 or 1: {mode} {frozen}")
         print(json.dumps(steps(mode, backbone, int(pixels), int(batch), frozen == "1")))
