@@ -170,7 +170,6 @@ fn main() {
         "frame, seven charts by epoch",
         median(&mut dashboard, |_| ()),
     );
-    let pan = |dashboard: &mut HeadlessDashboard| dashboard.press(KeyCode::Char('>'));
     dashboard.press(KeyCode::Char('m'));
     dashboard.draw().unwrap();
     print(
@@ -184,6 +183,14 @@ fn main() {
         median(&mut dashboard, |_| ()),
     );
     dashboard.press(KeyCode::Char('+'));
+    // The newest half is in sight. Four steps reach the oldest half, and four more lead back.
+    let mut pans = "<<<<>>>>".chars().cycle();
+    let mut before = String::new();
+    let pan = |dashboard: &mut HeadlessDashboard| {
+        assert_ne!(dashboard.text(), before, "the same stretch was drawn again");
+        before = dashboard.text();
+        dashboard.press(KeyCode::Char(pans.next().unwrap_or('<')));
+    };
     print(
         "frame, zoomed, another stretch each time",
         median(&mut dashboard, pan),
