@@ -14,6 +14,8 @@ use crate::worker::{backbone, left, online};
 
 /// Bytes that one connection delivers before it stalls.
 const PIECE: usize = 700_000;
+/// Longer than a piece takes on a slow machine.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn start(server: &Server, folder: &Path) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
@@ -68,15 +70,17 @@ fn a_download_killed_many_times_resumes_and_has_the_right_hash() {
         let (before, began) = (largest_file(folder.path()), Instant::now());
         let mut child = start(&server, folder.path());
         // Most kills come when the next piece is there, every fourth at a random time.
-        let life = Duration::from_millis(if kill % 4 == 3 {
-            random.below(900)
-        } else {
-            60_000
-        });
-        while largest_file(folder.path()) < before + piece as u64 && began.elapsed() < life {
+        let early = (kill % 4 == 3).then(|| Duration::from_millis(random.below(900)));
+        while largest_file(folder.path()) < before + piece as u64
+            && early.is_none_or(|early| began.elapsed() < early)
+        {
             assert!(
                 child.try_wait().unwrap().is_none(),
                 "it ended before it was killed {kill} times"
+            );
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{before} bytes were here, and no piece came on top of them"
             );
             std::thread::sleep(Duration::from_millis(2));
         }

@@ -162,17 +162,15 @@ fn serve(
     handler: &Handler,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let mut words = line.split_whitespace().map(str::to_owned);
+    let first = whole_line(&mut reader)?;
+    let mut words = first.split_whitespace().map(str::to_owned);
     let mut seen = Seen {
         method: words.next().unwrap_or_default(),
         path: words.next().unwrap_or_default(),
         ..Seen::default()
     };
     loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
+        let line = whole_line(&mut reader)?;
         let Some((name, value)) = line.trim().split_once(':') else {
             break;
         };
@@ -185,6 +183,17 @@ fn serve(
         log.len() - 1
     };
     answer(stream, &seen, &handler(&seen, number), over)
+}
+
+/// A line of a request. A client that is killed leaves a part of a request, which is none.
+fn whole_line(reader: &mut impl BufRead) -> std::io::Result<String> {
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    if line.ends_with('\n') {
+        Ok(line)
+    } else {
+        Err(std::io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 fn answer(
