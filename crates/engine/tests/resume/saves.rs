@@ -9,7 +9,7 @@ use warmstart_runs::storage::Disk;
 use warmstart_schema::event::Event;
 use warmstart_schema::experiment::Saving;
 
-use super::support::{events, log};
+use super::support::{events, log, state};
 use super::tiny::{alone, new_run, result, root, train};
 
 /// Step and epoch of each checkpoint event.
@@ -96,7 +96,7 @@ fn a_run_killed_within_an_epoch_resumes_from_its_last_checkpoint() {
     let kept: Vec<&str> = text.lines().take(cut).collect();
     fs::write(run.events(), kept.join("\n") + "\n").unwrap();
     assert!(train(&run, &Interrupt::default()).unwrap());
-    let resumed = super::support::state(&run).attempt.unwrap();
+    let resumed = state(&run).attempt.unwrap();
     assert_eq!(
         (resumed.resumed_from, resumed.not_exact),
         (Some(4), Vec::new())
@@ -110,7 +110,7 @@ fn the_newest_checkpoints_and_the_best_one_are_kept() {
     let root = root();
     for keep in [2, 3] {
         let keeps = format!("train.checkpoint.keep={keep}");
-        // Nothing improves by 100, so the checkpoint of the first epoch stays the best.
+        // With this patience all epochs are trained.
         let run = new_run(
             root.path(),
             &["train.epochs=5", "train.early_stopping.patience=9", &keeps],
@@ -118,6 +118,11 @@ fn the_newest_checkpoints_and_the_best_one_are_kept() {
         assert!(train(&run, &Interrupt::default()).unwrap(), "{}", log(&run));
         let newest: Vec<u64> = (1..=5).map(|epoch| 3 * epoch).skip(5 - keep).collect();
         let best = run.names(&Disk).unwrap().best.unwrap();
+        let epochs = state(&run).epochs;
+        let lowest = epochs
+            .iter()
+            .min_by(|a, b| a.val_loss.total_cmp(&b.val_loss));
+        assert_eq!(best, lowest.unwrap().step);
         let mut expected = newest.clone();
         expected.extend(Some(best).filter(|best| !newest.contains(best)));
         expected.sort_unstable();
