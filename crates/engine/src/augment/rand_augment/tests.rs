@@ -49,6 +49,7 @@ fn each_operation_gives_the_bytes_of_timm_and_pillow() {
         let before = bytes.clone();
         change(case).apply(&mut Picture::new(&mut bytes, size));
         let expected: Vec<u8> = serde_json::from_value(case["pixels"].clone()).unwrap();
+        assert_eq!(bytes.len(), expected.len(), "{}", case["name"]);
         let away = bytes
             .iter()
             .zip(&expected)
