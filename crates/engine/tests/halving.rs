@@ -106,14 +106,14 @@ impl Place {
         self.with(|state| state.outcome.as_ref() == Some(outcome))
     }
 
-    fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+    fn wait_until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let began = Instant::now();
         while !is_so(self) {
             let runs = self.runs();
             let outcomes = runs.iter().map(|run| run.state().unwrap().outcome);
             assert!(
                 began.elapsed() < PATIENCE,
-                "{what}: {:?}",
+                "waited in vain until {what}: {:?}",
                 outcomes.collect::<Vec<_>>()
             );
             std::thread::sleep(Duration::from_millis(10));
@@ -123,8 +123,13 @@ impl Place {
     /// The first run that trains.
     fn training(&self) -> RunDir {
         let trains = |state: &RunState| state.phase == Phase::Training && state.outcome.is_none();
-        self.wait_until("nothing trains", |place| !place.with(trains).is_empty());
-        self.with(trains).remove(0)
+        let mut found = Vec::new();
+        // It may end before a second look.
+        self.wait_until("a run trains", |place| {
+            found = place.with(trains);
+            !found.is_empty()
+        });
+        found.remove(0)
     }
 }
 
@@ -286,16 +291,7 @@ fn a_killed_worker_does_not_delay_its_group() {
     let file = place.write("tiny.yaml", &format!("{TINY}{HALVED}"));
     let train = place.spawn(&["train", &file, "--device", "cpu"]);
     let victim = place.training();
-    let pid = victim
-        .state()
-        .unwrap()
-        .attempt
-        .unwrap()
-        .worker
-        .pid()
-        .unwrap();
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    kill(&victim.state().unwrap().attempt.unwrap().worker);
     let (code, _, said) = said(&train.wait_with_output().unwrap());
     assert_ne!(code, 0, "{said}");
     let state = victim.state().unwrap();
