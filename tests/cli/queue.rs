@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn wait(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "{what} did not come");
+        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -25,6 +25,13 @@ fn log(run: &Path) -> String {
 
 fn attempts(run: &Path) -> usize {
     log(run).matches("\"attempt\",").count()
+}
+
+/// The process id of a run's worker.
+fn worker(run: &Path) -> u64 {
+    let text = std::fs::read_to_string(run.join("run.json")).unwrap();
+    let info: Value = serde_json::from_str(&text).unwrap();
+    info["worker"]["pid"].as_u64().unwrap()
 }
 
 fn signal(name: &str, pid: u64) {
@@ -93,9 +100,7 @@ fn a_resume_right_after_the_end_of_a_run_waits_for_its_monitor() {
     // A suspended monitor is as slow as one on a busy machine.
     let monitor = place.monitor();
     signal("STOP", monitor);
-    let worker = std::fs::read_to_string(run.join("run.json")).unwrap();
-    let worker: Value = serde_json::from_str(&worker).unwrap();
-    signal("TERM", worker["worker"]["pid"].as_u64().unwrap());
+    signal("TERM", worker(&run));
     place.wait_for("lite0-freeze", "stopped");
     let mut resume = place.spawn("finish", &["resume", "lite0-freeze", "--detach"]);
     // The command waits: it is neither refused nor lost.
@@ -119,9 +124,7 @@ fn a_resume_is_refused_while_the_monitor_of_the_run_hangs() {
     place.wait_for("lite0-freeze", "training");
     let monitor = place.monitor();
     signal("STOP", monitor);
-    let worker: Value =
-        serde_json::from_str(&std::fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
-    signal("TERM", worker["worker"]["pid"].as_u64().unwrap());
+    signal("TERM", worker(&run));
     place.wait_for("lite0-freeze", "stopped");
     let said = place.say(&["resume", "lite0-freeze", "--detach"]);
     signal("CONT", monitor);
@@ -165,7 +168,7 @@ fn of_two_resumes_at_once_one_starts_and_the_other_is_refused_with_the_reason() 
         );
         reasons.insert(refused[0].err.lines().next().unwrap().replace(id, "RUN"));
         wait("the run to end", || log(&run).contains("\"finished\""));
-        wait("all to leave", || place.processes().is_empty());
+        wait("every process to leave", || place.processes().is_empty());
         assert_eq!(attempts(&run), 2, "{}", log(&run));
         std::fs::remove_dir_all(&run).unwrap();
     }
@@ -243,9 +246,7 @@ fn the_order_can_be_changed_and_a_failed_run_does_not_stop_the_queue() {
     );
 
     // A signal kills the running run: the next runs start in the new order by themselves, and leave no process.
-    let worker: Value =
-        serde_json::from_str(&std::fs::read_to_string(first.join("run.json")).unwrap()).unwrap();
-    signal("KILL", worker["worker"]["pid"].as_u64().unwrap());
+    signal("KILL", worker(&first));
     wait("all to end", || {
         let states: Vec<Value> = place
             .runs()
