@@ -52,6 +52,18 @@ fn ranks(run: &RunDir) -> Vec<i32> {
     found
 }
 
+/// Waits for the first processes of ranks above 0; fails if the worker ends first.
+fn first_ranks(run: &RunDir, child: &mut Child) -> Vec<i32> {
+    loop {
+        let found = ranks(run);
+        if !found.is_empty() {
+            return found;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "{}", log(run));
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Waits until no rank above 0 is left.
 fn assert_none_left(run: &RunDir, within: Duration) {
     let began = Instant::now();
@@ -201,10 +213,7 @@ fn a_killed_worker_leaves_no_process_and_the_run_resumes() {
     assert_none_left(&run, Duration::from_secs(2));
     // Also while the others load.
     let mut child = start(&run);
-    while ranks(&run).is_empty() {
-        assert!(child.try_wait().unwrap().is_none(), "{}", log(&run));
-        thread::sleep(Duration::from_millis(1));
-    }
+    first_ranks(&run, &mut child);
     child.kill().unwrap();
     child.wait().unwrap();
     assert_none_left(&run, Duration::from_secs(5));
@@ -229,14 +238,7 @@ fn a_stop_that_reaches_all_processes_saves_and_leaves_none() {
 
     // While the others load, before they ignore it.
     let mut child = start(&run);
-    let others = loop {
-        let others = ranks(&run);
-        if !others.is_empty() {
-            break others;
-        }
-        assert!(child.try_wait().unwrap().is_none(), "{}", log(&run));
-        thread::sleep(Duration::from_millis(1));
-    };
+    let others = first_ranks(&run, &mut child);
     send(id(&child), Signal::SIGTERM);
     for pid in others {
         send(pid, Signal::SIGTERM);
@@ -252,10 +254,7 @@ fn a_rank_that_fails_says_why_through_the_run() {
     let run = run(root.path(), &["train.devices=2", "train.epochs=1"]);
     let mut child = start(&run);
     // The rank reads the experiment when it begins.
-    while ranks(&run).is_empty() {
-        assert!(child.try_wait().unwrap().is_none(), "{}", log(&run));
-        thread::sleep(Duration::from_millis(1));
-    }
+    first_ranks(&run, &mut child);
     let text = fs::read(run.experiment_yaml()).unwrap();
     fs::write(run.experiment_yaml(), b"name: [").unwrap();
     let succeeded = child.wait().unwrap().success();
@@ -277,6 +276,7 @@ fn features_of_a_frozen_backbone_are_not_kept_and_the_log_says_so() {
     let state = state(&run);
     assert!(!state.model.unwrap().cached_features);
     let notes: Vec<_> = state.notes.iter().map(|note| &*note.text).collect();
+    // What a rank has to say is said once.
     assert_eq!(
         notes
             .iter()
@@ -286,7 +286,6 @@ fn features_of_a_frozen_backbone_are_not_kept_and_the_log_says_so() {
         "{notes:?}"
     );
     assert!(state.frozen.unwrap().unchanged());
-    // What a rank has to say is said once.
     assert!(
         events(&run)
             .iter()
