@@ -255,6 +255,11 @@ fn files() {
         // Shows a file's problem, or an experiment's question and missing data.
         for _ in 0..RUNS {
             press(&mut model, "<enter>");
+            assert!(
+                matches!(model.popup, Some(Popup::Text { .. })),
+                "{:?}",
+                model.popup
+            );
             line.draw(&model);
             press(&mut model, "<esc>j");
         }
