@@ -1,4 +1,4 @@
-//! A fake worker that shows a dataset.
+//! A fake worker that answers what the dataset screen asks.
 
 use crossterm::event::Event;
 use warmstart_schema::experiment::{Augment, Labels};
@@ -11,13 +11,16 @@ use crate::message::Message;
 use crate::model::Model;
 use crate::tests::fixtures::{data, typical};
 use crate::tests::hostile::NASTY;
-use crate::tests::{events, press};
+use crate::tests::events;
 use crate::update::update;
 use warmstart_runs::worker::DatasetResponse;
 
+/// The dataset of the fake worker.
 #[derive(Debug, Clone)]
 pub(crate) struct DatasetSource {
+    /// What it answers when the dataset is opened.
     pub facts: Facts,
+    /// The class names in the labels of its pictures.
     names: Vec<String>,
 }
 
@@ -85,6 +88,7 @@ impl DatasetSource {
                     pictures: wanted.iter().map(shown).collect(),
                 }
             }
+            // The numbers that `picture` gives.
             Ask::Number { number, .. } => match number {
                 100..220 => Answer::Found {
                     part: Split::Train,
@@ -163,6 +167,7 @@ pub(crate) fn tell(model: &mut Model, event: &Event, source: &DatasetSource) {
     }
 }
 
+/// Gives the dashboard an answer of the worker.
 fn hear(model: &mut Model, ticket: u64, answer: Answer) -> Vec<Effect> {
     update(
         model,
@@ -176,7 +181,6 @@ fn hear(model: &mut Model, ticket: u64, answer: Answer) -> Vec<Effect> {
 /// The typical dashboard after some keys.
 pub(crate) fn looking(keys: &str, source: &DatasetSource) -> Model {
     let mut model = typical();
-    press(&mut model, "");
     answering(&mut model, keys, source);
     model
 }
