@@ -8,6 +8,9 @@ mod fields;
 #[cfg(test)]
 #[path = "hostile/logs.rs"]
 mod logs;
+#[expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+#[path = "../../engine/tests/support/memory.rs"]
+mod memory;
 #[cfg(test)]
 #[path = "hostile/names.rs"]
 mod names;
