@@ -13,7 +13,7 @@ use warmstart_schema::event::{Event, Phase};
 use warmstart_schema::state::Outcome;
 
 use super::support::{events, finish, log, start, state, wait_for};
-use super::tiny::new_run;
+use super::tiny::{new_run, wanted};
 
 /// Limit for the 99th percentile of the time from the signal to the worker's exit.
 const IN_TIME: Duration = Duration::from_secs(5);
@@ -74,7 +74,7 @@ fn assert_saved(run: &RunDir) {
 
 #[test]
 fn a_worker_that_receives_sigterm_saves_and_exits_in_time() {
-    let times: usize = std::env::var("WARMSTART_SIGNALS").map_or(2, |times| times.parse().unwrap());
+    let times = wanted("WARMSTART_SIGNALS", 2);
     let root = tempfile::tempdir().unwrap();
     let mut took: Vec<Duration> = Vec::new();
     for _ in 0..times {
