@@ -84,7 +84,15 @@ pub(crate) fn finish(run: &RunDir) -> bool {
 }
 
 pub(crate) fn events(run: &RunDir) -> Vec<Record> {
-    EventReader::new(run.events()).poll().unwrap().records
+    let (mut reader, mut records) = (EventReader::new(run.events()), Vec::new());
+    loop {
+        let poll = reader.poll().unwrap();
+        records.extend(poll.records);
+        // A poll reads a part of a long log.
+        if !poll.more {
+            return records;
+        }
+    }
 }
 
 /// The run's state, computed from its events.
