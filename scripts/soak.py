@@ -141,7 +141,12 @@ def main(arguments):
     chosen = choose(asked.names, programs)
     if asked.write:
         # Find a problem of either file before hours of work, not after them.
-        written(asked.write.read_text(), kept_in(KEPT))
+        try:
+            text = asked.write.read_text()
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise SystemExit(f"error: the file to write cannot be read: {why}: {asked.write}") from None
+        written(text, kept_in(KEPT))
     rows = []
     for program in chosen:
         found = run(program)

@@ -72,6 +72,15 @@ class Figures(unittest.TestCase):
                     soak.main(["--write", str(document)])
             run.assert_not_called()
 
+    def test_a_document_that_cannot_be_read_is_refused_before_a_program_runs(self):
+        with tempfile.TemporaryDirectory() as folder, mock.patch.object(soak, "run") as run:
+            binary = pathlib.Path(folder) / "binary.md"
+            binary.write_bytes(b"\xff")
+            for document in (binary, pathlib.Path(folder) / "none.md"):
+                with self.assertRaisesRegex(SystemExit, f"cannot be read.*: {document}$"):
+                    soak.main(["--write", str(document)])
+            run.assert_not_called()
+
     def test_a_document_without_its_markers_is_refused(self):
         for text in ["", soak.BEGIN, f"{soak.END}\n{soak.BEGIN}"]:
             with self.assertRaises(SystemExit):
