@@ -1,5 +1,5 @@
-//! How long a frame of a run's charts takes at 200×60, with twenty runs of 100,000 points under one cursor. Prints each
-//! figure beside its target, and fails where one is missed.
+//! How long a frame of a run's charts takes at 200×60, where twenty runs of 100,000 points are drawn. Prints each figure
+//! beside its target, and fails where one is missed.
 //!
 //! ```sh
 //! cargo bench --bench frame
@@ -187,7 +187,7 @@ fn main() {
     let mut pans = "<<<<>>>>".chars().cycle();
     let mut before = String::new();
     let pan = |dashboard: &mut HeadlessDashboard| {
-        assert_ne!(dashboard.text(), before, "the same stretch was drawn again");
+        assert_ne!(dashboard.text(), before, "the same stretch again");
         before = dashboard.text();
         dashboard.press(KeyCode::Char(pans.next().unwrap_or('<')));
     };

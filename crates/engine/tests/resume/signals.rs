@@ -119,14 +119,14 @@ fn a_second_signal_ends_the_worker_at_once_and_the_run_resumes() {
         root.path(),
         &["train.epochs=20", "train.early_stopping=null"],
     );
-    let child = worker_in(&run, Phase::Saving);
+    let mut child = worker_in(&run, Phase::Saving);
     // Suspended in between, so that both signals arrive together.
     send(&child, Signal::SIGSTOP);
     send(&child, Signal::SIGTERM);
     send(&child, Signal::SIGINT);
     let since = Instant::now();
     send(&child, Signal::SIGCONT);
-    let status = { child }.wait().unwrap();
+    let status = child.wait().unwrap();
     assert!(
         status.code().is_some_and(|code| code == 143 || code == 130),
         "{status:?}: {}",
