@@ -5,8 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use warmstart_schema::experiment::SplitRule;
+use warmstart_schema::text;
 
-use super::names::label;
+use super::names::MOST_CHARACTERS;
 
 /// A folder with `train/<class>/` or `<class>/`, and maybe `val/<class>/` and `test/<class>/`. Splits may also be called `training`,
 /// `valid`, `validation`, `dev`, `eval`, `evaluation` and `testing`, in upper or lower case. A run that splits by order knows none of
@@ -96,17 +97,28 @@ impl PictureFolder {
 
 /// The classes of these folders, in their order. If two sanitized names are equal, the later one gets a number.
 pub(super) fn unique_classes(folders: Vec<OsString>) -> Vec<Class> {
-    let mut taken = std::collections::BTreeSet::new();
-    let mut class = |folder: OsString| {
-        let name = label(&folder);
-        let numbered = (2_u32..).map(|number| format!("{name} ({number})"));
-        let name = std::iter::once(name.clone())
-            .chain(numbered)
-            .find(|name| taken.insert(name.clone()));
-        Class {
-            folder,
-            name: name.unwrap_or_default(),
-        }
-    };
-    folders.into_iter().map(&mut class).collect()
+    let texts: Vec<String> = folders
+        .iter()
+        .map(|folder| folder.to_string_lossy().into_owned())
+        .collect();
+    let names = text::distinct(texts.iter().map(String::as_str), MOST_CHARACTERS);
+    folders
+        .into_iter()
+        .zip(names)
+        .map(|(folder, name)| Class { folder, name })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_classes_of_equal_names_are_numbered_in_time_that_grows_as_they_do() {
+        // To try all numbers for each class would take more than ten thousand million attempts.
+        let prefix = "x".repeat(MOST_CHARACTERS);
+        let folders = (0..200_000).map(|index| OsString::from(format!("{prefix}{index}")));
+        let classes = unique_classes(folders.collect());
+        assert_eq!(classes.last().unwrap().name, format!("{prefix}… (200000)"));
+    }
 }

@@ -16,6 +16,8 @@ pub const ENDINGS: [&str; 15] = [
 pub const READ: &str = "png, jpg, jfif, webp, bmp, tif, gif, ppm";
 /// How many names an error lists.
 const SHOWN: usize = 5;
+/// A longer name of a folder is cut on screens.
+pub(super) const MOST_CHARACTERS: usize = 80;
 
 /// Whether a file name is an image's. Hidden files are none: some systems write them beside images, with the same extensions.
 pub fn is_picture(name: &OsStr) -> bool {
@@ -55,7 +57,7 @@ pub(super) fn normalized(name: &OsStr) -> String {
 }
 
 pub(super) fn label(name: &OsStr) -> String {
-    let name = text::line(&name.to_string_lossy(), 80);
+    let name = text::line(&name.to_string_lossy(), MOST_CHARACTERS);
     if name.is_empty() {
         "?".to_owned()
     } else {
