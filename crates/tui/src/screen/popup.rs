@@ -159,22 +159,8 @@ fn prompt_title(kind: PromptKind) -> &'static str {
 
 /// An input line; below it the mistake, or examples.
 fn prompt(kind: PromptKind, runs: usize, input: &Input, width: usize) -> Vec<Line<'static>> {
-    let value = input.value();
-    // Keep the end of the text visible.
-    let hidden = value
-        .chars()
-        .count()
-        .saturating_sub(width.saturating_sub(3));
-    let shown: String = value.chars().skip(hidden).collect();
-    let at = input.cursor().saturating_sub(hidden);
-    let before: String = shown.chars().take(at).collect();
-    let under = shown
-        .chars()
-        .nth(at)
-        .map_or_else(|| " ".to_owned(), String::from);
-    let after: String = shown.chars().skip(at + 1).collect();
     let (hint, style) = match kind {
-        PromptKind::Tags => match annotation::tag_changes(value) {
+        PromptKind::Tags => match annotation::tag_changes(input.value()) {
             Err(error) => (error.to_string(), THEME.warning),
             Ok(_) => (
                 format!("+tag adds, -tag takes off; for {}", plural(runs, "run")),
@@ -186,14 +172,7 @@ fn prompt(kind: PromptKind, runs: usize, input: &Input, width: usize) -> Vec<Lin
             THEME.muted,
         ),
     };
-    let mut lines = vec![
-        Line::from(vec![
-            Span::styled(before, THEME.text),
-            Span::styled(under, THEME.selected),
-            Span::styled(after, THEME.text),
-        ]),
-        Line::default(),
-    ];
+    let mut lines = vec![input::typed(input, width), Line::default()];
     lines.extend(
         paint::wrap(&hint, width)
             .into_iter()

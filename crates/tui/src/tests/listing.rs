@@ -177,6 +177,18 @@ fn columns_are_chosen_and_drawn() {
 }
 
 #[test]
+fn a_long_note_shows_what_surrounds_its_cursor() {
+    let mut model = typical();
+    press(&mut model, &format!("jn{}終", "猫".repeat(60)));
+    let picture = text(&drawn(&model, 80, 24));
+    assert!(picture.contains("猫終"), "{picture}");
+    let mut model = typical();
+    press(&mut model, &format!("jn<home>A{}<home>", "x".repeat(100)));
+    let picture = text(&drawn(&model, 80, 24));
+    assert!(picture.contains("Axxx"), "{picture}");
+}
+
+#[test]
 fn tags_and_notes_are_checked_while_typing() {
     let mut model = typical();
     press(&mut model, "jt+good -old tw,o");
