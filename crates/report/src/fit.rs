@@ -1,7 +1,6 @@
 //! Tables that fit a width: the least needed columns are hidden first, then long texts are cut in their middle. What
 //! distinguishes rows stays to the end. A line below the table names the hidden columns.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use warmstart_schema::text;
 
 /// Characters between two columns.
@@ -78,29 +77,25 @@ pub fn fitted(columns: &[Column], rows: &[Vec<String>], room: Option<usize>) -> 
     let hidden = (0..columns.len()).filter(|index| kept.iter().all(|(other, _)| other != index));
     let hidden = hidden.map(|index| columns[index].title.clone()).collect();
     let line = |cell: &dyn Fn(usize) -> String| {
-        kept.iter()
-            .map(|(index, width)| text::middle(&cell(*index), *width))
-            .collect::<Vec<_>>()
-    };
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(line(&|index| title(index).to_owned()));
-    table.add_rows(
-        rows.iter()
-            .map(|row| line(&|index| row.get(index).cloned().unwrap_or_default())),
-    );
-    for (column, (index, _)) in table.column_iter_mut().zip(&kept) {
-        if columns[*index].holds == Holds::Figures {
-            column.set_cell_alignment(CellAlignment::Right);
+        let mut line = String::new();
+        for (index, width) in &kept {
+            let shown = text::middle(&cell(*index), *width);
+            let space = " ".repeat(width.saturating_sub(text::columns(&shown)));
+            let (before, behind) = match columns[*index].holds {
+                Holds::Figures => (space.as_str(), ""),
+                Holds::Words | Holds::Names => ("", space.as_str()),
+            };
+            line.extend([" ", before, shown.as_str(), behind, " "]);
         }
-    }
+        line.truncate(line.trim_end().len());
+        line
+    };
+    let titles = line(&|index| title(index).to_owned());
+    let rows = rows
+        .iter()
+        .map(|row| line(&|index| row.get(index).cloned().unwrap_or_default()));
     Fitted {
-        lines: table
-            .lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect(),
+        lines: std::iter::once(titles).chain(rows).collect(),
         hidden,
     }
 }
@@ -225,6 +220,23 @@ mod tests {
             (0, 0)
         );
         assert_eq!(table(None).lines, table(Some(200)).lines);
+    }
+
+    #[test]
+    fn letters_that_a_font_may_join_do_not_move_the_columns_behind_them() {
+        let columns = [Column::words("experiment", 1), Column::names("run")];
+        let joined = "\u{644}\u{627}".repeat(6);
+        let rows = [
+            row(&[joined.as_str(), "one"]),
+            row(&["fourteen chars", "two"]),
+        ];
+        let lines = fitted(&columns, &rows, None).lines;
+        let before = |line: usize, cell: &str| {
+            let at = lines[line].find(cell).unwrap();
+            text::columns(&lines[line][..at])
+        };
+        assert_eq!(before(1, "one"), before(0, "run"), "{lines:#?}");
+        assert_eq!(before(2, "two"), before(0, "run"), "{lines:#?}");
     }
 
     #[test]
