@@ -138,7 +138,9 @@ impl Extension {
             Ok(number) => number,
             Err(mistake) => return mistake,
         };
-        let more = usize::try_from(number.saturating_sub(self.now)).unwrap_or(usize::MAX);
+        // Whoever edits experiment.yaml by hand may have planned more epochs than were trained.
+        let more = number.saturating_sub(self.least.saturating_sub(1));
+        let more = usize::try_from(more).unwrap_or(usize::MAX);
         match (self.needs, self.schedule) {
             (Needs::Epochs, Some(schedule)) => {
                 format!(

@@ -311,6 +311,24 @@ fn finished_run_is_extended_to_a_checked_number_of_epochs() {
     );
 }
 
+#[test]
+fn extension_counts_the_epochs_after_those_that_were_trained() {
+    let mut model = typical();
+    let run = model.runs.get(&id(DONE)).unwrap();
+    let mut experiment = run.experiment.clone().unwrap();
+    // By hand, after the run ended at its tenth epoch.
+    Arc::make_mut(&mut experiment).train.epochs = 20;
+    let changes = vec![Change::Experiment {
+        id: id(DONE),
+        experiment: Some(experiment),
+    }];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    press(&mut model, "ju25");
+    let screen = super::text(&super::drawn(&model, 80, 24));
+    assert!(screen.contains("15 epochs more"), "{screen}");
+}
+
 /// The runs, of which the finished one stopped early; its experiment allows `epochs`.
 fn with_early_stop(epochs: u32) -> Model {
     let mut model = typical();
