@@ -12,7 +12,7 @@ use warmstart_report::fit::{self, Column};
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::launcher::{self, Choice, Login};
 use warmstart_runs::queue::Queue;
-use warmstart_runs::storage::{self, Disk};
+use warmstart_runs::storage;
 use warmstart_schema::event::Attempt;
 use warmstart_schema::experiment::{Experiment, Problem};
 use warmstart_schema::text;
@@ -92,7 +92,7 @@ impl Overwrite {
 pub(super) fn write_file(path: &Path, bytes: &[u8], overwrite: Overwrite) -> anyhow::Result<()> {
     let cannot = || format!("{} cannot be written", shown(path));
     let help = match overwrite {
-        Overwrite::Yes => return storage::replace(&Disk, path, bytes).with_context(cannot),
+        Overwrite::Yes => return storage::overwrite(path, bytes).with_context(cannot),
         Overwrite::No { help } => help,
     };
     match storage::create(path, bytes) {

@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::{CWD, RenameFlags, renameat_with, statvfs};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 /// The calls that a checkpoint needs. Nothing is durable before it is synced: a file's content by its own `sync`, its name by
 /// [`Storage::sync_dir`] of its folder.
@@ -152,22 +153,62 @@ pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     if path.symlink_metadata().is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    let folder = folder_of(path);
-    let mut aside = tempfile::Builder::new();
-    let aside = aside
-        .prefix(".")
-        .suffix(".new")
-        .permissions(Permissions::from_mode(0o666));
-    let mut aside = aside.tempfile_in(folder)?;
-    aside.write_all(content)?;
-    aside.as_file().sync_all()?;
-    aside.persist_noclobber(path).map_err(|error| error.error)?;
-    // Makes the name durable. If the folder cannot be synced, the file is there all the same.
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    aside(folder_of(path), content, None)?
+        .persist_noclobber(path)
+        .map_err(|error| error.error)?;
+    sync_name(path);
     Ok(())
 }
 
-/// Replaces a file's whole content: written aside, synced, renamed, its folder synced.
+/// Writes a file of the user's, completely or not at all. A file that is there keeps its permissions, and a symbolic link stays:
+/// its target is replaced. A device or a pipe is refused, because a file would take its place.
+pub fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let known = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        other => Some(other?),
+    };
+    if known.as_ref().is_some_and(|known| !known.is_file()) {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let path = if known.is_some() {
+        fs::canonicalize(path)?
+    } else {
+        path.to_path_buf()
+    };
+    let permissions = known.map(|known| known.permissions());
+    aside(folder_of(&path), content, permissions)?
+        .persist(&path)
+        .map_err(|error| error.error)?;
+    sync_name(&path);
+    Ok(())
+}
+
+/// A synced file of no lasting name in this folder, with the permissions of the umask if none are given.
+fn aside(
+    folder: &Path,
+    content: &[u8],
+    permissions: Option<Permissions>,
+) -> io::Result<NamedTempFile> {
+    let mut aside = tempfile::Builder::new()
+        .prefix(".")
+        .suffix(".new")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)?;
+    aside.write_all(content)?;
+    if let Some(permissions) = permissions {
+        aside.as_file().set_permissions(permissions)?;
+    }
+    aside.as_file().sync_all()?;
+    Ok(aside)
+}
+
+/// Makes a file's name durable. If its folder cannot be synced, the file is there all the same.
+fn sync_name(path: &Path) {
+    let _ = File::open(folder_of(path)).and_then(|folder| folder.sync_all());
+}
+
+/// Replaces the whole content of a file of warmstart's own, which only its user may read afterwards: written aside, synced,
+/// renamed, its folder synced.
 pub fn replace(storage: &impl Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -198,6 +239,29 @@ mod tests {
         let name = format!(".warmstart-replaced-{}", std::process::id());
         replace(&Disk, Path::new(&name), b"x").unwrap();
         fs::remove_file(name).unwrap();
+    }
+
+    #[test]
+    fn an_overwritten_file_keeps_its_permissions_and_the_link_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a"), folder.path().join("b"));
+        overwrite(&file, b"one").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink("a", &link).unwrap();
+        overwrite(&link, b"two").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"two");
+        assert!(link.is_symlink());
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        overwrite(&socket, b"one").unwrap_err();
+        assert!(!fs::metadata(&socket).unwrap().is_file());
     }
 
     #[test]
