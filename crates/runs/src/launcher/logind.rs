@@ -56,6 +56,9 @@ impl Login {
         if !self.over_ssh || !self.root.join("run/systemd/system").is_dir() {
             return None;
         }
+        if !self.may_be_in_session() {
+            return None;
+        }
         let killing = self.killing()?;
         // Without a name the path would be that of the folder, which says nothing of this user.
         let lingers = !self.user.is_empty()
@@ -86,6 +89,15 @@ impl Login {
                  ({killing}). To prevent that, {linger}start warmstart with `systemd-run --user --scope warmstart`."
             )),
         }
+    }
+
+    /// Whether logind would count this process to a session or to its user; it kills no other. A step of a Slurm job inherits the
+    /// variables of an SSH login, but belongs to Slurm. Where no group has a name, that cannot be told.
+    fn may_be_in_session(&self) -> bool {
+        let is_named = |group: &str| !group.ends_with('/');
+        let is_user = |group: &str| group.contains("/session-") || group.contains("/user@");
+        let groups = || self.groups.lines();
+        groups().any(is_user) || !groups().any(is_named)
     }
 
     /// The setting by which logind kills this user's processes; none if it spares them.
@@ -296,5 +308,24 @@ mod tests {
         lingers.groups = SESSION.to_owned();
         lingers.over_ssh = false;
         assert_eq!(lingers.hazard(), None);
+    }
+
+    #[test]
+    fn processes_of_no_session_are_not_killed() {
+        let main = (
+            "etc/systemd/logind.conf",
+            "[Login]\nKillUserProcesses=yes\n",
+        );
+        let (_root, mut login) = login_with(&[main]);
+        for (groups, killed) in [
+            ("0::/system.slice/slurmstepd.scope/job_7\n", false),
+            ("4:memory:/slurm/job_7\n0::/system.slice\n", false),
+            ("4:memory:/user.slice\n0::/session-3.scope\n", true),
+            ("0::/\n", true),
+            ("", true),
+        ] {
+            groups.clone_into(&mut login.groups);
+            assert_eq!(login.hazard().is_some(), killed, "{groups:?}");
+        }
     }
 }
