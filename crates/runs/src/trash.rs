@@ -209,20 +209,29 @@ pub fn list(root: &Path) -> io::Result<Vec<Trashed>> {
     Ok(all)
 }
 
-/// Permanently removes runs deleted at least `age` ago; returns how many.
-pub fn empty(root: &Path, at_least: Duration) -> anyhow::Result<usize> {
+/// Permanently removes runs deleted at least `age` ago; returns how many. A run that cannot be removed does not keep the others in
+/// the trash: the error is the first one's.
+pub fn empty(root: &Path, age: Duration) -> anyhow::Result<usize> {
     let trash = folder(root);
     let all = list(root).with_context(|| format!("cannot read {}", trash.display()))?;
     let old = all
         .into_iter()
-        .filter(|trashed| now().saturating_sub(trashed.deleted) >= at_least.as_secs());
-    let mut removed = 0;
+        .filter(|trashed| now().saturating_sub(trashed.deleted) >= age.as_secs());
+    let (mut removed, mut failed) = (0, None);
     for trashed in old {
         let path = trashed.folder(root);
-        fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-        removed += 1;
+        match fs::remove_dir_all(&path) {
+            Ok(()) => removed += 1,
+            // Another process restored or removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let failure = anyhow::Error::new(error);
+                let failure = failure.context(format!("cannot remove {}", path.display()));
+                failed = failed.or(Some(failure));
+            }
+        }
     }
-    Ok(removed)
+    failed.map_or(Ok(removed), Err)
 }
 
 #[cfg(test)]
@@ -315,5 +324,22 @@ mod tests {
         assert_eq!(list(root.path()).unwrap().len(), 1);
         assert_eq!(empty(root.path(), Duration::ZERO).unwrap(), 1);
         assert_eq!(empty(root.path(), Duration::ZERO).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_removed_does_not_keep_the_others() {
+        let root = root(&["a", "b"]);
+        for id in ["a", "b"] {
+            delete(root.path(), &id.parse().unwrap()).unwrap();
+        }
+        // The newest comes first. This one is a file, which cannot be removed as a folder.
+        let stuck = Trashed {
+            id: "c".parse().unwrap(),
+            deleted: u64::MAX,
+        };
+        fs::write(stuck.folder(root.path()), "").unwrap();
+        let error = empty(root.path(), Duration::ZERO).unwrap_err().to_string();
+        assert!(error.contains("cannot remove"), "{error}");
+        assert_eq!(list(root.path()).unwrap(), [stuck]);
     }
 }
