@@ -340,7 +340,9 @@ impl Model {
         let label = [self.context_beneath(), Context::Experiments]
             .into_iter()
             .find_map(|context| self.keys.label(context, command))?;
-        Some(format!("{label} {what}"))
+        // One of several keys is enough.
+        let key = label.split(' ').next().unwrap_or(label);
+        Some(format!("{key} {what}"))
     }
 
     /// What is wrong with a run, the worst first, with the user's keys.

@@ -149,6 +149,43 @@ fn a_search_that_never_began_names_the_key_of_the_settings() {
 }
 
 #[test]
+fn a_mistake_in_a_file_names_the_key_that_shows_it() {
+    let mut model = typical();
+    press(&mut model, "Gd");
+    assert!(
+        says(&model).ends_with("; enter shows it"),
+        "{}",
+        says(&model)
+    );
+    let chosen = [("open".to_owned(), Keys(vec!["f7".to_owned()]))];
+    model.keys = Keymap::rebound(&chosen.into()).unwrap();
+    press(&mut model, "Gd");
+    assert!(says(&model).ends_with("; f7 shows it"), "{}", says(&model));
+}
+
+#[test]
+fn an_unreadable_run_is_not_said_to_lack_a_checkpoint() {
+    let mut model = typical();
+    let changes = vec![
+        Change::State {
+            id: id(DONE),
+            state: Box::default(),
+            is_summary: false,
+        },
+        Change::Liveness {
+            id: id(DONE),
+            liveness: Liveness::Unknown,
+        },
+    ];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    press(&mut model, "j<enter>p");
+    let run = model.runs.get(&id(DONE)).unwrap();
+    let trouble = run.trouble(now).unwrap();
+    assert!(says(&model).ends_with(&trouble.what), "{}", says(&model));
+}
+
+#[test]
 fn refusals_and_questions_name_the_keys_of_the_settings() {
     let keys = |action: &str, key: &str| (action.to_owned(), Keys(vec![key.to_owned()]));
     let chosen = [keys("back", "f5"), keys("yes", "Y"), keys("quit", "ctrl-q")];

@@ -80,17 +80,34 @@ fn no_model_run(model: &Model) -> Option<String> {
             let launch = model.key_hint(launch, "launches one from the experiments");
             Some(format!("no run to ask what it sees{launch}"))
         }
-        Some(run) if run.state.checkpoint.is_none() => {
-            let when = match run.status() {
-                status if status.is_live() || matches!(status, Status::Queued(_)) => {
-                    "; let it train for an epoch".to_owned()
-                }
-                _ => model.key_hint(Command::Training(TrainingCommand::Resume), "resumes it"),
-            };
-            Some(format!("{} has no checkpoint yet{when}", run.label()))
-        }
+        Some(run) if run.state.checkpoint.is_none() => no_checkpoint(model, run),
         Some(_) => None,
     }
+}
+
+/// What a run without a known checkpoint lacks, and the next step if there is one.
+fn no_checkpoint(model: &Model, run: &Run) -> Option<String> {
+    let next = match run.status() {
+        Status::Unreadable => {
+            let trouble = run.trouble(model.now)?;
+            return Some(format!("{} {}", run.label(), trouble.what));
+        }
+        status if status.is_live() || matches!(status, Status::Queued(_)) => {
+            "; let it train for an epoch".to_owned()
+        }
+        status if status.is_resumable() => {
+            let resume = Command::Training(TrainingCommand::Resume);
+            let is_here = model.keys.label(model.context_beneath(), resume).is_some();
+            let what = if is_here {
+                "resumes it"
+            } else {
+                "resumes it from the experiments"
+            };
+            model.key_hint(resume, what)
+        }
+        _ => String::new(),
+    };
+    Some(format!("{} has no checkpoint yet{next}", run.label()))
 }
 
 /// The run that predicts.
@@ -112,10 +129,8 @@ pub(crate) fn source(model: &Model) -> Result<(DatasetSource, String), String> {
                 ));
             }
             Some((file, Err(_))) => {
-                return Err(format!(
-                    "{} has a mistake; enter shows it",
-                    file.file_name()
-                ));
+                let open = model.key_hint(Command::Open, "shows it");
+                return Err(format!("{} has a mistake{open}", file.file_name()));
             }
             None => {}
         }
