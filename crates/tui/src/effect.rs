@@ -134,7 +134,9 @@ impl AnnotationChange {
     /// What was done to the runs, for a message.
     pub fn past(&self) -> &'static str {
         match self {
+            Self::Tags(changes) if changes.iter().all(|change| !change.add) => "untagged",
             Self::Tags(_) => "tagged",
+            Self::Note(note) if note.trim().is_empty() => "without a note",
             Self::Note(_) => "noted",
             Self::Archived(true) => "archived",
             Self::Archived(false) => "no longer archived",

@@ -346,6 +346,22 @@ fn archived_runs_are_hidden_until_requested() {
 }
 
 #[test]
+fn what_was_taken_off_a_run_is_not_said_to_be_added() {
+    for (keys, past) in [
+        ("jt-old<enter>", "untagged"),
+        ("jt-old +new<enter>", "tagged"),
+        ("jn<enter>", "without a note"),
+        ("jnbest<enter>", "noted"),
+    ] {
+        let effects = press(&mut typical(), keys);
+        let [Effect::Annotate { change, .. }] = &effects[..] else {
+            panic!("{keys}: {effects:?}")
+        };
+        assert_eq!(change.past(), past, "{keys}");
+    }
+}
+
+#[test]
 fn archiving_names_the_keys_of_the_settings() {
     let keys = |action: &str, key: &str| (action.to_owned(), Keys(vec![key.to_owned()]));
     let chosen = [keys("archived", "f5"), keys("undo", "f6")];
