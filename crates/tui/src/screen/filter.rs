@@ -21,10 +21,7 @@ const FILTER: &str = "filter: ";
 /// The filter with its cursor, or examples if it is empty.
 pub(super) fn draw(buf: &mut Buffer, area: Rect, input: &Input) {
     let rest = paint::left(buf, area, FILTER, THEME.label);
-    // Keep the end of the text visible.
-    let room = usize::from(rest.width).saturating_sub(1);
-    let scroll = input.visual_scroll(room);
-    let text = after_width(input.value(), scroll);
+    let text = after_width(input.value(), scroll(input, usize::from(rest.width)));
     if input.value().is_empty() {
         let rest = paint::left(buf, rest, " ", THEME.selected);
         paint::left(
@@ -47,6 +44,14 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, input: &Input) {
     }
 }
 
+/// How many columns of the text are hidden at its beginning, so that its cursor is visible in so many columns.
+fn scroll(input: &Input, columns: usize) -> usize {
+    // The character under the cursor may be two cells wide.
+    let under = input.value().chars().nth(input.cursor());
+    let under = under.and_then(UnicodeWidthChar::width).unwrap_or(1).max(1);
+    input.visual_scroll(columns.saturating_sub(under))
+}
+
 /// The text after its first `columns` columns.
 fn after_width(text: &str, columns: usize) -> &str {
     let mut used = 0;
@@ -61,9 +66,9 @@ fn after_width(text: &str, columns: usize) -> &str {
 /// The mistake in the filter, with a caret below its position: to the right of the caret or, where that is too narrow, to its left.
 /// Where both are too narrow, or the position is out of sight, there is no caret, which would mark another place.
 pub(super) fn draw_mistake(buf: &mut Buffer, area: Rect, typing: &Typing, mistake: &Mistake) {
-    let room = usize::from(area.width).saturating_sub(FILTER.len() + 3);
+    let room = usize::from(area.width).saturating_sub(FILTER.len() + 2);
     let before: String = typing.input.value().chars().take(mistake.at).collect();
-    let visible = before.width().checked_sub(typing.input.visual_scroll(room));
+    let visible = before.width().checked_sub(scroll(&typing.input, room));
     let space = usize::from(area.width).saturating_sub(1);
     let caret = visible
         .map(|columns| 1 + FILTER.len() + columns)

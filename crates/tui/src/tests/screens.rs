@@ -140,6 +140,16 @@ fn caret_below_a_filter_marks_its_mistake_or_nothing() {
 }
 
 #[test]
+fn the_cursor_of_a_filter_is_visible_on_wide_characters_too() {
+    for width in 80..84 {
+        let model = after(&format!("/{}終<left>", "猫".repeat(60)));
+        let picture = text(&drawn(&model, width, 24));
+        let filter = picture.lines().nth(22).unwrap();
+        assert!(filter.ends_with("猫終"), "{width}: {picture}");
+    }
+}
+
+#[test]
 fn empty_dashboard() {
     let mut model = empty();
     insta::assert_snapshot!("reading", text(&drawn(&model, 80, 24)));
