@@ -38,7 +38,7 @@ pub fn serve(files: &[&Path], mut answers: impl Write) -> Result<()> {
     Ok(())
 }
 
-/// What all probes find out; errors first.
+/// What is wrong with the data and the weights of an experiment; errors first.
 pub fn check(experiment: &Experiment, places: &SearchPaths) -> Checked {
     let (mut findings, pictures) = dataset(experiment, places);
     findings.extend(weights(experiment, places));

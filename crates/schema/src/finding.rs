@@ -1,5 +1,4 @@
-//! Problems of an experiment that are found before its launch. `warmstart check` prints them, and a launch refuses errors. Each
-//! probe finds one kind of problem.
+//! Problems of an experiment that are found before its launch. `warmstart check` prints them, and a launch refuses errors.
 
 use serde::{Deserialize, Serialize};
 
