@@ -107,7 +107,7 @@ impl<W: Write> Session<'_, W> {
                 }
                 continue;
             }
-            if !backbones::overflows(backbone) {
+            if !backbones::loses_precision(backbone) {
                 self.agrees("features", backbone.as_str(), || {
                     backbones::features(backbone, 0, device)
                 })?;

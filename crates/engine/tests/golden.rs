@@ -6,7 +6,7 @@ use tch::Device;
 use warmstart_engine::selftest::{Agreement, backbones};
 use warmstart_schema::architecture::Backbone as Name;
 
-/// Without those whose features overflow with these weights ([`backbones::overflows`]).
+/// Without those whose features lose their precision with these weights ([`backbones::loses_precision`]).
 #[rstest]
 fn features_in_inference_mode_are_timms(
     #[values(
@@ -136,7 +136,7 @@ fn clip_has_timms_gradients() {
 }
 
 fn features_are_timms(name: Name, frozen: usize) {
-    if backbones::overflows(name) {
+    if backbones::loses_precision(name) {
         return;
     }
     agrees(name, backbones::features(name, frozen, Device::Cpu));

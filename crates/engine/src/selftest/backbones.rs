@@ -46,7 +46,7 @@ fn number(value: &Value) -> Result<f64> {
 
 /// Whether features in inference mode grow so large with the formula's weights that timm's own in float32 differ from those in
 /// float64, by 0.2 % (`regnety_016`) to 87 % (`tf_efficientnetv2_s`). Gradients in training mode have no such growth.
-pub fn overflows(name: Name) -> bool {
+pub fn loses_precision(name: Name) -> bool {
     matches!(
         name,
         Name::Regnety016 | Name::Regnety032 | Name::TfEfficientnetV2S | Name::EfficientnetV2RwS
@@ -143,7 +143,7 @@ pub fn large_batches(name: Name, device: Device) -> Result<Agreement> {
     };
     let (whole, parts) = (gradients(IMAGES)?, gradients(PART)?);
     for ((name, scale, whole), (_, _, part)) in whole.into_iter().zip(parts) {
-        // The distance of both, as a share of the gradient's own length; as a number it is compared with nothing.
+        // The length of their difference, as a share of the gradient's own length.
         let distance = l2(&whole.f_sub(&part)?)?;
         agreement.absolute(distance, 0.0, (1e-3, scale.max(1e-6)), || {
             format!("distance of the gradients of {name}")
