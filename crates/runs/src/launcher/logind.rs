@@ -165,8 +165,12 @@ impl Settings {
             };
             match name.trim_end() {
                 "KillUserProcesses" => {
-                    let value = value.trim().to_ascii_lowercase();
-                    self.kill = matches!(value.as_str(), "1" | "yes" | "y" | "true" | "t" | "on");
+                    // systemd ignores a value that is neither.
+                    match value.trim().to_ascii_lowercase().as_str() {
+                        "1" | "yes" | "y" | "true" | "t" | "on" => self.kill = true,
+                        "0" | "no" | "n" | "false" | "f" | "off" => self.kill = false,
+                        _ => {}
+                    }
                 }
                 "KillOnlyUsers" => add(&mut self.only),
                 "KillExcludeUsers" => add(self.exclude.get_or_insert_default()),
@@ -232,6 +236,10 @@ mod tests {
             "etc/systemd/logind.conf.d/50-x.conf.off",
             yes
         )]));
+        for (value, killed) in [("maybe", true), ("", true), ("Off", false)] {
+            let later = format!("{yes}KillUserProcesses={value}\n");
+            assert_eq!(is_killed(&[(main, &later)]), killed, "{value}");
+        }
         for (users, killed) in [
             ("KillOnlyUsers=bob", false),
             ("KillOnlyUsers=bob ada", true),
