@@ -83,11 +83,8 @@ fn put(context: &Context, names: &[String]) -> anyhow::Result<()> {
     }
     for id in &ids {
         trash::delete(&context.checkpoints, id)?;
-        say(
-            context,
-            id,
-            &format!("deleted; `warmstart trash restore {id}` brings it back"),
-        )?;
+        let back = format!("; `warmstart trash restore {id}` brings it back");
+        say(context, id, "deleted", &back)?;
     }
     Ok(())
 }
@@ -108,16 +105,18 @@ fn restore(context: &Context, names: &[String]) -> anyhow::Result<()> {
     }
     for trashed in found {
         trash::restore(&context.checkpoints, trashed)?;
-        say(context, &trashed.id, "brought back")?;
+        say(context, &trashed.id, "brought back", "")?;
     }
     Ok(())
 }
 
-fn say(context: &Context, id: &RunId, what: &str) -> anyhow::Result<()> {
+/// Says what was done to a run; only people read `hint`.
+fn say(context: &Context, id: &RunId, result: &str, hint: &str) -> anyhow::Result<()> {
     if context.json {
-        output::answer_json(&json!({ "run": id, "result": what.split(';').next() }))
+        output::answer_json(&json!({ "run": id, "result": result }))
     } else {
-        output::answer(&context.folders.in_commands(&format!("{id}: {what}\n")))
+        let said = format!("{id}: {result}{hint}\n");
+        output::answer(&context.folders.in_commands(&said))
     }
 }
 
