@@ -363,7 +363,7 @@ fn settings_choose_the_launcher_and_the_command_line_wins() {
         said.code == 2
             && said
                 .err
-                .contains("1025 is no number of CPUs; expected 1 to 1024"),
+                .contains("expected a number of CPUs from 1 to 1024, found 1025"),
         "{}",
         said.err
     );

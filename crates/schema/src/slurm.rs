@@ -210,7 +210,7 @@ type Wrong = Option<(String, String)>;
 fn wrong_cpus(found: impl fmt::Display) -> Mistake {
     Mistake {
         field: "cpus",
-        message: format!("{found} is no number of CPUs; expected 1 to {MOST_CPUS}"),
+        message: format!("expected a number of CPUs from 1 to {MOST_CPUS}, found {found}"),
         help: "a job has one worker on one node, which uses a thread for each CPU".to_owned(),
     }
 }
@@ -239,7 +239,7 @@ fn wrong_memory(value: &str) -> Wrong {
         && digits.bytes().any(|byte| byte != b'0');
     (!is_good).then(|| {
         (
-            format!("`{value}` is no amount of memory"),
+            format!("expected an amount of memory, found `{value}`"),
             "write megabytes, or a number with K, M, G or T: 16G".to_owned(),
         )
     })
@@ -249,7 +249,7 @@ fn wrong_time(value: &str) -> Wrong {
     let is_good = minutes(value).is_some_and(|minutes| minutes > 0);
     (!is_good).then(|| {
         (
-            format!("`{value}` is no time limit of a minute or more"),
+            format!("expected a time limit of a minute or more, found `{value}`"),
             "write it as Slurm does: minutes, HH:MM:SS or D-HH:MM:SS, for example 12:00:00"
                 .to_owned(),
         )
@@ -430,10 +430,22 @@ mod tests {
     #[test]
     fn values_outside_their_bounds_are_refused_and_taken_out() {
         for (setting, said) in [
-            ("cpus=0", "0 is no number of CPUs; expected 1 to 1024"),
-            ("cpus=1025", "1025 is no number of CPUs"),
-            ("cpus=many", "`many` is no number of CPUs"),
-            ("cpus=4294967296", "`4294967296` is no number of CPUs"),
+            (
+                "cpus=0",
+                "expected a number of CPUs from 1 to 1024, found 0",
+            ),
+            (
+                "cpus=1025",
+                "expected a number of CPUs from 1 to 1024, found 1025",
+            ),
+            (
+                "cpus=many",
+                "expected a number of CPUs from 1 to 1024, found `many`",
+            ),
+            (
+                "cpus=4294967296",
+                "expected a number of CPUs from 1 to 1024, found `4294967296`",
+            ),
             ("memory=16GB", "no amount of memory"),
             ("memory=0", "no amount of memory"),
             ("memory=-1", "no amount of memory"),
@@ -487,8 +499,8 @@ mod tests {
         assert_eq!(
             messages,
             [
-                "`-1` is no amount of memory",
-                "`1.5` is no time limit of a minute or more"
+                "expected an amount of memory, found `-1`",
+                "expected a time limit of a minute or more, found `1.5`"
             ]
         );
     }

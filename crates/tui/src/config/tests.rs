@@ -85,7 +85,7 @@ fn what_jobs_ask_for_is_read_and_wrong_values_are_left_out() {
     assert!(
         said.len() == 2
             && said[0].contains("config.yaml:4:")
-            && said[0].contains("0 is no number of CPUs; expected 1 to 1024")
+            && said[0].contains("expected a number of CPUs from 1 to 1024, found 0")
             && said[1].contains("config.yaml:6:")
             && said[1].contains("--array is not free to choose"),
         "{said:?}"

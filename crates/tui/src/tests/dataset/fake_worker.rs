@@ -9,9 +9,9 @@ use warmstart_schema::look::{
 use crate::effect::Effect;
 use crate::message::Message;
 use crate::model::Model;
+use crate::tests::events;
 use crate::tests::fixtures::{data, typical};
 use crate::tests::hostile::NASTY;
-use crate::tests::events;
 use crate::update::update;
 use warmstart_runs::worker::DatasetResponse;
 
