@@ -22,7 +22,7 @@ const MARK_EVERY: usize = 8;
 /// 0.4 ┤ ●⠤⠒⠉  ┊               where a run was resumed
 ///     └── 2 ───── 5 ──────── 10
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Chart<'a> {
     /// Later ones are drawn over earlier ones, and faint ones under all others.
     pub series: &'a [Series<'a>],
@@ -86,6 +86,13 @@ impl Chart<'_> {
     /// Where its lines are drawn.
     pub(crate) fn plot(&self, area: Rect) -> Rect {
         layout(area, &self.labels(area)).map_or_else(Rect::default, |[_, plot, _]| plot)
+    }
+
+    /// The column where a position is drawn; `None` if it is out of sight.
+    pub(crate) fn column(&self, area: Rect, x: f64) -> Option<u16> {
+        let (plot, share) = (self.plot(area), self.x.share(x));
+        let is_in_sight = !plot.is_empty() && (0.0..=1.0).contains(&share);
+        is_in_sight.then(|| plot.left() + column_of(share, plot.width))
     }
 
     /// The y values to label, with their texts.
@@ -279,5 +286,28 @@ mod tests {
         let is_drawn = |x: u16| (plot.top()..plot.bottom()).any(|y| buf[(x, y)].symbol() != " ");
         assert!(!is_drawn(plot.left()), "{buf:?}");
         assert!(is_drawn(plot.right() - 1), "{buf:?}");
+    }
+
+    #[test]
+    fn a_position_has_the_column_of_its_line_beside_wide_labels_too() {
+        for high in [1.0, 1e6] {
+            let chart = Chart {
+                series: &[],
+                x: Axis::linear(-15.0, 5.0),
+                y: Axis::linear(0.0, high),
+                best: &[],
+                events: &[0.0],
+                cursor: None,
+                ascii: false,
+            };
+            let area = Rect::new(3, 1, 40, 10);
+            let mut buf = Buffer::empty(Rect::new(0, 0, 50, 12));
+            chart.render(area, &mut buf);
+            let top = chart.plot(area).top();
+            let line = (area.left()..area.right()).find(|x| buf[(*x, top)].symbol() == "┊");
+            assert!(line.is_some(), "{buf:?}");
+            assert_eq!(chart.column(area, 0.0), line, "{buf:?}");
+            assert_eq!(chart.column(area, 5.1), None);
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Keys of the charts, and what the charts show afterwards.
 
+use std::sync::Arc;
+
 use ratatui::style::Modifier;
 use rstest::rstest;
 
-use super::fixtures::{RESUMED, data, id, typical};
+use super::fixtures::{FAILED, RESUMED, data, id, typical};
 use super::{drawn, press, text};
 use crate::message::Message;
 use crate::model::{ChartView, Model, Screen};
@@ -11,6 +13,7 @@ use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
 use warmstart_runs::store::{Change, Watcher};
 use warmstart_schema::event::{Event, Record, Unfrozen};
+use warmstart_schema::experiment::Freeze;
 
 /// The run with twenty epochs of 34 steps; it was resumed after the sixth epoch.
 fn after(keys: &str) -> Model {
@@ -321,6 +324,68 @@ fn continued_run_is_drawn_after_its_parent() {
         picture.contains(" -15 ") || picture.contains(" -10 "),
         "{picture}"
     );
+}
+
+#[test]
+fn stages_are_named_after_what_trained_where_they_meet() {
+    let mut model = typical();
+    let unfrozen = |name: &str, epoch: u32| {
+        let run = model.runs.get(&id(name)).unwrap();
+        let mut counts = run.state.model.as_ref().unwrap().counts.clone();
+        for block in &mut counts.blocks {
+            block.counts.trainable = 1;
+        }
+        let event = Event::Unfrozen(Unfrozen {
+            epoch,
+            step: u64::from(epoch - 1) * 34,
+            counts,
+        });
+        Change::Events {
+            id: id(name),
+            records: vec![Record {
+                t: model.now,
+                event,
+            }],
+            damaged: 0,
+            restarted: false,
+        }
+    };
+    let mut experiment = model.runs.get(&id(FAILED)).unwrap().experiment.clone();
+    Arc::make_mut(experiment.as_mut().unwrap()).model.freeze = Freeze::Backbone;
+    let changes = vec![
+        // The second run begins from the first one's checkpoint after 17 epochs.
+        unfrozen(RESUMED, 19),
+        Change::Experiment {
+            id: id(FAILED),
+            experiment,
+        },
+        unfrozen(FAILED, 3),
+    ];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    press(&mut model, "jjjjj<enter>o2");
+    let picture = text(&drawn(&model, 200, 60));
+    assert!(
+        picture.contains("frozen ┊ frozen") && !picture.contains("fine-tuned"),
+        "{picture}"
+    );
+}
+
+#[test]
+fn a_run_whose_model_is_not_known_yet_is_not_called_before() {
+    let mut model = typical();
+    let mut state = model.runs.get(&id(FAILED)).unwrap().state.clone();
+    state.model = None;
+    let changes = vec![Change::State {
+        id: id(FAILED),
+        state,
+        is_summary: false,
+    }];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    press(&mut model, "jjjjj<enter>o2");
+    let picture = text(&drawn(&model, 200, 60));
+    assert!(picture.contains("frozen ┊ this run"), "{picture}");
 }
 
 #[test]

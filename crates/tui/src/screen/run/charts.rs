@@ -152,10 +152,10 @@ fn draw_one(
     hit_map.add(chart.plot(plot), HitBox::Chart(scene.x));
     chart.render(plot, buf);
     if scene.view.others == Others::Stage {
-        stages::draw_stages(buf, plot, scene);
+        stages::draw_stages(buf, plot, &chart, scene);
     }
     if scene.quantity == ChartKind::Accuracy {
-        stages::draw_unfreezing(buf, plot, scene);
+        stages::draw_unfreezing(buf, plot, &chart, scene);
     }
 }
 
