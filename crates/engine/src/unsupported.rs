@@ -69,6 +69,10 @@ fn of_folder(path: &Path) -> Option<&'static str> {
 }
 
 fn of_file(path: &Path) -> Option<&'static str> {
+    // Opening a pipe would wait for its writer.
+    if !path.is_file() {
+        return None;
+    }
     if is_pickle(path) {
         return Some(PICKLES);
     }
@@ -177,5 +181,20 @@ mod tests {
             assert_eq!(said(DatasetName::Cifar100, path), None, "{path:?}");
         }
         assert_eq!(said(DatasetName::ImageFolder, &folder), None);
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_the_dataset_is_not_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        let pipe = place.path().join("cifar.tar.gz");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        // Nobody writes into the pipe, so whoever opens it waits for ever.
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let found = unsupported_version(DatasetName::Cifar100, &pipe);
+            let _ = sender.send(found.is_none());
+        });
+        let minute = std::time::Duration::from_mins(1);
+        assert!(receiver.recv_timeout(minute).unwrap());
     }
 }

@@ -37,9 +37,16 @@ pub enum LoadPolicy {
     Exact,
 }
 
-/// The bytes of a file of weights, at most 4 GiB. Refuses what its content shows to be of another format.
+/// The bytes of a file of weights, at most 4 GiB. Refuses what is no file, and what its content shows to be of another format.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let context = || format!("cannot read {}", path.display());
+    // Opening a pipe would wait for its writer.
+    let is_file = std::fs::metadata(path).with_context(context)?.is_file();
+    ensure!(
+        is_file,
+        "the weights are a folder, a pipe or a device, not a file: {}",
+        path.display()
+    );
     let file = File::open(path).with_context(context)?;
     let length = file.metadata().with_context(context)?.len();
     ensure!(

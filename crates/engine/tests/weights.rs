@@ -106,6 +106,30 @@ fn written_weights_are_read_unchanged() {
 }
 
 #[test]
+fn weights_that_are_no_file_are_refused_without_a_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = weights::read(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("not a file"), "{error}");
+    let pipe = folder.path().join("pipe.safetensors");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // Nobody writes into the pipe, so whoever opens it waits for ever.
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let stated = weights::stated_preparation(&pipe, Backbone::Resnet18);
+        let error = weights::read(&pipe).unwrap_err().to_string();
+        let _ = sender.send((stated, error));
+    });
+    let (stated, error) = receiver
+        .recv_timeout(std::time::Duration::from_mins(1))
+        .unwrap();
+    assert!(error.contains("not a file"), "{error}");
+    assert_eq!(
+        stated,
+        warmstart_schema::preparation::FileMetadata::default()
+    );
+}
+
+#[test]
 fn pretrained_weights_keep_the_models_own_head() {
     let (from, to) = (build(Backbone::Resnet18, 1), build(Backbone::Resnet18, 2));
     let mut file: Named = tensors(&from)

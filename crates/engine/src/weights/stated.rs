@@ -206,6 +206,10 @@ fn gathered(by: &str, fact: impl Fn(&str) -> Option<Value>) -> FileMetadata {
 /// The texts of a file's header, without its tensors.
 fn header(path: &Path) -> BTreeMap<String, String> {
     let read = || {
+        // Opening a pipe would wait for its writer.
+        if !std::fs::metadata(path).ok()?.is_file() {
+            return None;
+        }
         let mut file = std::fs::File::open(path).ok()?;
         let mut bytes = vec![0; 8];
         file.read_exact(&mut bytes).ok()?;
