@@ -46,18 +46,39 @@ fn join(base: &Uri, location: &str) -> Option<Uri> {
         location.to_owned()
     } else if location.starts_with("//") {
         format!("{scheme}:{location}")
-    } else if location.starts_with('/') {
-        format!("{scheme}://{authority}{location}")
-    } else if location.starts_with('?') {
-        format!("{scheme}://{authority}{}{location}", base.path())
     } else {
-        let folder = base
-            .path()
-            .rsplit_once('/')
-            .map_or("", |(folder, _)| folder);
-        format!("{scheme}://{authority}{folder}/{location}")
+        let end = location.find(['?', '#']).unwrap_or(location.len());
+        let (path, rest) = location.split_at(end);
+        let path = match (path, base.path().rsplit_once('/')) {
+            ("", _) => base.path().to_owned(),
+            (path, Some((folder, _))) if !path.starts_with('/') => {
+                without_dots(&format!("{folder}/{path}"))
+            }
+            (path, _) => without_dots(path),
+        };
+        format!("{scheme}://{authority}{path}{rest}")
     };
     parse(&whole)
+}
+
+/// A path without `.` and `..`: the client resolves them, because a server may take them for names (RFC 3986, 5.2.4).
+fn without_dots(path: &str) -> String {
+    let mut kept = Vec::new();
+    let mut parts = path.split('/').skip(1).peekable();
+    while let Some(part) = parts.next() {
+        match part {
+            "." | ".." => {
+                if part == ".." {
+                    kept.pop();
+                }
+                if parts.peek().is_none() {
+                    kept.push("");
+                }
+            }
+            _ => kept.push(part),
+        }
+    }
+    format!("/{}", kept.join("/"))
 }
 
 /// Parses an http or https address with a host.
@@ -81,6 +102,10 @@ mod tests {
             ("/c?y=2", Some("https://hub.example:8443/c?y=2")),
             ("c", Some("https://hub.example:8443/a/c")),
             ("?y=2", Some("https://hub.example:8443/a/b?y=2")),
+            ("../c", Some("https://hub.example:8443/c")),
+            ("./c?to=../x", Some("https://hub.example:8443/a/c?to=../x")),
+            ("d/..", Some("https://hub.example:8443/a/")),
+            ("/d/../../c/.", Some("https://hub.example:8443/c/")),
             (
                 "/login?next=https://other.example/x",
                 Some("https://hub.example:8443/login?next=https://other.example/x"),
