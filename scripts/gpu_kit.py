@@ -10,6 +10,7 @@ import argparse
 import lzma
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,13 +19,14 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from setup_libtorch import ROOT as ROOT_PATH, Failure, mb, run, tree_size  # noqa: E402
 
 ROOT = pathlib.Path(ROOT_PATH)
+# Bytes of the largest kit.
 MOST = 45_000_000
 
 
 def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", required=True, type=pathlib.Path, help="cargo's folder of the built programs")
-    parser.add_argument("--release", required=True)
+    parser.add_argument("--release", required=True, help="the release of torch that the programs are built for")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "target/gpu-kit")
     parser.add_argument("--link", action="store_true", help="link the programs instead of packing them, to try the kit here")
     options = parser.parse_args(arguments)
@@ -43,9 +45,10 @@ def main(arguments):
     (new / "torch-version").write_text(options.release + "\n")
     for script in sorted((ROOT / "scripts/gpu").glob("*.py")):
         shutil.copy(script, new)
-    counter = [os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-shared", "-fPIC", "-o", new / "libwaits.so",
-               ROOT / "scripts/gpu/waits.c", "-ldl"]
-    if subprocess.run(counter).returncode != 0:
+    # Like make, which allows options and a wrapper such as `ccache cc`.
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    counter = ["-std=gnu11", "-O2", "-shared", "-fPIC", "-o", new / "libwaits.so", ROOT / "scripts/gpu/waits.c", "-ldl"]
+    if subprocess.run(compiler + counter).returncode != 0:
         raise Failure("the C compiler did not build libwaits.so")
     shutil.copytree(ROOT / "experiments", new / "experiments")
     (new / ".weights").mkdir()

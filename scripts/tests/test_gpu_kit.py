@@ -106,6 +106,11 @@ class Kit(unittest.TestCase):
         self.assertIn("this kit is built for torch 2.11", checked.stderr)
         self.assertFalse((self.folder / "results").exists())
 
+    def test_compiler_may_have_a_wrapper(self):
+        with mock.patch.dict(os.environ, CC="env cc"):
+            self.build()
+        self.assertTrue((self.folder / "kit/libwaits.so").is_file())
+
     def test_kit_above_its_limit_is_refused_and_leaves_no_kit(self):
         with mock.patch.object(gpu_kit, "MOST", 1000), self.assertRaisesRegex(gpu_kit.Failure, "more than"):
             self.build()
