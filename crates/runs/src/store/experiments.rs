@@ -32,25 +32,40 @@ pub struct ExperimentFile {
 impl ExperimentFile {
     /// Reads one file; its problems are part of the result.
     pub fn load(path: PathBuf, overrides: &[String]) -> Self {
-        let (loaded, group) = match experiment::load_group(&path, overrides) {
+        let text = match experiment::read_text(&path) {
+            Ok(text) => text,
+            Err(problems) => return Self::new(path, Err(problems)),
+        };
+        let (loaded, group) = match experiment::parse_file(&path, &text, overrides) {
             Ok((experiment, group)) => (Ok(experiment), group),
             Err(problems) => (Err(problems), None),
         };
+        // Of the text that was parsed: an editor may save another one meanwhile.
+        let sha256 = Some(storage::fingerprint(text.as_bytes()));
         Self {
             group,
-            ..Self::new(path, loaded)
+            ..Self::with_hash(path, loaded, sha256)
         }
     }
 
     /// A file without `seeds` and `grid`, and what was parsed from it.
     pub fn new(path: PathBuf, loaded: Result<Experiment, Vec<Problem>>) -> Self {
-        let text = storage::read_at_most(&path, experiment::MAX_BYTES as u64);
+        let bytes = storage::read_at_most(&path, experiment::MAX_BYTES as u64);
+        let sha256 = bytes.as_deref().map(storage::fingerprint);
+        Self::with_hash(path, loaded, sha256)
+    }
+
+    fn with_hash(
+        path: PathBuf,
+        loaded: Result<Experiment, Vec<Problem>>,
+        sha256: Option<String>,
+    ) -> Self {
         Self {
             stem: run::stem(&path),
             loaded,
             group: None,
             full_path: fs::canonicalize(&path).unwrap_or_else(|_| path.clone()),
-            sha256: text.as_deref().map(storage::fingerprint),
+            sha256,
             path,
         }
     }
@@ -264,6 +279,9 @@ fn broken(path: PathBuf, error: &io::Error) -> ExperimentFile {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
     use super::*;
 
     const MINIMAL: &str = "dataset: { name: emoji98 }\nmodel: { backbone: resnet18 }\n\
@@ -304,5 +322,38 @@ mod tests {
             error.contains("--experiments DIR") && !error.contains("permissions"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_text_that_was_parsed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.yaml");
+        let text = |name: &str| format!("name: {name}\n{MINIMAL}");
+        let save = |text: &str| {
+            let aside = folder.path().join(".aside");
+            fs::write(&aside, text).unwrap();
+            fs::rename(&aside, &path).unwrap();
+        };
+        save(&text("one"));
+        let is_done = AtomicBool::new(false);
+        let wrong = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    save(&text("two"));
+                    save(&text("one"));
+                }
+            });
+            let is_wrong = |_: &u32| {
+                let file = ExperimentFile::load(path.clone(), &[]);
+                let of_text = file
+                    .loaded
+                    .map(|experiment| storage::fingerprint(text(&experiment.name).as_bytes()));
+                of_text.ok() != file.sha256
+            };
+            let wrong = (0..2000).filter(is_wrong).count();
+            is_done.store(true, Ordering::Relaxed);
+            wrong
+        });
+        assert_eq!(wrong, 0);
     }
 }

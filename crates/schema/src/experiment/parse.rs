@@ -36,22 +36,22 @@ use crate::text;
 
 /// Reads and parses a file, and makes its paths absolute.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment, Vec<Problem>> {
-    load_group(path, overrides).map(|(experiment, _)| experiment)
+    parse_file(path, &read_text(path)?, overrides).map(|(experiment, _)| experiment)
 }
 
-/// Reads and parses a file, with its runs if it has `seeds` or `grid`, and makes their paths absolute.
-pub fn load_group(
+/// Parses the text of a file, with its runs if it has `seeds` or `grid`, and makes their paths absolute.
+pub fn parse_file(
     path: &Path,
+    source: &str,
     overrides: &[String],
 ) -> Result<(Experiment, Option<Group>), Vec<Problem>> {
-    let source = read_text(path)?;
-    let (experiment, group) = parse_group(&source, &label(path), overrides)?;
-    let experiment = placed(experiment, path, &source)?;
+    let (experiment, group) = parse_group(source, &label(path), overrides)?;
+    let experiment = placed(experiment, path, source)?;
     let Some(mut group) = group else {
         return Ok((experiment, None));
     };
     for member in &mut group.members {
-        member.experiment = placed(member.experiment.clone(), path, &source)?;
+        member.experiment = placed(member.experiment.clone(), path, source)?;
     }
     Ok((experiment, Some(group)))
 }
