@@ -224,6 +224,25 @@ fn pictures_are_found_at_any_depth_and_through_links() {
 }
 
 #[test]
+fn pictures_of_a_class_are_used_wherever_else_a_link_leads_to_them() {
+    let root = tree(&["train/cat/1.png", "train/dog/2.png"]);
+    touch(root.path(), &["more/3.png"]);
+    symlink("../../more", root.path().join("train/cat/more")).unwrap();
+    symlink("train", root.path().join("all")).unwrap();
+    let listing = open(root.path()).list().unwrap();
+    assert_eq!(
+        paths(&listing.train),
+        ["cat/1.png", "cat/more/3.png", "dog/2.png"]
+    );
+    assert_eq!(listing.unused, Unused::default());
+    // A link to the whole folder is not followed, and hides no picture that is in no class.
+    symlink("../..", root.path().join("train/dog/up")).unwrap();
+    touch(root.path(), &["0.png"]);
+    let unused = open(root.path()).list().unwrap().unused;
+    assert_eq!(unused.pictures.values().sum::<usize>(), 1, "{unused:?}");
+}
+
+#[test]
 fn unused_files_are_counted_by_folder_and_kind() {
     let root = tree(&[
         "train/a/1.png",

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::folder::{PictureFolder, SplitFolder, Unusable};
+use super::folder::{PictureFolder, Unusable};
 use super::names::{READ, counted, ending, is_picture, label, listed, shown, tally};
 use super::walk;
 
@@ -118,26 +119,28 @@ impl Unused {
 /// Collects the files in the folder that belong to no class of a split, or are no images.
 pub(super) fn below(folder: &PictureFolder) -> Result<Unused, Unusable> {
     let mut unused = Unused::default();
-    let classes = |part: &SplitFolder| {
-        part.folders
-            .iter()
-            .map(|(_, name)| part.path.join(name))
-            .collect::<Vec<_>>()
-    };
-    let used: HashSet<PathBuf> = folder.splits().flat_map(classes).collect();
+    // By their real paths: a link may lead to a folder from several places.
+    let mut used: HashSet<PathBuf> = HashSet::new();
     for part in folder.splits() {
         for (_, class) in &part.folders {
-            for path in
-                walk::files(&part.path, Path::new(class)).map_err(walk::Unreadable::unusable)?
-            {
+            let files =
+                walk::files(&part.path, Path::new(class)).map_err(walk::Unreadable::unusable)?;
+            let mut last = None;
+            for path in &files {
+                // The files of a folder follow each other.
+                let holder = path.parent();
+                if let Some(holder) = holder.filter(|_| holder != last) {
+                    used.insert(real(part.path.join(holder)));
+                }
+                last = holder;
                 if !path.file_name().is_some_and(is_picture) {
-                    unused.add(&path, String::new, true);
+                    unused.add(path, String::new, true);
                 }
             }
         }
     }
     let parts: Vec<&Path> = folder.splits().map(|part| part.path.as_path()).collect();
-    let skips = |path: &Path| used.contains(&folder.root.join(path));
+    let skips = |path: &Path| used.contains(&real(folder.root.join(path)));
     let (paths, closed) = walk::files_but(&folder.root, skips);
     unused.closed = closed.iter().map(|path| shown(path)).collect();
     for path in paths {
@@ -160,6 +163,11 @@ pub(super) fn below(folder: &PictureFolder) -> Result<Unused, Unusable> {
         unused.add(&path, place, false);
     }
     Ok(unused)
+}
+
+/// The path without links; as it is if that cannot be found out.
+fn real(path: PathBuf) -> PathBuf {
+    fs::canonicalize(&path).unwrap_or(path)
 }
 
 /// The first folder on the path that is no split.
