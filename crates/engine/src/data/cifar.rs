@@ -1,9 +1,10 @@
 //! CIFAR-10 and CIFAR-100 in their published binary versions.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::catalog::DatasetName;
 
@@ -38,25 +39,8 @@ pub(super) fn load(
     let part = |names: &[&str], images: usize| {
         let mut pictures = Pictures::default();
         for file in names {
-            let path = folder.join(file);
-            let read = || {
-                let file = std::fs::File::open(&path)?;
-                let mut bytes = Vec::new();
-                // One byte more than expected is enough to see that a file is too long.
-                file.take((images / names.len() * layout.record() + 1) as u64)
-                    .read_to_end(&mut bytes)?;
-                layout.read(&bytes, images / names.len())
-            };
-            pictures.append(
-                read()
-                    .with_context(|| format!("reading {}", path.display()))
-                    .map_err(|error| {
-                        UserError::input(
-                            format!("{error:#}"),
-                            format!("get the published files of {} again", name.as_str()),
-                        )
-                    })?,
-            );
+            let images = images / names.len();
+            pictures.append(read(name, &folder.join(file), layout, images)?);
         }
         anyhow::Ok(pictures)
     };
@@ -64,6 +48,30 @@ pub(super) fn load(
         train: part(train, TRAIN)?,
         test: part(test, TEST)?,
         names: names(&folder, layout),
+    })
+}
+
+/// The pictures of one file; an error unless it has exactly this many.
+fn read(name: DatasetName, path: &Path, layout: Layout, images: usize) -> Result<Pictures> {
+    let (name, shown) = (name.as_str(), path.display());
+    let content = || {
+        // One byte more than expected is enough to see that a file is too long.
+        let most = (images * layout.record() + 1) as u64;
+        let mut bytes = Vec::new();
+        File::open(path)?.take(most).read_to_end(&mut bytes)?;
+        io::Result::Ok(bytes)
+    };
+    let bytes = content().map_err(|error| {
+        UserError::input(
+            format!("a file of {name} cannot be read: {error}: {shown}"),
+            "check the permissions of the file, and its disk",
+        )
+    })?;
+    layout.read(&bytes, images).map_err(|error| {
+        UserError::input(
+            format!("a file of {name} is damaged: {error}: {shown}"),
+            format!("get the published files of {name} again"),
+        )
     })
 }
 
@@ -100,4 +108,26 @@ fn find(name: DatasetName, path: Option<&Path>, places: &SearchPaths) -> Result<
         let other = path.and_then(|path| unsupported::unsupported_version(name, path));
         other.unwrap_or_else(|| missing(name, path, &looked, places))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_damaged_file_is_to_be_downloaded_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = |path: &Path| {
+            UserError::of(&read(DatasetName::Cifar10, path, CIFAR10, 1).unwrap_err())
+        };
+        let short = folder.path().join("short.bin");
+        std::fs::write(&short, [0]).unwrap();
+        let damaged = said(&short);
+        assert!(damaged.help.contains("again"), "{damaged:?}");
+        assert!(damaged.error.ends_with("short.bin"), "{damaged:?}");
+        // A folder can be opened but not read.
+        let closed = said(folder.path());
+        assert!(closed.help.contains("permissions"), "{closed:?}");
+        assert!(!closed.help.contains("again"), "{closed:?}");
+    }
 }
