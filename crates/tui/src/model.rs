@@ -27,7 +27,7 @@ use warmstart_runs::run::RunId;
 pub(crate) use self::charts::{
     ChartKind, ChartView, Drawn, Line, Others, Role, Smoothing, Times, XAxis, stage_of,
 };
-pub(crate) use self::comparison::{CompareView, Curves, Shown};
+pub(crate) use self::comparison::{CompareView, Curves, Shown, cell_width};
 pub(crate) use self::dataset::{DatasetPane, DatasetView, Grid, Opened};
 pub(crate) use self::difference::{Difference, DifferenceRow};
 pub(crate) use self::editor::{Destination, Draft, Editor, Focus, Source, ValueEntry};

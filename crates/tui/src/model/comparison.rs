@@ -9,7 +9,7 @@ use warmstart_schema::text;
 use super::{Filter, ListView, Model, Screen};
 use crate::columns::columns;
 use warmstart_report::compare::{
-    Baseline, Column, Columns, Kind, Metric, Options, Selection, Table, table,
+    Baseline, Cell, Column, Columns, Kind, Metric, Options, Selection, Table, table,
 };
 use warmstart_report::edit;
 use warmstart_report::plot::{XAxis, x_offset};
@@ -330,8 +330,15 @@ const MOST_MARKED: usize = 200;
 
 fn width(table: &Table, column: usize) -> u16 {
     let cells = table.rows.iter().filter_map(|row| row.cells.get(column));
-    let widths = cells.map(|cell| {
-        cell.value.shown().map_or(1, |text| text::columns(&text)) + usize::from(cell.best)
-    });
-    u16::try_from(widths.max().unwrap_or(0)).unwrap_or(u16::MAX)
+    u16::try_from(cells.map(cell_width).max().unwrap_or(0)).unwrap_or(u16::MAX)
+}
+
+/// Characters that a cell takes on the screen, with the sign of the best or the mark of its footnote.
+pub(crate) fn cell_width(cell: &Cell) -> usize {
+    let sign = match (cell.best, &cell.mark) {
+        (true, _) => 1,
+        (false, Some(mark)) => text::columns(mark),
+        (false, None) => 0,
+    };
+    sign + cell.value.shown().map_or(1, |text| text::columns(&text))
 }

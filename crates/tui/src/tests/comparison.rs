@@ -1,5 +1,7 @@
 //! The exported comparison equals the screen and the command line's output.
 
+use std::sync::Arc;
+
 use warmstart_schema::seed::SplitMix64;
 use warmstart_schema::state::Liveness;
 
@@ -58,6 +60,27 @@ fn the_legend_names_the_selected_run_however_long_its_name_is() {
         legend.contains("first") && legend.contains("last") && legend.contains("  +"),
         "{legend}"
     );
+}
+
+#[test]
+fn a_doubtful_published_figure_is_shown_whole() {
+    let mut model = typical();
+    let mut experiment = model.runs.get(&id(LIVE)).unwrap().experiment.clone();
+    let changed = Arc::make_mut(experiment.as_mut().unwrap());
+    let reference = changed.reference.as_mut().unwrap();
+    let figure = reference.val_loss.unwrap();
+    reference.doubtful = vec![Metric::ValLoss];
+    reference.note = Some("probably a misprint".to_owned());
+    let changes = vec![Change::Experiment {
+        id: id(LIVE),
+        experiment,
+    }];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    // Alone, a run has no best figure, whose sign would make the column wider.
+    press(&mut model, &format!("c/{LIVE}<enter>"));
+    let picture = text(&drawn(&model, 120, 40));
+    assert!(picture.contains(&format!("‡{figure:.4}")), "{picture}");
 }
 
 /// The command line's arguments for a comparison.

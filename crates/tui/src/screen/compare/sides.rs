@@ -12,7 +12,7 @@ use unicode_width::UnicodeWidthStr;
 use warmstart_schema::text;
 
 use super::view::{label, marker, place, written};
-use crate::model::CompareView;
+use crate::model::{CompareView, cell_width};
 use crate::screen::{paint, table};
 use crate::theme::THEME;
 use warmstart_report::compare::{Column, Kind, Row};
@@ -129,9 +129,7 @@ fn first_in_view(width_at: impl Fn(usize) -> u16, chosen: usize, room: u16) -> u
 }
 
 fn width(row: &Row) -> u16 {
-    let cells = row.cells.iter().map(|cell| {
-        cell.value.shown().map_or(1, |text| text::columns(&text)) + usize::from(cell.best)
-    });
+    let cells = row.cells.iter().map(cell_width);
     // The name takes two lines.
     let name = row
         .cells
