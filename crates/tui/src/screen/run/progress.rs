@@ -1,5 +1,5 @@
 //! ```text
-//!  epoch 12/30 ━━━━━━━━━━━━╸───── 71 %   312 img/s   2m 10s left in epoch, 38m in total
+//!  epoch 12/30 ━━━━━━━━━━━━╸─────  71 %  312 img/s  2m 10s left in epoch  38m 00s left in all
 //! ```
 //! The progress of a live run or its downloads; the result of a run that ended.
 
