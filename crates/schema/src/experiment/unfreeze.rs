@@ -64,9 +64,14 @@ pub(super) fn validate(experiment: &Experiment, findings: &mut Vec<Finding>) {
         }
         let left = freeze.frozen_blocks(blocks);
         if left >= frozen {
-            let expected = format!("fewer than {frozen} frozen blocks in epoch {from_epoch}");
+            let finding = if frozen == 0 {
+                Finding::new(FIELD, "no step after the one that trains all blocks", step)
+            } else {
+                let expected = format!("fewer than {frozen} frozen blocks in epoch {from_epoch}");
+                Finding::new(FIELD, &expected, freeze)
+            };
             let help = "each step trains more blocks than the one before; none freezes again";
-            findings.push(Finding::new(FIELD, &expected, freeze).help(help));
+            findings.push(finding.help(help));
         }
         (epoch, frozen) = (epoch.max(from_epoch), frozen.min(left));
     }
@@ -96,5 +101,18 @@ mod tests {
             [(0, 5), (0, 5), (1, 4), (1, 4), (2, 0), (2, 0)]
         );
         assert_eq!(model.frozen_at_last().frozen_blocks(5), 0);
+    }
+
+    #[test]
+    fn nothing_can_follow_the_step_that_trains_all_blocks() {
+        let yaml = "name: x\ndataset: { name: emoji98 }\n\
+            model: { backbone: resnet18, freeze: backbone, unfreeze: [{ from_epoch: 3, freeze: none }, { from_epoch: 5, freeze: none }] }\n\
+            train: { epochs: 9, batch_size: 32, optimizer: { name: adam, learning_rate: 0.1 } }\n";
+        let problems = parse(yaml, "x").unwrap_err();
+        let said = problems[0].to_string();
+        assert!(
+            said.contains("expected no step after") && said.contains("from epoch 5"),
+            "{said}"
+        );
     }
 }
