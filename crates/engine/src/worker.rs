@@ -49,14 +49,8 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
         ));
     };
     // Another start of the same job may have taken the run while this one waited for the lock.
-    let info = run
-        .info()
-        .with_context(doing("reading", &run, "run.json"))?;
-    let before = run
-        .state()
-        .with_context(doing("reading", &run, "events.jsonl"))?;
-    if matches!(before.outcome, Some(Outcome::Finished { .. })) && !before.awaits_change {
-        worker_log::line("this run is finished; there is nothing to resume");
+    let (mut info, mut before) = recorded(&run)?;
+    if is_finished(&before) {
         return Ok(true);
     }
     let me = launcher::current();
@@ -68,6 +62,11 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
         }
         if let Some(why) = slurm::refusal(&run, &info, &before, job) {
             return Err(anyhow!(why));
+        }
+        // An earlier start may have trained on, and even finished, before it fell silent.
+        (info, before) = recorded(&run)?;
+        if is_finished(&before) {
+            return Ok(true);
         }
     }
     let info = RunInfo {
@@ -88,6 +87,25 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
         start_next(&run, &info);
     }
     Ok(succeeded)
+}
+
+/// What `run.json` and the log say now.
+fn recorded(run: &RunDir) -> Result<(RunInfo, RunState)> {
+    let info = run.info().with_context(doing("reading", run, "run.json"))?;
+    let state = run
+        .state()
+        .with_context(doing("reading", run, "events.jsonl"))?;
+    Ok((info, state))
+}
+
+/// Whether nothing is left to train, which worker.log then says.
+fn is_finished(state: &RunState) -> bool {
+    let is_finished =
+        matches!(state.outcome, Some(Outcome::Finished { .. })) && !state.awaits_change;
+    if is_finished {
+        worker_log::line("this run is finished; there is nothing to resume");
+    }
+    is_finished
 }
 
 /// Ends a worker that Slurm started. If training was interrupted and no user stopped the run, Slurm interrupted it: for another

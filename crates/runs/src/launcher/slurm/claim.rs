@@ -21,12 +21,35 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How old a look at `run.json` may be when the worker writes.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Why this start must not take the run; none if it may. Waits while an earlier start may still be alive.
+/// Why this start must not take the run; none if it may. Waits while an earlier start may still be alive. The run may change
+/// during the wait, so whoever takes it reads it again.
 pub fn refusal(run: &RunDir, info: &RunInfo, state: &RunState, me: Job) -> Option<String> {
     let has = info.worker.as_ref()?;
-    let attempt = state.attempt.as_ref().map(|attempt| &attempt.worker);
-    let is_open = state.outcome.is_none() && attempt.is_some();
-    match has {
+    if let Some(why) = taken(info, me) {
+        return Some(why);
+    }
+    let own = Handle::Slurm(me);
+    let attempt = &state.attempt.as_ref()?.worker;
+    if state.outcome.is_some() {
+        return None;
+    }
+    if *attempt == own {
+        return (*has == own).then(|| format!("run {} has a worker of this start already", info.id));
+    }
+    if !falls_silent(run, SILENCE, PATIENCE) {
+        return Some(format!(
+            "run {} has a worker that is still alive: {}",
+            info.id,
+            attempt_in_words(state)
+        ));
+    }
+    // Another start may have waited for the same silence.
+    taken(&run.info().ok()?, me)
+}
+
+/// Why the run belongs to another job or to a later start, by what `run.json` says.
+fn taken(info: &RunInfo, me: Job) -> Option<String> {
+    match info.worker.as_ref()? {
         Handle::Slurm(job) if job.slurm_job.is_some() && !job.is_same_job(me) => Some(format!(
             "run {} belongs to another job now, {}",
             info.id,
@@ -36,20 +59,6 @@ pub fn refusal(run: &RunDir, info: &RunInfo, state: &RunState, me: Job) -> Optio
             "run {} belongs to a later start of this job",
             info.id
         )),
-        Handle::Slurm(job) if *job == me && is_open && attempt == Some(has) => Some(format!(
-            "run {} has a worker of this start already",
-            info.id
-        )),
-        _ if is_open
-            && attempt != Some(&Handle::Slurm(me))
-            && !falls_silent(run, SILENCE, PATIENCE) =>
-        {
-            Some(format!(
-                "run {} has a worker that is still alive: {}",
-                info.id,
-                attempt_in_words(state)
-            ))
-        }
         _ => None,
     }
 }
@@ -214,6 +223,22 @@ mod tests {
             !falls_silent(&run, SILENCE, Duration::ZERO),
             "nobody can tell"
         );
+    }
+
+    #[test]
+    fn a_run_that_a_later_start_took_during_the_wait_is_left_to_it() {
+        let (_root, run, info) = run(Some(EARLIER));
+        let old = SystemTime::now() - OLD - Duration::from_secs(1);
+        let lock = std::fs::File::open(run.path().join("run.lock")).unwrap();
+        lock.set_modified(old).unwrap();
+        let later = Job { restart: 2, ..ME };
+        run.write_info(&RunInfo {
+            worker: Some(Handle::Slurm(later)),
+            ..info.clone()
+        })
+        .unwrap();
+        let refused = refusal(&run, &info, &attempt(EARLIER), ME).unwrap();
+        assert!(refused.contains("belongs to a later start"), "{refused}");
     }
 
     #[test]
