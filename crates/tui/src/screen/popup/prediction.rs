@@ -110,7 +110,7 @@ fn draw_classes(
     classes: &[ClassProbability],
     truth: Option<&str>,
 ) -> u16 {
-    /// Width of ` 100.00 %`.
+    /// Width of ` 100.00 %`, and a column between it and the bar.
     const FIGURE: u16 = 10;
     let name = area.width.saturating_sub(FIGURE) / 2;
     for (class, y) in classes.iter().zip(0..area.height) {

@@ -130,9 +130,9 @@ pub(super) fn draw_title(buf: &mut Buffer, row: Rect, ascii: bool, scene: &Scene
 /// Marker, name and figure of each line: validation first, then training.
 fn line_parts(ascii: bool, scene: &Scene) -> Vec<Part> {
     let is_alone = scene.own.len() == 1;
-    let is_trained_on = |line: &&Line| line.role == Role::Train;
-    let measured = scene.own.iter().filter(|line| !is_trained_on(line));
-    let ordered = measured.chain(scene.own.iter().filter(is_trained_on));
+    let is_training = |line: &&Line| line.role == Role::Train;
+    let others = scene.own.iter().filter(|line| !is_training(line));
+    let ordered = others.chain(scene.own.iter().filter(is_training));
     let part = |(index, line): (usize, &Line)| {
         let (style, mark, behind) = pen(scene, line.role);
         let style = if line.smoothed.is_none() && mark.is_none() && !is_alone {
