@@ -117,9 +117,8 @@ mod tests {
     #[test]
     fn only_a_damaged_file_is_to_be_downloaded_again() {
         let folder = tempfile::tempdir().unwrap();
-        let said = |path: &Path| {
-            UserError::of(&read(DatasetName::Cifar10, path, CIFAR10, 1).unwrap_err())
-        };
+        let said =
+            |path: &Path| UserError::of(&read(DatasetName::Cifar10, path, CIFAR10, 1).unwrap_err());
         let short = folder.path().join("short.bin");
         std::fs::write(&short, [0]).unwrap();
         let damaged = said(&short);

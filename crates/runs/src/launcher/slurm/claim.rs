@@ -34,7 +34,8 @@ pub fn refusal(run: &RunDir, info: &RunInfo, state: &RunState, me: Job) -> Optio
         return None;
     }
     if *attempt == own {
-        return (*has == own).then(|| format!("run {} has a worker of this start already", info.id));
+        return (*has == own)
+            .then(|| format!("run {} has a worker of this start already", info.id));
     }
     if !falls_silent(run, SILENCE, PATIENCE) {
         return Some(format!(
