@@ -114,12 +114,9 @@ fn describe<'a>(runs: &Runs, run: &'a Run) -> Listed<'a> {
         experiment: run.exact_label(),
         label: run.label(),
         stem: run.stem(),
-        file: runs.experiment_key(run).and_then(|key| {
-            if let ExperimentKey::File(_) = key {
-                Some(key.shown())
-            } else {
-                None
-            }
+        file: runs.experiment_key(run).and_then(|key| match key {
+            ExperimentKey::File(path) => Some(path.display().to_string()),
+            ExperimentKey::Stem(_) => None,
         }),
         state: run.status().as_str(),
         queue_position: match run.status() {
