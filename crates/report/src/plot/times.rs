@@ -117,7 +117,14 @@ impl<'a> Times<'a> {
             .batches
             .last()
             .map(|progress| self.x_of_batch(&progress.batch));
-        [epoch, batch]
+        // The machine is also read before the first batch and after the last epoch. Only time goes on there.
+        let sample = self
+            .state
+            .samples
+            .last()
+            .filter(|_| self.along == XAxis::Time)
+            .map(|sample| self.x_of_sample(sample));
+        [epoch, batch, sample]
             .into_iter()
             .flatten()
             .filter(|end| end.is_finite())
@@ -216,9 +223,35 @@ fn interpolated(track: &[(f64, f64)], at: f64, known_first: fn((f64, f64)) -> (f
 
 #[cfg(test)]
 mod tests {
-    use warmstart_schema::event::{Event, Phase, Record};
+    use warmstart_schema::event::{Event, Phase, Record, System};
 
     use super::*;
+
+    #[test]
+    fn an_axis_of_time_reaches_the_newest_reading_of_the_machine() {
+        let phase = |phase| Event::Phase { phase };
+        let reading = || Event::System(System::default());
+        let epoch = Event::Epoch(Epoch {
+            epoch: 1,
+            step: 4,
+            ..Epoch::default()
+        });
+        let loading = vec![(100.0, phase(Phase::Loading)), (160.0, reading())];
+        let testing = vec![
+            (100.0, phase(Phase::Training)),
+            (110.0, epoch),
+            (120.0, phase(Phase::Testing)),
+            (170.0, reading()),
+        ];
+        for (events, seconds, epochs) in [(loading, 60.0, 0.0), (testing, 70.0, 1.0)] {
+            let records = events.into_iter().map(|(t, event)| Record { t, event });
+            let state = RunState::fold(records);
+            for (along, expected) in [(XAxis::Time, seconds), (XAxis::Epoch, epochs)] {
+                let found = Times::of(&state, along).end();
+                assert!((found - expected).abs() < 1e-9, "{found} {along:?}");
+            }
+        }
+    }
 
     #[test]
     fn each_of_very_many_epochs_has_its_own_time() {
