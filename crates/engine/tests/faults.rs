@@ -446,6 +446,10 @@ fn a_loss_that_is_always_nan_fails_the_run_under_every_policy() {
         help.contains("learning_rate") && help.contains("train.on_nan: skip"),
         "{help}"
     );
+    assert!(
+        !help.contains("last checkpoint"),
+        "there is no checkpoint: {help}"
+    );
 
     let run = new_run(
         root.path(),
@@ -459,6 +463,10 @@ fn a_loss_that_is_always_nan_fails_the_run_under_every_policy() {
         "{error} / {help}"
     );
     assert!(!help.contains("on_nan"), "it is asked for already: {help}");
+    assert!(
+        !help.contains("last checkpoint"),
+        "there is no checkpoint: {help}"
+    );
     assert_eq!(state(&run).skipped, (1..=10).collect::<Vec<u64>>());
     let told: Vec<u32> = events(&run)
         .iter()

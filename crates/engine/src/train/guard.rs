@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use tch::Tensor;
+use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Event, FailureKind};
 use warmstart_schema::experiment::OnNan;
 
@@ -67,7 +68,7 @@ impl Guard {
         }
     }
 
-    /// Whether the step must be skipped because of this loss.
+    /// Whether the step must be skipped because of this loss. Keeps a loss that is not finite, for the log.
     pub(super) fn is_non_finite_loss(&mut self, loss: &Tensor) -> Result<bool> {
         if !self.is_on {
             return Ok(false);
@@ -113,7 +114,7 @@ impl Guard {
                 error: format!(
                     "loss or gradients of {in_a_row} steps in a row are not finite numbers, up to step {step}"
                 ),
-                help: format!("it stops here, and the last checkpoint is sound; {ADVICE}"),
+                help: format!("{}; {ADVICE}", what_is_left(setup)),
             }
             .into());
         }
@@ -152,12 +153,21 @@ pub(super) fn non_finite_weights(setup: &Setup) -> anyhow::Error {
     )
 }
 
+/// What the run has when it ends here. Its first steps may fail, before there is a checkpoint.
+fn what_is_left(setup: &Setup) -> &'static str {
+    match setup.run.names(&Disk) {
+        Ok(names) if names.last.is_none() => "it stops here, before its first checkpoint",
+        // A file that cannot be read may name one.
+        _ => "it stops here, and all numbers of the last checkpoint are finite",
+    }
+}
+
 fn not_finite(setup: &Setup, error: String) -> anyhow::Error {
     let skip = match setup.experiment.train.on_nan {
         OnNan::Stop => "; train.on_nan: skip leaves such steps out",
         OnNan::Skip => "",
     };
-    let help = format!("it stops here, and the last checkpoint is from before; {ADVICE}{skip}");
+    let help = format!("{}; {ADVICE}{skip}", what_is_left(setup));
     UserError {
         kind: FailureKind::NonFinite,
         error,
