@@ -92,11 +92,11 @@ pub fn time_of_day(seconds: f64, zone: &TimeZone) -> String {
     })
 }
 
-/// Bytes in decimal units.
+/// Bytes in decimal units. A value that would round to 1000 of a unit takes the next unit.
 pub fn bytes(bytes: u64) -> String {
     match bytes {
-        0..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
+        0..999_500 => format!("{:.0} kB", bytes as f64 / 1e3),
+        999_500..999_500_000 => format!("{:.0} MB", bytes as f64 / 1e6),
         _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }
@@ -159,6 +159,14 @@ mod tests {
         let texts = [1_795_341_667.4, 1e300, -1e18, f64::NAN]
             .map(|seconds| time_of_day(seconds, &TimeZone::UTC));
         assert_eq!(texts, ["10:01:07", "", "", ""]);
+    }
+
+    #[test]
+    fn bytes_never_round_to_a_thousand_of_a_unit() {
+        assert_eq!(
+            [999_499, 999_500, 999_499_999, 999_500_000, 1_234_000_000].map(bytes),
+            ["999 kB", "1 MB", "999 MB", "1.0 GB", "1.2 GB"]
+        );
     }
 
     #[test]
