@@ -1,7 +1,7 @@
 //! `warmstart export`
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use warmstart_runs::run::RunDir;
@@ -14,7 +14,8 @@ use warmstart_runs::failure::Kind;
 use warmstart_runs::names;
 use warmstart_runs::worker::{Worker, refused};
 
-/// Write a run's best checkpoint as one safetensors file that timm loads by name, and its class names beside it
+/// Write a run's best checkpoint as a safetensors file that timm loads by name, with class names and timm's configuration
+/// beside it
 ///
 /// Prints the lines of Python that load it; the file carries them too, with backbone, normalization, size and head.
 #[derive(Debug, Args)]
@@ -33,7 +34,7 @@ pub(super) fn export(context: &Context, arguments: &Arguments) -> anyhow::Result
     let question = [OsStr::new("export"), folder.path().as_os_str()];
     let question = question
         .into_iter()
-        .chain(arguments.output.as_deref().map(std::path::Path::as_os_str));
+        .chain(arguments.output.as_deref().map(Path::as_os_str));
     let exported: Exported = match Worker::find()?.ask(question)? {
         Answer::Exported(exported) => exported,
         Answer::Refused { kind, error, help } => {
@@ -54,16 +55,22 @@ pub(super) fn export(context: &Context, arguments: &Arguments) -> anyhow::Result
         epoch,
         file,
         labels,
+        config,
         bytes,
         load,
         ..
     } = exported;
-    let (file, labels) = (shown(&file), shown(&labels));
+    let beside: Vec<String> = std::iter::once(labels)
+        .chain(config)
+        .map(|path| shown(&path))
+        .collect();
     output::note(
         context,
         &format!(
-            "run {run}, epoch {epoch}: {file} ({} bytes), {labels}",
-            thousands(bytes)
+            "run {run}, epoch {epoch}: {} ({} bytes), {}",
+            shown(&file),
+            thousands(bytes),
+            beside.join(", ")
         ),
     );
     output::answer(&load)?;

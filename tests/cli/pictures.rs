@@ -359,7 +359,7 @@ fn export_prints_how_to_load_it_and_distinguishes_a_full_disk() {
     assert_eq!((said.code, said.out.as_str()), (0, "import timm\n"));
     assert!(
         said.err
-            .contains("default.safetensors (1,234,567 bytes), x.labels.json"),
+            .contains("default.safetensors (1,234,567 bytes), x.labels.json, x.config.json"),
         "{}",
         said.err
     );

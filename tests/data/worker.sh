@@ -87,7 +87,7 @@ if [ "$1" = export ]; then
     fail) echo '{"kind":"disk","error":"out.safetensors cannot be written: no space left","help":"make room"}' ;;
     *)
       file=${3:-default.safetensors}
-      echo "{\"run\":\"${run##*/}\",\"epoch\":3,\"step\":30,\"file\":\"$file\",\"labels\":\"x.labels.json\",\"bytes\":1234567,\"sha256\":\"ab\",\"load\":\"import timm\\n\"}"
+      echo "{\"run\":\"${run##*/}\",\"epoch\":3,\"step\":30,\"file\":\"$file\",\"labels\":\"x.labels.json\",\"config\":\"x.config.json\",\"bytes\":1234567,\"sha256\":\"ab\",\"load\":\"import timm\\n\"}"
       ;;
   esac
   exit 0

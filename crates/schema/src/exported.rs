@@ -23,8 +23,9 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exported {
     pub run: RunId,
-    /// Step of the checkpoint.
+    /// Epochs finished at the checkpoint.
     pub epoch: u32,
+    /// Optimizer steps done at the checkpoint.
     pub step: u64,
     /// The tensors, with timm's names.
     pub file: PathBuf,
