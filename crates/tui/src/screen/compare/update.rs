@@ -5,7 +5,7 @@ use crate::effect::Effect;
 use crate::format::bytes;
 use crate::message::Report;
 use crate::model::{CompareView, Model, Popup, Screen, Selection};
-use warmstart_report::compare::{Baseline, Column, Columns, Format, Selection as Which, render};
+use warmstart_report::compare::{Baseline, Column, Columns, Format, Selection as Compared, render};
 
 /// Most bytes for the clipboard: xterm and tmux refuse more than this in Base64.
 const CLIPBOARD: usize = 74_994;
@@ -15,7 +15,7 @@ pub(crate) fn change(model: &mut Model, change: ComparisonCommand) -> Vec<Effect
     match change {
         ComparisonCommand::Copy => return copy(model),
         ComparisonCommand::CopyCommand => return copy_command(model),
-        ComparisonCommand::NextSelection => which(model),
+        ComparisonCommand::NextSelection => next_selection(model),
         _ => {}
     }
     let run = model.run().map(|run| run.id.clone());
@@ -70,13 +70,14 @@ fn toggled(columns: &Columns, wanted: Columns) -> Columns {
     }
 }
 
-fn which(model: &mut Model) {
+/// Switches between all runs and one run of each experiment. Chosen runs or groups give way to the latter.
+fn next_selection(model: &mut Model) {
     let Screen::Compare(view) = &mut model.open else {
         return;
     };
     view.options.selection = match view.options.selection {
-        Which::All | Which::Runs(_) | Which::Groups(_) => Which::Newest,
-        Which::Newest => Which::All,
+        Compared::All | Compared::Runs(_) | Compared::Groups(_) => Compared::Newest,
+        Compared::Newest => Compared::All,
     };
 }
 
@@ -213,7 +214,8 @@ fn text(model: &Model, format: Format) -> String {
     render(&model.comparison(&model.comparison_options()), format, None)
 }
 
-fn chosen(model: &mut Model) -> Format {
+/// Closes the export popup and returns the format that it had selected; Markdown if it was not open.
+fn close_export(model: &mut Model) -> Format {
     match model.popup.take() {
         Some(Popup::Export { chosen }) => Format::ALL[chosen.min(Format::ALL.len() - 1)],
         _ => Format::Md,
@@ -221,19 +223,20 @@ fn chosen(model: &mut Model) -> Format {
 }
 
 fn copy(model: &mut Model) -> Vec<Effect> {
-    let format = chosen(model);
+    let format = close_export(model);
     let text = text(model, format);
     let what = format!("the table as {}", format.name());
-    hand_over(model, text, &what)
+    to_clipboard(model, text, &what)
 }
 
 fn copy_command(model: &mut Model) -> Vec<Effect> {
-    let format = chosen(model);
+    let format = close_export(model);
     let command = model.comparison_options().command(format, &model.folders);
-    hand_over(model, command, "the command")
+    to_clipboard(model, command, "the command")
 }
 
-fn hand_over(model: &mut Model, text: String, what: &str) -> Vec<Effect> {
+/// Copies a text to the terminal's clipboard, unless it is too large. `what` names it in the report.
+fn to_clipboard(model: &mut Model, text: String, what: &str) -> Vec<Effect> {
     let size = bytes(text.len() as u64);
     if text.len() > CLIPBOARD {
         let write = model.key_hint(Command::Export, "writes a file");
