@@ -79,7 +79,13 @@ impl<'a> Times<'a> {
     /// The x of a reading of the machine's use.
     pub fn x_of_sample(&self, sample: &Sample) -> f64 {
         match self.along {
-            XAxis::Time => sample.t - self.state.first_event.unwrap_or(0.0),
+            XAxis::Time => {
+                let step = sample.step as f64;
+                let earlier = self.track.partition_point(|anchor| anchor.0 < step);
+                // The reading is from after these steps, also where the clock was set back.
+                let least = earlier.checked_sub(1).map_or(0.0, |at| self.track[at].1);
+                (sample.t - self.state.first_event.unwrap_or(0.0)).max(least)
+            }
             _ => self.x_of_step(sample.step as f64),
         }
     }
@@ -272,21 +278,51 @@ mod tests {
         }
     }
 
+    /// The end of a step of the first epoch, which has four.
+    fn batch(step: u32) -> Event {
+        Event::Batch(Batch {
+            epoch: 1,
+            step: u64::from(step),
+            batch: step,
+            batches: 4,
+            loss: 0.0,
+            accuracy: 0.0,
+            learning_rate: 0.0,
+            images_per_second: 0.0,
+            gradient_norm: 0.0,
+        })
+    }
+
+    #[test]
+    fn readings_stay_behind_their_steps_while_a_clock_that_was_set_back_catches_up() {
+        let reading = || Event::System(System::default());
+        let training = Event::Phase {
+            phase: Phase::Training,
+        };
+        let events = [
+            (100.0, training),
+            (60.0, reading()),
+            (110.0, batch(1)),
+            (111.0, reading()),
+            (120.0, batch(2)),
+            (121.0, reading()),
+            (40.0, batch(3)),
+            (41.0, reading()),
+            (130.0, batch(4)),
+            (131.0, reading()),
+        ];
+        let state = RunState::fold(events.map(|(t, event)| Record { t, event }));
+        let times = Times::of(&state, XAxis::Time);
+        let xs: Vec<f64> = state
+            .samples
+            .iter()
+            .map(|sample| times.x_of_sample(sample))
+            .collect();
+        assert_eq!(xs, [0.0, 11.0, 21.0, 20.0, 31.0]);
+    }
+
     #[test]
     fn time_stands_still_while_a_clock_that_was_set_back_catches_up() {
-        let batch = |step: u32| {
-            Event::Batch(Batch {
-                epoch: 1,
-                step: u64::from(step),
-                batch: step,
-                batches: 4,
-                loss: 0.0,
-                accuracy: 0.0,
-                learning_rate: 0.0,
-                images_per_second: 0.0,
-                gradient_norm: 0.0,
-            })
-        };
         let training = Event::Phase {
             phase: Phase::Training,
         };
