@@ -251,6 +251,36 @@ fn the_comparison_shows_settings_and_opens_into_members() {
 }
 
 #[test]
+fn the_cursor_reaches_the_last_epoch_of_every_run_of_a_row() {
+    let mut model = sweep(&ALL);
+    let epoch = |epoch| {
+        Event::Epoch(Epoch {
+            epoch,
+            best: true,
+            ..Epoch::default()
+        })
+    };
+    let end = Event::Finished {
+        train_time: 10.0,
+        stopped_early: false,
+    };
+    // The second seed of a setting trains for longer than the first.
+    let events = [epoch(3), epoch(7), end];
+    let changes = vec![Change::Events {
+        id: id("20260101-000002-aaaa"),
+        records: events.map(|event| Record { t: 1.0, event }).to_vec(),
+        damaged: 0,
+        restarted: true,
+    }];
+    update(&mut model, Message::Changes { now: 2.0, changes });
+    press(&mut model, "c[");
+    let Screen::Compare(view) = &model.open else {
+        panic!("the comparison is open");
+    };
+    assert_eq!(view.cursor, Some(7));
+}
+
+#[test]
 fn a_group_shows_no_seed_as_its_setting_while_one_member_is_done() {
     let mut model = sweep(&ALL);
     let stopping = Record {

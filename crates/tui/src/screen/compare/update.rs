@@ -171,11 +171,16 @@ pub(crate) fn move_right(view: &mut CompareView, by: isize) {
     }
 }
 
+/// Moves the cursor by one epoch, within the epochs of all shown runs.
 fn move_cursor(model: &mut Model, after: bool) {
     let Screen::Compare(view) = &model.open else {
         return;
     };
-    let runs = view.shown.ids().iter().filter_map(|id| model.runs.get(id));
+    // A row may stand for several runs, and the chart draws each.
+    let rows = view.shown.table().measured();
+    let runs = rows
+        .flat_map(|row| &row.runs)
+        .filter_map(|id| model.runs.get(id));
     let epochs = runs.flat_map(|run| {
         let after = view.shown.after(&run.id);
         run.state
