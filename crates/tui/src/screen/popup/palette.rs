@@ -45,18 +45,23 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model, palette: &Palet
         ),
     };
     let count = format!(" {} of {} ", palette.hits().len(), palette.len());
+    let beside_count = width.saturating_sub(u16::try_from(count.len() + 2).unwrap_or(u16::MAX));
     let block = Block::bordered()
         .border_style(THEME.accent)
         .title(title)
-        .title_bottom(Line::from(count).right_aligned())
-        .title_bottom(Line::styled(
-            reason(model, palette).unwrap_or_default(),
-            THEME.warning,
-        ));
+        .title_bottom(Line::from(count).right_aligned());
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
     let buf = frame.buffer_mut();
+    if let Some(reason) = reason(model, palette) {
+        let bottom = Rect {
+            x: area.x + 1.min(area.width),
+            width: beside_count,
+            ..paint::row(area, area.height.saturating_sub(1))
+        };
+        paint::message(buf, bottom, &reason, THEME.warning);
+    }
     let inner = Rect {
         x: inner.x + 1.min(inner.width),
         width: inner.width.saturating_sub(2),
