@@ -206,7 +206,7 @@ fn move_cursor(model: &mut Model, after: bool) {
     }
 }
 
-/// Exports the open comparison, or all runs from other screens, in the chosen format.
+/// Exports the open comparison, or the one that would open from here, in the chosen format.
 pub(crate) fn export(model: &Model, chosen: usize) -> Vec<Effect> {
     let format = Format::ALL[chosen.min(Format::ALL.len() - 1)];
     vec![Effect::Export {
