@@ -26,8 +26,12 @@ impl Trainer<'_> {
             ));
         }
         if let Some(views) = experiment.train.cache_views {
+            let times = match views {
+                1 => "once".to_owned(),
+                _ => format!("{views} times"),
+            };
             notes.push(format!(
-                "train.cache_views: each training image is augmented {views} times before the first epoch; epoch {} sees the views of \
+                "train.cache_views: each training image is augmented {times} before the first epoch; epoch {} sees the views of \
                  epoch 1 again",
                 views + 1
             ));
