@@ -176,7 +176,12 @@ impl Plot {
         let (low, high) = ranges.fold((f64::INFINITY, 0.0_f64), |(low, high), range| {
             (low.min(range.0), high.max(range.1))
         });
-        let whole = if high > low { (low, high) } else { (0.0, 1.0) };
+        let whole = if high > low {
+            (low, high)
+        } else {
+            // After one epoch all points have the same x. It must be on the axis.
+            (0.0, if high > 0.0 { high } else { 1.0 })
+        };
         let (low, high) = self.window.unwrap_or(whole);
         self.along.axis((low, high), self.log_x)
     }
@@ -217,4 +222,69 @@ fn is_leading(line: &Line, lines: &[Line]) -> bool {
 /// The end of a run's id, which distinguishes the runs of an experiment.
 fn short(run: &Run) -> &str {
     run.id.as_str().rsplit('-').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use warmstart_schema::annotation::Annotation;
+    use warmstart_schema::event::{Epoch, Event, Phase, Record};
+    use warmstart_schema::state::{Liveness, RunState};
+
+    use super::*;
+
+    /// A run that has logged one epoch.
+    fn run_of_one_epoch(epoch: u32) -> Run {
+        let loading = Event::Phase {
+            phase: Phase::Loading,
+        };
+        let epoch = Event::Epoch(Epoch {
+            epoch,
+            step: 119 * u64::from(epoch),
+            train_time: 40.0,
+            val_acc: 0.5,
+            ..Epoch::default()
+        });
+        let events = [(100.0, loading), (160.0, epoch)];
+        Run {
+            id: "20261122-110000-4b12".parse().unwrap(),
+            info: Err("no run.json".to_owned()),
+            experiment: None,
+            state: Box::new(RunState::fold(
+                events.map(|(t, event)| Record { t, event }),
+            )),
+            is_summary: false,
+            liveness: Liveness::Free,
+            standing: None,
+            annotation: Annotation::default(),
+        }
+    }
+
+    #[test]
+    fn a_single_epoch_lies_on_every_axis() {
+        for epoch in [1, 5] {
+            let run = run_of_one_epoch(epoch);
+            for along in [XAxis::Epoch, XAxis::Step, XAxis::Time, XAxis::Training] {
+                for log_x in [false, true] {
+                    let plot = Plot {
+                        quantities: vec![ChartKind::Accuracy],
+                        along,
+                        detail: Smoothing::Epochs,
+                        log_x,
+                        log_y: false,
+                        window: None,
+                    };
+                    let runs = [Drawn::whole(&run)];
+                    let all = [lines(runs[0], ChartKind::Accuracy, (along, plot.detail))];
+                    let panel = plot.panel(ChartKind::Accuracy, &runs, &all);
+                    let validation = panel.series.last().unwrap();
+                    let (low, high) = validation.curve.x_range().unwrap();
+                    assert!(
+                        panel.x.low <= low && high <= panel.x.high,
+                        "{epoch} {along:?}: {low} to {high} on {:?}",
+                        panel.x
+                    );
+                }
+            }
+        }
+    }
 }
