@@ -110,7 +110,7 @@ impl Plot {
                     Some(_) if line.name.is_empty() => quantity.name().to_owned(),
                     Some(_) => line.name.to_owned(),
                     None if drawn.shift > 0.0 => {
-                        let after = places(self.along, drawn.shift);
+                        let after = extent(self.along, drawn.shift);
                         format!("{} {}, after {after}", drawn.run.label(), short(drawn.run))
                     }
                     None => format!("{} {}", drawn.run.label(), short(drawn.run)),
@@ -204,15 +204,21 @@ impl Plot {
     }
 }
 
-/// A position on an axis, in words.
-fn places(along: XAxis, at: f64) -> String {
+/// So much of an axis, in words. A run may start from a checkpoint within an epoch, after a fraction of it.
+fn extent(along: XAxis, length: f64) -> String {
+    let counted = |one: &str| {
+        let number = ((length * 10.0).round() / 10.0).to_string();
+        let ending = if number == "1" { "" } else { "s" };
+        format!("{number} {one}{ending}")
+    };
     match along {
-        XAxis::Epoch => format!("{at:.0} epochs"),
-        XAxis::Step => format!("{at:.0} steps"),
-        XAxis::Time | XAxis::Training => duration(at),
+        XAxis::Epoch => counted("epoch"),
+        XAxis::Step => counted("step"),
+        XAxis::Time | XAxis::Training => duration(length),
     }
 }
 
+/// Whether a chart of several runs shows this one of a run's lines.
 fn is_leading(line: &Line, lines: &[Line]) -> bool {
     let leads = |line: &Line| matches!(line.role, Role::Validation | Role::First);
     let none_leads = !lines.iter().any(leads);
@@ -256,6 +262,20 @@ mod tests {
             liveness: Liveness::Free,
             standing: None,
             annotation: Annotation::default(),
+        }
+    }
+
+    #[test]
+    fn a_start_after_one_epoch_or_within_one_is_named_as_it_is() {
+        for (along, length, words) in [
+            (XAxis::Epoch, 0.5, "0.5 epochs"),
+            (XAxis::Epoch, 1.0, "1 epoch"),
+            (XAxis::Epoch, 7.0 / 3.0, "2.3 epochs"),
+            (XAxis::Epoch, 20.0, "20 epochs"),
+            (XAxis::Step, 1.0, "1 step"),
+            (XAxis::Step, 1190.0, "1190 steps"),
+        ] {
+            assert_eq!(extent(along, length), words);
         }
     }
 
