@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use warmstart_schema::experiment::Init;
+use warmstart_schema::experiment::{self, Init};
 use warmstart_schema::state::Status;
 
 use super::folder::unwritable;
@@ -120,7 +120,7 @@ pub(super) fn queue_resume(
         ensure_checkpoints(&RunDir::of(root, id), run)?;
     }
     let dir = RunDir::of(root, id);
-    let devices = run.experiment.as_deref().map_or(1, |it| it.train.devices);
+    let devices = devices(&dir, run, changes);
     let slot = launcher::assigned(&dir, launcher::chosen()).slot(&info.device, devices);
     let entry = Entry::of(info, slot, awaited_source(run, info, from));
     // A run that starts over need not be extended.
@@ -149,6 +149,13 @@ pub(super) fn queue_resume(
         run.state.last_event.filter(|_| run.state.outcome.is_some()),
         ready,
     )
+}
+
+/// How many devices the run takes after these changes. A change that it cannot have is refused once the run is locked.
+fn devices(dir: &RunDir, run: &Run, changes: &[String]) -> u32 {
+    let known = || run.experiment.as_deref().map_or(1, |it| it.train.devices);
+    let changed = experiment::load(&dir.experiment_yaml(), changes);
+    changed.map_or_else(|_| known(), |changed| changed.train.devices)
 }
 
 /// Refuses to resume a run whose checkpoints are gone: it starts over only if the user asks for that.
@@ -307,5 +314,32 @@ mod tests {
         let resume = |from| queue_resume(root.path(), run, &changes, from);
         assert!(resume(ResumeFrom::Checkpoint).is_err());
         resume(ResumeFrom::Start).unwrap();
+    }
+
+    #[test]
+    fn a_run_that_gets_more_devices_takes_the_places_of_all_of_them() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = change::tests::trained(root.path());
+        let info = dir.info().unwrap();
+        let id = info.id.clone();
+        let device = "cuda:0";
+        dir.write_info(&RunInfo {
+            device: device.to_owned(),
+            ..info
+        })
+        .unwrap();
+        let mut log = EventWriter::open(&dir.events()).unwrap();
+        log.write(&Event::Stopped {
+            step: 100,
+            train_time: 1.0,
+        })
+        .unwrap();
+        let (_, runs) = Watcher::read_all(root.path(), &[]);
+        let run = runs.get(&id).unwrap();
+        let changes = ["train.devices=2", "train.epochs=20"].map(str::to_owned);
+        queue_resume(root.path(), run, &changes, ResumeFrom::Checkpoint).unwrap();
+        let waiting = Queue::new(root.path()).content().unwrap().waiting;
+        let slots: Vec<&str> = waiting.iter().map(|entry| entry.slot.as_str()).collect();
+        assert_eq!(slots, [launcher::of_run(&dir).slot(device, 2)]);
     }
 }
