@@ -136,7 +136,8 @@ fn describe_moves(moves: &Moves) -> Option<String> {
     Some(format!("since the last attempt, {changed}; {crossed}"))
 }
 
-/// Warns where the run whose weights this one takes was trained on pictures that this one measures on, or where that is unknown.
+/// Warns where the run whose weights this one takes was trained on pictures that this one measures on, or where its list of pictures
+/// cannot be read. Runs of earlier versions have no list: loading their weights compares seeds and datasets instead.
 pub(super) fn warn_of_leak(
     reporter: &mut Reporter,
     root: &Path,
