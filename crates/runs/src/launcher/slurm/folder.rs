@@ -127,8 +127,14 @@ pub(super) fn locked(run: &RunDir) -> io::Error {
     )
 }
 
-/// The path as one argument in quotes, for a line that `sbatch` reads; it cannot hold every character.
-pub(super) fn quoted(path: &Path) -> io::Result<String> {
+/// What helps where the path of a run, of the folder that it was launched in, or of the worker cannot be written.
+pub(super) const OTHER_RUNS: &str = "use another folder with --checkpoints";
+pub(super) const OTHER_LAUNCH: &str = "train it again from another folder";
+pub(super) const OTHER_WORKER: &str = "install warmstart and PyTorch in another folder";
+
+/// The path as one argument in quotes, for a line that `sbatch` reads; it cannot hold every character. Where it has one of those,
+/// the error gives this help.
+pub(super) fn quoted(path: &Path, help: &str) -> io::Result<String> {
     let text = path.to_str().filter(|text| {
         !text
             .chars()
@@ -139,13 +145,13 @@ pub(super) fn quoted(path: &Path) -> io::Result<String> {
             "Slurm takes no folder with quotes, backslashes, percent signs or control characters in its path: {}",
             path.display()
         );
-        io::Error::other(Failure::new(Kind::Input, what).help("use another folder with --checkpoints"))
+        io::Error::other(Failure::new(Kind::Input, what).help(help))
     })
 }
 
-/// The path as a word of the shell.
-pub(super) fn word(path: &Path) -> io::Result<String> {
-    quoted(path)?;
+/// The path as a word of the shell, with the same limits as [`quoted`].
+pub(super) fn word(path: &Path, help: &str) -> io::Result<String> {
+    quoted(path, help)?;
     Ok(shell_words::quote(&path.to_string_lossy()).into_owned())
 }
 
@@ -155,11 +161,16 @@ mod tests {
 
     #[test]
     fn paths_that_sbatch_cannot_read_are_refused() {
-        assert_eq!(quoted(Path::new("/a b/ä$(x)")).unwrap(), "\"/a b/ä$(x)\"");
-        assert_eq!(word(Path::new("/a b/$(x)")).unwrap(), "'/a b/$(x)'");
+        let help = "move it";
+        let (quoted, word) = (
+            |path: &str| quoted(Path::new(path), help),
+            |path: &str| word(Path::new(path), help),
+        );
+        assert_eq!(quoted("/a b/ä$(x)").unwrap(), "\"/a b/ä$(x)\"");
+        assert_eq!(word("/a b/$(x)").unwrap(), "'/a b/$(x)'");
         for path in ["/a\"b", "/a\\b", "/a%j", "/a\nb"] {
-            let error = quoted(Path::new(path)).unwrap_err().to_string();
-            assert!(error.contains("--checkpoints"), "{error}");
+            let error = quoted(path).unwrap_err().to_string();
+            assert!(error.ends_with(help), "{error}");
         }
     }
 }

@@ -6,7 +6,9 @@ use std::io;
 
 use warmstart_schema::slurm::Slurm as SlurmOptions;
 
-use super::folder::{MARK, SCRIPT, SLOT, TASK, job_name, quoted, word};
+use super::folder::{
+    MARK, OTHER_LAUNCH, OTHER_RUNS, OTHER_WORKER, SCRIPT, SLOT, TASK, job_name, quoted, word,
+};
 use crate::launcher::programs::Programs;
 use crate::launcher::torch::{self, Torch};
 use crate::run::RunDir;
@@ -40,11 +42,11 @@ pub fn script(runs: &[RunDir], programs: &Programs, wanted: &SlurmOptions) -> io
         if is_array {
             "--output=/dev/null".to_owned()
         } else {
-            format!("--output={}", quoted(&first.worker_log())?)
+            format!("--output={}", quoted(&first.worker_log(), OTHER_RUNS)?)
         },
         "--open-mode=append".to_owned(),
         // Paths in an experiment are relative to the folder from which the run was launched.
-        format!("--chdir={}", quoted(&folder)?),
+        format!("--chdir={}", quoted(&folder, OTHER_LAUNCH)?),
         "--requeue".to_owned(),
         format!("--signal=TERM@{notice}"),
         "--nodes=1".to_owned(),
@@ -58,12 +60,12 @@ pub fn script(runs: &[RunDir], programs: &Programs, wanted: &SlurmOptions) -> io
     let run = if is_array {
         let _ = writeln!(text, "{RUNS}");
         for run in runs {
-            let _ = writeln!(text, "{}", word(run.path())?);
+            let _ = writeln!(text, "{}", word(run.path(), OTHER_RUNS)?);
         }
         text.push_str(")\nrun=${runs[$SLURM_ARRAY_TASK_ID]}\nexec >>\"$run/worker.log\" 2>&1\n");
         "\"$run\"".to_owned()
     } else {
-        word(first.path())?
+        word(first.path(), OTHER_RUNS)?
     };
     for line in &wanted.before {
         let _ = writeln!(text, "{line}");
@@ -86,7 +88,7 @@ pub fn script(runs: &[RunDir], programs: &Programs, wanted: &SlurmOptions) -> io
     if let Torch::Installed(candidates) = torch::of_worker(&worker)
         && let Some(usable) = candidates.iter().find(|it| it.refused.is_none())
     {
-        let libraries = word(&usable.libraries)?;
+        let libraries = word(&usable.libraries, OTHER_WORKER)?;
         let _ = writeln!(
             text,
             "export LD_LIBRARY_PATH={libraries}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"
@@ -100,7 +102,7 @@ pub fn script(runs: &[RunDir], programs: &Programs, wanted: &SlurmOptions) -> io
     let _ = writeln!(
         text,
         "exec srun --export=ALL --nodes=1 --ntasks=1{cpus} --unbuffered {} train {run}",
-        word(&worker)?,
+        word(&worker, OTHER_WORKER)?,
     );
     Ok(text)
 }
@@ -120,7 +122,7 @@ impl SentAs {
         let mut lines = script.lines();
         let option = ["#SBATCH ", NAME].concat();
         let name = lines.find_map(|line| line.strip_prefix(&option));
-        let own = std::path::absolute(run.path()).and_then(|path| word(&path));
+        let own = std::path::absolute(run.path()).and_then(|path| word(&path, OTHER_RUNS));
         let mut runs = lines.skip_while(|line| *line != RUNS).skip(1);
         let task = own.ok().and_then(|own| runs.position(|line| line == own));
         Self {
@@ -139,6 +141,28 @@ mod tests {
             monitor: None,
             worker: "/opt/warmstart-worker".into(),
         }
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_written_is_refused_with_help_for_that_path() {
+        let root = tempfile::tempdir().unwrap();
+        let plain = RunDir::new(root.path().join("a"));
+        let odd = RunDir::new(root.path().join("50%/a"));
+        let elsewhere = Programs {
+            monitor: None,
+            worker: "/opt/50%/warmstart-worker".into(),
+        };
+        let error = |run: &RunDir, programs: &Programs| {
+            let runs = std::slice::from_ref(run);
+            let error = script(runs, programs, &SlurmOptions::default()).unwrap_err();
+            error.to_string()
+        };
+        let (of_run, of_worker) = (error(&odd, &programs()), error(&plain, &elsewhere));
+        assert!(of_run.contains("--checkpoints"), "{of_run}");
+        assert!(
+            of_worker.contains("/opt/50%") && !of_worker.contains("--checkpoints"),
+            "{of_worker}"
+        );
     }
 
     #[test]
