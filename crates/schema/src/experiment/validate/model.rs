@@ -48,7 +48,12 @@ pub(super) fn stem(experiment: &Experiment, findings: &mut Vec<Finding>) {
     if is_new && model.freeze != Freeze::None {
         let help = "its new convolution has random weights, which must train; write `freeze: none`";
         let expected = "`small` only where nothing is frozen";
-        let found = format!("`freeze: {}`", model.freeze);
+        // As the file has it: a number of blocks without the word.
+        let frozen = match model.freeze {
+            Freeze::Blocks(count) => count.to_string(),
+            named => named.to_string(),
+        };
+        let found = format!("`freeze: {frozen}`");
         findings.push(Finding::new(FIELD, expected, found).help(help));
     }
 }
@@ -84,4 +89,26 @@ pub(super) fn head(experiment: &Experiment, findings: &mut Vec<Finding>) {
         |x| (0.0..1.0).contains(&x),
         "a share from 0 to below 1",
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::experiment::parse;
+
+    #[test]
+    fn a_small_stem_on_frozen_blocks_is_refused_with_the_value_of_the_file() {
+        for freeze in ["freeze: 1", "freeze: 2", "freeze: backbone"] {
+            let yaml = format!(
+                "name: x\ndataset: {{ name: emoji98 }}\n\
+                 model: {{ backbone: resnet18, weights: random, stem: small, {freeze} }}\n\
+                 train: {{ epochs: 1, batch_size: 32, optimizer: {{ name: adam, learning_rate: 0.001 }} }}\n"
+            );
+            let problems = parse(&yaml, "x.yaml").unwrap_err();
+            let quoted = format!("found `{freeze}`");
+            assert!(
+                problems.iter().any(|it| it.to_string().contains(&quoted)),
+                "{problems:?}"
+            );
+        }
+    }
 }
