@@ -15,7 +15,7 @@ use super::{Experiment, RunKind, cache_views, probe, unfreeze};
 
 /// What the values of an experiment break, in the order of the rules.
 pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
-    let rules: [fn(&Experiment, &mut Vec<Finding>); 13] = [
+    let rules: [fn(&Experiment, &mut Vec<Finding>); 14] = [
         texts,
         data::dataset,
         data::input,
@@ -27,6 +27,7 @@ pub(super) fn all(experiment: &Experiment) -> Vec<Finding> {
         model::weights,
         model::stem,
         model::freeze,
+        model::drop_path,
         model::head,
         slurm,
     ];

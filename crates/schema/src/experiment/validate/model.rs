@@ -72,9 +72,7 @@ pub(super) fn freeze(experiment: &Experiment, findings: &mut Vec<Finding>) {
     }
 }
 
-pub(super) fn head(experiment: &Experiment, findings: &mut Vec<Finding>) {
-    let head = &experiment.model.head;
-    whole(findings, "model.head.hidden", head.hidden);
+pub(super) fn drop_path(experiment: &Experiment, findings: &mut Vec<Finding>) {
     number(
         findings,
         "model.drop_path",
@@ -82,6 +80,11 @@ pub(super) fn head(experiment: &Experiment, findings: &mut Vec<Finding>) {
         |x| (0.0..1.0).contains(&x),
         "a share from 0 to below 1",
     );
+}
+
+pub(super) fn head(experiment: &Experiment, findings: &mut Vec<Finding>) {
+    let head = &experiment.model.head;
+    whole(findings, "model.head.hidden", head.hidden);
     number(
         findings,
         "model.head.dropout",
