@@ -53,26 +53,24 @@ pub(super) fn draw(buf: &mut Buffer, area: Rect, model: &Model, run: &Run, curso
     }
 }
 
+/// The epoch under the cursor of the charts; none without a cursor.
+fn epoch_at(run: &Run, cursor: Option<u32>) -> Option<&Epoch> {
+    let cursor = cursor?;
+    run.state.epochs.iter().find(|epoch| epoch.epoch == cursor)
+}
+
 /// The strength under the cursor, or the last one that a probe has tried; none for training.
 fn strength(run: &Run, cursor: Option<u32>) -> Option<Fact> {
     let RunKind::Probe(_) = run.experiment.as_deref()?.kind() else {
         return None;
     };
-    let epochs = &run.state.epochs;
-    let chosen = cursor.and_then(|cursor| epochs.iter().find(|epoch| epoch.epoch == cursor));
-    let strength = chosen.or(epochs.last()).and_then(Epoch::strength);
+    let epoch = epoch_at(run, cursor).or(run.state.epochs.last());
+    let strength = epoch.and_then(Epoch::strength);
     let value = strength.map_or_else(|| NOT_YET.to_owned(), rate);
     Some(("strength C", value, THEME.text))
 }
 
 fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
-    let of_epoch = |epoch: u32| {
-        run.state
-            .epochs
-            .iter()
-            .find(|other| other.epoch == epoch)
-            .map(|epoch| epoch.learning_rate)
-    };
     // There is no learning rate while features are computed.
     let at_work = run
         .state
@@ -80,13 +78,14 @@ fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
         .as_ref()
         .map(|batch| batch.learning_rate)
         .filter(|rate| rate.is_finite());
-    let now = at_work.or(run.state.epochs.last().map(|epoch| epoch.learning_rate));
+    let of = |epoch: &Epoch| epoch.learning_rate;
+    let now = at_work.or(run.state.epochs.last().map(of));
     let schedule = run
         .experiment
         .as_deref()
         .map_or("", |experiment| experiment.train.schedule.name());
-    let value = cursor
-        .and_then(of_epoch)
+    let value = epoch_at(run, cursor)
+        .map(of)
         .or(now)
         .map_or_else(|| NOT_YET.to_owned(), rate);
     (
@@ -100,8 +99,7 @@ fn learning_rate(run: &Run, cursor: Option<u32>) -> Fact {
 /// waited for them.
 fn speed(run: &Run, cursor: Option<u32>) -> Fact {
     let last = run.state.epochs.last();
-    let chosen =
-        cursor.and_then(|epoch| run.state.epochs.iter().find(|other| other.epoch == epoch));
+    let chosen = epoch_at(run, cursor);
     let now = run
         .state
         .batch
@@ -146,14 +144,8 @@ fn checkpoint(run: &Run, now: f64) -> Fact {
 }
 
 fn time(run: &Run, cursor: Option<u32>) -> Option<Fact> {
-    let of_epoch = |epoch: u32| {
-        run.state
-            .epochs
-            .iter()
-            .find(|other| other.epoch == epoch)
-            .map(|epoch| epoch.train_time)
-    };
-    let seconds = cursor.and_then(of_epoch).or(run.state.train_time())?;
+    let chosen = epoch_at(run, cursor).map(|epoch| epoch.train_time);
+    let seconds = chosen.or(run.state.train_time())?;
     Some(("trained for", duration(seconds), THEME.text))
 }
 
@@ -164,9 +156,8 @@ fn gradient(run: &Run) -> Option<Fact> {
 
 /// With averaged weights, what the plain ones reach.
 fn plain(run: &Run, cursor: Option<u32>) -> Option<Fact> {
-    let epochs = &run.state.epochs;
-    let chosen = cursor.and_then(|epoch| epochs.iter().find(|other| other.epoch == epoch));
-    let plain = chosen.or(epochs.last())?.plain?;
+    let epoch = epoch_at(run, cursor).or(run.state.epochs.last())?;
+    let plain = epoch.plain?;
     let accuracy = Metric::ValAcc.format(plain.val_acc);
     Some(("not averaged", format!("val acc {accuracy}"), THEME.text))
 }
