@@ -275,19 +275,22 @@ fn taken(id: &RunId, what: &str) -> anyhow::Error {
 }
 
 fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
-    let help = match &error {
-        change::Error::Held => "a run has one worker at a time; stop it first".to_owned(),
+    let refused = Failure::new(Kind::Input, format!("run {id} is not changed: {error}"));
+    let refused = match &error {
+        change::Error::Held => refused.help("a run has one worker at a time; stop it first"),
         change::Error::Fixed(_) | change::Error::NotOfProbe(_) => {
-            "train the experiment again for anything else".to_owned()
+            refused.help("train the experiment again for anything else")
+        }
+        // Each problem says what to write instead.
+        change::Error::Experiment(_) => refused,
+        change::Error::TooFew { .. } | change::Error::NothingLeft { .. } => {
+            refused.help(format!("`warmstart show {id}` says how far it is"))
         }
         change::Error::Io(_) | change::Error::Checkpoint(_) => {
             return anyhow::Error::new(error).context(format!("run {id}"));
         }
-        _ => format!("`warmstart show {id}` says how far it is"),
     };
-    Failure::new(Kind::Input, format!("run {id} is not changed: {error}"))
-        .help(help)
-        .into()
+    refused.into()
 }
 
 #[cfg(test)]
@@ -341,5 +344,20 @@ mod tests {
         let waiting = Queue::new(root.path()).content().unwrap().waiting;
         let slots: Vec<&str> = waiting.iter().map(|entry| entry.slot.as_str()).collect();
         assert_eq!(slots, [launcher::of_run(&dir).slot(device, 2)]);
+    }
+
+    #[test]
+    fn only_a_change_that_comes_too_late_is_answered_with_how_far_the_run_is() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = change::tests::trained(root.path());
+        let id = dir.info().unwrap().id;
+        let help = |text: &str| {
+            let error = change::change(&dir, &[text.to_owned()], false).unwrap_err();
+            let failure: Failure = not_changed(&id, error).downcast().unwrap();
+            failure.help
+        };
+        assert_eq!(help("train.epochs=many"), None);
+        let too_few = help("train.epochs=2").unwrap();
+        assert!(too_few.contains(id.as_str()), "{too_few}");
     }
 }
