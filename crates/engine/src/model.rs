@@ -1,4 +1,4 @@
-//! A whole model: normalization, resizing, backbone and head, its tensors by name, and what of it may move.
+//! A whole model: normalization, resizing, backbone and head, its tensors by name, and which of them train.
 
 mod head;
 mod init;
@@ -28,7 +28,7 @@ pub struct ModelSpec {
     pub dropout: f64,
     /// Probability of skipping the last residual path while training.
     pub drop_path: f64,
-    /// How many of the backbone's first blocks do not move; all of them freeze the backbone.
+    /// How many of the backbone's first blocks are frozen; all of them are the whole backbone.
     pub frozen_blocks: usize,
     /// Keeps batch normalization of the blocks that do train on its stored statistics.
     pub norm_inference: bool,
@@ -66,7 +66,7 @@ pub struct NamedTensor {
     /// The storage that the layers use, float32.
     pub tensor: Tensor,
     pub kind: TensorKind,
-    /// Whether gradient descent moves it. The statistics of trained blocks move too, but not by gradients.
+    /// Whether gradient descent changes it. The statistics of trained blocks change too, but not by gradients.
     pub trainable: bool,
     /// Whether it belongs to a frozen block, and must keep every bit.
     pub frozen: bool,
@@ -269,7 +269,7 @@ impl Model {
         &self.tensors
     }
 
-    /// What gradient descent moves, by name.
+    /// What gradient descent changes, by name.
     pub fn trainable(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.tensors
             .iter()
@@ -277,10 +277,10 @@ impl Model {
             .map(|t| (t.name.as_str(), &t.tensor))
     }
 
-    /// Whether all numbers that training moves are finite.
+    /// Whether all numbers that training changes are finite.
     pub fn is_finite(&self) -> Result<bool> {
-        for moved in self.tensors.iter().filter(|t| !t.frozen) {
-            let finite = tch::no_grad(|| moved.tensor.f_isfinite()?.f_all())?;
+        for named in self.tensors.iter().filter(|t| !t.frozen) {
+            let finite = tch::no_grad(|| named.tensor.f_isfinite()?.f_all())?;
             if i64::try_from(&finite)? == 0 {
                 return Ok(false);
             }
@@ -288,7 +288,8 @@ impl Model {
         Ok(true)
     }
 
-    /// SHA-256, in hexadecimal, over parameters and buffers of the frozen blocks: equal before and after, nothing moved.
+    /// SHA-256, in hexadecimal, over parameters and statistics of the frozen blocks. If it is the same after training, none of them
+    /// changed.
     pub fn frozen_fingerprint(&self) -> Result<String> {
         fingerprint(self.tensors.iter().filter(|t| t.frozen))
     }

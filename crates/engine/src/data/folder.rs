@@ -135,7 +135,7 @@ pub struct Decoding {
 }
 
 impl Decoding {
-    /// With a thread a core, or as many as said.
+    /// With so many decoder threads; without a number, one for each core, up to `MAX_DECODERS`.
     pub fn new(framing: impl Into<Framing>, strict: bool, threads: Option<usize>) -> Result<Self> {
         let cores = launcher::cores();
         let threads = threads.unwrap_or(cores.min(MAX_DECODERS));

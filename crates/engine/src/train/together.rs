@@ -33,7 +33,7 @@ impl Trainer<'_> {
         self.setup.rank.as_mut().map_or(Ok(()), Rank::barrier)
     }
 
-    /// What waits in all processes together. The gradients become the sums of theirs.
+    /// The batches that wait in all processes together. The gradients become the sums over all processes.
     pub(super) fn all_reduce(&mut self, own: Accumulated) -> Result<Accumulated> {
         if self.setup.rank.is_none() {
             return Ok(own);
@@ -74,8 +74,8 @@ impl Trainer<'_> {
         })
     }
 
-    /// Gives all processes rank 0's statistics of normalization, which the others have of other images. Training does not read
-    /// them, so that this is early enough before an evaluation.
+    /// Gives all processes rank 0's statistics of normalization, because each rank has those of its own images. Training does not
+    /// read them, so doing this before an evaluation is early enough.
     pub(super) fn broadcast_statistics(&mut self) -> Result<()> {
         let setup = &mut self.setup;
         let Some(rank) = &mut setup.rank else {

@@ -5,14 +5,14 @@ use super::{Column, Kind, Table};
 /// A cell of the grid.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tile {
-    /// None if nothing was measured.
+    /// None if there is no value.
     pub text: Option<String>,
-    /// The marks of its footnotes, and of its row's at the row's name or in the first column.
+    /// The marks of its own footnotes. The tile with the row's name, or else the first, also has those of the row.
     pub mark: Option<String>,
     pub best: bool,
     /// None for a title.
     pub kind: Option<Kind>,
-    /// A name below another one's.
+    /// Whether it is the name of a row that belongs to the row above.
     pub is_below: bool,
     /// For a title: whether higher or lower is better.
     pub better: Option<bool>,
@@ -22,7 +22,7 @@ pub(super) struct Tile {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Grid {
     pub rows: Vec<Vec<Tile>>,
-    /// For each column, whether it has numbers, which are right-aligned.
+    /// For each column, whether it is right-aligned: a column of numbers, or the values of a run in a transposed table.
     pub is_figure: Vec<bool>,
 }
 
