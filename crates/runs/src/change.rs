@@ -44,10 +44,35 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
+/// How a run goes on after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// From its last checkpoint.
+    Continues,
+    /// It is finished, and continues only if the changes extend it.
+    Extends,
+    /// From the beginning, as if it had never trained.
+    StartsOver,
+}
+
 /// Applies `FIELD=VALUE`s to a run that no worker has, and logs them. Returns the changes, none if the values are the same. A
 /// finished run takes only changes that extend it. If its file already has them, by hand or because the log could not be written,
 /// they are logged now: without that a finished run does not continue.
 pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Change>, Error> {
+    let next = if is_done {
+        Next::Extends
+    } else {
+        Next::Continues
+    };
+    apply(run, changes, next)
+}
+
+/// The same for a run that starts over. None of its epochs counts, so it may get fewer, and its checkpoints may be damaged.
+pub fn change_from_start(run: &RunDir, changes: &[String]) -> Result<Vec<Change>, Error> {
+    apply(run, changes, Next::StartsOver)
+}
+
+fn apply(run: &RunDir, changes: &[String], next: Next) -> Result<Vec<Change>, Error> {
     let field = |change: &String| {
         change
             .split('=')
@@ -81,13 +106,16 @@ pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Cha
         .iter()
         .filter_map(|field| differs(field, &before, &after))
         .collect();
-    if fields.is_empty() && !is_done {
+    if fields.is_empty() && next != Next::Extends {
         return Ok(fields);
     }
-    checkpoint::recover(&Disk, run)?;
-    let state = checkpoint::newest(&Disk, run)?
-        .0
-        .map(|content| content.state);
+    let state = if next == Next::StartsOver {
+        None
+    } else {
+        checkpoint::recover(&Disk, run)?;
+        let (newest, _) = checkpoint::newest(&Disk, run)?;
+        newest.map(|content| content.state)
+    };
     let begun = state
         .as_ref()
         .map_or(0, |state| state.epoch + u32::from(state.batch > 0));
@@ -98,7 +126,9 @@ pub fn change(run: &RunDir, changes: &[String], is_done: bool) -> Result<Vec<Cha
             found: after.train.epochs,
         });
     }
-    if is_done && let Some(state) = &state {
+    if next == Next::Extends
+        && let Some(state) = &state
+    {
         let stopped_early = state
             .progress
             .is_patience_exhausted(after.train.early_stopping.as_ref());

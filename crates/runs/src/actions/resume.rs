@@ -116,7 +116,8 @@ pub(super) fn queue_resume(
             return Err(Failure::new(Kind::Input, what).help(help).into());
         }
     };
-    if from == ResumeFrom::Checkpoint && !run.state.starts_over {
+    let starts_over = from == ResumeFrom::Start || run.state.starts_over;
+    if !starts_over {
         ensure_checkpoints(&RunDir::of(root, id), run)?;
     }
     let dir = RunDir::of(root, id);
@@ -124,9 +125,7 @@ pub(super) fn queue_resume(
     let slot = launcher::assigned(&dir, launcher::chosen()).slot(&info.device, devices);
     let entry = Entry::of(info, slot, awaited_source(run, info, from));
     // A run that starts over need not be extended.
-    let is_done = from == ResumeFrom::Checkpoint
-        && run.status() == Status::Finished
-        && !run.state.awaits_change;
+    let is_done = !starts_over && run.status() == Status::Finished && !run.state.awaits_change;
     // The queue is locked, so no other process resumes or changes the run meanwhile.
     let ready = || {
         // A worker writes itself into run.json when it takes a run, so another one had it since the last look.
@@ -134,7 +133,12 @@ pub(super) fn queue_resume(
             return Err(taken(id, "was just resumed by another process"));
         }
         if !changes.is_empty() {
-            change::change(&dir, changes, is_done).map_err(|error| not_changed(id, error))?;
+            let changed = if starts_over {
+                change::change_from_start(&dir, changes)
+            } else {
+                change::change(&dir, changes, is_done)
+            };
+            changed.map_err(|error| not_changed(id, error))?;
         }
         if from == ResumeFrom::Start && !run.state.starts_over {
             change::start_over(&dir).map_err(|error| not_changed(id, error))?;
@@ -317,6 +321,34 @@ mod tests {
         let resume = |from| queue_resume(root.path(), run, &changes, from);
         assert!(resume(ResumeFrom::Checkpoint).is_err());
         resume(ResumeFrom::Start).unwrap();
+    }
+
+    #[test]
+    fn a_run_that_starts_over_may_get_fewer_epochs_whatever_its_checkpoints_hold() {
+        for is_damaged in [false, true] {
+            let root = tempfile::tempdir().unwrap();
+            let dir = change::tests::trained(root.path());
+            let mut log = EventWriter::open(&dir.events()).unwrap();
+            log.write(&Event::Stopped {
+                step: 100,
+                train_time: 1.0,
+            })
+            .unwrap();
+            for step in checkpoint::steps(&Disk, &dir).unwrap() {
+                if is_damaged {
+                    std::fs::write(dir.checkpoint(step).join("manifest.json"), "{").unwrap();
+                }
+            }
+            let (_, runs) = Watcher::read_all(root.path(), &[]);
+            let run = runs.get(&dir.info().unwrap().id).unwrap();
+            let changes = ["train.epochs=5".to_owned()];
+            let resume = |from| queue_resume(root.path(), run, &changes, from);
+            assert!(resume(ResumeFrom::Checkpoint).is_err());
+            resume(ResumeFrom::Start).unwrap();
+            let changed = experiment::load(&dir.experiment_yaml(), &[]).unwrap();
+            assert_eq!(changed.train.epochs, 5);
+            assert!(dir.state().unwrap().starts_over);
+        }
     }
 
     #[test]
