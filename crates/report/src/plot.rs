@@ -251,13 +251,12 @@ mod tests {
             ..Epoch::default()
         });
         let events = [(100.0, loading), (160.0, epoch)];
+        let state = RunState::fold(events.map(|(t, event)| Record { t, event }));
         Run {
             id: "20261122-110000-4b12".parse().unwrap(),
             info: Err("no run.json".to_owned()),
             experiment: None,
-            state: Box::new(RunState::fold(
-                events.map(|(t, event)| Record { t, event }),
-            )),
+            state: Box::new(state),
             is_summary: false,
             liveness: Liveness::Free,
             standing: None,

@@ -26,7 +26,7 @@ struct Place {
 }
 
 /// The place of each setting, by the figures of its members. Settings without a figure are last; of equal ones the earlier is
-/// better. The better half continues, of an odd number the larger one.
+/// better. The better half continues; of an odd number of settings, the middle one too.
 fn places(monitor: Monitor, settings: &[Vec<Option<f64>>]) -> Vec<Place> {
     let mean = |figures: &Vec<Option<f64>>| {
         let known: Vec<f64> = figures.iter().flatten().copied().collect();
@@ -80,7 +80,7 @@ fn figure(monitor: Monitor, state: &RunState, epoch: u32) -> Option<f64> {
         })
 }
 
-/// A run of a group, which no worker has and which does not wait in the queue, unless `is_live`.
+/// A run of a group. Unless it `is_live`, no worker has it and it does not wait in the queue.
 #[derive(Debug)]
 struct Member {
     info: RunInfo,

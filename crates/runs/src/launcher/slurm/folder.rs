@@ -12,7 +12,7 @@ use crate::failure::{Failure, Kind};
 use crate::run::{RunDir, RunInfo};
 use crate::storage::{Disk, replace};
 
-/// What such runs take a place on, in the queue.
+/// The name by which the queue counts such runs, where it has the device of others.
 pub const SLOT: &str = "slurm";
 
 /// Marks a worker that Slurm has started, because a job may also hold a shell in which people work.
@@ -142,7 +142,7 @@ pub(super) fn quoted(path: &Path, help: &str) -> io::Result<String> {
     });
     text.map(|text| format!("\"{text}\"")).ok_or_else(|| {
         let what = format!(
-            "Slurm takes no folder with quotes, backslashes, percent signs or control characters in its path: {}",
+            "Slurm takes no path with quotes, backslashes, percent signs or control characters: {}",
             path.display()
         );
         io::Error::other(Failure::new(Kind::Input, what).help(help))
