@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use warmstart_schema::identity::{Handle, Job};
 use warmstart_schema::slurm::Slurm as SlurmOptions;
+use warmstart_schema::text;
 
 use crate::failure::{Failure, Kind};
 use crate::run::{RunDir, RunInfo};
@@ -135,15 +136,15 @@ pub(super) const OTHER_WORKER: &str = "install warmstart and PyTorch in another 
 /// The path as one argument in quotes, for a line that `sbatch` reads; it cannot hold every character. Where it has one of those,
 /// the error gives this help.
 pub(super) fn quoted(path: &Path, help: &str) -> io::Result<String> {
-    let text = path.to_str().filter(|text| {
-        !text
+    let plain = path.to_str().filter(|path| {
+        !path
             .chars()
             .any(|c| c.is_control() || matches!(c, '"' | '\\' | '%'))
     });
-    text.map(|text| format!("\"{text}\"")).ok_or_else(|| {
+    plain.map(|path| format!("\"{path}\"")).ok_or_else(|| {
         let what = format!(
             "Slurm takes no path with quotes, backslashes, percent signs or control characters: {}",
-            path.display()
+            text::line(&path.display().to_string(), 300)
         );
         io::Error::other(Failure::new(Kind::Input, what).help(help))
     })
@@ -168,9 +169,10 @@ mod tests {
         );
         assert_eq!(quoted("/a b/ä$(x)").unwrap(), "\"/a b/ä$(x)\"");
         assert_eq!(word("/a b/$(x)").unwrap(), "'/a b/$(x)'");
-        for path in ["/a\"b", "/a\\b", "/a%j", "/a\nb"] {
+        for path in ["/a\"b", "/a\\b", "/a%j", "/a\nb", "/a\u{1b}[31mb"] {
             let error = quoted(path).unwrap_err().to_string();
             assert!(error.ends_with(help), "{error}");
+            assert!(!error.contains(char::is_control), "{error:?}");
         }
     }
 }
