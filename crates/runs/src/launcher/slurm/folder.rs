@@ -52,21 +52,19 @@ pub fn give_back(run: &RunDir) -> io::Result<()> {
 /// What the jobs of a run ask for.
 pub(super) fn wanted(run: &RunDir) -> io::Result<SlurmOptions> {
     let path = run.path().join(WANTED);
-    let text = fs::read_to_string(&path)?;
-    let mut wanted: SlurmOptions = serde_json::from_str(&text).map_err(|error| {
-        io::Error::other(format!(
-            "slurm.json is damaged: {error}: {}",
-            path.display()
-        ))
-    })?;
-    // Any program may have written it.
+    let json = fs::read_to_string(&path)?;
+    // Any program may have written it, and messages quote it.
+    let wrong = |what: String| {
+        let (what, path) = (text::line(&what, 500), path.display().to_string());
+        io::Error::other(format!("{what}: {}", text::line(&path, 300)))
+    };
+    let mut wanted: SlurmOptions = serde_json::from_str(&json)
+        .map_err(|error| wrong(format!("slurm.json is damaged: {error}")))?;
     match wanted.take_mistakes().into_iter().next() {
         None => Ok(wanted),
-        Some(mistake) => Err(io::Error::other(format!(
-            "slurm.json: {}: {}: {}",
-            mistake.field,
-            mistake.message,
-            path.display()
+        Some(mistake) => Err(wrong(format!(
+            "slurm.json: {}: {}",
+            mistake.field, mistake.message
         ))),
     }
 }
@@ -159,6 +157,21 @@ pub(super) fn word(path: &Path, help: &str) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_foreign_file_asks_for_is_quoted_without_its_control_characters() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunDir::new(root.path().to_path_buf());
+        for json in [
+            "{\"\\u001b[31mtime\": 1}",
+            "{\"time\": \"\\u001b[31mlong\"}",
+        ] {
+            fs::write(run.path().join(WANTED), json).unwrap();
+            let error = wanted(&run).unwrap_err().to_string();
+            assert!(error.contains("slurm.json"), "{error:?}");
+            assert!(!error.contains(char::is_control), "{error:?}");
+        }
+    }
 
     #[test]
     fn paths_that_sbatch_cannot_read_are_refused() {
