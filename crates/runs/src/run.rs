@@ -259,7 +259,7 @@ impl RunDir {
             return Err(invalid(message));
         }
         let info: RunInfo = serde_json::from_slice(&bytes)
-            .map_err(|error| invalid(format!("run.json is damaged: {error}")))?;
+            .map_err(|error| invalid(format!("run.json is damaged: {}", reason(&error))))?;
         // A folder may be a copy from anywhere, so its texts are untrusted.
         Ok(RunInfo {
             experiment: text::line(&info.experiment, 80),
@@ -390,12 +390,17 @@ fn write_json(storage: &impl Storage, path: &Path, value: &impl Serialize) -> io
     replace(storage, path, &bytes)
 }
 
+/// Why a file is damaged. The reason may quote what the file holds, which is untrusted.
+fn reason(error: &serde_json::Error) -> String {
+    text::line(&error.to_string(), 300)
+}
+
 fn read_json<T: for<'de> Deserialize<'de>>(storage: &impl Storage, path: &Path) -> io::Result<T> {
     let bytes = storage.read(path)?;
     let wrong = |error: serde_json::Error| {
         io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("{}: {error}", path.display()),
+            format!("{}: {}", path.display(), reason(&error)),
         )
     };
     serde_json::from_slice(&bytes).map_err(wrong)
@@ -404,6 +409,28 @@ fn read_json<T: for<'de> Deserialize<'de>>(storage: &impl Storage, path: &Path) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reason_of_a_damaged_file_has_no_control_characters() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunDir::new(root.path());
+        let info = serde_json::json!({
+            "format": 1, "id": "20261129-090414-0001", "experiment": "e", "group": "g", "stem": "s", "source": "s.yaml",
+            "created": "2026-01-01T00:00:00Z", "device": "cpu",
+            "member": { "group": "g", "seed": 1, "halving": { "epochs": [1], "monitor": "\u{1b}[31mloss" } },
+        });
+        fs::write(run.path().join("run.json"), info.to_string()).unwrap();
+        let pictures = serde_json::json!({ "split": "\u{1b}[31mloss" });
+        fs::write(run.path().join(PICTURES), pictures.to_string()).unwrap();
+        let reasons = [
+            run.info().unwrap_err().to_string(),
+            run.pictures().unwrap_err().to_string(),
+        ];
+        for reason in reasons {
+            assert!(reason.contains("[31mloss"), "{reason:?}");
+            assert!(!reason.contains(char::is_control), "{reason:?}");
+        }
+    }
 
     #[test]
     fn run_ids_are_never_paths() {
