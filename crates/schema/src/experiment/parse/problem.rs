@@ -100,7 +100,8 @@ impl fmt::Display for Problem {
         }
         write!(f, ": {}", self.message)?;
         if let (Some((line, column)), Some(excerpt)) = (self.at, &self.excerpt) {
-            write!(f, "\n{line:>5} | {excerpt}\n      | {:>column$}", '^')?;
+            let width = caret_column(excerpt, column);
+            write!(f, "\n{line:>5} | {excerpt}\n      | {:>width$}", '^')?;
         }
         if let Some(help) = &self.help {
             write!(f, "\n  help: {help}")?;
@@ -114,6 +115,14 @@ impl std::error::Error for Problem {}
 /// The name of a file in problems.
 pub(super) fn label(path: &Path) -> String {
     text::line(&path.display().to_string(), 300)
+}
+
+/// The column of the screen, from 1, where this character of an excerpt begins: some characters take two columns.
+fn caret_column(excerpt: &str, character: usize) -> usize {
+    let before: String = excerpt.chars().take(character.saturating_sub(1)).collect();
+    // A place may lie behind the end of its line.
+    let beyond = character.saturating_sub(before.chars().count()).max(1);
+    text::columns(&before) + beyond
 }
 
 /// Control characters would move the reader's cursor; each becomes a space so that columns stay correct.
@@ -138,5 +147,29 @@ mod tests {
     #[test]
     fn control_characters_in_an_excerpt_become_spaces_of_the_same_width() {
         assert_eq!(printable("a\u{1b}[1mb\tc"), "a [1mb c");
+    }
+
+    #[test]
+    fn caret_stands_under_its_character_behind_wide_ones() {
+        let source = "{ name: 漢字, epochs: x }";
+        let column = source.chars().position(|c| c == 'x').unwrap() + 1;
+        let problem = Problem::new("a.yaml", "wrong").at(Some((1, column)), source);
+        let said = problem.to_string();
+        let lines: Vec<&str> = said.lines().collect();
+        let columns_before = |line: &str, c: char| text::columns(line.split(c).next().unwrap());
+        assert_eq!(
+            columns_before(lines[2], '^'),
+            columns_before(lines[1], 'x'),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn caret_may_stand_behind_the_end_of_its_line() {
+        let [one, three] = [1, 3].map(|column| {
+            let problem = Problem::new("a.yaml", "wrong").at(Some((1, column)), "\n");
+            problem.to_string()
+        });
+        assert!(one.ends_with("| ^") && three.ends_with("|   ^"), "{three}");
     }
 }
