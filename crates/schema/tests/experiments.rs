@@ -408,6 +408,31 @@ fn files_of_more_than_a_mebibyte_are_not_read() {
     );
 }
 
+/// Some editors begin a file with a byte order mark, which a reader does not see.
+#[test]
+fn a_byte_order_mark_moves_no_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mark.yaml");
+    let text = "dataset: { name: image_folder, path: $HOME/none }\nname: Mine\n\
+        model: { backbone: resnet18, weights: random, head: { hidden: 256, dropout: 0.2 } }\n\
+        train: { epochs: 1, batch_size: 8, optimizer: { name: adam, learning_rate: 1.0e-3 } }\n";
+    let loaded = || experiment::load(&path, &[]).unwrap_err().remove(0);
+    let named = || Problem::in_file(&path, "dataset.path", "is wrong", "mend it");
+    let check = |bytes: &[u8], problem: &dyn Fn() -> Problem, said: &str| {
+        fs::write(&path, bytes).unwrap();
+        let plain = problem();
+        assert!(
+            plain.at.is_some() && plain.message.contains(said),
+            "{plain}"
+        );
+        fs::write(&path, ["\u{feff}".as_bytes(), bytes].concat()).unwrap();
+        assert_eq!(problem(), plain);
+    };
+    check(text.as_bytes(), &loaded, "$HOME is not replaced");
+    check(text.as_bytes(), &named, "is wrong");
+    check(b"name: \xff\n", &loaded, "is not UTF-8");
+}
+
 /// Cut, doubled and changed bytes of shipped files and of files with mistakes: the parser never panics.
 /// Every problem of a text that is not empty names its line.
 #[test]

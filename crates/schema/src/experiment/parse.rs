@@ -45,6 +45,7 @@ pub fn parse_file(
     source: &str,
     overrides: &[String],
 ) -> Result<(Experiment, Option<Group>), Vec<Problem>> {
+    let source = without_mark(source);
     let (experiment, group) = parse_group(source, &label(path), overrides)?;
     let experiment = placed(experiment, path, source)?;
     let Some(mut group) = group else {

@@ -47,9 +47,10 @@ impl Problem {
         help: impl Into<String>,
     ) -> Self {
         let source = std::fs::read_to_string(path).unwrap_or_default();
+        let source = without_mark(&source);
         Self::new(&label(path), message)
             .field(field)
-            .at(locate(&source, field), &source)
+            .at(locate(source, field), source)
             .help(Some(help.into()))
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::limits::excess;
-use super::locate::place_of;
+use super::locate::{place_of, without_mark};
 use super::problem::{Problem, label};
 
 /// The most bytes of an experiment file.
@@ -45,9 +45,10 @@ fn too_long(bytes: impl fmt::Display) -> String {
 /// The problem of a file that stops being UTF-8 at this byte.
 fn not_utf8(good: &[u8], file: &str) -> Problem {
     let good = String::from_utf8_lossy(good);
-    let place = place_of(&good, good.len());
+    let good = without_mark(&good);
+    let place = place_of(good, good.len());
     Problem::new(file, "the text from here on is not UTF-8")
-        .at(Some(place), &good)
+        .at(Some(place), good)
         .help(Some("save it as UTF-8".to_owned()))
 }
 
