@@ -156,6 +156,25 @@ fn a_gpu_that_the_environment_hides_is_named_without_its_use() {
 }
 
 #[test]
+fn every_gpu_is_drawn_or_named_as_not_drawn() {
+    for (width, height) in [(80, 24), (80, 20), (120, 40)] {
+        for number in [1, 2, 6, 7, 8, 9, 16, 64] {
+            let gpus = vec![two_gpus()[0].clone(); number];
+            let picture = text(&drawn(&opened(Ok(gpus)), width, height));
+            let has = |label: String| picture.lines().any(|line| line.starts_with(&label));
+            let rows = (0..number)
+                .take_while(|index| has(format!(" gpu {index} ")))
+                .count();
+            let rest = format!(" gpu      {rows} to {}: ", number - 1);
+            assert!(rows == number || has(rest), "{number} GPUs:\n{picture}");
+            // The usual number of a server is drawn even on a small terminal, and the runs beside it.
+            assert!(rows == number || number > 8 || height < 24, "{picture}");
+            assert!(picture.contains("Lite0, freeze"), "{picture}");
+        }
+    }
+}
+
+#[test]
 fn a_run_with_several_gpus_names_all_of_them() {
     let mut model = opened(Ok(Vec::new()));
     let mut queue = model.runs.queue().clone();

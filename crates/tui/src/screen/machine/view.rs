@@ -63,10 +63,14 @@ pub(in crate::screen) fn draw(
     let lines = view.machine.as_ref().map_or(1, |machine| {
         3 + machine.gpus.as_ref().map_or(1, |gpus| gpus.len().max(1))
     });
-    // Keep half of the screen for the runs, even with many GPUs.
+    // Keep half of the screen for the runs, even with many GPUs. A few runs need less: their rows, the rule, the titles, the note.
+    let needed = model.working_and_waiting().len().max(1) + 3;
+    let free = area
+        .height
+        .saturating_sub(u16::try_from(needed).unwrap_or(u16::MAX));
     let height = u16::try_from(lines)
         .unwrap_or(u16::MAX)
-        .min(area.height / 2);
+        .min(free.max(area.height / 2));
     let [machine, rule, runs] = area.layout(&Layout::vertical([
         Constraint::Length(height),
         Constraint::Length(1),
@@ -112,7 +116,14 @@ fn draw_machine(buf: &mut Buffer, area: Rect, machine: &Machine) {
             draw_gauge(buf, paint::row(area, 3), "gpu", "none here", None, "");
         }
         Ok(gpus) => {
-            for ((index, gpu), y) in gpus.iter().enumerate().zip(3..) {
+            let room = usize::from(area.height.saturating_sub(3));
+            // Without room for all, the last row names those that are not drawn.
+            let drawn = if gpus.len() > room {
+                room.saturating_sub(1)
+            } else {
+                gpus.len()
+            };
+            for ((index, gpu), y) in gpus.iter().enumerate().take(drawn).zip(3..) {
                 let (row, label) = (paint::row(area, y), format!("gpu {index}"));
                 if gpu.hidden {
                     let words = format!("hidden by CUDA_VISIBLE_DEVICES: {}", gpu.name);
@@ -122,6 +133,11 @@ fn draw_machine(buf: &mut Buffer, area: Rect, machine: &Machine) {
                 let words = format!("{}  {}", gpu.name, used(gpu.memory));
                 let share = gpu.busy.map(|busy| busy / 100.0);
                 draw_gauge(buf, row, &label, &words, share, &heat(gpu));
+            }
+            if drawn < gpus.len() {
+                let words = format!("{drawn} to {}: enlarge the terminal", gpus.len() - 1);
+                let last = paint::row(area, area.height.saturating_sub(1).max(3));
+                draw_gauge(buf, last, "gpu", &words, None, "");
             }
         }
     }
