@@ -156,6 +156,27 @@ fn a_gpu_that_the_environment_hides_is_named_without_its_use() {
 }
 
 #[test]
+fn the_processor_is_described_as_far_as_it_is_known() {
+    for (processor, cores, words) in [
+        ("AMD EPYC 9B14", 1, "AMD EPYC 9B14, 1 core "),
+        ("", 4, "4 cores "),
+        ("", 0, "– "),
+    ] {
+        let Message::Machine(mut machine) = reading(Ok(Vec::new())) else {
+            panic!("no reading");
+        };
+        (machine.processor, machine.cores) = (processor.to_owned(), cores);
+        let mut model = busy();
+        press(&mut model, "M");
+        update(&mut model, Message::Machine(machine));
+        let picture = text(&drawn(&model, 80, 24));
+        let mut lines = picture.lines();
+        let row = lines.find_map(|line| line.strip_prefix(" cpu ")).unwrap();
+        assert!(row.trim_start().starts_with(words), "{picture}");
+    }
+}
+
+#[test]
 fn every_gpu_is_drawn_or_named_as_not_drawn() {
     for (width, height) in [(80, 24), (80, 20), (120, 40)] {
         for number in [1, 2, 6, 7, 8, 9, 16, 64] {

@@ -18,7 +18,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::command::{Command, QueueCommand};
-use crate::format::{NOT_YET, bytes};
+use crate::format::{NOT_YET, bytes, plural};
 use crate::machine::{Gpu, Machine};
 use crate::model::{MachineView, Model};
 use crate::mouse::{HitBox, HitMap};
@@ -101,7 +101,7 @@ fn draw_machine(buf: &mut Buffer, area: Rect, machine: &Machine) {
         of.filter(|of| of.1 > 0)
             .map(|(used, all)| used as f64 / all as f64)
     };
-    let processor = format!("{}, {} cores", machine.processor, machine.cores);
+    let processor = processor(machine);
     let rows = [
         ("cpu", processor, machine.cpu.map(|cpu| cpu / 100.0)),
         ("memory", used(machine.memory), share(machine.memory)),
@@ -140,6 +140,18 @@ fn draw_machine(buf: &mut Buffer, area: Rect, machine: &Machine) {
                 draw_gauge(buf, last, "gpu", &words, None, "");
             }
         }
+    }
+}
+
+/// The processor's model and cores, as far as the system reports them.
+fn processor(machine: &Machine) -> String {
+    let model = Some(machine.processor.clone()).filter(|model| !model.is_empty());
+    let cores = (machine.cores > 0).then(|| plural(machine.cores, "core"));
+    let known: Vec<String> = model.into_iter().chain(cores).collect();
+    if known.is_empty() {
+        NOT_YET.to_owned()
+    } else {
+        known.join(", ")
     }
 }
 
