@@ -717,15 +717,17 @@ fn checkpoints_of_other_versions_are_named() {
     let run = RunDir::new(folder.path());
     checkpoint::save(&Disk, &run, &content(5, 0, 5), KEEP).unwrap();
     let manifest = run.checkpoint(5).join("manifest.json");
-    let text = fs::read_to_string(&manifest)
+    let same_fields = fs::read_to_string(&manifest)
         .unwrap()
         .replace("\"format\": 1", "\"format\": 7");
-    fs::write(&manifest, text).unwrap();
-    let error = checkpoint::newest(&Disk, &run).unwrap_err().to_string();
-    assert!(
-        error.contains("format 7") && error.contains("format 1"),
-        "{error}"
-    );
+    for text in [same_fields.as_str(), r#"{ "format": 7, "parts": [] }"#] {
+        fs::write(&manifest, text).unwrap();
+        let error = checkpoint::newest(&Disk, &run).unwrap_err().to_string();
+        assert!(
+            error.contains("format 7") && error.contains("format 1"),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -30,6 +30,12 @@ pub(super) struct Manifest {
     pub(super) files: BTreeMap<String, Entry>,
 }
 
+/// The part of `manifest.json` that every version writes.
+#[derive(Debug, Deserialize)]
+pub(super) struct Version {
+    pub(super) format: u32,
+}
+
 /// A file's size, and its SHA-256 in hexadecimal digits.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::format::{Content, Entry, Error, FORMAT, MANIFEST, MODEL, Manifest, OPTIMIZER, STATE};
+use super::format::{
+    Content, Entry, Error, FORMAT, MANIFEST, MODEL, Manifest, OPTIMIZER, STATE, Version,
+};
 use super::state::State;
 use crate::run::RunDir;
 use crate::storage::Storage;
@@ -175,14 +177,17 @@ pub(super) fn read_step(
             .read(&folder.join(name))
             .map_err(|error| unreadable(storage, folder, name, error))
     };
-    let manifest: Manifest = serde_json::from_slice(&bytes(MANIFEST)?)
-        .map_err(|error| damaged(format!("{MANIFEST}: {error}")))?;
-    if manifest.format != FORMAT {
+    let text = bytes(MANIFEST)?;
+    let not_a_manifest = |error: serde_json::Error| damaged(format!("{MANIFEST}: {error}"));
+    // The manifest of another version may have other fields, so its format is read alone first.
+    let Version { format } = serde_json::from_slice(&text).map_err(not_a_manifest)?;
+    if format != FORMAT {
         return Err(Error::Format {
             path: folder.to_path_buf(),
-            found: manifest.format,
+            found: format,
         });
     }
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(not_a_manifest)?;
     let file = |name: &str| {
         let expected = manifest
             .files
