@@ -88,7 +88,7 @@ pub enum Error {
         path.display()
     )]
     Format { path: PathBuf, found: u32 },
-    #[error("none of the {} checkpoints of this run is readable: {}", reasons.len(), reasons.join("; "))]
+    #[error("none of this run's checkpoints is readable: {}", reasons.join("; "))]
     NoneReadable { reasons: Vec<String> },
     #[error("the run's checkpoints are gone: {named_by} of step {step}, and {} {found}", path.display())]
     Missing {
