@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crossterm::event::KeyCode;
+use warmstart_schema::text;
 
 use super::binding::Key;
 
@@ -62,11 +63,12 @@ impl FromStr for Key {
 
     /// Parses a key's name. The error says why it is none, and the name that may be meant.
     fn from_str(name: &str) -> Result<Self, String> {
-        let only = |text: &str| {
-            let mut chars = text.chars();
+        // Footer and help show the key, so it is a character that they can show alone.
+        let only = |written: &str| {
+            let mut chars = written.chars();
             chars
                 .next()
-                .filter(|c| chars.next().is_none() && !c.is_control() && !c.is_whitespace())
+                .filter(|_| chars.next().is_none() && text::line(written, 1) == written)
         };
         if let Some(c) = only(name) {
             return Ok(Self::Plain(KeyCode::Char(c)));
@@ -92,7 +94,7 @@ impl FromStr for Key {
         if let Some(number @ 1..=12) = number {
             return Ok(Self::Plain(KeyCode::F(number)));
         }
-        let close = warmstart_schema::text::closest(name, NAMED.into_iter().map(|(_, name)| name));
+        let close = text::closest(name, NAMED.into_iter().map(|(_, name)| name));
         let hint = close.map_or(String::new(), |close| format!("; did you mean `{close}`?"));
         Err(format!("no key is called `{name}`{hint}"))
     }
@@ -126,5 +128,17 @@ mod tests {
                 && error("f13").contains("no key")
                 && error("xy").contains("no key")
         );
+    }
+
+    #[test]
+    fn a_character_that_the_screen_cannot_show_alone_is_no_key() {
+        // It reverses what follows, has no width, belongs to the letter before it, or is invisible.
+        for hidden in ["\u{202e}", "\u{200b}", "\u{301}", "\u{3164}", "\t"] {
+            assert!(hidden.parse::<Key>().is_err(), "{hidden:?}");
+        }
+        for shown in ["x", "X", "?", "ü", "漢"] {
+            let key: Key = shown.parse().unwrap();
+            assert_eq!(key.to_string(), shown);
+        }
     }
 }
