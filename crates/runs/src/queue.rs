@@ -315,13 +315,13 @@ impl Queue {
     /// Takes a waiting run out; false if it does not wait.
     pub fn remove(&self, run: &RunId) -> io::Result<bool> {
         self.change(|content| {
-            let before = content.waiting.len();
-            content.waiting.retain(|entry| entry.run != *run);
-            let is_out = content.waiting.len() < before;
-            if is_out {
-                halving::taken_out(&self.root, content, run)?;
+            if content.position(run).is_none() {
+                return Ok(false);
             }
-            Ok(is_out)
+            // First, because it may fail, and then the run still waits.
+            halving::taken_out(&self.root, content, run)?;
+            content.waiting.retain(|entry| entry.run != *run);
+            Ok(true)
         })?
     }
 

@@ -369,6 +369,24 @@ fn a_run_that_its_user_takes_out_of_the_queue_stays_out() {
 }
 
 #[test]
+fn a_run_whose_log_cannot_be_read_is_not_taken_out_of_the_queue_half() {
+    let group = Group::new(&RATES, &[1], &[2, 4]);
+    group.all_pause(&[4.0, 1.0, 3.0, 2.0]);
+    assert_eq!(group.decide(), [1, 3]);
+    let log = group.dir(1).events();
+    let kept = log.with_extension("kept");
+    fs::rename(&log, &kept).unwrap();
+    // A folder in the place of the log, with a content: an empty one may look like a log without a line.
+    fs::create_dir_all(log.join("x")).unwrap();
+    assert!(group.queue().remove(&group.runs[1]).is_err());
+    assert_eq!(group.queued(), [1, 3]);
+    fs::remove_dir_all(&log).unwrap();
+    fs::rename(&kept, &log).unwrap();
+    assert!(group.queue().remove(&group.runs[1]).unwrap());
+    assert_eq!(group.queued(), [3]);
+}
+
+#[test]
 fn of_two_processes_that_advance_at_once_one_starts_each_run() {
     for _ in 0..20 {
         let group = Group::new(&RATES, &[1], &[2]);
