@@ -28,7 +28,7 @@ use self::entry::{most_on_a_device, must_wait};
 pub struct Active {
     #[serde(flatten)]
     pub entry: Entry,
-    /// The started process: its monitor.
+    /// What was started: the worker's monitor, or the job of Slurm that starts the worker.
     pub worker: Handle,
     /// When it was started, in milliseconds since the Unix epoch; 0 in files of earlier versions.
     #[serde(default)]

@@ -12,7 +12,7 @@ pub const ENDINGS: [&str; 15] = [
     "png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "dib", "tif", "tiff", "gif", "ppm", "pgm",
     "pbm", "pnm",
 ];
-/// The same for messages.
+/// The kinds of those files in messages, each by its usual extension.
 pub const READ: &str = "png, jpg, jfif, webp, bmp, tif, gif, ppm";
 /// How many names an error lists.
 const SHOWN: usize = 5;
@@ -56,6 +56,7 @@ pub(super) fn normalized(name: &OsStr) -> String {
     name.to_string_lossy().nfc().collect()
 }
 
+/// A name as screens show it: one short, printable line.
 pub(super) fn label(name: &OsStr) -> String {
     let name = text::line(&name.to_string_lossy(), MOST_CHARACTERS);
     if name.is_empty() {
@@ -65,6 +66,7 @@ pub(super) fn label(name: &OsStr) -> String {
     }
 }
 
+/// A path as messages show it.
 pub(super) fn shown(path: &Path) -> String {
     text::line(&path.display().to_string(), 300)
 }

@@ -25,6 +25,7 @@ pub(super) fn locate_keys(source: &str, keys: &[&str]) -> Option<Place> {
     (1..=keys.len()).rev().find_map(|len| place(&keys[..len]))
 }
 
+/// The keys that lead to a value from here. Reading the value raises an error there.
 struct Seek<'a>(&'a [&'a str]);
 
 impl<'de> DeserializeSeed<'de> for Seek<'_> {
