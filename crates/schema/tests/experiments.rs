@@ -3,13 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use warmstart_schema::experiment::{self, Length, Problem};
+use warmstart_schema::experiment::{self, Length, Problem, Weights};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/experiments")
@@ -255,6 +257,21 @@ fn published_weights_are_chosen_by_their_tag() {
         let text = message(weights);
         assert!(text.contains(", or a tag of the backbone,"), "{text}");
     }
+}
+
+/// Weights beside an experiment get the path of the current folder, which need not be UTF-8.
+#[test]
+fn a_path_of_weights_is_written_as_it_is_or_not_at_all() {
+    let written = |path: &[u8]| {
+        let file = Weights::File(OsStr::from_bytes(path).into());
+        serde_json::to_value(&file).ok()
+    };
+    let path = "/größe/w.safetensors";
+    assert_eq!(
+        written(path.as_bytes()),
+        Some(serde_json::Value::from(path))
+    );
+    assert_eq!(written(b"/gr\xf6\xdfe/w.safetensors"), None);
 }
 
 /// The worst figures for texts that try to take much time and memory.

@@ -128,7 +128,11 @@ impl fmt::Display for Weights {
 
 impl Serialize for Weights {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self {
+            // An error where it is not UTF-8: as text for people it would be the path of another file.
+            Self::File(path) => path.serialize(serializer),
+            Self::Imagenet | Self::Random | Self::Tag(_) => serializer.collect_str(self),
+        }
     }
 }
 
