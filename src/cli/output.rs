@@ -180,7 +180,7 @@ pub(super) fn explain(context: &Context, cause: &anyhow::Error) -> Exit {
         Kind::Input | Kind::CheckpointsGone => Exit::Input,
         Kind::NotFound => Exit::NotFound,
         Kind::Worker => Exit::Worker,
-        Kind::Disk => Exit::RunFailed,
+        Kind::Disk | Kind::RunFailed => Exit::RunFailed,
     }
 }
 

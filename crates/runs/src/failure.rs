@@ -14,8 +14,10 @@ pub enum Kind {
     CheckpointsGone,
     /// The worker is missing or does not start.
     Worker,
-    /// A folder is not writable.
+    /// A file or folder cannot be read or written, or the disk is full.
     Disk,
+    /// A run failed, or ended where it was not to end.
+    RunFailed,
 }
 
 /// The cause of an error, and what the user can do.

@@ -153,7 +153,7 @@ pub fn check_end(run: &RunDir, status: ExitStatus, wanted: &Outcome) -> anyhow::
             "try again, and leave its process alone".to_owned(),
         ),
     };
-    Err(Failure::new(Kind::Disk, what).help(help).into())
+    Err(Failure::new(Kind::RunFailed, what).help(help).into())
 }
 
 /// Hashes the newest whole checkpoint and the figures of a finished run. Fails if the run has no checkpoint.
