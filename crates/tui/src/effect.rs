@@ -108,8 +108,39 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Undo {
     Deleted(Vec<Trashed>),
-    /// The annotations of these runs before the change.
-    Annotated(Vec<(RunId, Annotation)>),
+    Annotated(Vec<Annotated>),
+}
+
+/// What a change made of a run's annotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotated {
+    pub run: RunId,
+    pub before: Annotation,
+    pub after: Annotation,
+}
+
+impl Annotated {
+    /// Takes the change back. What another process has changed since stays.
+    pub fn take_back(&self, now: &mut Annotation) -> Result<(), BadTag> {
+        let (before, after) = (&self.before, &self.after);
+        let added = after.tags.difference(&before.tags).map(|tag| (tag, false));
+        let removed = before.tags.difference(&after.tags).map(|tag| (tag, true));
+        let changes: Vec<TagChange> = added
+            .chain(removed)
+            .map(|(tag, add)| TagChange {
+                tag: tag.clone(),
+                add,
+            })
+            .collect();
+        now.change_tags(&changes)?;
+        if now.note == after.note {
+            now.note.clone_from(&before.note);
+        }
+        if now.archived == after.archived {
+            now.archived = before.archived;
+        }
+        Ok(())
+    }
 }
 
 /// A change of the annotations of runs.

@@ -119,8 +119,8 @@ fn execute(
             &trashed,
             progress("restoring", trashed.len()),
         )),
-        Effect::Undo(Undo::Annotated(before)) => {
-            Some(notes::restore_annotations(checkpoints, &before))
+        Effect::Undo(Undo::Annotated(annotated)) => {
+            Some(notes::restore_annotations(checkpoints, &annotated))
         }
         Effect::ShowDataset { ticket, source } => workers.show_dataset(ticket, source),
         Effect::AskDataset(ask) => {

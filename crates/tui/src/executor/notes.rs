@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use warmstart_runs::run::RunId;
-use warmstart_schema::annotation::{Annotation, BadTag};
 use warmstart_schema::text;
 
 use super::Progress;
-use crate::effect::{AnnotationChange, Undo};
+use crate::effect::{Annotated, AnnotationChange, Undo};
 use crate::format::plural;
 use crate::message::{Message, Report};
 use warmstart_runs::actions;
@@ -24,13 +23,17 @@ pub(super) fn annotate(
     let mut failed = None;
     for id in runs {
         match actions::annotate(root, id, |annotation| change.apply(annotation)) {
-            Ok((before, annotation)) => {
-                undo.push((id.clone(), before));
-                progress.at(undo.len());
+            Ok((before, after)) => {
                 changes.push(Change::Annotation {
                     id: id.clone(),
-                    annotation,
+                    annotation: after.clone(),
                 });
+                undo.push(Annotated {
+                    run: id.clone(),
+                    before,
+                    after,
+                });
+                progress.at(undo.len());
             }
             Err(error) => {
                 failed = Some(error);
@@ -38,26 +41,22 @@ pub(super) fn annotate(
             }
         }
     }
-    let changed: Vec<&RunId> = undo.iter().map(|(id, _)| id).collect();
+    let changed: Vec<&RunId> = undo.iter().map(|one| &one.run).collect();
     let result = outcome(&changed, change.past(), failed);
     let undo = (!undo.is_empty()).then_some(Undo::Annotated(undo));
     done(undo, changes, result)
 }
 
-/// Restores earlier annotations. A run that fails does not keep the others from being restored: the undo is used up.
-pub(super) fn restore_annotations(root: &Path, before: &[(RunId, Annotation)]) -> Message {
+/// Takes changes of annotations back. A run that fails does not keep the others from being restored: the undo is used up.
+pub(super) fn restore_annotations(root: &Path, annotated: &[Annotated]) -> Message {
     let (mut changes, mut restored, mut failed) = (Vec::new(), Vec::new(), None);
-    for (id, annotation) in before {
-        let set = |now: &mut Annotation| -> Result<(), BadTag> {
-            now.clone_from(annotation);
-            Ok(())
-        };
-        match actions::annotate(root, id, set) {
-            Ok(_) => {
-                restored.push(id);
+    for one in annotated {
+        match actions::annotate(root, &one.run, |now| one.take_back(now)) {
+            Ok((_, annotation)) => {
+                restored.push(&one.run);
                 changes.push(Change::Annotation {
-                    id: id.clone(),
-                    annotation: annotation.clone(),
+                    id: one.run.clone(),
+                    annotation,
                 });
             }
             Err(error) => failed = failed.or(Some(error)),
@@ -144,6 +143,7 @@ fn done(undo: Option<Undo>, changes: Vec<Change>, result: anyhow::Result<String>
 #[cfg(test)]
 mod tests {
     use tokio::sync::mpsc::unbounded_channel;
+    use warmstart_schema::annotation::{Annotation, BadTag, tag_changes};
 
     use super::*;
     use crate::tests::fixtures::{DONE, data, id};
@@ -251,11 +251,49 @@ mod tests {
         std::fs::remove_dir(root.path().join("a")).unwrap();
         std::fs::write(root.path().join("a"), "").unwrap();
         let archive = AnnotationChange::Archived(true);
-        actions::annotate(root.path(), &b, |now| archive.apply(now)).unwrap();
-        let before = [a, b.clone()].map(|id| (id, Annotation::default()));
-        let message = restore_annotations(root.path(), &before);
+        let archived = actions::annotate(root.path(), &b, |now| archive.apply(now));
+        let (before, after) = archived.unwrap();
+        let annotated = [a, b.clone()].map(|run| Annotated {
+            run,
+            before: before.clone(),
+            after: after.clone(),
+        });
+        let message = restore_annotations(root.path(), &annotated);
         let (now, _) = actions::annotate(root.path(), &b, |_| Ok::<_, BadTag>(())).unwrap();
         assert!(!now.archived, "{message:?}");
         assert!(matches!(message, Message::Done { report, .. } if !report.good));
+    }
+
+    #[test]
+    fn undoing_a_change_keeps_what_another_process_has_changed_since() {
+        let root = tempfile::tempdir().unwrap();
+        let run = root.path().join("a");
+        std::fs::create_dir(&run).unwrap();
+        std::fs::write(run.join("run.json"), "{}").unwrap();
+        let id: RunId = "a".parse().unwrap();
+        let tags = |text: &str| AnnotationChange::Tags(tag_changes(text).unwrap());
+        actions::annotate(root.path(), &id, |now| tags("+old").apply(now)).unwrap();
+        let (sender, _messages) = unbounded_channel();
+        let progress = Progress::of(&sender, "tagging", 1);
+        let change = tags("+good -old");
+        let message = annotate(root.path(), std::slice::from_ref(&id), &change, progress);
+        let Message::Done {
+            undo: Some(Undo::Annotated(annotated)),
+            ..
+        } = message
+        else {
+            panic!("{message:?}")
+        };
+        let since = |now: &mut Annotation| {
+            now.set_note("look again");
+            now.archived = true;
+            tags("+later").apply(now)
+        };
+        actions::annotate(root.path(), &id, since).unwrap();
+        let message = restore_annotations(root.path(), &annotated);
+        let now = RunDir::of(root.path(), &id).annotation().unwrap();
+        assert_eq!(now.note, "look again", "{message:?}");
+        assert!(now.tags.iter().eq(["later", "old"]), "{:?}", now.tags);
+        assert!(now.archived);
     }
 }

@@ -13,7 +13,7 @@ use warmstart_schema::state::Liveness;
 use super::fixtures::{DONE, FAILED, LIVE, RESUMED, STOPPED, data, empty, id, typical};
 use super::{drawn, press, says, text};
 use crate::config::Keys;
-use crate::effect::{AnnotationChange, Effect, Undo};
+use crate::effect::{Annotated, AnnotationChange, Effect, Undo};
 use crate::keys::Keymap;
 use crate::message::{Catalogue, Message, Report};
 use crate::model::{Kind, Model, Popup, Screen};
@@ -373,7 +373,11 @@ fn archiving_names_the_keys_of_the_settings() {
     };
     let past = AnnotationChange::Archived(true).past();
     let done = Message::Done {
-        undo: Some(Undo::Annotated(vec![(id(DONE), Annotation::default())])),
+        undo: Some(Undo::Annotated(vec![Annotated {
+            run: id(DONE),
+            before: Annotation::default(),
+            after: archived.clone(),
+        }])),
         changes: vec![Change::Annotation {
             id: id(DONE),
             annotation: archived,

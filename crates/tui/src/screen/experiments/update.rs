@@ -2,12 +2,12 @@
 
 use tui_input::Input;
 use warmstart_runs::run::RunId;
-use warmstart_schema::annotation::{self, Annotation};
+use warmstart_schema::annotation;
 
 use crate::available::{expandable, target_ids};
 use crate::columns::columns;
 use crate::command::{Command, ListCommand};
-use crate::effect::{AnnotationChange, Effect, Undo};
+use crate::effect::{Annotated, AnnotationChange, Effect, Undo};
 use crate::format::plural;
 use crate::message::Report;
 use crate::model::{InputPrompt, Listing, Model, PathPurpose, Popup, PromptKind, Screen};
@@ -223,13 +223,10 @@ pub(crate) fn apply_done(
         let it = if runs.len() == 1 { "it" } else { "them" };
         report.text += &model.key_hint(UNDO, &format!("restores {it}"));
     }
-    let is_archived = |((_, before), change): (&(RunId, Annotation), &Change)| {
-        let now = matches!(change, Change::Annotation { annotation, .. } if annotation.archived);
-        now && !before.archived
-    };
-    if let Some(Undo::Annotated(before)) = &undo
+    let is_archived = |one: &Annotated| one.after.archived && !one.before.archived;
+    if let Some(Undo::Annotated(annotated)) = &undo
         && report.good
-        && before.iter().zip(&changes).any(is_archived)
+        && annotated.iter().any(is_archived)
     {
         let archived = Command::List(ListCommand::Archived);
         report.text += &model.key_hint(archived, "shows archived runs");
