@@ -1,6 +1,6 @@
 //! Whether a run's worker is alive, by its lock, its heartbeat, the pace of its events and the machine it is on.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use crate::heartbeat::LivenessTracker;
 use crate::launcher::{self, Handle, Host, Origin, Stage, Standing, WorkerState};
@@ -34,7 +34,8 @@ pub(super) struct LivenessCheck {
     newest: Option<Handle>,
     /// When this process last read a new event: clocks of machines differ and jump.
     read: Option<Instant>,
-    /// Time of the newest heartbeat, and when this process first saw it.
+    /// Time of the newest heartbeat, and when this process first saw it. The second is unknown for a heartbeat that was there
+    /// already: it may be old.
     touched: Option<(SystemTime, Option<Instant>)>,
 }
 
@@ -177,7 +178,12 @@ impl LivenessCheck {
         let Some(last) = self.tracker.last() else {
             return Liveness::Held;
         };
-        let silence = least(event::now() - last, self.read);
+        let by_clock = event::now() - last;
+        if by_clock < 0.0 {
+            // The clock does not tell the age of an event from the future, so its age counts from here.
+            self.read.get_or_insert_with(Instant::now);
+        }
+        let silence = age(by_clock, self.read);
         let touched = self.touched(dir);
         self.tracker.liveness(silence, touched)
     }
@@ -185,22 +191,63 @@ impl LivenessCheck {
     /// Seconds since the newest heartbeat.
     fn touched(&mut self, dir: &RunDir) -> Option<f64> {
         let now = dir.touched()?;
+        let by_clock = match SystemTime::now().duration_since(now) {
+            Ok(ago) => ago.as_secs_f64(),
+            Err(ahead) => -ahead.duration().as_secs_f64(),
+        };
         match self.touched {
             Some((before, _)) if before == now => {}
             Some(_) => self.touched = Some((now, Some(Instant::now()))),
-            None => self.touched = Some((now, None)),
+            // The clock does not tell the age of a heartbeat from the future, so its age counts from here.
+            None => self.touched = Some((now, (by_clock < 0.0).then(Instant::now))),
         }
         let seen = self.touched.and_then(|(_, seen)| seen);
-        let ago = SystemTime::now()
-            .duration_since(now)
-            .as_ref()
-            .map_or(0.0, Duration::as_secs_f64);
-        Some(least(ago, seen))
+        Some(age(by_clock, seen))
     }
 }
 
-/// Seconds since an event, by the wall clock or since this process saw it, whichever is less. The clock of another machine may be
-/// wrong, and the local clock jumps after a suspend.
-fn least(by_clock: f64, seen: Option<Instant>) -> f64 {
-    seen.map_or(by_clock, |seen| by_clock.min(seen.elapsed().as_secs_f64()))
+/// Seconds since something happened, by the wall clock or since this process saw it, whichever is less. The clock of another
+/// machine may be wrong, and the local clock jumps after a suspend. A time in the future says nothing.
+fn age(by_clock: f64, seen: Option<Instant>) -> f64 {
+    let seen = seen.map(|seen| seen.elapsed().as_secs_f64());
+    match seen {
+        Some(seen) if by_clock < 0.0 => seen,
+        Some(seen) => by_clock.min(seen),
+        None => by_clock.max(0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_a_clock_that_is_ahead_wrote_gets_old_too() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::of(root.path(), &"a".parse().unwrap());
+        fs::create_dir(dir.path()).unwrap();
+        let heartbeat = File::create(dir.path().join("run.lock")).unwrap();
+        let hour = Duration::from_secs(3600);
+        heartbeat.set_modified(SystemTime::now() + hour).unwrap();
+        let mut check = LivenessCheck::default();
+        assert!(check.touched(&dir).unwrap() < REMOTE_TIMEOUT);
+        // This process saw it long ago.
+        let long = Duration::from_secs_f64(REMOTE_TIMEOUT * 2.0);
+        let earlier = |seen: Instant| seen.checked_sub(long).unwrap();
+        check.touched = check.touched.map(|(time, seen)| (time, seen.map(earlier)));
+        assert!(check.touched(&dir).unwrap() > REMOTE_TIMEOUT);
+
+        let tracker = LivenessTracker::unended(Some(10), event::now() + hour.as_secs_f64());
+        let mut check = LivenessCheck {
+            tracker,
+            touched: check.touched,
+            ..LivenessCheck::default()
+        };
+        assert_eq!(check.held(&dir), Liveness::HeartbeatLost);
+        check.read = check.read.map(earlier);
+        assert_eq!(check.held(&dir), Liveness::Hung);
+    }
 }
