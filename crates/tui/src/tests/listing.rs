@@ -557,6 +557,49 @@ fn keys_act_on_all_marked_runs() {
     assert_eq!(model.targets().len(), 1);
 }
 
+fn marked(model: &Model) -> Vec<RunId> {
+    let Screen::Experiments(list) = &model.open else {
+        panic!()
+    };
+    list.marked.iter().cloned().collect()
+}
+
+#[test]
+fn a_run_that_is_gone_keeps_no_mark() {
+    let mut model = typical();
+    press(&mut model, "v  ");
+    let gone = marked(&model);
+    assert_eq!(gone.len(), 2);
+    // Another process deletes them.
+    let changes = gone.into_iter().map(|id| Change::Removed { id }).collect();
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    assert!(marked(&model).is_empty());
+}
+
+#[test]
+fn runs_that_were_not_deleted_keep_their_marks() {
+    let mut model = typical();
+    press(&mut model, "v*");
+    let mut others = marked(&model);
+    others.retain(|other| *other != id(RESUMED));
+    assert!(others.len() > 1);
+    // The deletion failed after the first run.
+    let done = Message::Done {
+        undo: Some(Undo::Deleted(vec![Trashed {
+            id: id(RESUMED),
+            deleted: 7,
+        }])),
+        changes: vec![Change::Removed { id: id(RESUMED) }],
+        report: Report {
+            good: false,
+            text: "a run has a worker".to_owned(),
+        },
+    };
+    update(&mut model, done);
+    assert_eq!(marked(&model), others);
+}
+
 #[test]
 fn ten_thousand_runs_are_listed_sorted_and_filtered_between_two_frames() {
     let mut model = many(10_000);

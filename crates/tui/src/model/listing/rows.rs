@@ -88,7 +88,7 @@ impl Listing {
 }
 
 impl Model {
-    /// Rebuilds the open list's rows if an input changed.
+    /// Rebuilds the open list's rows if an input changed. A run that is gone keeps no mark.
     pub(crate) fn refresh_list(&mut self) {
         let Screen::Experiments(list) = &self.open else {
             return;
@@ -118,6 +118,7 @@ impl Model {
             lines.push(Line::Row(index));
         }
         if let Screen::Experiments(list) = &mut self.open {
+            list.marked.retain(|id| self.runs.get(id).is_some());
             list.selection.follow(&places);
             list.rows = Rows {
                 keys,

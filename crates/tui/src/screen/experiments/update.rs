@@ -235,11 +235,6 @@ pub(crate) fn apply_done(
     for change in changes {
         model.runs.apply(change);
     }
-    if matches!(undo, Some(Undo::Deleted(_)))
-        && let Some(list) = list(model)
-    {
-        list.marked.clear();
-    }
     model.undo.extend(undo);
     let old = model.undo.len().saturating_sub(REMEMBERED);
     model.undo.drain(..old);
