@@ -565,6 +565,18 @@ fn marked(model: &Model) -> Vec<RunId> {
 }
 
 #[test]
+fn marks_stay_where_no_run_is_shown_to_mark() {
+    let mut model = typical();
+    press(&mut model, "v  ");
+    let before = marked(&model);
+    press(&mut model, "/nothing like it<enter>");
+    assert!(runs(&model).is_empty());
+    press(&mut model, "*");
+    assert_eq!(marked(&model), before);
+    assert_eq!(says(&model), "there is no run here to mark");
+}
+
+#[test]
 fn a_run_that_is_gone_keeps_no_mark() {
     let mut model = typical();
     press(&mut model, "v  ");

@@ -15,10 +15,10 @@ pub(crate) fn refusal(model: &Model, command: ListCommand) -> Option<String> {
     };
     match command {
         ListCommand::Mark | ListCommand::Tag | ListCommand::Note | ListCommand::Archive => no_run(),
-        ListCommand::MarkAll => model
-            .runs
-            .is_empty()
-            .then(|| "there is no run to mark".to_owned()),
+        ListCommand::MarkAll => (0..)
+            .map_while(|index| model.entry(index))
+            .all(|entry| entry.run.is_none())
+            .then(|| "there is no run here to mark".to_owned()),
         ListCommand::Delete => no_run().or_else(|| deletion_refusal(model)),
         ListCommand::Undo => model
             .undo
