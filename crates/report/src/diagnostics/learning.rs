@@ -34,16 +34,23 @@ pub(super) fn not_a_number(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
         .batch
         .as_ref()
         .filter(|batch| trains && !batch.loss.is_finite());
-    let of_batch = batch.map(|batch| batch.epoch);
-    let of_epoch = run
-        .state
-        .epochs
-        .iter()
-        .find(|epoch| !epoch.train_loss.is_finite() || !epoch.val_loss.is_finite());
-    let epoch = of_epoch.map(|epoch| epoch.epoch).or(of_batch)?;
+    let is_finite = |epoch: &Epoch| epoch.train_loss.is_finite() && epoch.val_loss.is_finite();
+    let all = &run.state.epochs;
+    let after_finite = all.iter().rposition(is_finite).map_or(0, |last| last + 1);
+    let since = all.get(after_finite).map(|epoch| epoch.epoch);
+    if let Some(epoch) = since.or(batch.map(|batch| batch.epoch)) {
+        return alert(
+            Level::Error,
+            format!(
+                "the loss is not a finite number since epoch {epoch}: try a lower learning rate"
+            ),
+        );
+    }
+    // The loss of the newest epoch is finite again.
+    let last = all.iter().rfind(|epoch| !is_finite(epoch))?.epoch;
     alert(
-        Level::Error,
-        format!("the loss is not a finite number since epoch {epoch}: try a lower learning rate"),
+        Level::Warning,
+        format!("the loss was not a finite number in epoch {last}: try a lower learning rate"),
     )
 }
 

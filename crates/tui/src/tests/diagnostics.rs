@@ -128,6 +128,22 @@ fn data_wait(wait: f64, learning_rate: f64) -> Value {
         "learning_rate": learning_rate, "images_per_second": 9.0, "train_time": 300.0, "best": true, "data_wait": wait})
 }
 
+/// An epoch whose validation loss overflowed.
+fn overflow(number: u32) -> Value {
+    json!({"event": "epoch", "epoch": number, "step": number * 10, "train_loss": 0.9, "train_acc": 0.7, "val_loss": "inf",
+        "val_acc": 0.7, "learning_rate": 0.1, "images_per_second": 9.0, "train_time": 300.0, "best": false})
+}
+
+fn sound(number: u32) -> Value {
+    json!({"event": "epoch", "epoch": number, "step": number * 10, "train_loss": 0.8, "train_acc": 0.7, "val_loss": 1.4,
+        "val_acc": 0.7, "learning_rate": 0.1, "images_per_second": 9.0, "train_time": 360.0, "best": true})
+}
+
+fn batch_without_loss() -> Value {
+    json!({"event": "batch", "epoch": 6, "step": 51, "batch": 1, "batches": 10, "loss": "NaN", "accuracy": 0.5,
+        "learning_rate": 0.1, "images_per_second": 9.0, "gradient_norm": 1.0})
+}
+
 fn classes(smallest: u32, largest: u32) -> Value {
     json!({"event": "dataset", "name": "n", "train": 400, "validation": 400, "test": 0, "classes": 4, "steps_per_epoch": 10,
         "smallest": {"name": "rare", "images": smallest}, "largest": {"name": "many", "images": largest}})
@@ -144,6 +160,11 @@ fn classes(smallest: u32, largest: u32) -> Value {
 #[case::waits_for_pictures(&WELL, &[data_wait(0.7, 0.1)], "the device is idle 70 % of the step, waiting for pictures")]
 #[case::waits_a_little(&WELL, &[data_wait(0.2, 0.1)], "")]
 #[case::learning_rate_is_zero(&WELL, &[data_wait(0.0, 0.0)], "the learning rate is 0 since epoch 5: nothing is learnt")]
+#[case::loss_is_not_finite(&WELL, &[overflow(5)], "the loss is not a finite number since epoch 5")]
+#[case::loss_stays_not_finite(&WELL, &[overflow(5), overflow(6)], "the loss is not a finite number since epoch 5")]
+#[case::loss_of_a_batch_is_not_finite(&WELL, &[batch_without_loss()], "the loss is not a finite number since epoch 6")]
+#[case::loss_is_finite_again(&WELL, &[overflow(5), sound(6)], "the loss was not a finite number in epoch 5: try")]
+#[case::loss_breaks_again(&WELL, &[overflow(5), sound(6), overflow(7)], "the loss is not a finite number since epoch 7")]
 #[case::disk_nearly_full(&WELL, &[system(90.0, 200_000_000)], "the disk is nearly full, 200 MB are left: delete runs")]
 #[case::disk_not_full(&WELL, &[system(90.0, 9_000_000_000)], "")]
 #[case::uneven(&WELL, &[classes(9, 217)], "classes are uneven: 9 images of rare, 217 of many; train.class_weights: balanced")]
@@ -356,22 +377,7 @@ fn alerts_name_the_keys_of_the_settings() {
 
 #[test]
 fn alerts_are_sorted_by_level() {
-    let broken = [(f64::NAN, 2.0, 0.5)]
-        .iter()
-        .chain(&OVERFIT)
-        .copied()
-        .collect::<Vec<Figures>>();
-    let mut events = events_of_run(&broken, &[classes(1, 100)]);
-    events
-        .iter_mut()
-        .filter(|event| event["event"] == "epoch" || event["event"] == "batch")
-        .for_each(|event| {
-            for field in ["train_loss", "loss"] {
-                if event.get(field).is_some_and(Value::is_null) {
-                    event[field] = json!("NaN");
-                }
-            }
-        });
+    let events = events_of_run(&OVERFIT, &[classes(1, 100), batch_without_loss()]);
     let levels: Vec<Level> = said(events, 1.0, |_| ())
         .into_iter()
         .map(|(level, _)| level)
