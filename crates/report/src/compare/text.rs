@@ -23,7 +23,7 @@ pub(super) fn render(table: &Table, width: Option<usize>) -> String {
         .map(|(index, title)| described(table, &grid, index, title))
         .collect();
     let fitted = fit::fitted(&columns, &rows.collect::<Vec<_>>(), width);
-    // A footnote of a hidden column would explain nothing.
+    // A note about a hidden column would explain nothing.
     let is_shown = |mark: &str| fitted.lines.iter().any(|line| line.contains(mark));
     let mut below: Vec<String> = table
         .footnotes
@@ -31,7 +31,7 @@ pub(super) fn render(table: &Table, width: Option<usize>) -> String {
         .filter(|(mark, _)| is_shown(mark))
         .map(|(mark, text)| format!("{mark} {text}"))
         .collect();
-    if table.has_best() {
+    if table.has_best() && is_shown("*") {
         below.push("* best of its column among runs that are done".to_owned());
     }
     let hidden: Vec<String> = fitted
@@ -112,7 +112,7 @@ mod tests {
     fn a_note_is_hidden_with_the_column_of_its_mark() {
         let cell = |value: Value, mark: Option<&str>| Cell {
             value,
-            best: false,
+            best: mark.is_some(),
             mark: mark.map(str::to_owned),
         };
         let loss = Value::figure(Metric::ValLoss, Some(0.5));
@@ -125,8 +125,11 @@ mod tests {
             footnotes: vec![("‡".to_owned(), "a slip".to_owned())],
             ..Table::default()
         };
-        assert!(render(&table, None).contains("‡ a slip"));
+        let wide = render(&table, None);
+        assert!(wide.contains("‡ a slip"), "{wide}");
+        assert!(wide.contains("* best of its column"), "{wide}");
         let narrow = render(&table, Some(15));
         assert!(!narrow.contains('‡'), "{narrow}");
+        assert!(!narrow.contains('*'), "{narrow}");
     }
 }
