@@ -24,7 +24,8 @@ pub(super) fn named(
         if let Some(path) = below(context, name).filter(|_| !path.exists()) {
             return Ok(ExperimentFile::load(path, overrides));
         }
-        if !path.exists() {
+        // Where it cannot be looked at, the attempt to read it says why.
+        if path.try_exists().is_ok_and(|exists| !exists) {
             let help = "name an existing file, or one of those that `warmstart list` shows";
             return Err(
                 Failure::new(Kind::NotFound, format!("there is no file {}", shown(&path)))

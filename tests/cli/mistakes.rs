@@ -25,6 +25,15 @@ fn a_mistake_is_explained(#[case] arguments: &[&str], #[case] code: i32, #[case]
 }
 
 #[test]
+fn a_file_that_cannot_be_looked_at_is_not_called_absent() {
+    let place = Place::new();
+    place.write("notes", "");
+    let said = place.say(&["train", "notes/mine.yaml"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(said.err.contains("Not a directory"), "{}", said.err);
+}
+
+#[test]
 fn an_experiment_to_start_from_is_named_without_characters_that_a_terminal_obeys() {
     let place = Place::new();
     let yaml = "name: a\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18 }\n\
