@@ -8,7 +8,7 @@
 
 use ratatui::text::{Line, Span};
 
-use crate::help::{NAME, Row, rows};
+use crate::help::{INDENT, NAME, Row, rows};
 use crate::keys::{Context, Keymap};
 use crate::theme::THEME;
 
@@ -17,7 +17,10 @@ pub(super) fn lines(keys: &Keymap, context: Context, width: usize) -> Vec<Line<'
     let line = |row| match row {
         Row::Title(title) => Line::styled(title, THEME.title),
         Row::Key { label, text } => Line::from(vec![
-            Span::styled(format!("  {label:<rest$}", rest = NAME - 2), THEME.key),
+            Span::styled(
+                format!("{:INDENT$}{label:<rest$}", "", rest = NAME - INDENT),
+                THEME.key,
+            ),
             Span::styled(text, THEME.text),
         ]),
         Row::Blank => Line::default(),
