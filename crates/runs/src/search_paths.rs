@@ -1,5 +1,6 @@
 //! Where datasets and weights are looked for, and which of them this machine lacks.
 
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use crate::pictures::PictureFolder;
@@ -97,7 +98,8 @@ impl SearchPaths {
             .find(|path| path.is_file())
     }
 
-    /// The first local copy of the weights. The error lists every path searched.
+    /// The first local copy of the weights. In the hub's cache that is the revision that `main` was downloaded as, or else the
+    /// one that was downloaded last. The error lists every path searched.
     pub fn find_weights(&self, pretrained: &Pretrained) -> Result<PathBuf, Vec<PathBuf>> {
         let mut searched = Vec::new();
         for folder in &self.weights {
@@ -111,17 +113,23 @@ impl SearchPaths {
             .hub
             .join(format!("models--{}", pretrained.hub.replace('/', "--")));
         let snapshots = hub.join("snapshots");
-        let newest = std::fs::read_to_string(hub.join("refs/main"))
+        let main = std::fs::read_to_string(hub.join("refs/main"))
             .ok()
             .map(|commit| snapshots.join(commit.trim()));
-        let others = std::fs::read_dir(&snapshots)
+        // The order of a folder is not the same on every machine.
+        let mut others: Vec<_> = std::fs::read_dir(&snapshots)
             .into_iter()
             .flatten()
             .flatten()
-            .map(|entry| entry.path());
-        let found = newest
+            .map(|entry| {
+                let changed = entry.metadata().and_then(|meta| meta.modified()).ok();
+                (Reverse(changed), entry.path())
+            })
+            .collect();
+        others.sort_unstable();
+        let found = main
             .into_iter()
-            .chain(others)
+            .chain(others.into_iter().map(|(_, folder)| folder))
             .map(|folder| folder.join("model.safetensors"))
             .find(|path| path.is_file());
         searched.push(snapshots.join("*/model.safetensors"));
@@ -357,6 +365,36 @@ mod tests {
         std::fs::create_dir_all(root.path().join(hub)).unwrap();
         std::fs::write(root.path().join(hub).join("model.safetensors"), "").unwrap();
         assert!(says(&in_cache).is_empty());
+    }
+
+    #[test]
+    fn of_several_revisions_of_weights_main_or_the_last_download_is_taken() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = paths(root.path(), true);
+        let weights = experiment("{ name: emoji98 }", "tv_in1k");
+        let weights = weights.published().unwrap();
+        let hub = root.path().join("hub/models--timm--resnet18.tv_in1k");
+        let files = ["a", "b", "c", "d"].map(|name| {
+            let folder = hub.join("snapshots").join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("model.safetensors"), "").unwrap();
+            folder.join("model.safetensors")
+        });
+        let downloaded = |file: &Path, at: u64| {
+            let folder = std::fs::File::open(file.parent().unwrap()).unwrap();
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(at);
+            folder.set_modified(time).unwrap();
+        };
+        for file in &files {
+            for other in &files {
+                downloaded(other, 1000);
+            }
+            downloaded(file, 2000);
+            assert_eq!(paths.find_weights(&weights).as_ref(), Ok(file));
+        }
+        std::fs::create_dir(hub.join("refs")).unwrap();
+        std::fs::write(hub.join("refs/main"), "b").unwrap();
+        assert_eq!(paths.find_weights(&weights).as_ref(), Ok(&files[1]));
     }
 
     #[test]
