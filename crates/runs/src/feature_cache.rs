@@ -151,7 +151,7 @@ impl FeatureCache {
         Ok(Written::Kept { removed })
     }
 
-    /// Its files, the newest used first, each with what it says about itself.
+    /// Its files, the last used first, each with what it says about itself.
     pub fn list(&self) -> io::Result<Vec<Stored>> {
         let mut files = self.files()?;
         for file in &mut files {

@@ -244,8 +244,8 @@ fn variable(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// The folders above the running program that may be the project or the install prefix: `target/release/warmstart`,
-/// `bin/warmstart` and `lib/warmstart/warmstart-worker` lie two or three levels below it.
+/// The folders above the running program that may be the project or the install prefix. `bin/warmstart` lies two levels below it,
+/// `target/release/warmstart` and `lib/warmstart/warmstart-worker` three, and a test in `target/release/deps` four.
 fn installation() -> Vec<PathBuf> {
     let program = std::env::current_exe()
         .ok()
