@@ -54,12 +54,35 @@ pub(super) fn named(
 
 /// The file that `init: {from: …}` of an experiment names.
 pub(super) fn source(context: &Context, file: &ExperimentFile) -> anyhow::Result<Option<PathBuf>> {
-    let files = experiments(&context.experiments).unwrap_or_default();
+    let (files, unread) = in_folder(context);
     let found = store::init_file(&context.experiments, &files, file);
-    Ok(found.map_err(|failure| Failure {
-        what: format!("init.from: {}", failure.what),
-        ..failure
+    Ok(found.map_err(|failure| {
+        let failure = with_folder(failure, unread.as_ref());
+        Failure {
+            what: format!("init.from: {}", failure.what),
+            ..failure
+        }
     })?)
+}
+
+/// The experiments of the folder, and why it cannot be read.
+fn in_folder(context: &Context) -> (Vec<ExperimentFile>, Option<anyhow::Error>) {
+    match experiments(&context.experiments) {
+        Ok(files) => (files, None),
+        Err(error) => (Vec::new(), Some(error)),
+    }
+}
+
+/// Adds to a search that found nothing why the folder of experiments was not searched.
+fn with_folder(failure: Failure, unread: Option<&anyhow::Error>) -> Failure {
+    match unread.and_then(|error| error.downcast_ref::<Failure>()) {
+        Some(folder) => Failure {
+            what: format!("{}; {}", failure.what, folder.what),
+            help: folder.help.clone(),
+            ..failure
+        },
+        None => failure,
+    }
 }
 
 /// Finds a file by its path in the folder of experiments, with or without `.yaml`.
@@ -74,7 +97,7 @@ pub(super) fn find_sources(
     context: &Context,
     files: &mut [ExperimentFile],
 ) -> Vec<Option<PathBuf>> {
-    let mut known = experiments(&context.experiments).unwrap_or_default();
+    let (mut known, unread) = in_folder(context);
     let paths: Vec<PathBuf> = known.iter().map(|file| file.full_path.clone()).collect();
     known.extend(
         files
@@ -86,6 +109,7 @@ pub(super) fn find_sources(
     for file in files {
         let found = store::init_file(&context.experiments, &known, file);
         sources.push(found.unwrap_or_else(|failure| {
+            let failure = with_folder(failure, unread.as_ref());
             file.loaded = Err(vec![Problem::in_file(
                 &file.path,
                 "init.from",

@@ -34,6 +34,20 @@ fn a_file_that_cannot_be_looked_at_is_not_called_absent() {
 }
 
 #[test]
+fn an_experiment_to_start_from_is_not_missed_in_a_folder_that_was_not_searched() {
+    let place = Place::new();
+    let yaml = "name: a\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18 }\n\
+                train: { epochs: 1, batch_size: 8, optimizer: { name: adam, learning_rate: 0.001 } }\n\
+                init: { from: first }\n";
+    let heir = place.write("heir.yaml", yaml);
+    for command in ["train", "check"] {
+        let said = place.say(&[command, &heir, "--experiments", "nowhere"]);
+        assert!(said.err.contains("called `first`"), "{}", said.err);
+        assert!(said.err.contains(": nowhere"), "{}", said.err);
+    }
+}
+
+#[test]
 fn an_experiment_to_start_from_is_named_without_characters_that_a_terminal_obeys() {
     let place = Place::new();
     let yaml = "name: a\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18 }\n\
