@@ -186,7 +186,7 @@ impl ValueCompleter for Experiments {
         let files = experiments(&folder).unwrap_or_default();
         let named = files
             .iter()
-            .map(|file| candidate(&file.stem, file.label()))
+            .map(|file| candidate(&file.handle(&folder, &files), file.label()))
             .collect();
         let is_experiment = |path: &Path| {
             path.extension()

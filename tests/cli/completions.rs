@@ -158,6 +158,30 @@ fn bash_is_offered_the_runs_of_the_folder_in_the_line() {
 }
 
 #[test]
+fn every_experiment_that_bash_is_offered_is_found() {
+    let place = Place::new();
+    let yaml = "name: a\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18 }\n\
+                train: { epochs: 1, batch_size: 8, optimizer: { name: adam, learning_rate: 0.001 } }\n";
+    for name in ["twins/a/x.yaml", "twins/b/x.yaml", "twins/b/only.yaml"] {
+        place.write(name, yaml);
+    }
+    let cases: [(&str, &[&str]); 4] = [
+        ("a", &["a/x.yaml"]),
+        ("b", &["b/x.yaml"]),
+        ("o", &["only"]),
+        ("x", &[]),
+    ];
+    for (typed, expected) in cases {
+        let words = ["params", "--experiments", "twins", typed];
+        assert_eq!(offered(&place, &words), expected, "{typed}");
+        for &name in expected {
+            let said = place.say(&["params", "--experiments", "twins", name]);
+            assert_eq!(said.code, 0, "{name}: {}", said.err);
+        }
+    }
+}
+
+#[test]
 fn bash_is_offered_what_follows_an_equals_sign() {
     let place = Place::new();
     let values = has(
