@@ -165,7 +165,7 @@ pub(super) fn stuck(run: &Run, _: f64, hint: Hint<'_>) -> Option<Alert> {
     })?
 }
 
-/// The accuracy of random guessing, within three standard deviations.
+/// Accuracy that is at most three standard deviations above that of random guessing.
 pub(super) fn guesses(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     let (all, dataset) = (&run.state.epochs, run.state.dataset.as_ref()?);
     if all.len() < GUESSES || dataset.classes < 2 {
@@ -180,8 +180,8 @@ pub(super) fn guesses(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     let last = all.last()?;
     guessed.then(|| {
         let text = format!(
-            "accuracy {} is what guessing among {} classes gives, after {}: check labels, learning rate and input size; a \
-             frozen base needs pretrained weights",
+            "accuracy {} is no better than guessing among {} classes, after {}: check labels, learning rate and input size; a \
+             frozen backbone needs pretrained weights",
             figure(Some(last.val_acc), 4),
             dataset.classes,
             epochs(last.epoch)

@@ -118,6 +118,7 @@ const DIVERGING: [Figures; 5] = [
     (1.6, 1.5, 0.6),
 ];
 const CHANCE: [Figures; 3] = [(1.39, 1.39, 0.25), (1.39, 1.38, 0.27), (1.38, 1.37, 0.24)];
+const WRONG: [Figures; 3] = [(1.39, 1.39, 0.0), (1.39, 1.38, 0.0), (1.38, 1.37, 0.0)];
 
 fn system(gpu: f64, disk_free: u64) -> Value {
     json!({"event": "system", "cpu": 10.0, "gpu": gpu, "disk_free": disk_free})
@@ -155,7 +156,8 @@ fn classes(smallest: u32, largest: u32) -> Value {
 #[case::gets_worse_in_both(&WORSE, &[], "validation loss has not improved for 3 epochs (best 1.8000 at 2); it stops after 5")]
 #[case::does_not_improve(&FLAT, &[], "validation loss has not improved for 3 epochs")]
 #[case::diverges(&DIVERGING, &[], "training loss grows since epoch 3 (1.0000 to 1.6000): lower train.optimizer.learning_rate")]
-#[case::guesses_for_three_epochs(&CHANCE, &[], "accuracy 0.2400 is what guessing among 4 classes gives, after 3 epochs: check labels")]
+#[case::guesses_for_three_epochs(&CHANCE, &[], "accuracy 0.2400 is no better than guessing among 4 classes, after 3 epochs: check labels")]
+#[case::is_worse_than_guessing(&WRONG, &[], "accuracy 0.0000 is no better than guessing")]
 #[case::guesses_for_two_epochs(&CHANCE[..2], &[], "")]
 #[case::waits_for_pictures(&WELL, &[data_wait(0.7, 0.1)], "the device is idle 70 % of the step, waiting for pictures")]
 #[case::waits_a_little(&WELL, &[data_wait(0.2, 0.1)], "")]
