@@ -9,7 +9,8 @@ use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::names::{refuse, several_files, unique};
 use warmstart_runs::store::{self, ExperimentFile, experiments};
 
-/// Finds an experiment by file, by stem, or by a unique start of the stem.
+/// Finds an experiment by file, by stem, or by a unique start of the stem. A stem has precedence over a file of that name without
+/// an ending.
 pub(super) fn named(
     context: &Context,
     name: &str,
@@ -20,7 +21,8 @@ pub(super) fn named(
         || path
             .extension()
             .is_some_and(|end| end == "yaml" || end == "yml");
-    if path.is_file() || looks_like_path {
+    let is_stem = || in_folder(context).0.iter().any(|file| file.stem == name);
+    if looks_like_path || path.is_file() && !is_stem() {
         if let Some(path) = below(context, name).filter(|_| !path.exists()) {
             return Ok(ExperimentFile::load(path, overrides));
         }

@@ -25,6 +25,14 @@ fn a_mistake_is_explained(#[case] arguments: &[&str], #[case] code: i32, #[case]
 }
 
 #[test]
+fn a_file_that_has_the_name_of_an_experiment_does_not_hide_it() {
+    let place = Place::new();
+    place.write("4-effnet-freeze", "an export");
+    let said = place.say(&["params", "4-effnet-freeze"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+}
+
+#[test]
 fn a_file_that_cannot_be_looked_at_is_not_called_absent() {
     let place = Place::new();
     place.write("notes", "");
