@@ -64,9 +64,10 @@ fn extract(
     // However small the archive is, and whatever it claims, no more than this comes out of it.
     let bounded = GzDecoder::new(file).take(total + MAX_REST);
     let mut archive = Archive::new(bounded);
+    let unread = |error| unread(path, error);
     let (mut done, mut found) = (0, Vec::new());
-    for entry in archive.entries().map_err(damaged)? {
-        let mut entry = entry.map_err(damaged)?;
+    for entry in archive.entries().map_err(unread)? {
+        let mut entry = entry.map_err(unread)?;
         let Some((name, bytes)) = wanted(&entry, published)? else {
             continue;
         };
@@ -79,7 +80,7 @@ fn extract(
                 entry.size()
             )));
         }
-        copy(&mut entry, &aside.join(name), |length| {
+        copy(&mut entry, path, &aside.join(name), |length| {
             done += length;
             progress.progress(FetchAction::Unpack, &published.name, done, total);
             progress.is_stopped()
@@ -129,9 +130,10 @@ fn wanted<'a, R: Read>(
     }
 }
 
-/// Copies an entry. Calls `progress` with the bytes of each piece; it returns whether to stop.
+/// Copies an entry of an archive. Calls `progress` with the bytes of each piece; it returns whether to stop.
 fn copy(
     from: &mut impl Read,
+    archive: &Path,
     to: &Path,
     mut progress: impl FnMut(u64) -> bool,
 ) -> Result<(), FetchError> {
@@ -139,7 +141,9 @@ fn copy(
     let mut file = File::create_new(to).map_err(disk)?;
     let mut bytes = vec![0; 1 << 20];
     loop {
-        let length = from.read(&mut bytes).map_err(damaged)?;
+        let length = from
+            .read(&mut bytes)
+            .map_err(|error| unread(archive, error))?;
         if length == 0 {
             return file.sync_all().map_err(disk);
         }
@@ -147,6 +151,15 @@ fn copy(
         if progress(length as u64) {
             return Err(FetchError::Stopped);
         }
+    }
+}
+
+/// Why reading an archive failed. An error of the disk says nothing about the archive.
+fn unread(archive: &Path, error: io::Error) -> FetchError {
+    if error.raw_os_error().is_some() {
+        FetchError::read(archive, error)
+    } else {
+        damaged(error)
     }
 }
 
@@ -160,4 +173,42 @@ fn damaged(error: io::Error) -> FetchError {
 
 fn refused(why: &str) -> FetchError {
     FetchError::permanent(format!("the archive is refused: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Silent;
+
+    impl Progress for Silent {
+        fn progress(&mut self, _: FetchAction, _: &str, _: u64, _: u64) {}
+
+        fn note(&mut self, _: &str) {}
+
+        fn is_stopped(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn an_archive_that_the_disk_does_not_give_is_not_called_damaged() {
+        let root = tempfile::tempdir().unwrap();
+        let published = Published {
+            name: "tiny".to_owned(),
+            folder: "tiny".to_owned(),
+            files: vec![("train.bin".to_owned(), 1)],
+            archive: "tiny.tar.gz".to_owned(),
+            bytes: 1,
+            md5: String::new(),
+        };
+        let unpacked = |path: &Path| unpack(path, &published, root.path(), &mut Silent);
+        // A folder can be opened, but not read.
+        let folder = unpacked(root.path());
+        assert!(matches!(folder, Err(FetchError::Read { .. })), "{folder:?}");
+        let file = root.path().join("file");
+        fs::write(&file, "no archive").unwrap();
+        let file = unpacked(&file);
+        assert!(matches!(file, Err(FetchError::Permanent { .. })), "{file:?}");
+    }
 }
