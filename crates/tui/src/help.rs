@@ -20,6 +20,7 @@ pub(crate) const SECTIONS: [(Context, &str); 11] = [
 
 /// Columns before a key's description: an indent of two, then its label and at least one space.
 pub(crate) const NAME: usize = 13;
+/// Columns before a key's label.
 pub(crate) const INDENT: usize = 2;
 
 /// A row of the help.
