@@ -209,6 +209,9 @@ mod tests {
         let file = root.path().join("file");
         fs::write(&file, "no archive").unwrap();
         let file = unpacked(&file);
-        assert!(matches!(file, Err(FetchError::Permanent { .. })), "{file:?}");
+        assert!(
+            matches!(file, Err(FetchError::Permanent { .. })),
+            "{file:?}"
+        );
     }
 }
