@@ -213,7 +213,7 @@ class Refusing(unittest.TestCase):
 
     def test_other_files_are_refused(self):
         self.refused(b"", "cannot be read")
-        self.refused(b"PK\x03\x04" + bytes(60), "cannot be read")
+        self.refused(b"PK\x03\x04" + bytes(60), "not a storage")
         self.refused(checkpoint(collections.OrderedDict(), {}, magic=1), "old format")
         self.refused(checkpoint(collections.OrderedDict(), {}, little=False), "little-endian")
         self.refused(checkpoint(collections.OrderedDict(w=1), {}), "other than named tensors")
