@@ -47,6 +47,10 @@ impl UserError {
             "out of memory",
             "not enough memory",
             "can't allocate memory",
+            // As the system says it, for example where a file is mapped.
+            "cannot allocate memory",
+            // cuBLAS and cuDNN say it so where the GPU has no room for them.
+            "status_alloc_failed",
         ]
         .iter()
         .any(|sign| text.to_lowercase().contains(sign))
@@ -110,6 +114,7 @@ impl std::error::Error for UserError {}
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
+    use nix::errno::Errno;
 
     use super::*;
 
@@ -130,13 +135,28 @@ mod tests {
         let disk =
             anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("saving");
         assert_eq!(UserError::of(&disk).kind, FailureKind::Disk);
-        assert_eq!(
-            UserError::of(&anyhow::anyhow!(
-                "CUDA out of memory. Tried to allocate 2 GiB"
-            ))
-            .kind,
-            FailureKind::OutOfMemory
-        );
+        let mapping = anyhow::Error::from(io::Error::from(Errno::ENOMEM)).context("mapping");
+        assert_eq!(UserError::of(&mapping).kind, FailureKind::OutOfMemory);
+        for (text, kind) in [
+            (
+                "CUDA out of memory. Tried to allocate 2 GiB",
+                FailureKind::OutOfMemory,
+            ),
+            (
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+                FailureKind::OutOfMemory,
+            ),
+            (
+                "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+                FailureKind::OutOfMemory,
+            ),
+            (
+                "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`",
+                FailureKind::Device,
+            ),
+        ] {
+            assert_eq!(UserError::of(&anyhow::anyhow!(text)).kind, kind, "{text}");
+        }
         assert_eq!(
             UserError::of(&anyhow::anyhow!("index out of range")).kind,
             FailureKind::Internal
