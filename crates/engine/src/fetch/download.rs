@@ -98,7 +98,7 @@ pub(super) struct Request<'a> {
 #[derive(Debug, Default)]
 struct Seen {
     etag: Option<String>,
-    /// It answered a question for a part with nonsense.
+    /// Its answer to a request for a part was wrong, so the next request is for the whole file.
     no_ranges: bool,
 }
 
@@ -303,7 +303,8 @@ impl Request<'_> {
                     .header("content-length")
                     .and_then(|length| length.parse::<u64>().ok());
                 match length.filter(|&length| length != self.bytes) {
-                    Some(length) => Err(self.wrong_length(length)?),
+                    // It may be the login page of a network, so the partial file stays.
+                    Some(length) => Err(self.wrong_length(length)),
                     None => Ok(Start::AtZero),
                 }
             }
@@ -315,7 +316,8 @@ impl Request<'_> {
                     .and_then(|(_, total)| total)
                     .filter(|&total| total != self.bytes)
                 {
-                    return Err(self.wrong_length(total)?);
+                    self.discard()?;
+                    return Err(self.wrong_length(total));
                 }
                 if has_changed || range.is_none_or(|(start, _)| start != at) {
                     seen.no_ranges = !has_changed;
@@ -338,13 +340,12 @@ impl Request<'_> {
         }
     }
 
-    fn wrong_length(&self, found: u64) -> Result<FetchError, FetchError> {
-        self.discard()?;
+    fn wrong_length(&self, found: u64) -> FetchError {
         let host = shown(&self.url);
-        Ok(FetchError::permanent(format!(
+        FetchError::permanent(format!(
             "{host} offers {found} bytes, expected {}: it is not the published file",
             self.bytes
-        )))
+        ))
     }
 }
 

@@ -104,6 +104,23 @@ fn a_stopped_download_resumes_in_another_process() {
 }
 
 #[test]
+fn a_login_page_in_place_of_the_file_does_not_cost_the_partial_file() {
+    let server = Server::new(|seen, number| match number {
+        0 => file(seen).cut_after(100_000),
+        1 => Reply::new(200, "<html>please log in</html>"),
+        _ => file(seen),
+    });
+    let mut place = Place::new();
+    let error = UserError::of(&fetch(&mut place, &server).unwrap_err()).error;
+    assert!(error.contains("offers 26 bytes"), "{error}");
+    let part = format!("tiny.tar.gz.{}.part", tiny().0.md5);
+    assert_eq!(place.left("datasets"), [(part, 100_000)]);
+    let folder = fetch(&mut place, &server).unwrap();
+    assert_whole(&place, &folder);
+    assert_eq!(ranges(&server), [None, Some(100_000), Some(100_000)]);
+}
+
+#[test]
 fn a_file_that_changed_on_the_server_is_downloaded_again() {
     // A server may respect `If-Range`, or ignore it and send a part of the new file.
     for heeds in [true, false] {
