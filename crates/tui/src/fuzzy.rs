@@ -1,5 +1,6 @@
 //! Fuzzy search by letters, for every list that the user picks from.
 
+use nucleo_matcher::chars::normalize;
 use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 use unicode_width::UnicodeWidthChar;
@@ -17,15 +18,23 @@ pub(crate) struct Hit {
 }
 
 /// The texts that contain every word; if there are none, the texts that contain the letters of
-/// every word in order. Best first. For an empty query all texts in their order.
+/// every word in order. If there are none of these either, accents do not count. Best first. For
+/// an empty query all texts in their order.
 pub(crate) fn search<'a>(query: &str, texts: impl Fn(usize) -> Option<&'a str>) -> Vec<Hit> {
+    // A text may have the accent as a character of its own, which is none of its letters.
+    let plain: String = query
+        .chars()
+        .filter(|c| c.width() != Some(0))
+        .map(normalize)
+        .collect();
     // If a text contains the whole word, one with scattered letters is probably not meant.
-    let whole = search_for(query, AtomKind::Substring, &texts);
-    if whole.is_empty() {
-        search_for(query, AtomKind::Fuzzy, &texts)
-    } else {
-        whole
-    }
+    let kinds = [AtomKind::Substring, AtomKind::Fuzzy];
+    [query, &*plain]
+        .into_iter()
+        .flat_map(|query| kinds.map(|kind| (query, kind)))
+        .map(|(query, kind)| search_for(query, kind, &texts))
+        .find(|hits| !hits.is_empty())
+        .unwrap_or_default()
 }
 
 fn search_for<'a>(
@@ -140,6 +149,16 @@ mod tests {
             ["restoration of a point"],
             "where no text has the word"
         );
+    }
+
+    #[test]
+    fn an_accent_is_found_in_either_form_and_counts_where_a_text_has_it() {
+        let (composed, separate) = ("caf\u{e9}", "cafe\u{301}");
+        for query in [composed, separate] {
+            assert_eq!(found(query, &["tea", separate]), [separate], "{query}");
+            assert_eq!(found(query, &["tea", "cafe"]), ["cafe"], "{query}");
+        }
+        assert_eq!(found(composed, &["cafe", composed]), [composed]);
     }
 
     #[test]
