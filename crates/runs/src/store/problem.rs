@@ -85,15 +85,20 @@ impl Run {
     }
 
     fn unreadable(&self) -> (String, String) {
-        let why = self
-            .info
-            .as_ref()
-            .err()
-            .map_or("permission to its log is denied", String::as_str);
-        let help = if why.contains("denied") {
-            "it belongs to another user, or its permissions exclude you: ask its owner, or check with `ls -ld`"
-        } else {
-            "check the disk that it lies on; the run is unchanged"
+        let (why, help) = match &self.info {
+            Err(why) if why.contains("denied") => (
+                why.as_str(),
+                "it belongs to another user, or its permissions exclude you: ask its owner, or check with `ls -ld`",
+            ),
+            Err(why) => (
+                why.as_str(),
+                "check the disk that it lies on; the run is unchanged",
+            ),
+            // Only the attempt to read it knows whether the permissions or the disk are to blame.
+            Ok(_) => (
+                "its log does not open or cannot be read to its end",
+                "check the permissions of events.jsonl with `ls -l`, and the disk that it lies on; the run is unchanged",
+            ),
         };
         (format!("cannot be read: {why}"), help.to_owned())
     }
@@ -136,9 +141,13 @@ impl Run {
             .state
             .attempt
             .as_ref()
-            .map_or("another machine", |attempt| attempt.host.as_str());
+            .map_or("", |attempt| attempt.host.as_str());
         match self.liveness {
             Liveness::Rebooted => ("lost: the machine restarted while it ran".to_owned(), from),
+            Liveness::Elsewhere if host.is_empty() => (
+                "lost: it ran on another machine, which has no name".to_owned(),
+                format!("if it still runs there, stop it first; otherwise {from}"),
+            ),
             Liveness::Elsewhere => {
                 let host = warmstart_schema::text::line(host, 80);
                 let what =

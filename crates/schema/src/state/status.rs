@@ -25,7 +25,7 @@ pub enum Liveness {
     Rebooted,
     /// No worker has it on this machine; another machine ran it.
     Elsewhere,
-    /// Its folder is not readable, so it is unknown whether a worker has it.
+    /// Its log is not readable, so it is unknown whether a worker has it.
     Unknown,
     /// A cluster is to start its worker, for the first time or again.
     Waiting,

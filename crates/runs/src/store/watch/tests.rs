@@ -298,6 +298,42 @@ fn unreadable_files_are_reported_once_and_hide_no_run() {
     assert_eq!(runs.problem(), None);
 }
 
+#[test]
+fn a_log_that_does_not_open_is_not_said_to_be_denied() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run(root.path(), "a", &[]);
+    // A link to itself leads nowhere, whatever its permissions are.
+    fs::remove_file(dir.events()).unwrap();
+    std::os::unix::fs::symlink(dir.events(), dir.events()).unwrap();
+    let (_, runs, _) = read(root.path());
+    assert_eq!(status(&runs, "a"), Status::Unreadable);
+    let run = runs.get(&"a".parse().unwrap()).unwrap();
+    let trouble = run.trouble(event::now()).unwrap();
+    assert!(!trouble.what.contains("denied"), "{trouble:?}");
+    assert!(trouble.what.contains("log"), "{trouble:?}");
+    assert!(trouble.help.contains("the disk"), "{trouble:?}");
+}
+
+#[test]
+fn a_lost_run_of_a_machine_without_a_name_is_named_in_whole_words() {
+    let root = tempfile::tempdir().unwrap();
+    let before = changed(&launcher::current(), |it| {
+        it.boot_id = "another boot".to_owned();
+    });
+    run(root.path(), "a", &[attempt(before, "")]);
+    let (_, mut runs, _) = read(root.path());
+    runs.apply(Change::Liveness {
+        id: "a".parse().unwrap(),
+        liveness: Liveness::Elsewhere,
+    });
+    let run = runs.get(&"a".parse().unwrap()).unwrap();
+    let trouble = run.trouble(event::now()).unwrap();
+    assert!(trouble.what.contains("another machine"), "{trouble:?}");
+    for text in [&trouble.what, &trouble.help] {
+        assert!(!text.contains(" ,") && !text.contains("  "), "{text:?}");
+    }
+}
+
 /// All runs, and how many of them have only a summary.
 fn read(root: &Path) -> (Watcher, Runs, usize) {
     let (mut watcher, mut runs) = (Watcher::new(root), Runs::default());

@@ -19,8 +19,9 @@ use crate::store::summaries::{Stamp, Summaries, Summary, stamp};
 /// Whether the last poll could read the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
-    Granted,
-    Denied,
+    Works,
+    /// For any reason: the permissions, the disk, or a network file system that does not answer.
+    Fails,
 }
 
 /// How much of a run is read, and how much others know of it.
@@ -74,7 +75,7 @@ impl Watched {
             standing: None,
             stage: Stage::New,
             awake: false,
-            access: Access::Granted,
+            access: Access::Works,
         }
     }
 
@@ -287,7 +288,7 @@ impl Watched {
 
     /// Without its log, a run is either held or of unknown state.
     fn known(&self, liveness: Liveness) -> Liveness {
-        if self.access == Access::Denied && liveness.is_free() {
+        if self.access == Access::Fails && liveness.is_free() {
             Liveness::Unknown
         } else {
             liveness
@@ -298,9 +299,9 @@ impl Watched {
     fn next(&mut self) -> Poll {
         let poll = self.reader.poll();
         self.access = if poll.is_ok() {
-            Access::Granted
+            Access::Works
         } else {
-            Access::Denied
+            Access::Fails
         };
         poll.unwrap_or_default()
     }
@@ -334,7 +335,7 @@ impl Watched {
                 state,
             };
             if is_same
-                && self.access == Access::Granted
+                && self.access == Access::Works
                 && let Some(keep) = keep
             {
                 keep.add(id, &summary);
