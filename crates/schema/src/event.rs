@@ -486,6 +486,7 @@ impl ModelFacts {
         Self {
             backbone: text::line(&self.backbone, 80),
             weights: text::line(&self.weights, 300),
+            counts: self.counts.sanitized(),
             ..self
         }
     }

@@ -188,8 +188,8 @@ impl RunState {
             } => {
                 self.frozen = Some(FrozenProof {
                     tensors,
-                    before,
-                    after,
+                    before: text::line(&before, 128),
+                    after: text::line(&after, 128),
                 });
             }
             Event::Test(test) => self.test = Some(test),
@@ -593,6 +593,35 @@ mod tests {
         // Compared as text, because NaN does not equal NaN.
         assert_eq!(format!("{old:?}"), format!("{new:?}"));
         assert!(new.batch.is_some() && new.batches.is_empty());
+    }
+
+    #[test]
+    fn names_of_blocks_and_hashes_of_a_foreign_log_have_no_hidden_characters() {
+        // An override of the direction is no control character, so the terminal's library draws it.
+        let hidden = |c: char| c.is_control() || c == '\u{202e}';
+        let foreign = "\\u001b[31mx\\u202e";
+        let counts = format!(
+            r#"{{"blocks":[{{"name":"{foreign}","total":1,"trainable":0,"frozen":1,"statistics":0}}],"total":{{"total":1,"trainable":0,"frozen":1,"statistics":0}}}}"#
+        );
+        let model = format!(
+            r#"{{"t":1.0,"event":"model","backbone":"b","pixels":32,"weights":"w","counts":{counts},"cached_features":true}}"#
+        );
+        let unfrozen =
+            format!(r#"{{"t":2.0,"event":"unfrozen","epoch":2,"step":1,"counts":{counts}}}"#);
+        let frozen = format!(
+            r#"{{"t":3.0,"event":"frozen","tensors":1,"before":"{foreign}","after":"{foreign}"}}"#
+        );
+        for lines in [
+            &[&*model, &*frozen][..],
+            &[&*model, &*unfrozen, &*frozen][..],
+        ] {
+            let state = state_after(lines);
+            let proof = state.frozen.unwrap();
+            let model = state.model.unwrap();
+            for text in [&model.counts.blocks[0].name, &proof.before, &proof.after] {
+                assert!(text.contains('x') && !text.contains(hidden), "{text:?}");
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::block::Architecture;
 use super::{HeadSpec, TensorSpec};
+use crate::text;
 
 /// The parameters of a part of a model, by whether they train.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +65,17 @@ pub struct ModelCounts {
     /// The backbone's blocks in order, then the head.
     pub blocks: Vec<BlockCounts>,
     pub total: ParamCounts,
+}
+
+impl ModelCounts {
+    /// Sanitizes it, because a log may come from anywhere.
+    #[must_use]
+    pub fn sanitized(mut self) -> Self {
+        for block in &mut self.blocks {
+            block.name = text::line(&block.name, 80);
+        }
+        self
+    }
 }
 
 /// Counts a model whose first `frozen_blocks` blocks are frozen; a larger number freezes the whole backbone.

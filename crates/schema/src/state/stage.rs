@@ -39,6 +39,7 @@ impl RunState {
         }: Unfrozen,
     ) {
         self.takes_over();
+        let counts = counts.sanitized();
         let is_frozen = |block: &&BlockCounts| block.name != "head" && block.counts.trainable == 0;
         let frozen_blocks = counts.blocks.iter().filter(is_frozen).count();
         if let Some(model) = &mut self.model {
