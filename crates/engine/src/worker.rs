@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, anyhow};
 use warmstart_runs::launcher::{self, Programs, slurm};
 use warmstart_runs::queue::Queue;
 use warmstart_runs::run::{RunDir, RunInfo, RunLock};
-use warmstart_schema::identity::Job;
+use warmstart_schema::identity::{Handle, Job};
 use warmstart_schema::state::{Outcome, RunState};
 
 use self::attempt::attempt;
@@ -51,13 +51,13 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
     // Another start of the same job may have taken the run while this one waited for the lock.
     let (mut info, mut before) = recorded(&run)?;
     if is_finished(&before) {
-        return Ok(true);
+        return leave_finished(&run, &info, lock);
     }
     let me = launcher::current();
     if let Some(job) = me.job() {
         if slurm::is_stopped(&run) {
             worker_log::line("this run was stopped; resume it to continue");
-            slurm::release(&run).with_context(doing("writing", &run, "run.json"))?;
+            leave_job(&run, &info, job, lock)?;
             return Ok(true);
         }
         if let Some(why) = slurm::refusal(&run, &info, &before, job) {
@@ -66,7 +66,7 @@ pub fn run(folder: &Path, options: Options, interrupt: &Interrupt) -> Result<boo
         // An earlier start may have trained on, and even finished, before it fell silent.
         (info, before) = recorded(&run)?;
         if is_finished(&before) {
-            return Ok(true);
+            return leave_finished(&run, &info, lock);
         }
     }
     let info = RunInfo {
@@ -106,6 +106,16 @@ fn is_finished(state: &RunState) -> bool {
         worker_log::line("this run is finished; there is nothing to resume");
     }
     is_finished
+}
+
+/// Ends a worker whose run is finished. If an earlier start of its job was killed before it gave the run back, this start does.
+fn leave_finished(run: &RunDir, info: &RunInfo, lock: RunLock) -> Result<bool> {
+    let owner = info.worker.as_ref().and_then(Handle::job);
+    let own = launcher::current().job();
+    if let Some(me) = own.filter(|me| owner.is_some_and(|owner| owner.is_same_job(*me))) {
+        leave_job(run, info, me, lock)?;
+    }
+    Ok(true)
 }
 
 /// Ends a worker that Slurm started. If training was interrupted and no user stopped the run, Slurm interrupted it: for another

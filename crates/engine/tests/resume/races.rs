@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use warmstart_runs::event_log::EventWriter;
+use warmstart_runs::run::RunInfo;
 use warmstart_schema::event::Event;
+use warmstart_schema::identity::{Handle, Job, JobId};
 
 use super::support::{command, events, log};
-use super::tiny::{new_run, verdict, wanted};
+use super::tiny::{new_run, root, verdict, wanted};
 
 const RACES: usize = 200;
 
@@ -84,4 +87,39 @@ fn of_two_workers_on_one_run_one_trains_and_the_other_is_refused() {
     println!(
         "FIGURE A8\traces of two for one run (in brackets: between whole workers): one starts, the other says why not\t{RACES} ({whole})\t200 ({asked}"
     );
+}
+
+#[test]
+fn a_job_that_finds_its_run_finished_gives_it_back_unless_another_job_has_it() {
+    for (owner, stays) in [(41, false), (42, true)] {
+        let root = root();
+        let run = new_run(root.path(), &[]);
+        let worker = Handle::Slurm(Job {
+            slurm_job: Some(JobId::from(owner)),
+            restart: 0,
+        });
+        let info = RunInfo {
+            worker: Some(worker.clone()),
+            ..run.info().unwrap()
+        };
+        run.write_info(&info).unwrap();
+        // The start before this one was killed after it had logged its end.
+        let mut writer = EventWriter::open(&run.events()).unwrap();
+        let end = Event::Finished {
+            train_time: 1.0,
+            stopped_early: false,
+        };
+        writer.write(&end).unwrap();
+        let mut start = command(&run);
+        // Without `sbatch` it starts no other run.
+        start
+            .env("WARMSTART_LAUNCHER", "slurm")
+            .env("SLURM_JOB_ID", "41")
+            .env("SLURM_RESTART_COUNT", "1")
+            .env_remove("WARMSTART_SLURM_TASK")
+            .env("PATH", run.path());
+        assert!(start.status().unwrap().success(), "{}", log(&run));
+        let now = run.info().unwrap().worker;
+        assert_eq!(now, stays.then_some(worker), "{}", log(&run));
+    }
 }
