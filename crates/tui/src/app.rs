@@ -167,10 +167,9 @@ where
         }
         self.draw()?;
         loop {
-            // ===== Wait: block until a message comes, so that an idle dashboard costs nothing.
-            // =====
+            // Wait: block until a message comes, so that an idle dashboard costs nothing.
             let message = self.wait().await;
-            // ===== Handle: this message and all queued ones before one drawing. =====
+            // Handle: this message and all queued ones before one drawing.
             let mut effects = Vec::new();
             if let Some(message) = message {
                 self.handle(message, &mut effects);
@@ -180,12 +179,12 @@ where
             if let Some(memory) = self.choices.changed(&self.model) {
                 effects.insert(0, Effect::Remember(Box::new(memory)));
             }
-            // ===== Effects =====
+            // Carry out the effects.
             if self.carry_out(effects)? == Flow::Leaves {
                 return Ok(self.leave());
             }
-            // ===== Draw: at once after a key, with the next frame after a change of data, and
-            // never before the terminal has taken the last frame. =====
+            // Draw: at once after a key, with the next frame after a change of data, and never
+            // before the terminal has taken the last frame.
             let is_due = self.dirty == Dirty::Now
                 || self.dirty == Dirty::Data && self.drawn.elapsed() >= FRAME;
             if is_due && self.host.is_ready() {
