@@ -39,11 +39,11 @@ pub(super) fn excess(source: &str) -> Option<(usize, String)> {
     [brackets, aliases, depth].into_iter().flatten().min()
 }
 
-/// A name follows, and no word precedes.
+/// A name follows, and no word precedes. In flow style a `?` needs no space behind it.
 fn is_alias(source: &str, offset: usize) -> bool {
     let before = source[..offset].chars().next_back();
     let after = source[offset + 1..].chars().next();
-    before.is_none_or(|c| c.is_whitespace() || "[{,:-".contains(c))
+    before.is_none_or(|c| c.is_whitespace() || "[{,:?-".contains(c))
         && after.is_some_and(|c| c.is_alphanumeric() || "_-".contains(c))
 }
 
@@ -61,6 +61,8 @@ fn too_deep(source: &str) -> Option<usize> {
                 .iter()
                 .find_map(|mark| rest.strip_prefix(mark))
             {
+                // Any number of spaces may follow the mark.
+                let inner = inner.trim_start_matches(' ');
                 column += rest.len() - inner.len();
                 rest = inner;
                 indents.push(column);
@@ -100,7 +102,7 @@ mod tests {
                 .collect::<Vec<_>>()
                 .concat()
         };
-        let items = |depth: usize| format!("{}1\n", "- ".repeat(depth - 1));
+        let items = |mark: &str, depth: usize| format!("{}1\n", mark.repeat(depth - 1));
         let named = |name: &str, count: usize| {
             format!(
                 "a: &{name} 1\nb: [{}]\n",
@@ -113,7 +115,10 @@ mod tests {
                 && excess(&flow(33)).is_some_and(|(offset, _)| offset == 3 + 32)
         );
         assert!(excess(&block(32)).is_none() && excess(&block(33)).is_some());
-        assert!(excess(&items(32)).is_none() && excess(&items(33)).is_some());
+        for mark in ["- ", "-  ", "?   "] {
+            assert!(excess(&items(mark, 32)).is_none(), "{mark:?}");
+            assert!(excess(&items(mark, 33)).is_some(), "{mark:?}");
+        }
         assert!(
             excess(&aliases(100)).is_none()
                 && excess(&aliases(101)).is_some_and(|(_, text)| text.contains("aliases"))
@@ -123,6 +128,8 @@ mod tests {
             assert!(few.is_none(), "{name}: {few:?}");
             assert!(excess(&named(name, 101)).is_some(), "{name}");
         }
+        let keys = |count: usize| format!("a: &a 1\nb: [{}]\n", "?*a,".repeat(count));
+        assert!(excess(&keys(100)).is_none() && excess(&keys(101)).is_some());
         assert!(excess(&"question: is 2 * 3 = 6, or 2*3? **bold** \n".repeat(99)).is_none());
         assert!(excess(&"k: 1\n".repeat(5000)).is_none());
     }
