@@ -1,6 +1,7 @@
 //! Deleted runs. Their folders stay in `checkpoints/.trash/` until a user restores them or their time is up.
 
 use crate::launcher;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -16,6 +17,9 @@ use crate::store::{ExperimentKey, Run, Runs};
 /// How long a deleted run can be restored.
 pub const KEPT: Duration = Duration::from_hours(168);
 
+/// The names of folders that are being removed begin with this.
+const REMAINS: &str = "removing-";
+
 /// A deleted run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trashed {
@@ -28,6 +32,11 @@ impl Trashed {
     /// The folder's name contains the time, so that moving it is the whole deletion.
     fn folder(&self, root: &Path) -> PathBuf {
         folder(root).join(format!("{}-{}", self.deleted, self.id))
+    }
+
+    /// Where the folder is while its files are removed. No list contains this name.
+    fn remains(&self, root: &Path) -> PathBuf {
+        folder(root).join(format!("{REMAINS}{}-{}", self.deleted, self.id))
     }
 
     fn parse(name: &str) -> Option<Self> {
@@ -196,31 +205,48 @@ pub fn restore(root: &Path, trashed: &Trashed) -> anyhow::Result<()> {
 
 /// The runs in the trash, newest first.
 pub fn list(root: &Path) -> io::Result<Vec<Trashed>> {
-    let entries = match fs::read_dir(folder(root)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
-    };
-    let mut all: Vec<Trashed> = Vec::new();
-    for entry in entries {
-        let name = entry?.file_name();
-        all.extend(name.to_str().and_then(Trashed::parse));
-    }
+    let names = names(root)?;
+    let runs = names.iter().filter_map(|name| name.to_str());
+    let mut all: Vec<Trashed> = runs.filter_map(Trashed::parse).collect();
     all.sort_by(|a, b| (b.deleted, &b.id).cmp(&(a.deleted, &a.id)));
     Ok(all)
 }
 
-/// Permanently removes runs deleted at least `age` ago; returns how many. A run that cannot be removed does not keep the others in
-/// the trash: the error is the first one's.
+/// The folders that an interrupted removal left.
+fn remains(root: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for name in names(root)? {
+        if name.to_str().is_some_and(|name| name.starts_with(REMAINS)) {
+            found.push(folder(root).join(name));
+        }
+    }
+    Ok(found)
+}
+
+/// The names in the trash; none if there is no trash yet.
+fn names(root: &Path) -> io::Result<Vec<OsString>> {
+    match fs::read_dir(folder(root)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.map(|entry| Ok(entry?.file_name())).collect(),
+    }
+}
+
+/// Permanently removes runs deleted at least `age` ago, and what an interrupted removal left; returns how many. A run that cannot be
+/// removed does not keep the others in the trash: the error is the first one's.
 pub fn empty(root: &Path, age: Duration) -> anyhow::Result<usize> {
     let trash = folder(root);
-    let all = list(root).with_context(|| format!("cannot read {}", trash.display()))?;
+    let unreadable = || format!("cannot read {}", trash.display());
+    let remains = remains(root).with_context(unreadable)?;
+    let all = list(root).with_context(unreadable)?;
     let old = all
         .into_iter()
         .filter(|trashed| now().saturating_sub(trashed.deleted) >= age.as_secs());
+    // A new name comes first, so that nobody restores a run that has lost some of its files.
+    let old = old.map(|trashed| (trashed.folder(root), trashed.remains(root)));
+    let remains = remains.into_iter().map(|path| (path.clone(), path));
     let (mut removed, mut failed) = (0, None);
-    for trashed in old {
-        let path = trashed.folder(root);
-        match fs::remove_dir_all(&path) {
+    for (from, path) in remains.chain(old) {
+        match fs::rename(&from, &path).and_then(|()| fs::remove_dir_all(&path)) {
             Ok(()) => removed += 1,
             // Another process restored or removed it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -340,6 +366,27 @@ mod tests {
         fs::write(stuck.folder(root.path()), "").unwrap();
         let error = empty(root.path(), Duration::ZERO).unwrap_err().to_string();
         assert!(error.contains("cannot remove"), "{error}");
-        assert_eq!(list(root.path()).unwrap(), [stuck]);
+        assert!(list(root.path()).unwrap().is_empty());
+        assert!(stuck.remains(root.path()).exists());
+    }
+
+    #[test]
+    fn an_interrupted_removal_goes_on_and_its_run_cannot_be_restored() {
+        let root = root(&["a"]);
+        let trashed = delete(root.path(), &"a".parse().unwrap()).unwrap();
+        // Its removal fails, as a file in the place of the folder cannot be removed as a folder.
+        fs::remove_dir_all(trashed.folder(root.path())).unwrap();
+        fs::write(trashed.folder(root.path()), "").unwrap();
+        assert!(empty(root.path(), Duration::ZERO).is_err());
+        assert!(list(root.path()).unwrap().is_empty());
+        assert!(restore(root.path(), &trashed).is_err());
+        assert!(!root.path().join("a").exists());
+        // Whatever its age, the next time removes it.
+        let remains = trashed.remains(root.path());
+        fs::remove_file(&remains).unwrap();
+        fs::create_dir(&remains).unwrap();
+        fs::write(remains.join("events.jsonl"), "").unwrap();
+        assert_eq!(empty(root.path(), KEPT).unwrap(), 1);
+        assert!(!remains.exists());
     }
 }
