@@ -108,7 +108,7 @@ impl FromStr for DeviceRequest {
             None if text == "auto" => Self::Auto,
             None if text == "cpu" => Self::Cpu,
             None if text == "cuda" => Self::Cuda(0),
-            Some(("cuda", index)) if index.parse::<u8>().is_ok() => Self::Cuda(index.parse()?),
+            Some(("cuda", index)) if index.parse::<u16>().is_ok() => Self::Cuda(index.parse()?),
             _ => bail!("unknown device `{text}`, expected `auto`, `cpu`, `cuda` or `cuda:N`"),
         })
     }
@@ -137,6 +137,17 @@ pub fn select(requested: DeviceRequest) -> (Device, String) {
         0
     };
     decide(requested, library, count)
+}
+
+/// The same for the device that a `run.json` names. For one that this version does not know, as for `auto`, and the sentence says so.
+pub(crate) fn select_named(name: &str) -> (Device, String) {
+    match name.parse::<DeviceRequest>() {
+        Ok(requested) => select(requested),
+        Err(error) => {
+            let (device, reason) = select(DeviceRequest::Auto);
+            (device, format!("{reason}; {error}"))
+        }
+    }
 }
 
 fn decide(requested: DeviceRequest, library: &CudaLibrary, count: usize) -> (Device, String) {
@@ -240,7 +251,7 @@ mod tests {
 
     #[test]
     fn requests_parse_back_and_invalid_ones_are_reported() {
-        for text in ["auto", "cpu", "cuda:0", "cuda:3"] {
+        for text in ["auto", "cpu", "cuda:0", "cuda:3", "cuda:999"] {
             assert_eq!(text.parse::<DeviceRequest>().unwrap().to_string(), text);
         }
         assert_eq!(
@@ -256,6 +267,13 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn an_unknown_device_is_named_in_the_reason() {
+        let (device, reason) = select_named("npu:0");
+        assert_eq!(device, select(DeviceRequest::Auto).0);
+        assert!(reason.contains("`npu:0`"), "{reason}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use warmstart_schema::state::RunState;
 use super::context::{ChosenDevice, Context, Options, doing};
 use super::rank;
 use super::setup::{Prepared, experiment_of, prepare};
-use crate::device::{self, DeviceRequest};
+use crate::device;
 use crate::failure::{UserError, panic_text};
 use crate::interrupt::{Flow, Interrupt};
 use crate::probe::probe;
@@ -32,7 +32,7 @@ pub(super) fn attempt(
     interrupt: &Interrupt,
 ) -> Result<bool> {
     device::prepare_cuda();
-    let (device, reason) = device::select(info.device.parse::<DeviceRequest>().unwrap_or_default());
+    let (device, reason) = device::select_named(&info.device);
     let gpu = if let Device::Cuda(index) = device {
         u32::try_from(index).ok()
     } else {
