@@ -7,7 +7,9 @@ use super::hostile::hostile;
 use super::{drawn, press, text};
 use crate::command::{Command, ListCommand, Show, TrainingCommand};
 use crate::effect::Effect;
+use crate::message::Message;
 use crate::model::{Kind, Model, Palette, Popup, Screen, Target};
+use crate::update::update;
 
 fn palette(model: &Model) -> &Palette {
     match &model.popup {
@@ -151,6 +153,20 @@ fn palette_removes_filters_that_hide_the_experiment() {
         "lite0",
         "what does not hide it stays"
     );
+}
+
+#[test]
+fn filters_stay_if_the_experiment_is_gone() {
+    let mut model = typical();
+    press(&mut model, "/resnet<enter>:experiment 5-lite0");
+    let mut catalogue = model.catalogue.take().unwrap();
+    catalogue
+        .files
+        .retain(|file| !file.stem.starts_with("5-lite0"));
+    update(&mut model, Message::Experiments(catalogue));
+    press(&mut model, "<enter>");
+    assert!(model.report.as_ref().unwrap().text.contains("5-lite0"));
+    assert_eq!(model.filter().unwrap().text(), "resnet");
 }
 
 #[test]

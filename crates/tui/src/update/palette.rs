@@ -31,7 +31,8 @@ pub(super) fn accept(model: &mut Model) -> Vec<Effect> {
     }
 }
 
-/// Returns to the list, selects this experiment and removes filters that hide it.
+/// Returns to the list, selects this experiment and removes filters that hide it. Reports an experiment
+/// that is gone.
 pub(super) fn go_to_experiment(model: &mut Model, path: &Path) -> Vec<Effect> {
     let left = leave_dataset(model);
     if !model.below.is_empty() {
@@ -46,25 +47,34 @@ pub(super) fn go_to_experiment(model: &mut Model, path: &Path) -> Vec<Effect> {
     left
 }
 
-/// Selects an experiment in the open list and removes filters that hide it. Returns false if the
-/// list does not have it.
+/// Selects an experiment in the open list and removes filters that hide it. Returns false, and keeps
+/// the filters, if the list would not have it without them either.
 fn select(model: &mut Model, path: &Path) -> bool {
-    let place = Place::File(path.to_path_buf());
-    for widens in [false, true] {
-        if let Screen::Experiments(list) = &mut model.open
-            && widens
-        {
-            list.filter = Filter::Off;
-            list.flat = false;
-        }
-        model.refresh_list();
-        if let Screen::Experiments(list) = &mut model.open
-            && list.select_place(&place)
-        {
-            return true;
-        }
+    if select_shown(model, path) {
+        return true;
     }
+    let Screen::Experiments(list) = &mut model.open else {
+        return false;
+    };
+    let filter = std::mem::take(&mut list.filter);
+    let flat = std::mem::take(&mut list.flat);
+    if select_shown(model, path) {
+        return true;
+    }
+    if let Screen::Experiments(list) = &mut model.open {
+        (list.filter, list.flat) = (filter, flat);
+    }
+    model.refresh_list();
     false
+}
+
+/// Selects an experiment that the open list shows. Returns false if it shows none.
+fn select_shown(model: &mut Model, path: &Path) -> bool {
+    model.refresh_list();
+    let Screen::Experiments(list) = &mut model.open else {
+        return false;
+    };
+    list.select_place(&Place::File(path.to_path_buf()))
 }
 
 /// Selects the newly written file once the list has it, and removes filters that hide it.
