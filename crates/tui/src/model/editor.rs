@@ -13,6 +13,10 @@ use warmstart_report::edit::{self, Field};
 const NAME: usize = 80;
 /// Characters of a value to repeat in the file name.
 const SLUG: usize = 24;
+/// The most characters of a value to show.
+const SHOWN: usize = 300;
+/// The most bytes of a file name without `.yaml`.
+const MAX_STEM: usize = 120;
 
 /// An experiment file: its text and the parsed experiment.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +73,7 @@ pub(crate) enum Focus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Draft {
     pub text: String,
-    /// Each changed field: path, old value, new value.
+    /// Each changed field: path, old value, new value; the values as single lines.
     pub changes: Vec<(String, String, String)>,
     /// The changed line and its number; none if a line was taken out.
     pub line: Option<(usize, String)>,
@@ -96,8 +100,8 @@ impl Palette {
         let candidates = edit::fields().into_iter().map(|field| {
             let value = source.value(&field.path);
             let aside = match value {
-                Some((value, true)) => value.clone(),
-                Some((value, false)) => format!("({value})"),
+                Some((value, true)) => text::line(&value, SHOWN),
+                Some((value, false)) => format!("({})", text::line(&value, SHOWN)),
                 None => "–".to_owned(),
             };
             let about = field.about.clone();
@@ -180,14 +184,15 @@ impl Editor {
         let typed = self.value.value().trim();
         if !self.stem_is_own {
             let stem = if self.field.path == "name" {
-                slug(typed, SLUG * 2)
+                proposed_stem(&slug(typed, SLUG * 2), "")
             } else {
                 let value = if typed.is_empty() {
                     "default".to_owned()
                 } else {
                     slug(typed, SLUG)
                 };
-                format!("{}-{}-{value}", self.source.stem(), short(&self.field.path))
+                let ending = format!("-{}-{value}", short(&self.field.path));
+                proposed_stem(&self.source.stem(), &ending)
             };
             self.stem = Input::new(stem);
         }
@@ -239,9 +244,10 @@ impl Editor {
         let after = if typed.is_empty() {
             "its default".to_owned()
         } else {
-            typed.to_owned()
+            text::line(typed, SHOWN)
         };
-        let before = self.before.clone().unwrap_or_else(|| "–".to_owned());
+        let before = self.before.as_deref();
+        let before = before.map_or_else(|| "–".to_owned(), |before| text::line(before, SHOWN));
         let mut changes = vec![(field.path.clone(), before, after)];
         changes.extend(name.map(|name| ("name".to_owned(), experiment.name.clone(), name)));
         Ok(Draft {
@@ -277,9 +283,21 @@ fn problem_lines(problem: &Problem, field: &str) -> Vec<String> {
         .collect()
 }
 
+/// Whether every system allows this character in a file name.
+fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || "-_. ,+".contains(c)
+}
+
+/// A file name that [`check_stem`] accepts: as much of `begin` as there is room for, and `ending`.
+fn proposed_stem(begin: &str, ending: &str) -> String {
+    let plain = |c: char| if is_plain(c) { c } else { '-' };
+    let begin: String = begin.chars().map(plain).collect();
+    let room = MAX_STEM.saturating_sub(ending.len());
+    format!("{}{ending}", &begin[..begin.floor_char_boundary(room)])
+}
+
 /// Checks for a file name that works on every system and is not hidden.
 fn check_stem(stem: &str) -> Result<(), Vec<String>> {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_. ,+".contains(c);
     // The file is written without spaces around its name.
     let stem = stem.trim();
     let problem = if stem.is_empty() {
@@ -287,9 +305,10 @@ fn check_stem(stem: &str) -> Result<(), Vec<String>> {
     } else if stem.starts_with('.') {
         "the file's name begins with a dot, which hides it"
     } else if !stem.chars().all(is_plain) {
-        "expected letters, digits, and - _ . , + in the file's name"
-    } else if stem.len() > 120 {
-        "the file's name has more than 120 bytes"
+        "expected letters, digits, spaces, and - _ . , + in the file's name"
+    } else if stem.len() > MAX_STEM {
+        let problem = format!("the file's name has more than {MAX_STEM} bytes");
+        return Err(vec![problem]);
     } else {
         return Ok(());
     };
@@ -351,6 +370,46 @@ mod tests {
         assert_eq!(changed, Some((2, "b: 4".to_owned())));
         let added = changed_line("a: 1\n", "a: 1\nb: 2\n");
         assert_eq!(added, Some((2, "b: 2".to_owned())));
+    }
+
+    /// An editor of a field of a file with this name.
+    fn editor(file: &str, field: &str) -> Editor {
+        const TEXT: &str = "name: a\n\
+            question: |\n  first line\n  second line\n\
+            dataset: { name: emoji98, validation: 0.3, labels: fine }\n\
+            model: { backbone: tf_efficientnet_lite0, weights: imagenet }\n\
+            train:\n  epochs: 2\n  batch_size: 32\n\
+            \x20 optimizer: { name: adam, learning_rate: 1.0e-3 }\n";
+        let source = Source {
+            path: PathBuf::from(file),
+            text: TEXT.to_owned(),
+            experiment: parse(TEXT, file).unwrap(),
+        };
+        Editor::new(source, field, Destination::NewFile).unwrap()
+    }
+
+    #[test]
+    fn a_text_of_several_lines_is_shown_as_one_line() {
+        let mut editor = editor("a.yaml", "question");
+        editor.handle(InputRequest::InsertChar('x'));
+        let draft = editor.draft.unwrap();
+        let (_, before, after) = &draft.changes[0];
+        assert_eq!(
+            (before.as_str(), after.as_str()),
+            ("first line second line", "x")
+        );
+    }
+
+    #[test]
+    fn proposed_file_names_are_accepted() {
+        for file in ["my copy (1)", "a: b", &"x".repeat(200), &"漢".repeat(70)] {
+            let mut editor = editor(&format!("{file}.yaml"), "train.epochs");
+            editor.handle(InputRequest::InsertChar('5'));
+            assert!(editor.draft.is_ok(), "{file}: {:?}", editor.draft);
+            assert!(editor.stem.value().ends_with("-epochs-5"), "{file}");
+        }
+        let long = slug(&"漢".repeat(70), SLUG * 2);
+        assert_eq!(check_stem(&proposed_stem(&long, "")), Ok(()));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use tui_input::Input;
 use unicode_width::UnicodeWidthStr;
-use warmstart_schema::text::middle;
+use warmstart_schema::text::{self, middle};
 
 use super::frame::draw_box;
 use super::input;
@@ -80,7 +80,9 @@ fn value(editor: &Editor, width: usize) -> Line<'static> {
     let has_cursor = editor.focus == Focus::Value;
     let typed = editor.value.value();
     if has_cursor && editor.entry == ValueEntry::Replaces && !typed.is_empty() {
-        let shown = middle(typed, width.saturating_sub(LABEL));
+        // A text of several lines is shown as one.
+        let typed = text::line(typed, 1000);
+        let shown = middle(&typed, width.saturating_sub(LABEL));
         return Line::from(vec![label("value"), Span::styled(shown, THEME.selected)]);
     }
     field("value", has_cursor, &editor.value, "", width)
