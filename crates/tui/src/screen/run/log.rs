@@ -1,5 +1,5 @@
 //! ```text
-//!  epoch 12  train loss 0.9800 acc 0.7310 · val loss 1.4370 acc 0.6180  best
+//!  epoch 12  train loss 0.9800 acc 0.7310 · val loss 1.4370 acc 0.6180  ▲ best
 //!  10:01:07  5 of 3,038 images could not be read
 //!  10:04:31  checkpoint not saved: no space left on device; training continues
 //!  worker    libtorch: …
@@ -43,7 +43,7 @@ pub(super) fn draw(
     }
 }
 
-/// The end of the log. Includes the worker's output if the run failed without a reason.
+/// The end of the log. Includes the worker's output if the run failed or its worker died.
 pub(super) fn draw_tail(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     let of_worker = matches!(run.status(), Status::Lost | Status::Failed);
     let height = usize::from(area.height);
