@@ -91,8 +91,8 @@ pub(super) fn draw(
     chart.render(plot, buf);
 }
 
-/// The runs of the shown rows in order. Those of the selected row are last, so that they are drawn
-/// on top.
+/// The runs of the shown rows in order, at most [`MOST`]. Those of the selected row are last, so that
+/// they are drawn on top.
 fn runs<'a>(model: &'a Model, view: &CompareView, selected: Option<&Row>) -> Vec<&'a Run> {
     let is_selected = |row: &Row| selected.is_some_and(|selected| std::ptr::eq(selected, row));
     let others = view
@@ -102,12 +102,17 @@ fn runs<'a>(model: &'a Model, view: &CompareView, selected: Option<&Row>) -> Vec
         .filter(|row| !is_selected(row))
         .flat_map(|row| &row.runs);
     let own = selected.into_iter().flat_map(|row| &row.runs);
-    let left = MOST.saturating_sub(own.clone().count());
-    others
-        .take(left)
-        .chain(own)
+    limited(others, own)
+        .into_iter()
         .filter_map(|id| model.runs.get(id))
         .collect()
+}
+
+/// As many of `others` as there is room for beside `own`, then `own`; at most [`MOST`].
+fn limited<T>(others: impl Iterator<Item = T>, own: impl Iterator<Item = T>) -> Vec<T> {
+    // A row of merged seeds alone may have more.
+    let own: Vec<T> = own.take(MOST).collect();
+    others.take(MOST - own.len()).chain(own).collect()
 }
 
 /// A curve by epochs, starting after the runs that this run continues.
@@ -191,4 +196,19 @@ fn legend(view: &CompareView, runs: &[&Run], figure: Metric, width: usize) -> Ve
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_selected_runs_come_last_and_no_more_than_the_limit() {
+        let (others, own) = (0..1000, 1000..1003);
+        let drawn = limited(others, own);
+        assert_eq!(drawn.len(), MOST);
+        assert_eq!(drawn[MOST - 3..], [1000, 1001, 1002]);
+        assert_eq!(limited(0..2, 2..4), [0, 1, 2, 3]);
+        assert_eq!(limited(0..2, 2..1000).len(), MOST);
+    }
 }
