@@ -38,6 +38,7 @@ pub struct Key {
     along: XAxis,
     detail: Smoothing,
     shift: u64,
+    until: Option<u64>,
     attempt: u32,
     batches: (usize, u64),
     epochs: (usize, u64),
@@ -51,6 +52,7 @@ impl Key {
             along,
             detail,
             shift: drawn.shift.to_bits(),
+            until: drawn.until,
             attempt: state.attempt.as_ref().map_or(0, |attempt| attempt.number),
             batches: (
                 state.batches.len(),

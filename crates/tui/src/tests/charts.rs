@@ -11,6 +11,7 @@ use crate::message::Message;
 use crate::model::{ChartView, Model, Screen};
 use crate::theme::{Appearance, Palette, Theme};
 use crate::update::update;
+use warmstart_report::plot::{ChartKind, Curves, Drawn, Key, Smoothing, XAxis};
 use warmstart_runs::store::{Change, Watcher};
 use warmstart_schema::event::{Event, Record, Unfrozen};
 use warmstart_schema::experiment::Freeze;
@@ -402,6 +403,27 @@ fn a_name_that_does_not_fit_gives_way_to_the_figure() {
     press(&mut model, "jjjjj<enter>o");
     let picture = text(&drawn(&model, 80, 24));
     assert!(picture.contains("4b12 0."), "{picture}");
+}
+
+#[test]
+fn a_run_that_was_drawn_up_to_its_checkpoint_is_drawn_whole_afterwards() {
+    let model = typical();
+    let run = model.runs.get(&id(RESUMED)).unwrap();
+    let whole = Drawn::whole(run);
+    let up_to_checkpoint = Drawn {
+        until: Some(run.state.epochs[1].step),
+        ..whole
+    };
+    let (along, detail) = (XAxis::Epoch, Smoothing::Epochs);
+    let mut curves = Curves::default();
+    let mut points = |drawn: Drawn| {
+        curves.keep(vec![(run.id.clone(), Key::of(drawn, along, detail))]);
+        let lines = curves.lines(drawn, ChartKind::Accuracy, (along, detail));
+        let val = lines.iter().find(|line| line.name == "val").unwrap();
+        val.curve.points().count()
+    };
+    assert_eq!(points(up_to_checkpoint), 2);
+    assert_eq!(points(whole), run.state.epochs.len());
 }
 
 /// The run's accuracy, after the log named stages: their first epoch, the steps before it, and the blocks that are still frozen.
