@@ -24,7 +24,7 @@ pub struct Cell<'a> {
 pub enum Choice {
     /// Its mean of the monitored metric is the best of the group; or its group has no other settings.
     Chosen,
-    /// Other settings are better, or no settings of the group have a finite mean.
+    /// Other settings are better, or none are: no settings have a finite mean, or they monitor different metrics.
     NotChosen,
     /// Members of the group have not ended yet.
     Open,
@@ -135,7 +135,7 @@ fn choose(cells: &mut [Cell]) {
     }
     let best = best(cells);
     for (index, cell) in cells.iter_mut().enumerate() {
-        let is_best = best.is_some_and(|(best, ..)| best == index);
+        let is_best = best == Some(index);
         cell.choice = if is_best {
             Choice::Chosen
         } else {
@@ -144,17 +144,22 @@ fn choose(cells: &mut [Cell]) {
     }
 }
 
-/// The best cell by the monitored metric, the first of equal ones; none if no cell has a finite mean.
-fn best(cells: &[Cell]) -> Option<(usize, Monitor, f64)> {
+/// The index of the best cell by the monitored metric, the first of equal ones. None if no cell has a finite mean, or if cells
+/// monitor different metrics: a loss and an accuracy cannot be ranked.
+fn best(cells: &[Cell]) -> Option<usize> {
     let mut best: Option<(usize, Monitor, f64)> = None;
     for (index, cell) in cells.iter().enumerate() {
-        if let Some((monitor, figure)) = cell.monitored()
-            && best.is_none_or(|(_, _, best)| monitor.improves(figure, best, 0.0))
-        {
+        let Some((monitor, figure)) = cell.monitored() else {
+            continue;
+        };
+        if best.is_some_and(|(_, other, _)| other != monitor) {
+            return None;
+        }
+        if best.is_none_or(|(_, _, best)| monitor.improves(figure, best, 0.0)) {
             best = Some((index, monitor, figure));
         }
     }
-    best
+    best.map(|(index, ..)| index)
 }
 
 /// The settings that validation chose; none while members have not ended.
@@ -185,7 +190,7 @@ impl Summary {
     pub fn of(runs: &Runs, run: &Run) -> Option<Self> {
         run.member()?;
         let cells = cells_of(runs, run);
-        let shown = chosen(&cells).or_else(|| best(&cells).map(|(index, ..)| &cells[index]));
+        let shown = chosen(&cells).or_else(|| best(&cells).map(|index| &cells[index]));
         let choice = shown.map_or(Choice::Open, |cell| cell.choice);
         let done = shown.map(Cell::done).unwrap_or_default();
         let metrics = Metric::ALL.iter().copied();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use warmstart_report::compare::{Column, Columns, Options, Selection, table};
+use warmstart_report::group::{Choice, cells_of};
 use warmstart_runs::queue::Content;
 use warmstart_runs::store::{Change, ExperimentFile};
 use warmstart_schema::event::{Epoch, Event, FailureKind, Halved, Record, Test};
@@ -208,6 +209,21 @@ fn a_group_with_members_to_come_says_how_many_are_done_and_shows_no_test_figure(
         "{screen}"
     );
     assert!(!row.contains("0.63"), "{screen}");
+}
+
+#[test]
+fn settings_that_monitor_different_metrics_are_not_ranked() {
+    let learning_rates = "train.optimizer.learning_rate: [0.1, 0.01]";
+    let monitors = "train.early_stopping.monitor: [val_loss, val_acc]";
+    let source = FILE
+        .replace(learning_rates, monitors)
+        .replace("train: {", "train: { early_stopping: { patience: 2 },");
+    let model = sweep_of(&source, &ALL);
+    let run = model.runs.iter().next().unwrap();
+    let cells = cells_of(&model.runs, run);
+    let choices: Vec<Choice> = cells.iter().map(|cell| cell.choice).collect();
+    // A loss of 0.28 and an accuracy of 0.51.
+    assert_eq!(choices, [Choice::NotChosen; 2]);
 }
 
 #[test]
