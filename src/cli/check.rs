@@ -154,28 +154,27 @@ fn judge(
         .zip(without_run)
         .map(|(file, without_run)| {
             let mut checked = Checked::default();
-            let problems = match &file.loaded {
-                Err(problems) => problems.clone(),
-                Ok(experiment) => {
-                    checked = answers.next().unwrap_or_default();
-                    lacks(experiment, &paths, &mut checked.findings);
-                    if let Some(Failure { what, help, .. }) = without_run {
-                        checked.findings.push(Finding::error(
-                            "init.from",
-                            what,
-                            help.unwrap_or_default(),
-                        ));
-                    }
-                    let errors = checked
-                        .findings
-                        .iter()
-                        .filter(|finding| finding.severity == Severity::Error);
-                    errors
-                        .map(|error| {
-                            Problem::in_file(&file.path, &error.field, &error.text, &error.help)
-                        })
-                        .collect()
+            let problems = if let Err(problems) = &file.loaded {
+                problems.clone()
+            } else {
+                checked = answers.next().unwrap_or_default();
+                lacks(&file, &paths, &mut checked.findings);
+                if let Some(Failure { what, help, .. }) = without_run {
+                    checked.findings.push(Finding::error(
+                        "init.from",
+                        what,
+                        help.unwrap_or_default(),
+                    ));
                 }
+                let errors = checked
+                    .findings
+                    .iter()
+                    .filter(|finding| finding.severity == Severity::Error);
+                errors
+                    .map(|error| {
+                        Problem::in_file(&file.path, &error.field, &error.text, &error.help)
+                    })
+                    .collect()
             };
             let has_verdict = trouble.is_none() || !problems.is_empty();
             Judged {
@@ -190,12 +189,17 @@ fn judge(
 }
 
 /// What is missing here: a launch downloads it, or fails. Leaves out what a probe has reported.
-fn lacks(experiment: &Experiment, paths: &SearchPaths, findings: &mut Vec<Finding>) {
-    for lack in paths.missing(experiment) {
+fn lacks(file: &ExperimentFile, paths: &SearchPaths, findings: &mut Vec<Finding>) {
+    let experiments = file.of_runs();
+    let has_folder = experiments
+        .iter()
+        .any(|experiment| experiment.dataset.folder().is_some());
+    let probed = findings.len();
+    for lack in paths.missing(&experiments) {
         let is_data = lack.text.starts_with("data:");
         let field = if is_data { "dataset" } else { "model.weights" };
-        let is_own = is_data && experiment.dataset.folder().is_some();
-        let is_reported = findings.iter().any(|one| match one.severity {
+        let is_own = is_data && has_folder;
+        let is_reported = findings[..probed].iter().any(|one| match one.severity {
             Severity::Error => one.field.starts_with(field),
             _ => lack.is_fetched && !is_data && one.field == field,
         });

@@ -127,7 +127,7 @@ fn items(context: &Context, arguments: &Arguments) -> anyhow::Result<Vec<String>
     let mut items: Vec<String> = Vec::new();
     let wanted = files
         .iter()
-        .filter_map(|file| file.loaded.as_ref().ok())
+        .flat_map(ExperimentFile::of_runs)
         .flat_map(needs);
     let named = arguments.dataset.iter().map(|name| name.as_str());
     let named = named.chain(arguments.backbone.iter().copied());

@@ -81,6 +81,24 @@ fn prefetch_downloads_the_named_data_from_the_mirror() {
 }
 
 #[test]
+fn prefetch_downloads_what_each_run_of_a_grid_needs() {
+    let place = Place::new();
+    let text = "name: Sweep\ndataset: { name: emoji98 }\nmodel: { backbone: efficientnet_b0, weights: imagenet }\n\
+        train: { epochs: 3, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n\
+        seeds: [1, 2]\ngrid: { model.backbone: [resnet18, resnet50] }\n";
+    let said = place.say(&["prefetch", "--json", &place.write("sweep.yaml", text)]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let json = said.json();
+    let items: Vec<&str> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|had| had["item"].as_str().unwrap())
+        .collect();
+    assert_eq!(items, ["resnet18", "resnet50"]);
+}
+
+#[test]
 fn a_wrong_name_is_refused_before_anything_starts() {
     let place = Place::new();
     for (arguments, sign) in [

@@ -136,12 +136,26 @@ impl SearchPaths {
         found.ok_or(searched)
     }
 
-    /// The data and weights that an experiment needs and this machine lacks.
-    pub fn missing(&self, experiment: &Experiment) -> Vec<MissingFile> {
-        self.missing_data(&experiment.dataset)
-            .into_iter()
-            .chain(self.missing_weights(experiment))
-            .collect()
+    /// The data and weights that these experiments need and this machine lacks, each once.
+    pub fn missing(&self, experiments: &[&Experiment]) -> Vec<MissingFile> {
+        let mut lacks: Vec<MissingFile> = Vec::new();
+        let mut datasets: Vec<&Dataset> = Vec::new();
+        for experiment in experiments {
+            let dataset = &experiment.dataset;
+            // The members of a group often share a folder of pictures, and looking through it takes time.
+            let data = if datasets.contains(&dataset) {
+                None
+            } else {
+                datasets.push(dataset);
+                self.missing_data(dataset)
+            };
+            for lack in data.into_iter().chain(self.missing_weights(experiment)) {
+                if !lacks.contains(&lack) {
+                    lacks.push(lack);
+                }
+            }
+        }
+        lacks
     }
 
     /// The folders that may hold the files of a dataset: the one that the experiment names, or else the usual ones. A named
@@ -281,7 +295,7 @@ mod tests {
     }
 
     fn lacks(paths: &SearchPaths, dataset: &str) -> Vec<MissingFile> {
-        paths.missing(&experiment(dataset, "imagenet"))
+        paths.missing(&[&experiment(dataset, "imagenet")])
     }
 
     #[test]
@@ -320,7 +334,7 @@ mod tests {
             experiment(r#"{ name: cifar100, path: "/no\e[2Jwhere" }"#, "random"),
             experiment(emoji, r#""/no\e[2Jwhere/x.safetensors""#),
         ] {
-            let lacks = paths.missing(&experiment);
+            let lacks = paths.missing(&[&experiment]);
             let [lack] = &lacks[..] else {
                 panic!("{lacks:?}")
             };
@@ -337,7 +351,7 @@ mod tests {
         paths.weights.push(mine.clone());
         let chosen = experiment("{ name: emoji98 }", "tv_in1k");
         let says = |paths: &SearchPaths| {
-            let lacking = paths.missing(&chosen).into_iter();
+            let lacking = paths.missing(&[&chosen]).into_iter();
             lacking.map(|lack| lack.text).collect::<Vec<_>>()
         };
         // Those of another tag do not take their place.
@@ -347,7 +361,7 @@ mod tests {
             ["weights: timm/resnet18.tv_in1k are downloaded at launch"]
         );
         let own_tag = experiment("{ name: emoji98 }", "a1_in1k");
-        assert!(paths.missing(&own_tag).is_empty());
+        assert!(paths.missing(&[&own_tag]).is_empty());
         paths.offline = true;
         let place = mine.join("resnet18.tv_in1k.safetensors");
         let text = says(&paths).concat();

@@ -83,6 +83,19 @@ impl ExperimentFile {
         }
     }
 
+    /// The experiments of its runs: those of its members, or its own without `seeds` and `grid`. None if it is not valid.
+    pub fn of_runs(&self) -> Vec<&Experiment> {
+        match (&self.loaded, &self.group) {
+            (Err(_), _) => Vec::new(),
+            (Ok(_), Some(group)) => group
+                .members
+                .iter()
+                .map(|member| &member.experiment)
+                .collect(),
+            (Ok(experiment), None) => vec![experiment],
+        }
+    }
+
     /// The file's name with its ending, for messages.
     pub fn file_name(&self) -> String {
         text::line(

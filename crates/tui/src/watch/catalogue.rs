@@ -102,7 +102,7 @@ fn stamp(folder: &Path) -> Stamp {
 fn missing(files: &[ExperimentFile]) -> HashMap<PathBuf, Vec<MissingFile>> {
     let paths = SearchPaths::from_env();
     let of = |file: &ExperimentFile| {
-        let lacks = paths.missing(file.loaded.as_ref().ok()?);
+        let lacks = paths.missing(&file.of_runs());
         (!lacks.is_empty()).then(|| (file.path.clone(), lacks))
     };
     files.iter().filter_map(of).collect()
@@ -194,5 +194,27 @@ mod tests {
             is_fetched: false,
         };
         assert_eq!(missing[Path::new("x.yaml")], [lack]);
+    }
+
+    #[test]
+    fn missing_data_of_every_member_is_named() {
+        let yaml = "name: x\ndataset: { name: cifar100, path: /nowhere }\nmodel: { backbone: resnet18, weights: random }\n\
+            train: { epochs: 1, batch_size: 32, optimizer: { name: adam, learning_rate: 0.001 } }\n\
+            seeds: [1, 2]\ngrid: { dataset.path: [/nowhere/one, /nowhere/two] }\n";
+        let (loaded, group) =
+            warmstart_schema::experiment::parse_group(yaml, "x.yaml", &[]).unwrap();
+        let file = ExperimentFile {
+            group,
+            ..ExperimentFile::new("x.yaml".into(), Ok(loaded))
+        };
+        let missing = missing(&[file]);
+        let texts: Vec<&str> = missing[Path::new("x.yaml")]
+            .iter()
+            .map(|lack| lack.text.as_str())
+            .collect();
+        assert_eq!(
+            texts,
+            ["one", "two"].map(|folder| format!("data: cifar100 is not in /nowhere/{folder}"))
+        );
     }
 }
