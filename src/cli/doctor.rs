@@ -204,7 +204,8 @@ fn checkpoints(root: &Path) -> Finding {
     let existing = root
         .ancestors()
         .filter(|path| *path != Path::new(""))
-        .find(|path| path.exists())
+        // A link to nothing is there too, and no folder can be made in its place.
+        .find(|path| path.symlink_metadata().is_ok())
         .unwrap_or(Path::new("."));
     let lacks = |why: &str| {
         let found = format!("{}: {why}", shown(existing));

@@ -211,3 +211,19 @@ fn doctor_reports_present_data_and_possible_downloads() {
         "{datasets}"
     );
 }
+
+#[test]
+fn doctor_reports_a_folder_of_runs_that_is_a_link_to_nothing() {
+    let place = Place::new();
+    let gone = place.folder.path().join("gone");
+    std::os::unix::fs::symlink(&gone, place.checkpoints()).unwrap();
+    let checkpoints = || {
+        let json = place.say(&["doctor", "--json"]).json();
+        let mut findings = json["findings"].as_array().unwrap().iter();
+        let found = findings.find(|finding| finding["what"] == "checkpoints");
+        found.unwrap().clone()
+    };
+    assert_eq!(checkpoints()["ok"], false);
+    std::fs::create_dir(gone).unwrap();
+    assert_eq!(checkpoints()["ok"], true);
+}
