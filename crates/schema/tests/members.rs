@@ -230,3 +230,20 @@ fn a_key_twice_within_a_value_of_the_grid_has_its_line() {
         assert!(said.starts_with(place), "{said}");
     }
 }
+
+#[test]
+fn of_a_list_that_is_too_long_only_the_length_is_a_problem() {
+    let most = experiment::MOST_MEMBERS;
+    let problems = |count: usize| {
+        let values = vec!["0.5"; count].join(", ");
+        let source = format!("{PLAIN}grid: {{ model.head.dropout: [{values}] }}\n");
+        let problems = experiment::parse_group(&source, "sweep.yaml", &[]).unwrap_err();
+        let [only] = &problems[..] else {
+            panic!("{problems:?}")
+        };
+        only.to_string()
+    };
+    assert!(problems(most).contains("found 0.5 twice"));
+    let said = problems(most + 1);
+    assert!(said.contains(&format!("found {}", most + 1)), "{said}");
+}

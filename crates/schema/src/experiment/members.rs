@@ -267,6 +267,10 @@ fn grid_mistake(field: &str, values: &[Value]) -> Option<Mistake> {
             "remove the field, or name its values",
         ));
     }
+    // A longer list is refused for its length. Each value is compared with all before it, so a long list would take minutes.
+    if values.len() > MOST_MEMBERS {
+        return None;
+    }
     let twice = values
         .iter()
         .enumerate()
