@@ -178,3 +178,18 @@ fn help_about_a_folder_names_no_field_of_an_experiment() {
         assert!(!refused.to_string().contains("dataset.path"), "{refused}");
     }
 }
+
+#[test]
+fn a_folder_with_a_character_that_yaml_lacks_gets_a_file_that_names_it() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["a\u{7f}b", "a\u{85}b", "a\u{2028}b", "a\u{feff}b"] {
+        let data = root.path().join(name);
+        pictures(&data);
+        let file = root.path().join("new.yaml");
+        let written = write(&data, Some(&file), root.path()).unwrap();
+        let yaml = fs::read_to_string(&written.file).unwrap();
+        let experiment = experiment::parse(&yaml, "new.yaml").unwrap();
+        assert_eq!(experiment.dataset.folder().unwrap().path, data, "{yaml}");
+        fs::remove_file(file).unwrap();
+    }
+}

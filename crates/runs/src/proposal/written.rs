@@ -1,5 +1,6 @@
 //! Writes a proposal into a new experiment file.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use warmstart_schema::experiment;
@@ -110,9 +111,25 @@ fn scalar(text: &str) -> String {
     if is_plain && is_word && !is_other {
         text.to_owned()
     } else {
-        // JSON's texts are YAML's.
-        serde_json::Value::from(text).to_string()
+        quoted(text)
     }
+}
+
+/// A text in quotes. JSON's escapes are YAML's. Beyond them, this escapes control characters, which an experiment may not hold,
+/// and others that YAML's parser refuses or takes for the end of a line.
+fn quoted(text: &str) -> String {
+    const ODD: [char; 5] = ['\u{2028}', '\u{2029}', '\u{feff}', '\u{fffe}', '\u{ffff}'];
+    let json = serde_json::Value::from(text).to_string();
+    let mut quoted = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_control() || ODD.contains(&c) {
+            // Writing into a text cannot fail.
+            let _ = write!(quoted, "\\u{:04X}", u32::from(c));
+        } else {
+            quoted.push(c);
+        }
+    }
+    quoted
 }
 
 fn create(file: &Path, yaml: &str) -> Result<(), Failure> {
