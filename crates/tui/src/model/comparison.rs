@@ -273,11 +273,11 @@ impl Model {
             .catalogue
             .as_ref()
             .map_or(&[][..], |catalogue| &catalogue.files);
-        let stems = files
+        let paths = files
             .iter()
             .map(|file| file.path.display().to_string())
             .collect();
-        let made_from = Some((self.runs.revision(), stems, view.options()));
+        let made_from = Some((self.runs.revision(), paths, view.options()));
         if view.shown.made_from == made_from {
             return;
         }
