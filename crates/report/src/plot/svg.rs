@@ -13,6 +13,8 @@ const WIDTH: f64 = 860.0;
 const PANEL: f64 = 330.0;
 /// The most columns of a name in the legend: a longer one would be wider than the axes.
 const LEGEND_NAME: usize = 103;
+/// The most columns of the title, whose letters are a third larger: a longer one would be wider than the picture.
+const TITLE: usize = 87;
 /// Left, right, top and bottom of a panel's axes.
 const MARGIN: (f64, f64, f64, f64) = (72.0, 20.0, 58.0, 46.0);
 
@@ -49,9 +51,10 @@ pub(super) fn picture(title: &str, panels: &[Panel]) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
          font-family=\"Helvetica, Arial, sans-serif\" font-size=\"12\">\n\
-         <title>{0}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-         <text x=\"20\" y=\"26\" font-size=\"16\" font-weight=\"bold\">{0}</text>\n",
-        escaped(title)
+         <title>{}</title>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
+         <text x=\"20\" y=\"26\" font-size=\"16\" font-weight=\"bold\">{}</text>\n",
+        escaped(title),
+        escaped(&text::middle(title, TITLE))
     );
     for (index, panel) in panels.iter().enumerate() {
         draw(&mut svg, panel, 40.0 + PANEL * index as f64, index);
@@ -339,6 +342,19 @@ mod tests {
         let x = x.rsplit("<text x=\"").next().unwrap();
         let x: f64 = x.split('"').next().unwrap().parse().unwrap();
         assert!(x < WIDTH - MARGIN.1, "{x}");
+    }
+
+    #[test]
+    fn a_wide_title_stays_on_the_paper() {
+        let curve = Curve::new([(0.0, 0.0), (10.0, 1.0)]);
+        let name = "漢".repeat(80);
+        let svg = picture(&name, &[panel(&curve, "val")]);
+        assert!(svg.contains(&format!("<title>{name}</title>")), "{svg}");
+        let drawn = svg.split("font-weight=\"bold\">").nth(1).unwrap();
+        let drawn = drawn.split("</text>").next().unwrap();
+        // A Chinese character is as wide as the font's size, 16 units, and the title begins at 20.
+        let width = drawn.chars().count() as f64 * 16.0;
+        assert!(drawn.contains('…') && 20.0 + width < WIDTH, "{drawn}");
     }
 
     #[test]
