@@ -14,7 +14,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use tui_input::Input;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use warmstart_schema::text::{self, middle};
 
 use super::frame::draw_box;
@@ -142,11 +142,37 @@ fn preview(draft: &Draft, width: usize) -> Vec<Line<'static>> {
         lines.extend(values.map(|line| Line::styled(line, THEME.accent)));
     }
     if let Some((number, line)) = &draft.line {
-        let text: String = format!("{number:>4} │ {line}")
-            .chars()
-            .take(width)
-            .collect();
+        let mut used = 0;
+        let fits = |c: &char| {
+            used += c.width().unwrap_or(0);
+            used <= width
+        };
+        let text = format!("{number:>4} │ {line}");
+        let text: String = text.chars().take_while(fits).collect();
         lines.push(Line::styled(text, THEME.muted));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_wide_characters_does_not_widen_the_box() {
+        let draft = Draft {
+            text: String::new(),
+            changes: Vec::new(),
+            line: Some((1, format!("name: {}", "猫".repeat(80)))),
+        };
+        for width in [75, 76] {
+            let lines = preview(&draft, width);
+            let [line] = &lines[..] else {
+                panic!("the preview is not one line")
+            };
+            // A character of two columns may leave one free.
+            let shown = line.width();
+            assert!(shown == width || shown + 1 == width, "{shown} of {width}");
+        }
+    }
 }
