@@ -80,6 +80,14 @@ fn figure(monitor: Monitor, state: &RunState, epoch: u32) -> Option<f64> {
         })
 }
 
+/// A run's figure in a round; none if it failed or was lost before it.
+pub(crate) fn figure_in_round(rounds: &Rounds, state: &RunState, epoch: u32) -> Option<f64> {
+    let last = state.epochs.last();
+    let has_reached = last.is_some_and(|last| last.epoch >= epoch);
+    let has_finished = matches!(state.outcome, Some(Outcome::Finished { .. }));
+    figure(rounds.monitor, state, epoch).filter(|_| has_finished || has_reached)
+}
+
 /// A run of a group. Unless it `is_live`, no worker has it and it does not wait in the queue.
 #[derive(Debug)]
 struct Member {
@@ -108,21 +116,14 @@ impl Member {
         self.rounds.next(&self.state.halvings)
     }
 
-    fn has_reached(&self, epoch: u32) -> bool {
-        let last = self.state.epochs.last();
-        last.is_some_and(|last| last.epoch >= epoch)
-    }
-
     /// Whether a round waits until somebody resumes it: its user stopped it, or it has never run.
     fn needs_resume(&self) -> bool {
         self.state.attempt.is_none() || self.state.outcome == Some(Outcome::Stopped)
     }
 
-    /// Its figure in a round; none if it failed or was lost before it.
+    /// As [`figure_in_round`] says.
     fn figure(&self, epoch: u32) -> Option<f64> {
-        let finished = matches!(self.state.outcome, Some(Outcome::Finished { .. }));
-        let counts = finished || self.has_reached(epoch);
-        figure(self.rounds.monitor, &self.state, epoch).filter(|_| counts)
+        figure_in_round(&self.rounds, &self.state, epoch)
     }
 
     /// Whether it continues after this round; none if that is not decided.

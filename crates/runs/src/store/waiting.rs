@@ -1,8 +1,10 @@
 //! What a queued run waits for, in the same words on the machine's screen and in every answer.
 
+use crate::halving::figure_in_round;
 use crate::queue::Entry;
 use crate::run::RunId;
 
+use warmstart_schema::experiment::Rounds;
 use warmstart_schema::state::Status;
 
 use super::{ExperimentKey, Run, Runs};
@@ -23,6 +25,8 @@ enum Round {
     Left(usize),
     /// Not all members were launched, or one was taken out of the queue.
     Incomplete,
+    /// No run has a finite figure, so nothing tells which is better.
+    WithoutFigure,
     /// The next process that advances the queue decides.
     Due,
 }
@@ -43,6 +47,7 @@ impl Runs {
     /// What a run waits for at a round of its group's halving, in a sentence.
     pub fn waits_for_group(&self, run: &Run) -> Option<String> {
         let epoch = run.round()?;
+        let monitor = run.member()?.halving.as_ref()?.monitor.as_str();
         let group = &self.queue().halving;
         let group = group.iter().find(|group| group.contains(&run.id));
         let round = group.map_or(Round::Incomplete, |group| self.round_of(run, group));
@@ -69,6 +74,10 @@ impl Runs {
             Round::Incomplete => format!(
                 "waits at epoch {epoch} for runs of its group that are not in the queue: {train} adds them"
             ),
+            Round::WithoutFigure => format!(
+                "waits at epoch {epoch}, because no run of its group has a finite {monitor}: add a seed or a value to the group's \
+                 file, then run `warmstart train` with it"
+            ),
             Round::Due => {
                 format!("waits at epoch {epoch} for a look at the queue: its group can be halved")
             }
@@ -85,17 +94,20 @@ impl Runs {
         })
     }
 
-    /// What a run of this group waits for.
+    /// What a run of this group waits for. It agrees with what the process that advances the queue would decide.
     fn round_of(&self, run: &Run, group: &[RunId]) -> Round {
+        let members: Vec<(&Run, &Rounds)> = group
+            .iter()
+            .filter_map(|id| self.get(id))
+            .filter_map(|member| Some((member, member.member()?.halving.as_ref()?)))
+            .collect();
         let epoch = run.round();
-        let is_due = |other: &&Run| {
-            let rounds = other.member().and_then(|member| member.halving.as_ref());
-            let next = rounds.and_then(|rounds| rounds.next(&other.state.halvings));
-            next.is_some() && next <= epoch
-        };
-        let others = group.iter().filter_map(|id| self.get(id)).filter(is_due);
         let (mut open, mut left) = (0, 0);
-        for other in others {
+        for (other, rounds) in &members {
+            let next = rounds.next(&other.state.halvings);
+            if next.is_none() || next > epoch {
+                continue;
+            }
             match other.status() {
                 status if status.is_live() || matches!(status, Status::Queued(_)) => open += 1,
                 Status::Stopped => left += 1,
@@ -103,8 +115,13 @@ impl Runs {
                 _ => {}
             }
         }
+        let has_figure = |epoch| {
+            let mut members = members.iter();
+            members.any(|(run, rounds)| figure_in_round(rounds, &run.state, epoch).is_some())
+        };
         match (open, left) {
-            (0, 0) => Round::Due,
+            (0, 0) if epoch.is_some_and(has_figure) => Round::Due,
+            (0, 0) => Round::WithoutFigure,
             (0, left) => Round::Left(left),
             (open, _) => Round::Others(open),
         }
@@ -157,5 +174,99 @@ impl Runs {
                 "Nothing is in its way: it starts with the next look at the queue.".to_owned(),
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use warmstart_schema::event::{Epoch, Event, Record};
+
+    use super::*;
+    use crate::queue::Content;
+    use crate::store::Change;
+
+    fn id(index: usize) -> RunId {
+        format!("20260101-00000{index}-aaaa").parse().unwrap()
+    }
+
+    /// A run of a group that is halved at epoch 2.
+    fn added(index: usize) -> Change {
+        let info = json!({
+            "format": 1, "id": id(index), "experiment": "Name", "group": "g", "stem": "s", "source": "s.yaml",
+            "created": format!("2026-01-01T00:00:0{index}Z"), "device": "cpu",
+            "member": {
+                "group": "g", "seed": 1, "settings": [{ "field": "rate", "value": index.to_string() }],
+                "halving": { "epochs": [2], "monitor": "val_loss" },
+            },
+        });
+        Change::Added {
+            id: id(index),
+            info: Ok(serde_json::from_value(info).unwrap()),
+            experiment: None,
+        }
+    }
+
+    /// It trains two epochs and waits for its group.
+    fn pauses(index: usize, val_loss: f64) -> Change {
+        let attempt = json!({
+            "number": 1, "worker": { "boot_id": "b", "pid": 9, "start_ticks": 1 }, "host": "h", "device": "cpu",
+            "device_name": "c", "device_reason": "r", "threads": 1, "libtorch": "2", "epochs": 9, "resumed_from": null,
+        });
+        let epoch = |epoch| {
+            Event::Epoch(Epoch {
+                epoch,
+                val_loss,
+                ..Epoch::default()
+            })
+        };
+        let end = Event::Paused {
+            epoch: 2,
+            step: 20,
+            train_time: 1.0,
+        };
+        let attempt = Event::Attempt(serde_json::from_value(attempt).unwrap());
+        let events = [attempt, epoch(1), epoch(2), end];
+        Change::Events {
+            id: id(index),
+            records: events.map(|event| Record { t: 1.0, event }).into(),
+            damaged: 0,
+            restarted: false,
+        }
+    }
+
+    /// A group whose runs have these losses. A run without one has not begun.
+    fn group(losses: &[Option<f64>]) -> Runs {
+        let mut runs = Runs::default();
+        for (index, loss) in losses.iter().enumerate() {
+            runs.apply(added(index));
+            if let Some(loss) = loss {
+                runs.apply(pauses(index, *loss));
+            }
+        }
+        runs.apply(Change::Queue(Content {
+            halving: vec![(0..losses.len()).map(id).collect()],
+            ..Content::default()
+        }));
+        runs
+    }
+
+    /// What the group waits for.
+    fn waits(runs: &Runs) -> String {
+        let groups: Vec<String> = runs.groups_that_wait().map(|(_, text)| text).collect();
+        groups.join("\n")
+    }
+
+    #[test]
+    fn a_round_is_due_once_a_run_has_a_finite_figure() {
+        let diverged = group(&[Some(f64::NAN), Some(f64::INFINITY)]);
+        assert!(!diverged.has_due_round());
+        let text = waits(&diverged);
+        assert!(
+            text.contains("no run of its group has a finite val_loss"),
+            "{text}"
+        );
+        assert!(group(&[Some(f64::NAN), Some(1.0)]).has_due_round());
+        assert!(!group(&[None, Some(1.0)]).has_due_round());
     }
 }
