@@ -184,13 +184,15 @@ enum Next {
     Decision(u32),
 }
 
-/// What the halving of these members needs next, if none of them that is live has a round before it.
+/// What the halving of these members needs next.
 fn next(members: &[Member]) -> Next {
     let Some(epoch) = members.iter().filter_map(Member::next).min() else {
         return Next::Nothing;
     };
     let mut due = members.iter().filter(|member| member.next() == Some(epoch));
-    let is_open = due.any(|member| member.needs_resume() || member.waits_for_worker());
+    let is_open = due.any(|member| {
+        member.is_live || member.needs_resume() || member.waits_for_worker()
+    });
     // If all have failed, nothing tells which is better.
     let has_figure = members.iter().any(|member| member.figure(epoch).is_some());
     if is_open || !has_figure {
@@ -296,9 +298,14 @@ fn advance_group(root: &Path, content: &mut Content, group: &[RunId]) -> (bool, 
     });
     let found: Vec<(RunInfo, bool)> = found.collect();
     let read = |(info, is_live): &(RunInfo, bool)| Member::read(root, info, *is_live);
-    // The group mostly waits for a run that trains or waits. The logs of the others need no reading then.
+    // The group mostly waits for a run on its way to the first round. The logs of the others need no reading then. A run on its
+    // way to a later round does not delay an earlier one, which runs of an added seed may wait for.
+    let is_before_all = |member: Member| {
+        let next = member.next();
+        next.is_some() && next == member.rounds.epochs.first().copied()
+    };
     let mut live = found.iter().filter(|(_, is_live)| *is_live);
-    if live.any(|run| read(run).is_some_and(|member| member.next().is_some())) {
+    if live.any(|run| read(run).is_some_and(is_before_all)) {
         return (false, Vec::new());
     }
     let mut members: Vec<Member> = found.iter().filter_map(read).collect();

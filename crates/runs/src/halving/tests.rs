@@ -342,6 +342,27 @@ fn an_added_seed_shares_the_end_of_its_settings() {
 }
 
 #[test]
+fn a_run_on_its_way_to_a_later_round_does_not_delay_an_added_seed() {
+    let group = Group::new(&["1", "2"], &[1, 2], &[2, 4]);
+    let all = group.runs.clone();
+    group.queue().halve(all[..2].to_vec()).unwrap();
+    group.trains(0, 1, &[9.0, 2.0], paused(2));
+    group.trains(1, 1, &[9.0, 1.0], paused(2));
+    assert_eq!(group.decide(), [1]);
+    group.queue().halve(all).unwrap();
+    group.trains(2, 1, &[9.0, 0.1], paused(2));
+    group.trains(3, 1, &[9.0, 5.0], paused(2));
+    // Run 1 still waits for a worker that trains it to epoch 4.
+    assert_eq!(group.decide(), [1, 3]);
+    assert_eq!(group.outcome(2), Some(Outcome::Halved));
+    // The next round needs both.
+    assert!(group.queue().remove(&group.runs[3]).unwrap());
+    group.trains(3, 3, &[2.0, 0.4], paused(4));
+    assert_eq!(group.decide(), [1]);
+    assert_eq!(group.places(3).len(), 1);
+}
+
+#[test]
 fn a_run_that_its_user_takes_out_of_the_queue_stays_out() {
     let group = Group::new(&RATES, &[1], &[2, 4]);
     group.all_pause(&[4.0, 1.0, 3.0, 2.0]);
