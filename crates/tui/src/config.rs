@@ -277,6 +277,10 @@ pub fn parse(source: &str, file: &str) -> (Config, Vec<Problem>) {
 
 /// The text without the wrong setting; `None` if there is none to remove. A wrong item takes its whole list with it.
 fn without(source: &str, field: &str) -> Option<String> {
+    // The key itself may have a dot: an action such as `run.stop` that is not below `keys`.
+    if let Some(text) = edit::blanked(source, &[field]) {
+        return Some(text);
+    }
     let (list, _) = field.split_once('[').unwrap_or((field, ""));
     let (section, entry) = list.split_once('.').unwrap_or((list, ""));
     let inner = edit::blanked(source, &[section, entry]).filter(|_| !entry.is_empty());

@@ -201,6 +201,14 @@ fn wrong_settings_are_ignored_and_others_apply(#[case] source: &str, #[case] lin
 }
 
 #[test]
+fn an_action_outside_of_keys_does_not_take_the_other_settings_with_it() {
+    let (config, problems) = parse("bell: false\nrun.stop: X\nmouse: false\n", "config.yaml");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].to_string().contains("run.stop"), "{problems:?}");
+    assert_eq!((config.bell, config.mouse), (false, false));
+}
+
+#[test]
 fn missing_file_is_valid_and_broken_file_gives_defaults() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.yaml");
