@@ -141,6 +141,13 @@ impl Content {
         startable
     }
 
+    /// Whether a waiting run waits for the end of a run that it starts from.
+    pub(crate) fn waits_for_base(&self, entry: &Entry) -> bool {
+        let mut active = self.active.iter().map(|active| &active.entry);
+        let waiting: Vec<&Entry> = self.waiting.iter().collect();
+        active.any(|other| entry.comes_after(other)) || must_wait(entry, &waiting)
+    }
+
     /// The run that takes the place of a waiting run on its device: one that waits before it and for nothing but a device, or else
     /// a started one. None if the device has room for both.
     pub(crate) fn goes_before(&self, entry: &Entry) -> Option<&Entry> {
@@ -148,14 +155,12 @@ impl Content {
             return None;
         }
         let active: Vec<&Entry> = self.active.iter().map(|active| &active.entry).collect();
-        let waiting: Vec<&Entry> = self.waiting.iter().collect();
-        let waits_for_base = |other: &Entry| {
-            active.iter().any(|run| other.comes_after(run)) || must_wait(other, &waiting)
-        };
-        let earlier = waiting.iter().take_while(|other| other.run != entry.run);
-        let next = earlier
-            .copied()
-            .find(|other| other.shares_device_with(entry) && !waits_for_base(other));
+        let mut earlier = self
+            .waiting
+            .iter()
+            .take_while(|other| other.run != entry.run);
+        let next =
+            earlier.find(|other| other.shares_device_with(entry) && !self.waits_for_base(other));
         let is_full = most_on_a_device(entry, &active) >= self.slots.max(1) as usize;
         let started = active
             .iter()

@@ -144,12 +144,8 @@ impl Runs {
         if let Some(reason) = &queue.paused {
             return says("the queue", format!("The queue is paused: {reason}."));
         }
-        let active = || queue.active.iter().map(|active| &active.entry);
-        let source = entry.after.as_ref().filter(|_| {
-            active()
-                .chain(&queue.waiting)
-                .any(|other| entry.comes_after(other) && other.run != entry.run)
-        });
+        let source = entry.after.as_ref();
+        let source = source.filter(|_| queue.waits_for_base(entry));
         if let Some(stem) = source {
             let file = entry.after_file.clone().map(ExperimentKey::File);
             let run = file.map_or_else(|| self.all_named(stem).last(), |key| self.latest_of(&key));
@@ -183,7 +179,8 @@ mod tests {
     use warmstart_schema::event::{Epoch, Event, Record};
 
     use super::*;
-    use crate::queue::Content;
+    use crate::launcher;
+    use crate::queue::{Active, Content};
     use crate::store::Change;
 
     fn id(index: usize) -> RunId {
@@ -268,5 +265,35 @@ mod tests {
         );
         assert!(group(&[Some(f64::NAN), Some(1.0)]).has_due_round());
         assert!(!group(&[None, Some(1.0)]).has_due_round());
+    }
+
+    #[test]
+    fn runs_that_start_from_each_other_wait_for_their_device_alone() {
+        let entry = |index: usize, stem: &str, after: Option<&str>| Entry {
+            run: id(index),
+            stem: stem.to_owned(),
+            slot: "cpu".to_owned(),
+            after: after.map(str::to_owned),
+            file: None,
+            after_file: None,
+        };
+        let started = Active {
+            entry: entry(0, "first", None),
+            worker: launcher::current(),
+            since: 0,
+        };
+        let mut runs = Runs::default();
+        runs.apply(Change::Queue(Content {
+            waiting: vec![
+                entry(1, "cat", Some("dog")),
+                entry(2, "dog", Some("cat")),
+                entry(3, "last", Some("first")),
+            ],
+            active: vec![started],
+            ..Content::default()
+        }));
+        let waiting = runs.queue().waiting.iter();
+        let words: Vec<String> = waiting.map(|entry| runs.waits_for(entry).word).collect();
+        assert_eq!(words, ["cpu", "cpu", "its base"]);
     }
 }
