@@ -26,7 +26,7 @@ pub(super) struct Memory(File);
 pub(super) struct Shape {
     /// The number of ranks.
     pub size: usize,
-    /// Bytes of a rank.
+    /// The bytes that each rank has for its numbers.
     pub stride: u64,
 }
 
@@ -62,7 +62,7 @@ impl Memory {
         Ok(memory)
     }
 
-    /// That which another process has made.
+    /// The memory that rank 0 made, and how the ranks divide it.
     pub(super) fn of(file: OwnedFd) -> Result<(Self, Shape)> {
         let memory = Self(file.into());
         let [size, stride] = memory.numbers(SHAPE)?;

@@ -1,4 +1,4 @@
-//! Says what a file of weights is that is no safetensors file, and which file to get instead.
+//! Recognizes files of weights that are not safetensors, and says which file to get instead.
 
 use std::path::Path;
 
@@ -7,7 +7,8 @@ use warmstart_schema::text;
 
 use crate::failure::UserError;
 
-const WHOLE: &str = "get the file itself";
+/// The advice begins so where something else was saved in the file's place.
+const GET_IT: &str = "get the file itself";
 
 /// Refuses bytes that are known to be of another format. The ending of `path` does not matter.
 pub(super) fn refuse_others(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -34,11 +35,11 @@ fn other(bytes: &[u8]) -> Option<(String, String)> {
         .to_ascii_lowercase();
     let convert = "convert it once, where you trust it: in Python, `safetensors.torch.save_file(state_dict, \
                    \"weights.safetensors\")`, then name that file; or get model.safetensors from where it came from";
-    let said = |is: &str, help: &str| Some((is.to_owned(), help.to_owned()));
+    let found = |is: &str, help: &str| Some((is.to_owned(), help.to_owned()));
     if bytes.is_empty() {
-        return said(
+        return found(
             "the file of weights is empty",
-            &format!("{WHOLE} again: its download or copy did not succeed"),
+            &format!("{GET_IT} again: its download or copy did not succeed"),
         );
     }
     if begins(b"version https://git-lfs.github.com/spec/") {
@@ -58,18 +59,18 @@ fn other(bytes: &[u8]) -> Option<(String, String)> {
         .iter()
         .any(|tag| start.starts_with(tag))
     {
-        return said(
+        return found(
             "the file of weights is a web page (HTML), saved under its name",
             &format!(
-                "{WHOLE}: on the hub /resolve/main/model.safetensors, not /blob/main/…; a login may be needed"
+                "{GET_IT}: on the hub /resolve/main/model.safetensors, not /blob/main/…; a login may be needed"
             ),
         );
     }
     // Text has no zeros.
     if start.starts_with('{') && !bytes[..bytes.len().min(8)].contains(&0) {
-        return said(
+        return found(
             "the file of weights is JSON text: an index, a configuration or a server's error",
-            &format!("{WHOLE}, model.safetensors"),
+            &format!("{GET_IT}, model.safetensors"),
         );
     }
     if begins(b"PK\x03\x04") {
@@ -80,29 +81,29 @@ fn other(bytes: &[u8]) -> Option<(String, String)> {
             "the file of weights is a PyTorch checkpoint, which is a pickle in a zip archive, and opening a pickle runs whatever \
              code is in it"
         };
-        return said(is, convert);
+        return found(is, convert);
     }
     if bytes.len() > 1 && bytes[0] == 0x80 && (2..=5).contains(&bytes[1]) {
-        return said(
+        return found(
             "the file of weights is a Python pickle, and opening a pickle runs whatever code is in it",
             convert,
         );
     }
     if begins(b"\x89HDF\r\n\x1a\n") {
-        return said(
+        return found(
             "the file of weights is HDF5, as Keras writes it",
             "get the PyTorch weights of the backbone as safetensors",
         );
     }
     if begins(b"GGUF") {
-        return said(
+        return found(
             "the file of weights is GGUF, of a language model",
             "get the weights of the backbone as safetensors",
         );
     }
     if begins(b"\x1f\x8b") || begins(b"BZh") || begins(b"\xfd7zXZ\0") || begins(b"\x28\xb5\x2f\xfd")
     {
-        return said(
+        return found(
             "the file of weights is compressed",
             "unpack it, and name the .safetensors file in it",
         );

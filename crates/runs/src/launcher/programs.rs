@@ -22,8 +22,8 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Finds both programs: named by the environment (`WARMSTART_WORKER`), beside the running program, or where `make install`
-    /// puts them. The error lists the paths searched for the worker.
+    /// Finds both programs beside the running program or where `make install` puts them. `WARMSTART_WORKER` may name another
+    /// worker. The error lists the paths searched for the worker.
     pub fn find() -> Result<Self, Vec<PathBuf>> {
         let worker = find_worker()?;
         Ok(Self {
