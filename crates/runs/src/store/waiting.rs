@@ -21,8 +21,10 @@ pub struct WaitsFor {
 enum Round {
     /// So many runs of its group train or wait in the queue.
     Others(usize),
-    /// So many were stopped, or have never run.
-    Left(usize),
+    /// So many were stopped.
+    Stopped(usize),
+    /// So many have never run, because they could not be started.
+    NeverRan(usize),
     /// Not all members were launched, or one was taken out of the queue.
     Incomplete,
     /// No run has a finite figure, so nothing tells which is better.
@@ -60,7 +62,7 @@ impl Runs {
             Round::Others(count) => {
                 format!("waits for {} to reach epoch {epoch}", runs(count))
             }
-            Round::Left(count) => {
+            Round::Stopped(count) => {
                 let (were, them) = if count == 1 {
                     ("was", "it")
                 } else {
@@ -68,6 +70,17 @@ impl Runs {
                 };
                 format!(
                     "waits for {} at epoch {epoch}, which {were} stopped: {train} resumes {them}",
+                    runs(count)
+                )
+            }
+            Round::NeverRan(count) => {
+                let (have, them) = if count == 1 {
+                    ("has", "it")
+                } else {
+                    ("have", "them")
+                };
+                format!(
+                    "waits for {} at epoch {epoch}, which {have} never run: {train} starts {them}",
                     runs(count)
                 )
             }
@@ -102,7 +115,7 @@ impl Runs {
             .filter_map(|member| Some((member, member.member()?.halving.as_ref()?)))
             .collect();
         let epoch = run.round();
-        let (mut open, mut left) = (0, 0);
+        let (mut open, mut stopped, mut never_ran) = (0, 0, 0);
         for (other, rounds) in &members {
             let next = rounds.next(&other.state.halvings);
             if next.is_none() || next > epoch {
@@ -110,8 +123,8 @@ impl Runs {
             }
             match other.status() {
                 status if status.is_live() || matches!(status, Status::Queued(_)) => open += 1,
-                Status::Stopped => left += 1,
-                _ if other.state.attempt.is_none() => left += 1,
+                Status::Stopped => stopped += 1,
+                _ if other.state.attempt.is_none() => never_ran += 1,
                 _ => {}
             }
         }
@@ -119,11 +132,12 @@ impl Runs {
             let mut members = members.iter();
             members.any(|(run, rounds)| figure_in_round(rounds, &run.state, epoch).is_some())
         };
-        match (open, left) {
-            (0, 0) if epoch.is_some_and(has_figure) => Round::Due,
-            (0, 0) => Round::WithoutFigure,
-            (0, left) => Round::Left(left),
-            (open, _) => Round::Others(open),
+        match (open, stopped, never_ran) {
+            (0, 0, 0) if epoch.is_some_and(has_figure) => Round::Due,
+            (0, 0, 0) => Round::WithoutFigure,
+            (0, 0, never_ran) => Round::NeverRan(never_ran),
+            (0, stopped, _) => Round::Stopped(stopped),
+            (open, ..) => Round::Others(open),
         }
     }
 
@@ -176,7 +190,7 @@ impl Runs {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use warmstart_schema::event::{Epoch, Event, Record};
+    use warmstart_schema::event::{Epoch, Event, FailureKind, Record};
 
     use super::*;
     use crate::launcher;
@@ -264,7 +278,28 @@ mod tests {
             "{text}"
         );
         assert!(group(&[Some(f64::NAN), Some(1.0)]).has_due_round());
-        assert!(!group(&[None, Some(1.0)]).has_due_round());
+    }
+
+    #[test]
+    fn a_run_that_could_not_be_started_is_not_called_stopped() {
+        let mut runs = group(&[None, Some(1.0)]);
+        let event = Event::Failed {
+            kind: FailureKind::Input,
+            error: "e".to_owned(),
+            help: "h".to_owned(),
+        };
+        runs.apply(Change::Events {
+            id: id(0),
+            records: vec![Record { t: 1.0, event }],
+            damaged: 0,
+            restarted: false,
+        });
+        assert!(!runs.has_due_round());
+        let text = waits(&runs);
+        assert!(
+            text.contains("1 run of its group") && text.contains("has never run"),
+            "{text}"
+        );
     }
 
     #[test]
