@@ -8,12 +8,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use tui_input::Input;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthChar;
 
 use super::paint;
 use crate::model::Typing;
 use crate::theme::THEME;
 use warmstart_report::query::Mistake;
+use warmstart_schema::text;
 
 /// The label of the filter.
 const FILTER: &str = "filter: ";
@@ -68,13 +69,13 @@ fn after_width(text: &str, columns: usize) -> &str {
 pub(super) fn draw_mistake(buf: &mut Buffer, area: Rect, typing: &Typing, mistake: &Mistake) {
     let room = usize::from(area.width).saturating_sub(FILTER.len() + 2);
     let before: String = typing.input.value().chars().take(mistake.at).collect();
-    let visible = before.width().checked_sub(scroll(&typing.input, room));
+    let visible = text::columns(&before).checked_sub(scroll(&typing.input, room));
     let space = usize::from(area.width).saturating_sub(1);
     let caret = visible
         .map(|columns| 1 + FILTER.len() + columns)
         .filter(|caret| *caret < space);
     let text = mistake.to_string();
-    let width = text.width();
+    let width = text::columns(&text);
     let (column, text) = match caret {
         Some(caret) if caret + 2 + width <= space => (caret, format!("^ {text}")),
         Some(caret) if width + 2 <= caret => (caret - width - 1, format!("{text} ^")),

@@ -140,6 +140,20 @@ fn caret_below_a_filter_marks_its_mistake_or_nothing() {
 }
 
 #[test]
+fn caret_below_a_filter_counts_each_of_the_letters_that_a_font_joins() {
+    let (lam, alef) = ('\u{644}', '\u{627}');
+    let keys = format!("/{lam}{alef}{lam}{alef} statsu:done");
+    let picture = text(&drawn(&after(&keys), 80, 24));
+    let lines: Vec<Vec<char>> = picture.lines().map(|line| line.chars().collect()).collect();
+    let [.., filter, mistake] = &lines[..] else {
+        panic!("{picture}")
+    };
+    let caret = mistake.iter().position(|c| *c == '^').unwrap();
+    let marked: String = filter[caret..].iter().take(6).collect();
+    assert_eq!(marked, "statsu", "{picture}");
+}
+
+#[test]
 fn the_cursor_of_a_filter_is_visible_on_wide_characters_too() {
     for width in 80..84 {
         let model = after(&format!("/{}終<left>", "猫".repeat(60)));

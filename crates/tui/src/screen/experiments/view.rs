@@ -17,7 +17,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::Line;
-use unicode_width::UnicodeWidthStr;
 use warmstart_schema::event::{Level, Phase};
 use warmstart_schema::experiment::in_words;
 use warmstart_schema::state::Status;
@@ -214,7 +213,8 @@ fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, hits: 
     let what = if list.flat { "run" } else { "experiment" };
     let filter = list.filter.text();
     // A filter that is longer than names has a separate row.
-    let is_long = !filter.is_empty() && what.len() + 2 + filter.width() > usize::from(name.width);
+    let is_long =
+        !filter.is_empty() && what.len() + 2 + text::columns(filter) > usize::from(name.width);
     let title = if filter.is_empty() || is_long {
         what.to_owned()
     } else {
