@@ -190,9 +190,8 @@ fn next(members: &[Member]) -> Next {
         return Next::Nothing;
     };
     let mut due = members.iter().filter(|member| member.next() == Some(epoch));
-    let is_open = due.any(|member| {
-        member.is_live || member.needs_resume() || member.waits_for_worker()
-    });
+    let is_open =
+        due.any(|member| member.is_live || member.needs_resume() || member.waits_for_worker());
     // If all have failed, nothing tells which is better.
     let has_figure = members.iter().any(|member| member.figure(epoch).is_some());
     if is_open || !has_figure {
