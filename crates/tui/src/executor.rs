@@ -52,9 +52,13 @@ impl Effects {
         done: Sender<()>,
     ) -> Self {
         let (queue, effects): (_, Receiver<Effect>) = channel();
+        let root = folders.checkpoints.clone();
+        // Gigabytes of old trash take a while, and no effect waits for them. What remains when the dashboard ends is removed by the
+        // next one. A run that cannot be deleted does no harm, so ignore errors.
+        std::thread::spawn(move || {
+            let _ = warmstart_runs::trash::empty(&root, warmstart_runs::trash::KEPT);
+        });
         let thread = std::thread::spawn(move || {
-            // Empty old trash. A run that cannot be deleted does no harm, so ignore errors.
-            let _ = warmstart_runs::trash::empty(&folders.checkpoints, warmstart_runs::trash::KEPT);
             let mut meter = Meter::new(folders.checkpoints.clone(), messages.clone());
             let mut workers = Workers::new(folders.checkpoints.clone(), messages.clone());
             for effect in effects {
