@@ -230,7 +230,7 @@ mod tests {
         let dir = RunDir::of(root.path(), &"a".parse().unwrap());
         fs::create_dir(dir.path()).unwrap();
         let heartbeat = File::create(dir.path().join("run.lock")).unwrap();
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         heartbeat.set_modified(SystemTime::now() + hour).unwrap();
         let mut check = LivenessCheck::default();
         assert!(check.touched(&dir).unwrap() < REMOTE_TIMEOUT);
