@@ -353,7 +353,8 @@ pub(super) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "–".to_owned();
     }
-    if seconds < 60.0 {
+    // From here on, one decimal would round to 60 seconds.
+    if seconds < 59.95 {
         return format!("{seconds:.1}s");
     }
     let whole = format!("{seconds:.0}").parse::<u64>().unwrap_or(u64::MAX);
@@ -362,5 +363,23 @@ pub(super) fn duration(seconds: f64) -> String {
         format!("{hours}h {minutes:02}m")
     } else {
         format!("{minutes}m {seconds:02}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_never_shows_sixty_seconds() {
+        for (seconds, expected) in [
+            (59.94, "59.9s"),
+            (59.96, "1m 00s"),
+            (60.0, "1m 00s"),
+            (119.6, "2m 00s"),
+            (3599.6, "1h 00m"),
+        ] {
+            assert_eq!(duration(seconds), expected, "{seconds}");
+        }
     }
 }
