@@ -1,6 +1,6 @@
 //! What a run's charts show: the figures, the x axis, the smoothing, and the cursor.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 pub(crate) use warmstart_report::plot::{ChartKind, Drawn, Line, Role, Smoothing, Times, XAxis};
 use warmstart_report::plot::{Curves, Key, Points, x_of_checkpoint, x_offset};
@@ -192,8 +192,16 @@ fn rank(drawn: &mut [Drawn], runs: &Runs) {
     if drawn.is_empty() {
         return;
     }
+    // One look-up for each run: thousands of runs may be drawn, and this happens for every frame.
+    let mut by_id: HashMap<&RunId, &mut Drawn> = drawn
+        .iter_mut()
+        .map(|one| {
+            let run = one.run;
+            (&run.id, one)
+        })
+        .collect();
     for (rank, run) in runs.iter().enumerate() {
-        for one in drawn.iter_mut().filter(|one| one.run.id == run.id) {
+        if let Some(one) = by_id.get_mut(&run.id) {
             one.rank = rank;
         }
     }
