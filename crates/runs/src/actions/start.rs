@@ -11,12 +11,10 @@ use crate::run::RunId;
 use crate::worker::{does_not_start, programs};
 
 /// Starts what can start, after a worker died and could not do so. Returns the failures; the runs that did not start have them in
-/// their logs too.
+/// their logs too, where those can be written.
 pub fn advance(root: &Path) -> anyhow::Result<Vec<Failed>> {
     let failed = advance_queue(root, &programs()?)?;
-    for one in &failed {
-        one.log(root).map_err(|error| unwritable(root, &error))?;
-    }
+    log(root, &failed);
     Ok(failed)
 }
 
@@ -37,7 +35,8 @@ pub(super) fn not_started(programs: &Programs, error: io::Error) -> anyhow::Erro
     }
 }
 
-/// Starts what can start. Returns the failures of the runs `own`; others have theirs in their logs.
+/// Starts what can start. Returns the failures of the runs `own`; others have theirs in their logs, where those can be written.
+/// After an error, the runs `own` may still wait, or have a worker.
 pub(super) fn start(
     root: &Path,
     programs: &Programs,
@@ -46,10 +45,16 @@ pub(super) fn start(
     let is_own = |failed: &Failed| failed.task == Task::Start && own.contains(&failed.run);
     let (own, others): (Vec<_>, Vec<_>) =
         advance_queue(root, programs)?.into_iter().partition(is_own);
-    for other in &others {
-        other.log(root).map_err(|error| unwritable(root, &error))?;
-    }
+    log(root, &others);
     Ok(own)
+}
+
+/// Logs each failure in its run.
+fn log(root: &Path, failed: &[Failed]) {
+    for one in failed {
+        // Runs that started in the same moment must not appear to have failed because this log cannot be written.
+        let _ = one.log(root);
+    }
 }
 
 fn advance_queue(root: &Path, programs: &Programs) -> anyhow::Result<Vec<Failed>> {
@@ -60,4 +65,46 @@ fn advance_queue(root: &Path, programs: &Programs) -> anyhow::Result<Vec<Failed>
         started.reap();
     }
     Ok(advance.failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::queue::Entry;
+    use crate::run::RunDir;
+
+    #[test]
+    fn a_run_starts_though_the_log_of_another_that_does_not_start_cannot_be_written() {
+        let root = tempfile::tempdir().unwrap();
+        let queue = Queue::new(root.path());
+        let [broken, own] = ["broken", "own"].map(|name| name.parse::<RunId>().unwrap());
+        for (run, slot) in [(&broken, "cuda:0"), (&own, "cpu")] {
+            fs::create_dir(RunDir::of(root.path(), run).path()).unwrap();
+            let entry = Entry {
+                run: run.clone(),
+                stem: run.to_string(),
+                slot: slot.to_owned(),
+                after: None,
+                file: None,
+                after_file: None,
+            };
+            queue.push(entry).unwrap();
+        }
+        // Folders in the place of files: no worker can be started, and nothing can be logged.
+        let folder = RunDir::of(root.path(), &broken);
+        fs::create_dir(folder.worker_log()).unwrap();
+        fs::create_dir(folder.lock_file()).unwrap();
+        let programs = Programs {
+            worker: "/bin/true".into(),
+            monitor: None,
+        };
+        let failed = start(root.path(), &programs, std::slice::from_ref(&own)).unwrap();
+        assert!(failed.is_empty(), "{failed:?}");
+        let content = queue.content().unwrap();
+        assert!(content.waiting.is_empty());
+        let started = content.active.iter().map(|active| &active.entry.run);
+        assert_eq!(started.collect::<Vec<_>>(), [&own]);
+    }
 }
