@@ -6,9 +6,9 @@ use warmstart_schema::experiment::Experiment;
 
 use super::folder::{discard_if_never_started, unwritable};
 use super::resume::{ResumeFrom, queue_resume, source_name};
-use super::start::{begin, not_started, start};
+use super::start::{not_started, start};
 use crate::groups::Step;
-use crate::launcher;
+use crate::launcher::{self, Programs};
 use crate::member::MemberOf;
 use crate::queue::{Entry, Failed, Queue};
 use crate::run::{Launch, RunDir, RunId};
@@ -25,9 +25,19 @@ pub fn launch(
 ) -> anyhow::Result<RunId> {
     let programs = programs()?;
     let id = queue_new(root, (file, experiment), init_file, device, None)?;
-    begin(root, &id, &programs)
-        .inspect_err(|_| discard_if_never_started(&RunDir::of(root, &id)))?;
+    begin_new(root, &id, &programs)?;
     Ok(id)
+}
+
+/// Starts a new run unless it must wait. Deletes its folder only if the run left the queue without a worker: after another error
+/// it still waits, or its worker has not written its log yet.
+fn begin_new(root: &Path, id: &RunId, programs: &Programs) -> anyhow::Result<()> {
+    let failed = start(root, programs, std::slice::from_ref(id))?;
+    let Some(Failed { error, .. }) = failed.into_iter().next() else {
+        return Ok(());
+    };
+    discard_if_never_started(&RunDir::of(root, id));
+    Err(not_started(programs, error))
 }
 
 /// Creates a run, and adds it to the queue without starting it.
@@ -132,4 +142,44 @@ pub fn launch_group(
         Err(error) => launch.failed.push(error),
     }
     Ok(launch)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_new_run_keeps_its_folder_while_it_waits_and_loses_it_if_it_cannot_start() {
+        let root = tempfile::tempdir().unwrap();
+        let queue = Queue::new(root.path());
+        let id: RunId = "new".parse().unwrap();
+        let run = RunDir::of(root.path(), &id);
+        fs::create_dir(run.path()).unwrap();
+        let entry = Entry {
+            run: id.clone(),
+            stem: "new".to_owned(),
+            slot: "cpu".to_owned(),
+            after: None,
+            file: None,
+            after_file: None,
+        };
+        queue.push(entry).unwrap();
+        let programs = Programs {
+            worker: "/nowhere/warmstart-worker".into(),
+            monitor: None,
+        };
+        // The queue can be read, but not locked.
+        let lock = root.path().join("queue.lock");
+        fs::remove_file(&lock).unwrap();
+        fs::create_dir(&lock).unwrap();
+        assert!(begin_new(root.path(), &id, &programs).is_err());
+        assert_eq!(queue.content().unwrap().position(&id), Some(1));
+        assert!(run.path().exists());
+        fs::remove_dir(&lock).unwrap();
+        assert!(begin_new(root.path(), &id, &programs).is_err());
+        assert_eq!(queue.content().unwrap().position(&id), None);
+        assert!(!run.path().exists());
+    }
 }
