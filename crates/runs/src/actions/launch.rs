@@ -126,10 +126,12 @@ pub fn launch_group(
     }
     let is_halved = file.group.as_ref().is_some_and(|it| it.rounds.is_some());
     // Members that could not be added are missing: the group waits for the next launch.
-    if is_halved && launch.failed.is_empty() {
-        Queue::new(root)
-            .halve(members)
-            .map_err(|error| unwritable(root, &error))?;
+    if is_halved
+        && launch.failed.is_empty()
+        && let Err(error) = Queue::new(root).halve(members)
+    {
+        // The runs are in the queue, so they start, and the caller names them.
+        launch.failed.push(unwritable(root, &error).into());
     }
     match start(root, &programs, &launch.queued) {
         Ok(failed) => {
