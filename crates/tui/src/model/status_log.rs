@@ -61,7 +61,8 @@ impl StatusLog {
     }
 }
 
-/// A wrong setting as one short line, cause first if it is last. `!` shows the full text.
+/// A wrong setting as one line of a narrow terminal: the cause, then its file and line. `others` more settings are wrong; the key
+/// `!` lists all of them in full.
 pub(crate) fn setting_left_out(problem: &Problem, others: usize) -> String {
     const ROOM: usize = 78;
     let name = problem.file.rsplit('/').next().unwrap_or_default();
