@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 
 use jiff::tz::TimeZone;
 
-use unicode_width::UnicodeWidthStr;
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::text;
 
@@ -88,13 +87,13 @@ pub(crate) fn setting_left_out(problem: &Problem, others: usize) -> String {
         .unwrap_or_default()
         .to_owned();
     let helped = problem.help.as_ref().map(|help| format!("{brief}; {help}"));
-    let room = ROOM.saturating_sub(tail.width());
+    let room = ROOM.saturating_sub(text::columns(&tail));
     let all = [helped, Some(cause), Some(brief.clone())]
         .into_iter()
         .flatten();
     let cause = all
         .into_iter()
-        .find(|cause| cause.width() <= room)
+        .find(|cause| text::columns(cause) <= room)
         .unwrap_or_else(|| text::middle(&brief, room));
     format!("{cause}{tail}")
 }
@@ -148,5 +147,26 @@ impl Model {
     /// clock then.
     pub(crate) fn fades(&self) -> Option<f64> {
         self.status_log.fades
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_setting_fits_even_if_a_font_joins_its_letters() {
+        let problem = Problem {
+            file: "/somewhere/config.yaml".to_owned(),
+            at: Some((1, 1)),
+            field: "theme".to_owned(),
+            // Each pair may be drawn as one letter, and takes two columns here.
+            message: format!("unknown theme {}", "\u{644}\u{627}".repeat(30)),
+            help: None,
+            excerpt: None,
+        };
+        let line = setting_left_out(&problem, 0);
+        assert!(text::columns(&line) <= 80, "{line}");
+        assert!(line.ends_with("! for all)"), "{line}");
     }
 }
