@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     /// The part to pick it from; a number is also looked for in the part that was split off
     #[arg(long, value_name = "PART", default_value = "train")]
     part: PartName,
-    /// As training sees it in this epoch, augmented
+    /// As training sees it in this epoch, augmented; only for a training image
     #[arg(long, value_name = "EPOCH", value_parser = clap::value_parser!(u32).range(1..))]
     epoch: Option<u32>,
 }
@@ -64,6 +64,13 @@ pub(super) fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<E
         return Err(unexpected().into());
     };
     let (part, position) = album.pick(&facts, arguments)?;
+    if part != Split::Train && arguments.epoch.is_some() {
+        let text = format!(
+            "--epoch is left out: training sees no {} image",
+            part.adjective()
+        );
+        output::note(context, &text);
+    }
     let wanted = vec![Wanted {
         position,
         epoch: arguments.epoch.filter(|_| part == Split::Train),

@@ -400,6 +400,14 @@ fn a_picture_of_the_dataset_is_shown_with_both_labels() {
     );
     let said = place.say(&["look", "lite0-freeze", "--part", "test"]);
     assert!(said.out.contains("a test image"), "{}", said.out);
+    assert!(said.err.is_empty(), "{}", said.err);
+    let said = place.say(&["look", "lite0-freeze", "--part", "test", "--epoch", "3"]);
+    assert!(
+        said.code == 0 && !said.out.contains("epoch") && said.err.contains("--epoch"),
+        "{}{}",
+        said.out,
+        said.err
+    );
     let json = place
         .say(&["look", "lite0-freeze", "7", "--epoch", "3", "--json"])
         .json();
