@@ -58,12 +58,12 @@ pub(super) fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<E
         return Err(Problems(problems).into());
     }
     let (heard, answers) = channel();
-    let looker = DatasetViewer::start(&file.path, move |news| heard.send(news).is_ok())?;
-    let mut album = DatasetSource { looker, answers };
-    let Answer::Opened(facts) = album.next()? else {
+    let viewer = DatasetViewer::start(&file.path, move |news| heard.send(news).is_ok())?;
+    let mut source = DatasetSource { viewer, answers };
+    let Answer::Opened(facts) = source.next()? else {
         return Err(unexpected().into());
     };
-    let (part, position) = album.pick(&facts, arguments)?;
+    let (part, position) = source.pick(&facts, arguments)?;
     if part != Split::Train && arguments.epoch.is_some() {
         let text = format!(
             "--epoch is left out: training sees no {} image",
@@ -75,7 +75,7 @@ pub(super) fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<E
         position,
         epoch: arguments.epoch.filter(|_| part == Split::Train),
     }];
-    let Answer::Pictures { pictures, .. } = album.ask(&Ask::Pictures { part, wanted })? else {
+    let Answer::Pictures { pictures, .. } = source.ask(&Ask::Pictures { part, wanted })? else {
         return Err(unexpected().into());
     };
     let mut picture = pictures.into_iter().next().ok_or_else(unexpected)?;
@@ -103,7 +103,7 @@ pub(super) fn look(context: &Context, arguments: &Arguments) -> anyhow::Result<E
 
 /// The worker and its responses.
 struct DatasetSource {
-    looker: DatasetViewer,
+    viewer: DatasetViewer,
     answers: Receiver<DatasetResponse>,
 }
 
@@ -124,7 +124,7 @@ impl DatasetSource {
 
     fn ask(&mut self, ask: &Ask) -> Result<Answer, Failure> {
         // The next response says why the request failed.
-        let _ = self.looker.ask(ask);
+        let _ = self.viewer.ask(ask);
         self.next()
     }
 
