@@ -139,7 +139,7 @@ pub fn select(requested: DeviceRequest) -> (Device, String) {
     decide(requested, library, count)
 }
 
-/// The same for the device that a `run.json` names. For one that this version does not know, as for `auto`, and the sentence says so.
+/// Selects the device that a `run.json` names. A name that this version does not know counts as `auto`, and the sentence says so.
 pub(crate) fn select_named(name: &str) -> (Device, String) {
     match name.parse::<DeviceRequest>() {
         Ok(requested) => select(requested),
@@ -195,7 +195,7 @@ pub(crate) fn check_group(first: Device, devices: u32) -> Result<()> {
     }
 }
 
-/// That there are not as many GPUs from a first one on.
+/// The error if the machine has fewer than `devices` GPUs from number `first` on.
 fn too_few(first: usize, devices: usize, count: usize) -> Option<String> {
     let from = if first == 0 {
         String::new()

@@ -48,7 +48,7 @@ fn yaml(name: &str, path: &str, facts: &Facts) -> String {
     file
 }
 
-/// Those that are left after the splits.
+/// How many images remain to train on after the splits.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

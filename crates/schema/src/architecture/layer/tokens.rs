@@ -46,7 +46,7 @@ pub struct Mlp {
 pub enum MlpActivation {
     /// x · Φ(x) (Hendrycks and Gimpel 2016).
     Gelu,
-    /// x · sigmoid(1.702 x), an approximation of it that `OpenAI`'s CLIP was trained with.
+    /// x · sigmoid(1.702 x), an approximation of [`Self::Gelu`] with which `OpenAI` trained CLIP.
     QuickGelu,
 }
 
