@@ -195,11 +195,13 @@ fn test(
         let message = format!("{field} is text; {} works only with numbers", written(sign));
         return mistake(sign[0].at, message, Some(instead_of_order(field)));
     }
-    let (mut patterns, mut value_at) = (Vec::new(), value_at);
-    for value in alternatives(value) {
-        patterns.push(text_value(field, known, value, value_at)?);
-        // After the comma.
-        value_at = value.last().map_or(value_at, |last| last.at + 2);
+    let (mut patterns, mut place, mut value_at) = (Vec::new(), 0, value_at);
+    for alternative in alternatives(value) {
+        patterns.push(text_value(field, known, alternative, value_at)?);
+        place += alternative.len();
+        // The next alternative begins after the comma. Quotes beside the comma are no part of `value`.
+        value_at = value.get(place).map_or(value_at, |comma| comma.at + 1);
+        place += 1;
     }
     Ok(Test::Text(known, patterns))
 }

@@ -365,6 +365,18 @@ fn operators_in_quotes_are_text() {
 }
 
 #[test]
+fn a_missing_value_is_marked_behind_its_comma_also_after_quotes() {
+    for query in [
+        "status:finished,",
+        "status:\"finished\",",
+        "status:lost,\"finished\",",
+    ] {
+        let mistake = Query::parse(query).unwrap_err();
+        assert_eq!(mistake.at, query.chars().count(), "{query}");
+    }
+}
+
+#[test]
 fn no_text_makes_the_parser_panic_and_positions_are_within_it() {
     let mut random = warmstart_schema::seed::SplitMix64::new(11);
     let pieces = [
