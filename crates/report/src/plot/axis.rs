@@ -2,8 +2,7 @@
 
 mod text;
 
-use self::text::{clock, number, whole};
-use crate::format::bytes;
+use self::text::{clock, number, size, whole};
 
 /// The unit of an axis, which says which numbers are round and how to write them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -241,18 +240,7 @@ impl Axis {
             Unit::Number => number(value, step),
             Unit::Whole => whole(value, step),
             Unit::Seconds => clock(value, step),
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "bytes, and it saturates"
-            )]
-            Unit::Bytes => {
-                if value < 1.0 {
-                    "0".to_owned()
-                } else {
-                    bytes(value as u64)
-                }
-            }
+            Unit::Bytes => size(value, step),
         }
     }
 }
@@ -318,6 +306,11 @@ mod tests {
     #[case(Axis::linear(0.0, 1.0).in_unit(Unit::Whole), 2, "0 1")]
     #[case(Axis::linear(1.0, 2.0).in_unit(Unit::Whole), 5, "1 2")]
     #[case(Axis::linear(0.2, 0.8).in_unit(Unit::Whole), 3, "0.2 0.4 0.6 0.8")]
+    #[case(
+        Axis::linear(12_345.0, 12_345.5).in_unit(Unit::Whole),
+        5,
+        "12345.0 12345.1 12345.2 12345.3 12345.4 12345.5"
+    )]
     #[case(Axis::linear(0.0, 1.5e-4), 3, "0 5e-5 1.0e-4 1.5e-4")]
     #[case(
         Axis::linear(0.0, 300_000.0),
@@ -334,6 +327,7 @@ mod tests {
     #[case(Axis::linear(0.0, 1.0).in_unit(Unit::Seconds), 2, "0 0.5s 1.0s")]
     #[case(Axis::linear(0.0, 200_000.0).in_unit(Unit::Seconds), 3, "0 1d 2d")]
     #[case(Axis::linear(0.0, 8e9).in_unit(Unit::Bytes), 4, "0 2.0 GB 4.0 GB 6.0 GB 8.0 GB")]
+    #[case(Axis::linear(1.1e9, 1.13e9).in_unit(Unit::Bytes), 4, "1.10 GB 1.11 GB 1.12 GB 1.13 GB")]
     #[case(Axis::linear(0.001, 10.0).logarithmic(), 5, "0.001 0.01 0.1 1 10")]
     #[case(Axis::linear(0.5, 5.0).logarithmic(), 5, "0.5 1 2 5")]
     #[case(Axis::linear(1e-5, 1e-3).logarithmic(), 3, "1e-5 0.0001 0.001")]

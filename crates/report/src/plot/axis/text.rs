@@ -35,11 +35,28 @@ pub(super) fn number(value: f64, step: f64) -> String {
 /// A count with thousands and millions abbreviated: `20k`.
 pub(super) fn whole(value: f64, step: f64) -> String {
     match value.abs() {
+        // Between two whole numbers, the fraction must be seen.
+        _ if step < 1.0 => number(value, step),
         size if size >= 1e9 => number(value, step),
         size if size >= 1e6 => format!("{}M", value / 1e6),
         size if size >= 1e4 => format!("{}k", value / 1e3),
         _ => number(value, step),
     }
+}
+
+/// Bytes in decimal units: `500 MB`, `1.0 GB`; more decimals where a step needs them.
+pub(super) fn size(value: f64, step: f64) -> String {
+    if value < 1.0 {
+        return "0".to_owned();
+    }
+    // The limits are those of `format::bytes`, which writes the same sizes in tables.
+    let (unit, name, least) = match value {
+        value if value >= 999_500_000.0 => (1e9, "GB", 1),
+        value if value >= 999_500.0 => (1e6, "MB", 0),
+        _ => (1e3, "kB", 0),
+    };
+    let decimals = decimals(step / unit).max(least);
+    format!("{:.decimals$} {name}", value / unit)
 }
 
 /// Seconds as `30s`, `5m`, `1h30m`, `2d`, down to the unit of the step.
