@@ -127,14 +127,16 @@ fn call_within(limit: Duration, program: &str, arguments: &[&OsStr]) -> Result<S
 
 /// What the message of a program that fails means.
 fn judged(program: &str, err: &str) -> Trouble {
-    let said = err.lines().map(str::trim).find(|line| !line.is_empty());
-    let said = said.map_or_else(
+    let lines = || err.lines().map(str::trim).filter(|line| !line.is_empty());
+    // Warnings and a site's greetings may come before the cause.
+    let cause = lines().find(|line| line.contains("error:"));
+    let said = cause.or_else(|| lines().next()).map_or_else(
         || format!("`{program}` failed without a message"),
         |line| text::line(line, 300),
     );
     let is_gone = err.contains("Invalid job id")
         || err.contains("already completing or completed")
-        || (said.starts_with("Job ") && said.ends_with(" not found"));
+        || lines().any(|line| line.starts_with("Job ") && line.ends_with(" not found"));
     if is_gone {
         Trouble::NoSuchJob(said)
     } else if SILENT.iter().any(|part| err.contains(part)) {
@@ -223,6 +225,15 @@ mod tests {
             let found = judged("x", said);
             assert_eq!(found, kind(found.to_string()), "{said}");
         }
+    }
+
+    #[test]
+    fn warnings_before_the_cause_do_not_hide_it() {
+        let cause = "sbatch: error: Batch job submission failed: Invalid partition name specified";
+        let said = format!("sbatch: warning: the options differ\n\n{cause}\n");
+        assert_eq!(judged("x", &said), Trouble::Refused(cause.to_owned()));
+        let gone = judged("x", "this cluster is full on Mondays\nJob 15_3 not found\n");
+        assert!(matches!(gone, Trouble::NoSuchJob(_)), "{gone:?}");
     }
 
     #[test]
