@@ -67,7 +67,7 @@ pub(super) fn is_folder_replaced(
                 .iter()
                 .any(|change| change.field == "dataset.path")
         });
-    is_moved && !conditions.pictures.is_empty() && conditions.pictures != state.conditions.pictures
+    is_moved && conditions.has_other_pictures(&state.conditions)
 }
 
 /// The error of a folder that holds other pictures.
@@ -168,4 +168,66 @@ pub(super) fn extension_note(before: &RunState, epochs: u32) -> Option<String> {
     Some(format!(
         "was done after epoch {epoch} (step {step}); continues to epoch {epochs}, then tests again"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use warmstart_runs::checkpoint::{Skipped, Sums};
+    use warmstart_schema::event::{Change, Changed};
+    use warmstart_schema::policy::{Plateau, Progress};
+
+    fn saved(pictures: &str) -> Content {
+        let state = State {
+            step: 10,
+            epoch: 1,
+            batch: 0,
+            sums: Sums::default(),
+            progress: Progress::default(),
+            plateau: Plateau::default(),
+            best_step: None,
+            stopped_early: false,
+            train_time: 1.0,
+            conditions: with(pictures),
+            not_exact: Vec::new(),
+            skipped: Skipped::default(),
+            preparation: None,
+        };
+        Content {
+            state,
+            model: Vec::new(),
+            optimizer: Vec::new(),
+        }
+    }
+
+    fn with(pictures: &str) -> Conditions {
+        Conditions {
+            pictures: pictures.to_owned(),
+            ..Conditions::default()
+        }
+    }
+
+    #[test]
+    fn a_moved_folder_is_refused_only_if_its_pictures_are_known_to_differ() {
+        let moved = Change {
+            field: "dataset.path".to_owned(),
+            from: "/old".to_owned(),
+            to: "/new".to_owned(),
+        };
+        let before = RunState {
+            changes: vec![Changed {
+                step: 10,
+                fields: vec![moved],
+                from: String::new(),
+                to: String::new(),
+            }],
+            ..RunState::default()
+        };
+        let is_replaced = |then, now| is_folder_replaced(Some(&saved(then)), &before, &with(now));
+        assert!(is_replaced("a", "b"));
+        assert!(!is_replaced("a", "a"));
+        // A checkpoint of an earlier version has no hash, and a folder may be impossible to list.
+        assert!(!is_replaced("", "b"));
+        assert!(!is_replaced("a", ""));
+    }
 }

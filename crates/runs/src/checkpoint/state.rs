@@ -195,7 +195,7 @@ impl Conditions {
 
     /// Whether the folder holds other pictures than under `before`. If one of the two could not list them, or is of a version that
     /// stored no hash, nothing can be compared.
-    fn has_other_pictures(&self, before: &Self) -> bool {
+    pub fn has_other_pictures(&self, before: &Self) -> bool {
         let is_known = !self.pictures.is_empty() && !before.pictures.is_empty();
         is_known && self.pictures != before.pictures
     }
