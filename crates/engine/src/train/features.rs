@@ -5,12 +5,50 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use warmstart_runs::pictures::listed;
 use warmstart_schema::event::{Event, Level, Phase, PhaseProgress};
+use warmstart_schema::look::Split;
 
 use super::clock::count;
 use super::{Examples, Setup, Trainer, Views};
 use crate::features::Keeper;
 use crate::interrupt::Flow;
 use crate::worker_log;
+
+/// The features that the model computed. Those from the cache do not count: they take no time of the model.
+#[derive(Debug, Default)]
+struct Computed {
+    images: usize,
+    time: Duration,
+    /// How long the model waited for pictures.
+    waited: Duration,
+}
+
+impl Computed {
+    /// Counts the images of a part. A part from the cache has waited for none.
+    fn add(&mut self, images: usize, time: Duration, waited: Duration) {
+        if !waited.is_zero() {
+            self.images += images;
+            self.time += time;
+            self.waited += waited;
+        }
+    }
+
+    /// Images per second, with those of a part that is not done yet.
+    fn rate(&self, images: usize, time: Duration) -> f64 {
+        (self.images + images) as f64 / (self.time + time).as_secs_f64()
+    }
+
+    /// What the log says in the end; `None` if the model waited for no pictures.
+    fn note(&self) -> Option<String> {
+        let (time, waited) = (self.time.as_secs_f64(), self.waited.as_secs_f64());
+        (!self.waited.is_zero()).then(|| {
+            format!(
+                "features of {} images in {time:.1} s, {:.1} % of it waiting for pictures",
+                self.images,
+                waited / time * 100.0
+            )
+        })
+    }
+}
 
 impl Trainer<'_> {
     /// A backbone that is frozen whole gives the same features of the same image each time. Validation images never change; training
@@ -46,21 +84,20 @@ impl Trainer<'_> {
         let views_of =
             |(examples, views): &(&mut _, Views)| Examples::len(examples) * views.count();
         let total: usize = all.iter().map(views_of).sum();
-        let (started, mut before, mut waited) = (Instant::now(), 0, Duration::ZERO);
+        let (mut before, mut computed) = (0, Computed::default());
         for (examples, views) in all {
             let len = examples.len() * views.count();
-            let is_training = before > 0;
+            let is_training = examples.part() == Split::Train;
             let begun = Instant::now();
             let kept = keeper.keep((examples, &views), model, reporter, |reporter, done| {
                 if reporter.is_progress_due() {
-                    let rate = (before + done) as f64 / started.elapsed().as_secs_f64();
                     reporter.progress(&Event::Progress(PhaseProgress {
                         phase: Phase::Loading,
                         epoch: state.epoch,
                         step: state.step,
                         done: count((before + done) / batch_size),
                         total: count(total / batch_size),
-                        images_per_second: rate,
+                        images_per_second: computed.rate(done, begun.elapsed()),
                         loss: None,
                         accuracy: None,
                     }));
@@ -73,18 +110,10 @@ impl Trainer<'_> {
             let Some(wait) = kept else {
                 return Ok(Flow::Interrupted);
             };
-            waited += wait;
+            computed.add(len, begun.elapsed(), wait);
             before += len;
         }
-        if !waited.is_zero() {
-            let (seconds, share) = (
-                started.elapsed().as_secs_f64(),
-                waited.as_secs_f64() / started.elapsed().as_secs_f64(),
-            );
-            let text = format!(
-                "features of {before} images in {seconds:.1} s, {:.1} % of it waiting for pictures",
-                share * 100.0
-            );
+        if let Some(text) = computed.note() {
             reporter.note(Level::Info, text);
         }
         self.report_unreadable()?;
@@ -125,5 +154,25 @@ impl Trainer<'_> {
             reporter.note(Level::Warning, text);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_from_the_cache_count_as_no_work_of_the_model() {
+        let mut computed = Computed::default();
+        computed.add(10_000, Duration::from_millis(10), Duration::ZERO);
+        assert_eq!(computed.note(), None);
+        let rate = computed.rate(100, Duration::from_secs(1));
+        assert!((rate - 100.0).abs() < 1e-9, "{rate}");
+        computed.add(200, Duration::from_secs(2), Duration::from_millis(500));
+        let note = computed.note().unwrap();
+        assert!(
+            note.starts_with("features of 200 images in 2.0 s, 25.0 %"),
+            "{note}"
+        );
     }
 }
