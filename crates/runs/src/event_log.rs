@@ -136,12 +136,30 @@ impl EventReader {
 
     /// Skips what the log holds now. Reads all of a log that does not exist yet.
     pub(crate) fn at_end(path: PathBuf) -> Self {
-        let (inode, offset) =
-            std::fs::metadata(&path).map_or((0, 0), |meta| (meta.ino(), meta.len()));
+        let end = std::fs::metadata(&path).map_or(0, |meta| meta.len());
+        Self::after(path, end)
+    }
+
+    /// Skips so many bytes. Reads all of a log that is shorter, or that does not exist yet.
+    pub(crate) fn after(path: PathBuf, offset: u64) -> Self {
+        let inode = std::fs::metadata(&path).map_or(0, |meta| meta.ino());
         Self {
             inode,
             offset,
             ..Self::new(path)
+        }
+    }
+
+    /// Whether the unread part of the log has the end of an attempt.
+    pub(crate) fn has_end(mut self) -> io::Result<bool> {
+        loop {
+            let poll = self.poll()?;
+            if poll.records.iter().any(|record| record.event.is_end()) {
+                return Ok(true);
+            }
+            if !poll.more {
+                return Ok(false);
+            }
         }
     }
 

@@ -143,7 +143,7 @@ impl Monitor {
             return Ok(());
         };
         let state = self.run.state()?;
-        let has_spoken = state.outcome.is_some() && has_end(log)?;
+        let has_spoken = state.outcome.is_some() && log.has_end()?;
         let was_done =
             exit.code == Some(0) && matches!(state.outcome, Some(Outcome::Finished { .. }));
         if !has_spoken && !was_done {
@@ -169,19 +169,6 @@ impl Monitor {
             thread::sleep(PAUSE);
         }
         Err(error)
-    }
-}
-
-/// Whether the unread part of a log has the end of an attempt.
-fn has_end(mut log: EventReader) -> io::Result<bool> {
-    loop {
-        let poll = log.poll()?;
-        if poll.records.iter().any(|record| record.event.is_end()) {
-            return Ok(true);
-        }
-        if !poll.more {
-            return Ok(false);
-        }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::run::{RunDir, RunId};
 use crate::storage::{Disk, replace};
 
 pub use self::claim::{Claim, refusal};
-use self::folder::{MARK, SCRIPT, STOP, TASK, absent, locked, record, wanted};
+use self::folder::{MARK, SCRIPT, STOP, TASK, absent, keep_log_length, locked, record, wanted};
 pub use self::folder::{SLOT, ask_for, give_back, is_asked_for, is_stopped, release};
 pub use self::limit::requeue_at_limit;
 use self::programs::{Trouble, call, finds};
@@ -130,6 +130,7 @@ fn send(programs: &Programs, sent: &[ToSend]) -> io::Result<Vec<Started>> {
         // Each run's own copy says its task, should `sbatch` not answer.
         replace(&Disk, &run.path().join(SCRIPT), text.as_bytes())?;
         absent(fs::remove_file(run.path().join(STOP)))?;
+        keep_log_length(run)?;
         // Without its name in run.json, the run could be sent twice.
         if record(run, unknown)? {
             Ok(())

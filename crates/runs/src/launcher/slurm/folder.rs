@@ -26,6 +26,8 @@ pub(super) const TASK: &str = "WARMSTART_SLURM_TASK";
 pub(super) const WANTED: &str = "slurm.json";
 /// The script that `sbatch` got last.
 pub(super) const SCRIPT: &str = "slurm.sh";
+/// How many bytes the log had when the run was sent last: what follows is of that job.
+const SENT: &str = "slurm.sent";
 /// Its user wants the run to end. A worker without it that is asked to save waits to be killed, so that Slurm starts it again.
 pub(super) const STOP: &str = "slurm.stop";
 
@@ -67,6 +69,23 @@ pub(super) fn wanted(run: &RunDir) -> io::Result<SlurmOptions> {
             mistake.field, mistake.message
         ))),
     }
+}
+
+/// Keeps how long the log is before the run is sent.
+pub(super) fn keep_log_length(run: &RunDir) -> io::Result<()> {
+    let length = match fs::metadata(run.events()) {
+        Ok(meta) => meta.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    let text = format!("{length}\n");
+    replace(&Disk, &run.path().join(SENT), text.as_bytes())
+}
+
+/// How long the log was when the run was sent last; `None` if an earlier version sent it.
+pub(super) fn log_length_when_sent(run: &RunDir) -> Option<u64> {
+    let text = fs::read_to_string(run.path().join(SENT)).ok()?;
+    text.trim().parse().ok()
 }
 
 /// Whether its user wants the run to end.

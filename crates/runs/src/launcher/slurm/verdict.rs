@@ -7,8 +7,8 @@ use warmstart_schema::event::{Event, FailureKind, Level};
 use warmstart_schema::state::{Outcome, RunState};
 
 use super::answers::Job;
-use super::folder::{PATIENCE, SCRIPT, is_stopped, release};
-use crate::event_log::EventWriter;
+use super::folder::{PATIENCE, SCRIPT, is_stopped, log_length_when_sent, release};
+use crate::event_log::{EventReader, EventWriter};
 use crate::run::RunDir;
 use warmstart_schema::identity::{Handle, Job as Start, JobId};
 
@@ -35,12 +35,23 @@ pub(super) fn settle(run: &RunDir, start: Start, end: &End) -> io::Result<()> {
         return Ok(());
     }
     let state = run.state()?;
+    let is_new = is_newer_than_sending(run, &state)?;
     let mut log = EventWriter::open(&run.events())?;
-    for event in events(start, end, &state, sent(run), is_stopped(run)) {
+    for event in events(start, end, &state, is_new, is_stopped(run)) {
         log.write(&event)?;
     }
     log.sync()?;
     release(run)
+}
+
+/// Whether the log's last end came after the job was sent.
+fn is_newer_than_sending(run: &RunDir, state: &RunState) -> io::Result<bool> {
+    // An end just before the job was sent is older. Only the log's own order says so, because clocks of a cluster differ.
+    if let Some(length) = log_length_when_sent(run) {
+        return EventReader::after(run.events(), length).has_end();
+    }
+    let times = sent(run).zip(state.last_event);
+    Ok(times.is_some_and(|(sent, last)| last > sent - SKEW))
 }
 
 /// When the job was sent, in seconds since the Unix epoch: `slurm.sh` was written then.
@@ -54,12 +65,12 @@ fn sent(run: &RunDir) -> Option<f64> {
         .map(|since| since.as_secs_f64())
 }
 
-/// What the log lacks. `is_stopped` says that the run's user wanted the end.
+/// What the log lacks. `is_new` says that its last end came after the job was sent, `is_stopped` that the run's user wanted the end.
 fn events(
     start: Start,
     end: &End,
     state: &RunState,
-    sent: Option<f64>,
+    is_new: bool,
     is_stopped: bool,
 ) -> Vec<Event> {
     let attempt = state
@@ -68,9 +79,6 @@ fn events(
         .and_then(|attempt| attempt.worker.job());
     let has_begun = attempt.is_some_and(|it| it.is_same_job(start));
     // A worker that fails early logs no attempt.
-    let is_new = sent
-        .zip(state.last_event)
-        .is_some_and(|(sent, last)| last > sent - SKEW);
     let ended = state
         .setback
         .as_ref()
@@ -227,7 +235,9 @@ fn ended_by_itself(job: &Job, has_begun: bool) -> Vec<Event> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::folder::keep_log_length;
     use super::*;
+    use crate::event_log::append;
     use warmstart_schema::event::Record;
 
     const START: Start = Start {
@@ -266,7 +276,9 @@ mod tests {
 
     fn words_of(end: &End, lines: &[&str], is_stopped: bool) -> String {
         let mut state = state(lines);
-        let events = events(START, end, &state, Some(50.0), is_stopped);
+        // The job was sent at 0.
+        let is_new = state.last_event.is_some_and(|last| last > 0.0);
+        let events = events(START, end, &state, is_new, is_stopped);
         events.into_iter().enumerate().for_each(|(at, event)| {
             state.apply(Record {
                 t: 300.0 + at as f64,
@@ -364,5 +376,23 @@ mod tests {
         let failed =
             r#"{"t":60.0,"event":"failed","kind":"input","error":"no data","help":"bring it"}"#;
         assert!(words(&said("FAILED"), &[failed]).contains("no data"));
+    }
+    #[test]
+    fn an_end_just_before_the_job_was_sent_is_not_its_own() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunDir::new(root.path().to_path_buf());
+        let stopped = Event::Stopped {
+            step: 5,
+            train_time: 1.0,
+        };
+        append(&run, &stopped).unwrap();
+        keep_log_length(&run).unwrap();
+        std::fs::write(run.path().join(SCRIPT), "").unwrap();
+        let is_new = || is_newer_than_sending(&run, &run.state().unwrap()).unwrap();
+        assert!(!is_new());
+        append(&run, &warning("a node is slow".to_owned())).unwrap();
+        assert!(!is_new());
+        append(&run, &stopped).unwrap();
+        assert!(is_new());
     }
 }
