@@ -25,6 +25,9 @@ pub struct Axis {
     pub unit: Unit,
 }
 
+/// Values that differ by less than this share of their size are equal up to the errors of rounding.
+const ROUNDING: f64 = 1e-9;
+
 /// Round numbers of seconds: minutes, hours, days.
 const ROUND_SECONDS: [f64; 16] = [
     1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0,
@@ -47,10 +50,12 @@ impl Axis {
         if low > high {
             return Self::linear(0.0, 1.0);
         }
-        let span = if high > low {
+        let size = low.abs().max(high.abs());
+        // Otherwise the errors of rounding would fill the chart, between ends that read the same.
+        let span = if high - low > ROUNDING * size {
             high - low
         } else {
-            high.abs().max(1e-3)
+            size.max(1e-3)
         };
         let step = nice(span / 4.0);
         let (low, top) = ((low / step).floor() * step, (high / step).ceil() * step);
@@ -372,6 +377,20 @@ mod tests {
         assert_eq!(Axis::around([]), Axis::linear(0.0, 1.0));
         let one = Axis::around([0.5]);
         assert!(one.low <= 0.5 && one.high > one.low);
+    }
+
+    #[test]
+    fn errors_of_rounding_do_not_fill_an_axis() {
+        for value in [0.1_f64, 0.8, -2.5] {
+            let values = [value, value.next_up()];
+            let axis = Axis::around(values);
+            assert!(axis.low <= values[0] && values[1] <= axis.high, "{axis:?}");
+            assert!(axis.share(values[1]) - axis.share(values[0]) < 1e-6);
+            let mut texts = texts(axis, 6);
+            let count = texts.len();
+            texts.dedup();
+            assert!(count > 1 && texts.len() == count, "{texts:?}");
+        }
     }
 
     #[test]
