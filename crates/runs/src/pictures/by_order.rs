@@ -1,6 +1,6 @@
 //! Reads a folder as versions did that split by order. The runs that they began must find the same images.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -63,10 +63,10 @@ fn part(path: PathBuf, classes: &[Class]) -> Result<Option<SplitFolder>, Unusabl
         return Ok(None);
     }
     let (full, _) = class_folders(&path)?;
-    let is_strange = |name: &&OsString| !classes.iter().any(|class| class.folder == **name);
+    let known: HashSet<&OsString> = classes.iter().map(|class| &class.folder).collect();
     let strange: Vec<String> = full
         .iter()
-        .filter(is_strange)
+        .filter(|name| !known.contains(name))
         .map(|name| label(name))
         .collect();
     if strange.is_empty() {

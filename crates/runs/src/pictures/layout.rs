@@ -1,6 +1,7 @@
 //! Recognizes the folders: splits by their usual names, everything else by its position.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -116,7 +117,7 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
 
 /// Whether another split has one of these classes.
 fn is_confirmed(train: &Inside, parts: &[Inside]) -> bool {
-    let known: Vec<String> = train.classes.iter().map(|name| normalized(name)).collect();
+    let known: HashSet<String> = train.classes.iter().map(|name| normalized(name)).collect();
     let others = parts.iter().filter(|inside| !inside.is(Split::Train));
     others
         .flat_map(|inside| &inside.classes)
@@ -135,7 +136,7 @@ fn flat(
     if let Some(closed) = closed.into_iter().next() {
         return Err(closed);
     }
-    let known: Vec<String> = own.iter().map(|name| normalized(name)).collect();
+    let known: HashSet<String> = own.iter().map(|name| normalized(name)).collect();
     // The folders of a split have the classes' names.
     let is_part = |inside: &&Inside| {
         !inside.is(Split::Train)
@@ -196,15 +197,14 @@ type Classes = Vec<(String, Vec<OsString>)>;
 
 fn classes(place: &Path, folders: Vec<OsString>) -> Result<Classes, Unusable> {
     let mut all: Classes = Vec::new();
+    let mut numbers: HashMap<OsString, usize> = HashMap::new();
     for folder in folders {
-        let key = normalized(&folder);
-        // A name that is not text is identified by its bytes.
-        let same = all
-            .iter_mut()
-            .find(|(known, folders)| *known == key && folders[0].to_str().is_some());
-        match same.filter(|_| folder.to_str().is_some()) {
-            Some((_, folders)) => folders.push(folder),
-            None => all.push((key, vec![folder])),
+        match numbers.entry(identity(&folder)) {
+            Entry::Occupied(number) => all[*number.get()].1.push(folder),
+            Entry::Vacant(free) => {
+                free.insert(all.len());
+                all.push((normalized(&folder), vec![folder]));
+            }
         }
     }
     if all.len() >= 2 {
@@ -275,15 +275,14 @@ fn part_folder(
         return Ok(None);
     };
     let path = root.join(&inside.name);
+    let mut numbers: HashMap<OsString, u32> = HashMap::new();
+    for (class, (_, theirs)) in (0_u32..).zip(classes) {
+        numbers.extend(theirs.iter().map(|name| (identity(name), class)));
+    }
     let (mut folders, mut strange) = (Vec::new(), Vec::new());
     for name in &inside.classes {
-        // Normalization makes names that are not text equal.
-        let normal = name.to_str().map(|_| normalized(name));
-        let same = |(key, theirs): &(String, Vec<OsString>)| {
-            theirs.contains(name) || normal.as_ref() == Some(key)
-        };
-        match (0_u32..).zip(classes).find(|(_, class)| same(class)) {
-            Some((class, _)) => folders.push((class, name.clone())),
+        match numbers.get(&identity(name)) {
+            Some(class) => folders.push((*class, name.clone())),
             None => strange.push(name),
         }
     }
@@ -302,6 +301,16 @@ fn part_folder(
             .and_then(|name| other_case(name, classes))
             .unwrap_or_else(|| "add them to the training pictures, or remove them".to_owned()),
     })
+}
+
+/// What tells the folder of one class from those of others: its normalized name. Normalization makes names that are not text
+/// equal, so they stay as they are.
+fn identity(name: &OsStr) -> OsString {
+    if name.to_str().is_some() {
+        normalized(name).into()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// A class whose name differs only in case.
@@ -412,5 +421,30 @@ fn missing(root: &Path, unusable: Unusable) -> Unusable {
             ..unusable
         },
         None => unusable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_classes_are_found_in_time_that_grows_as_they_do() {
+        // To compare each name with all others would take tens of thousands of millions of comparisons.
+        let names: Vec<OsString> = (0..200_000)
+            .map(|number| format!("{number:06}").into())
+            .collect();
+        let root = Path::new("pictures");
+        let found = classes(root, names.clone()).unwrap();
+        assert_eq!(found.len(), names.len());
+        let inside = Inside {
+            name: "val".into(),
+            is_loose: false,
+            classes: names.clone(),
+            empty: Vec::new(),
+        };
+        let part = part_folder(root, &[&inside], Split::Validation, &found).unwrap();
+        let expected: Vec<(u32, OsString)> = (0..).zip(names).collect();
+        assert_eq!(part.unwrap().folders, expected);
     }
 }
