@@ -460,6 +460,27 @@ fn check_fails_where_a_launch_fails() {
 }
 
 #[test]
+fn check_says_why_a_share_by_order_is_empty() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path();
+    for (number, class) in (0..).zip(["cat", "cat", "dog", "dog"]) {
+        small(&root.join(format!("{class}/{number}.png")), number);
+    }
+    let found = checked(root, ", split: by_order, validation: 0.1, test: 0.5");
+    let empty = errors(&found)[0];
+    assert!(
+        empty.starts_with("no picture falls into the validation part")
+            && empty.contains("0.1 (dataset.validation)"),
+        "{empty}"
+    );
+    // Neither the names of pictures nor the seed decide how many they are.
+    for finding in &found.findings {
+        assert!(!finding.text.contains("its own name"), "{finding:?}");
+        assert!(!finding.help.contains("seed"), "{finding:?}");
+    }
+}
+
+#[test]
 fn check_reports_duplicates_and_empty_parts() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path();

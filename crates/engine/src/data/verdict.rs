@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use warmstart_runs::pictures::{Content, listed};
-use warmstart_schema::experiment::{Experiment, ImageFolder};
+use warmstart_schema::experiment::{Experiment, ImageFolder, SplitRule};
 use warmstart_schema::finding::{Finding, Severity};
 use warmstart_schema::look::Split;
 
@@ -146,11 +146,19 @@ fn nothing_in(
         }
         _ => ("dataset.validation", experiment.dataset.validation, "val"),
     };
-    let text = format!(
-        "no picture falls into the {part} part: each comes into it by its own name, with a chance of {share} ({field})"
-    );
+    let (why, change) = match wanted.split_rule() {
+        SplitRule::ByName => (
+            format!("each comes into it by its own name, with a chance of {share} ({field})"),
+            "choose another seed, ",
+        ),
+        SplitRule::ByOrder => (
+            format!("a share of {share} ({field}) of so few pictures is none"),
+            "",
+        ),
+    };
+    let text = format!("no picture falls into the {part} part: {why}");
     let help = format!(
-        "bring more pictures, raise {field}, choose another seed, or put {part} pictures into {folder}/<class>/"
+        "bring more pictures, raise {field}, {change}or put {part} pictures into {folder}/<class>/"
     );
     Some(Finding::error(field, text, help))
 }
