@@ -1,6 +1,6 @@
 //! Whether a run uses its machine well, and whether its progress is saved.
 
-use warmstart_schema::event::{Level, Phase};
+use warmstart_schema::event::{Epoch, Level, Phase};
 use warmstart_schema::state::{Liveness, Status};
 
 use super::{Action, Alert, Hint, alert};
@@ -28,10 +28,7 @@ pub(super) fn idle(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     if !trains(run) {
         return None;
     }
-    let wait = run
-        .state
-        .epochs
-        .last()
+    let wait = newest_epoch(run)
         .and_then(|epoch| epoch.data_wait)
         .filter(|wait| *wait >= WAITS);
     if let Some(wait) = wait {
@@ -62,12 +59,25 @@ pub(super) fn idle(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
     })?
 }
 
+/// The step that the newest attempt began at.
+fn first_step(run: &Run) -> u64 {
+    let attempt = run.state.attempt.as_ref();
+    attempt
+        .and_then(|attempt| attempt.resumed_from)
+        .unwrap_or(0)
+}
+
+/// The newest epoch, if the newest attempt has ended it: an earlier one may have had fewer threads, or another machine.
+fn newest_epoch(run: &Run) -> Option<&Epoch> {
+    // After a start over, earlier epochs stay until there is a new one. Their moments do not.
+    let reached = run.state.moments.last()?.step;
+    let epoch = run.state.epochs.last()?;
+    (epoch.step > first_step(run) && epoch.step <= reached).then_some(epoch)
+}
+
 /// When the newest attempt logged its first step, in seconds since the Unix epoch; none before.
 fn training_began(run: &Run) -> Option<f64> {
-    let attempt = run.state.attempt.as_ref();
-    let resumed = attempt
-        .and_then(|attempt| attempt.resumed_from)
-        .unwrap_or(0);
+    let resumed = first_step(run);
     let mut moments = run.state.moments.iter();
     moments
         .find(|moment| moment.step > resumed)

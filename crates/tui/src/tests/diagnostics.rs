@@ -186,6 +186,18 @@ fn each_alert_appears_only_for_its_runs(
     }
 }
 
+#[rstest]
+#[case::resumed(Some(50))]
+#[case::started_over(None)]
+fn waiting_in_an_earlier_attempt_is_not_reported(#[case] resumed_from: Option<u32>) {
+    let again = json!({"event": "attempt", "number": 2, "worker": {"boot_id": "b", "pid": 1, "start_ticks": 1}, "host": "h",
+        "device": "cuda:0", "device_name": "d", "device_reason": "r", "threads": 8, "libtorch": "2", "epochs": 20,
+        "resumed_from": resumed_from});
+    let training = json!({"event": "phase", "phase": "training"});
+    let texts = texts(&WELL, &[data_wait(0.7, 0.1), again, training]);
+    assert_eq!(texts, [""; 0]);
+}
+
 #[test]
 fn classes_are_marked_on_the_run_screen_where_the_alert_appears() {
     let colour = |smallest: u32| {
