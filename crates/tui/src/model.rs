@@ -192,9 +192,11 @@ impl Typing {
         }
     }
 
-    /// Applies a key. A valid query takes effect at once.
-    pub(crate) fn handle(&mut self, request: InputRequest) {
-        self.input.handle(request);
+    /// Applies typed keys, or a pasted text. A valid query takes effect at once.
+    pub(crate) fn handle(&mut self, requests: &[InputRequest]) {
+        for request in requests {
+            self.input.handle(*request);
+        }
         self.mistake = match Query::parse(self.input.value()) {
             Ok(query) => {
                 self.understood = query;

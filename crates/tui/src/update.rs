@@ -48,12 +48,8 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     }
     match message {
         Message::Command(command) => return run_command(model, command),
-        Message::Edit(request) => type_text(model, request),
-        Message::Paste(pasted) => {
-            text::line(&pasted, MAX_PASTED)
-                .chars()
-                .for_each(|c| type_text(model, InputRequest::InsertChar(c)));
-        }
+        Message::Edit(request) => type_text(model, &[request]),
+        Message::Paste(pasted) => paste(model, &pasted),
         Message::Pointed(pointed) => return pointed::act(model, pointed),
         Message::Changes { now, changes } => return news::apply_changes(model, now, changes),
         Message::Experiments(catalogue) => {
@@ -421,14 +417,24 @@ fn begin_filter(model: &mut Model) {
     }
 }
 
-fn type_text(model: &mut Model, request: InputRequest) {
+/// Types a text all at once: a search or a check of the input after each character would take too long.
+fn paste(model: &mut Model, pasted: &str) {
+    // Cut here, because a sanitized line that is cut ends with an ellipsis, which nobody has typed.
+    let pasted: String = pasted.chars().take(MAX_PASTED).collect();
+    let requests: Vec<InputRequest> = text::line(&pasted, MAX_PASTED)
+        .chars()
+        .map(InputRequest::InsertChar)
+        .collect();
+    if !requests.is_empty() {
+        type_text(model, &requests);
+    }
+}
+
+fn type_text(model: &mut Model, requests: &[InputRequest]) {
     match &mut model.popup {
-        Some(Popup::Prompt { input, .. }) => {
-            input.handle(request);
-            return;
-        }
-        Some(Popup::Palette(palette)) => return palette.handle(request),
-        Some(Popup::Editor(editor)) => return editor.handle(request),
+        Some(Popup::Prompt { input, .. }) => return type_into(input, requests),
+        Some(Popup::Palette(palette)) => return palette.handle(requests),
+        Some(Popup::Editor(editor)) => return editor.handle(requests),
         _ => {}
     }
     if let (None, Screen::Dataset(_)) = (&model.popup, &model.open)
@@ -441,18 +447,23 @@ fn type_text(model: &mut Model, request: InputRequest) {
         if let InputPrompt::Path { candidates, .. } = prompt {
             candidates.clear();
         }
-        prompt.input_mut().handle(request);
-        return;
+        return type_into(prompt.input_mut(), requests);
     }
     let Some(filter) = filter_mut(model) else {
         return;
     };
     if let Filter::Typing(typing) = filter {
         // A deletion in an empty filter closes it, as in a pager.
-        if typing.input.value().is_empty() && request == InputRequest::DeletePrevChar {
+        if typing.input.value().is_empty() && requests == [InputRequest::DeletePrevChar] {
             *filter = Filter::Off;
         } else {
-            typing.handle(request);
+            typing.handle(requests);
         }
+    }
+}
+
+fn type_into(input: &mut Input, requests: &[InputRequest]) {
+    for request in requests {
+        input.handle(*request);
     }
 }

@@ -135,13 +135,15 @@ impl Editor {
         Some(editor)
     }
 
-    /// Applies a typed key.
-    pub(crate) fn handle(&mut self, request: InputRequest) {
-        match self.focus {
-            Focus::Value => self.edit_value(request),
-            Focus::Stem => {
-                self.stem_is_own = true;
-                self.stem.handle(request);
+    /// Applies typed keys, or a pasted text.
+    pub(crate) fn handle(&mut self, requests: &[InputRequest]) {
+        for request in requests {
+            match self.focus {
+                Focus::Value => self.edit_value(*request),
+                Focus::Stem => {
+                    self.stem_is_own = true;
+                    self.stem.handle(*request);
+                }
             }
         }
         self.refresh();
@@ -391,7 +393,7 @@ mod tests {
     #[test]
     fn a_text_of_several_lines_is_shown_as_one_line() {
         let mut editor = editor("a.yaml", "question");
-        editor.handle(InputRequest::InsertChar('x'));
+        editor.handle(&[InputRequest::InsertChar('x')]);
         let draft = editor.draft.unwrap();
         let (_, before, after) = &draft.changes[0];
         assert_eq!(
@@ -404,7 +406,7 @@ mod tests {
     fn proposed_file_names_are_accepted() {
         for file in ["my copy (1)", "a: b", &"x".repeat(200), &"漢".repeat(70)] {
             let mut editor = editor(&format!("{file}.yaml"), "train.epochs");
-            editor.handle(InputRequest::InsertChar('5'));
+            editor.handle(&[InputRequest::InsertChar('5')]);
             assert!(editor.draft.is_ok(), "{file}: {:?}", editor.draft);
             assert!(editor.stem.value().ends_with("-epochs-5"), "{file}");
         }

@@ -96,9 +96,11 @@ impl Palette {
         palette
     }
 
-    /// Applies a typed key.
-    pub(crate) fn handle(&mut self, request: InputRequest) {
-        self.input.handle(request);
+    /// Applies typed keys, or a pasted text.
+    pub(crate) fn handle(&mut self, requests: &[InputRequest]) {
+        for request in requests {
+            self.input.handle(*request);
+        }
         self.chosen = 0;
         self.search();
     }

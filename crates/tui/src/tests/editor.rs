@@ -102,6 +102,17 @@ fn typing_replaces_value_and_cursor_keys_edit_it() {
 }
 
 #[test]
+fn long_pasted_text_is_cut_without_an_ellipsis() {
+    let mut model = after("jjjjClearning_rate<enter>");
+    update(&mut model, Message::Paste("1".repeat(5000)));
+    let value = editor(&model).value.value();
+    assert!(
+        value.len() > 1000 && value.chars().all(|c| c == '1'),
+        "{value}"
+    );
+}
+
+#[test]
 fn change_in_place_keeps_the_name() {
     let writing = written(&format!("jjjjCepochs<enter><tab>{CLEAR}5<enter>"));
     assert_eq!(
