@@ -32,7 +32,8 @@ struct Prober<'a> {
     last_save: Instant,
 }
 
-/// Probes to the end, or saves and stops when interrupted. Also returns the strengths done and the seconds of fitting.
+/// Probes to the end, or saves and stops when interrupted. Also returns the steps done, one for each
+/// fit, and the seconds of loading features and fitting.
 pub fn probe<'a>(setup: Setup<'a>, probe: &'a Probe) -> Result<(Ended, u64, f64)> {
     let architecture = setup.model.architecture();
     let (classes, width) = (setup.model.spec().classes, architecture.features);
