@@ -66,13 +66,7 @@ fn sent(run: &RunDir) -> Option<f64> {
 }
 
 /// What the log lacks. `is_new` says that its last end came after the job was sent, `is_stopped` that the run's user wanted the end.
-fn events(
-    start: Start,
-    end: &End,
-    state: &RunState,
-    is_new: bool,
-    is_stopped: bool,
-) -> Vec<Event> {
+fn events(start: Start, end: &End, state: &RunState, is_new: bool, is_stopped: bool) -> Vec<Event> {
     let attempt = state
         .attempt
         .as_ref()
