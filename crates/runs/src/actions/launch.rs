@@ -151,6 +151,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::queue::Push;
 
     #[test]
     fn a_new_run_keeps_its_folder_while_it_waits_and_loses_it_if_it_cannot_start() {
@@ -167,7 +168,7 @@ mod tests {
             file: None,
             after_file: None,
         };
-        queue.push(entry).unwrap();
+        assert_eq!(queue.push(entry).unwrap(), Push::Queued);
         let programs = Programs {
             worker: "/nowhere/warmstart-worker".into(),
             monitor: None,

@@ -72,7 +72,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::queue::Entry;
+    use crate::queue::{Entry, Push};
     use crate::run::RunDir;
 
     #[test]
@@ -90,7 +90,7 @@ mod tests {
                 file: None,
                 after_file: None,
             };
-            queue.push(entry).unwrap();
+            assert_eq!(queue.push(entry).unwrap(), Push::Queued);
         }
         // Folders in the place of files: no worker can be started, and nothing can be logged.
         let folder = RunDir::of(root.path(), &broken);
