@@ -78,7 +78,7 @@ impl Keeper {
             return Ok(Some(Duration::ZERO));
         }
         let pictures = examples.len();
-        let are_unchanged = examples.watch();
+        let are_unchanged = examples.unchanged_check();
         let (size, format) = (self.batch_size, self.format);
         let waited =
             examples.keep_features(model, size, format, views, |done| each(reporter, done))?;

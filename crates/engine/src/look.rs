@@ -24,7 +24,7 @@ use crate::augment::augment_alone;
 use crate::data::{self, Input, Splits, prepared_splits};
 use crate::failure::UserError;
 use crate::initial;
-use crate::train::{Views, classes, place_in_epoch};
+use crate::train::{classes, place_in_run, view_in_epoch};
 
 /// Says what the dataset of the experiment in `file` holds, then answers questions until there are no more.
 pub fn serve(file: &Path, questions: impl BufRead, mut answers: impl Write) -> Result<()> {
@@ -440,14 +440,14 @@ impl DatasetSource {
             Some((known, order)) if known == epoch => order,
             _ => self.order(epoch)?,
         };
-        let place = place_in_epoch(&self.experiment, epoch, position, &order);
+        let place = place_in_run(&self.experiment, epoch, position, &order);
         *latest = Some((epoch, order));
         // Kept views are drawn in the order of the images, and before the first epoch.
         let (number, place) = match self.experiment.train.cache_views {
             Some(views) => {
                 let (position, size) = (position as usize, train.batch_size as usize);
                 let first = ((position / size) as u64, position % size);
-                (Views::in_epoch(views, epoch), place.map(|_| first))
+                (view_in_epoch(views, epoch), place.map(|_| first))
             }
             None => (epoch, place),
         };

@@ -29,7 +29,8 @@ use warmstart_schema::policy;
 use self::accumulation::Accumulated;
 pub use self::average::Average;
 pub use self::batches::{
-    Examples, Views, autocast, batches_per_epoch, classes, place_in_epoch, steps_per_epoch,
+    Examples, Views, autocast, batches_per_epoch, classes, place_in_run, steps_per_epoch,
+    view_in_epoch,
 };
 use self::clock::{Clock, count, evaluation_progress};
 use self::evaluate::evaluate;

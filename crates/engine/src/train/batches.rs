@@ -28,10 +28,11 @@ pub fn steps_per_epoch(images: usize, batch_size: usize, accumulate: usize) -> u
     batches_per_epoch(images, batch_size).div_ceil(accumulate)
 }
 
-/// Which batch of a run, counted from 0 as training counts them for what it draws at random, and which row of it, the training
-/// image at `position` first is in an epoch, counted from 1, that visits `order`. `None` where it is the single one that is left
-/// over, or is not drawn. A batch that lost pictures which cannot be read moves later rows up.
-pub fn place_in_epoch(
+/// The batch of a run and the row of this batch in which an epoch first sees the training image at `position`. The epoch counts
+/// from 1 and visits `order`. Batches count from 0 at the start of the run, because training draws by this number. `None` if the
+/// epoch does not draw the image, or if the image is the single one that makes no batch. A batch without its unreadable pictures
+/// has its later rows further up.
+pub fn place_in_run(
     experiment: &Experiment,
     epoch: u32,
     position: u32,
@@ -44,6 +45,7 @@ pub fn place_in_epoch(
     let images = order.len();
     let place = order.iter().position(|&other| other == position)?;
     let (batch, row) = (place / batch_size, place % batch_size);
+    // Training numbers batches by their step, as if every step had all its batches: the last step of an epoch may have fewer.
     let before = u64::from(epoch.checked_sub(1)?)
         * (steps_per_epoch(images, batch_size, accumulate) * accumulate) as u64;
     (batch < batches_per_epoch(images, batch_size)).then_some((before + batch as u64, row))
@@ -54,8 +56,9 @@ pub fn place_in_epoch(
 pub struct Examples {
     part: Split,
     pictures: Rc<dyn Source>,
-    /// In the pictures' place, once [`Self::keep_features`] computed them, and until [`Self::use_pictures`].
-    features: Option<Stand>,
+    /// In the pictures' place from [`Self::use_features`] to [`Self::use_pictures`]. They are from the cache, or
+    /// [`Self::keep_features`] computed them.
+    features: Option<StandIn>,
     /// Which pictures, or which of the features of the first view.
     members: Vec<u32>,
     sampling: Option<Sampling>,
@@ -99,11 +102,6 @@ impl Views {
         self.count as usize
     }
 
-    /// The number of the view that an epoch sees, both counted from 1.
-    pub fn in_epoch(count: u32, epoch: u32) -> u32 {
-        epoch.saturating_sub(1) % count.max(1) + 1
-    }
-
     /// What determines the views, in words; none where they are the examples as they are.
     pub fn described(&self) -> Result<Option<String>> {
         if self.augment.is_identity() {
@@ -123,9 +121,14 @@ impl Views {
     }
 }
 
+/// The number of the view that an epoch sees, of `count` kept views. Views and epochs count from 1.
+pub fn view_in_epoch(count: u32, epoch: u32) -> u32 {
+    epoch.saturating_sub(1) % count.max(1) + 1
+}
+
 /// Features in the place of pictures.
 #[derive(Debug)]
-struct Stand {
+struct StandIn {
     /// Those of the first view, then those of the next.
     features: Features,
     views: u32,
@@ -200,7 +203,7 @@ impl Examples {
 
     /// The features that took the pictures' place.
     pub fn features(&self) -> Option<&Features> {
-        self.features.as_ref().map(|stand| &stand.features)
+        self.features.as_ref().map(|stand_in| &stand_in.features)
     }
 
     /// Puts features of all examples, in their order, in the pictures' place: those of the first view, then those of the next.
@@ -216,7 +219,7 @@ impl Examples {
             }
             None => None,
         };
-        self.features = Some(Stand {
+        self.features = Some(StandIn {
             features,
             views: views.count,
             members: std::mem::replace(&mut self.members, all),
@@ -227,7 +230,7 @@ impl Examples {
 
     /// Puts the pictures back into the place of their features, if these took it.
     pub fn use_pictures(&mut self) {
-        let Some(Stand {
+        let Some(StandIn {
             members, classes, ..
         }) = self.features.take()
         else {
@@ -239,9 +242,9 @@ impl Examples {
         }
     }
 
-    /// A question for later, when features have taken the pictures' place: did nobody write to the pictures since they were
-    /// listed?
-    pub fn watch(&self) -> impl Fn() -> bool + use<> {
+    /// A function that returns whether the pictures are still as they were when they were listed. It remembers the pictures, so
+    /// it can be called after features took their place.
+    pub fn unchanged_check(&self) -> impl Fn() -> bool + use<> {
         let (pictures, members) = (Rc::clone(&self.pictures), self.members.clone());
         move || pictures.is_unchanged(&members)
     }
@@ -249,7 +252,7 @@ impl Examples {
     fn source(&self) -> &dyn Source {
         self.features
             .as_ref()
-            .map_or(&*self.pictures, |stand| &stand.features)
+            .map_or(&*self.pictures, |stand_in| &stand_in.features)
     }
 
     pub fn len(&self) -> usize {
@@ -266,7 +269,7 @@ impl Examples {
     }
 
     /// The batches that rank `rank` of `size` measures: every `size`-th batch of all examples, from the `rank`-th on.
-    pub fn some(&self, batch_size: usize, (rank, size): (usize, usize)) -> Result<Batches> {
+    pub fn of_rank(&self, batch_size: usize, (rank, size): (usize, usize)) -> Result<Batches> {
         let own: Vec<u32> = self
             .members
             .chunks(batch_size)
@@ -285,8 +288,8 @@ impl Examples {
 
     /// The examples at the positions that `order` names, in batches, as an epoch sees them, counted from 1.
     pub fn in_order(&self, order: &[u32], epoch: u32, batch_size: usize) -> Result<Batches> {
-        let views = self.features.as_ref().map_or(1, |stand| stand.views);
-        let before = (Views::in_epoch(views, epoch) - 1) * u32::try_from(self.len())?;
+        let views = self.features.as_ref().map_or(1, |stand_in| stand_in.views);
+        let before = (view_in_epoch(views, epoch) - 1) * u32::try_from(self.len())?;
         let order: Vec<u32> = order
             .iter()
             .map(|&position| self.members[position as usize] + before)
@@ -299,7 +302,8 @@ impl Examples {
         self.pictures.unreadable()
     }
 
-    /// That nothing of the part could be read, with the files and the reasons.
+    /// The error that none of the pictures could be read. It names the files and the reasons. This takes the files that
+    /// [`Self::unreadable`] has not returned yet, and logs each.
     pub fn none_readable(&self) -> anyhow::Error {
         let (count, part, found) = (self.len(), self.part.adjective(), self.unreadable());
         for picture in &found {
@@ -335,14 +339,14 @@ impl Examples {
             let batch = batch?;
             waited += batch.waited.unwrap_or_default();
             let begun = self.len().min(number * batch_size);
-            let images = self.len().min((number + 1) * batch_size) - begun;
+            let size = self.len().min((number + 1) * batch_size) - begun;
             for (view, features) in (1..).zip(&mut by_view) {
                 if let Input::Images(images) = &batch.input
                     && !batch.members.is_empty()
                 {
                     features.push(model.features(&views.of(images, view, number as u64)?)?);
                 }
-                if !each(begun * views.count() + images * view as usize) {
+                if !each(begun * views.count() + size * view as usize) {
                     return Ok(None);
                 }
             }
@@ -383,7 +387,7 @@ mod tests {
         let mut experiment = parse(yaml, "x").unwrap();
         let order = epoch_order(5, 3, 9);
         let places: Vec<_> = (0..9)
-            .map(|position| place_in_epoch(&experiment, 3, position, &order))
+            .map(|position| place_in_run(&experiment, 3, position, &order))
             .collect();
         let mut used: Vec<_> = places.iter().flatten().copied().collect();
         used.sort_unstable();
@@ -404,13 +408,10 @@ mod tests {
             (places[order[8] as usize], places[order[5] as usize]),
             (None, Some((5, 1)))
         );
-        assert_eq!(place_in_epoch(&experiment, 0, 0, &order), None);
+        assert_eq!(place_in_run(&experiment, 0, 0, &order), None);
         // A step of three batches counts as three, although the epoch has only two batches.
         experiment.train.accumulate = 3;
-        assert_eq!(
-            place_in_epoch(&experiment, 3, order[5], &order),
-            Some((7, 1))
-        );
+        assert_eq!(place_in_run(&experiment, 3, order[5], &order), Some((7, 1)));
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub fn evaluate(
         .as_deref()
         .map_or((0, 1), |rank| (rank.number(), rank.size()));
     let mut is_asked = false;
-    for (batch, done) in examples.some(batch_size, (number, size))?.zip(1..) {
+    for (batch, done) in examples.of_rank(batch_size, (number, size))?.zip(1..) {
         is_asked = is_asked_to_end(interrupt, rank.as_deref())?;
         if is_asked {
             break;
