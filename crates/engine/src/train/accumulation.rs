@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::batches::batches_per_epoch;
 use crate::data;
 
 /// A batch's part in its optimizer step.
@@ -14,19 +15,31 @@ pub(super) struct Part {
     pub is_last: bool,
 }
 
-impl Part {
-    /// Of the batch with this index in an epoch of `batches` batches over `images` images.
-    pub(super) fn of(
-        index: usize,
-        images: usize,
-        batch_size: usize,
-        batches: usize,
-        accumulate: usize,
-    ) -> Self {
+/// What divides an epoch into batches and steps.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    /// Images of an epoch.
+    pub images: usize,
+    pub batch_size: usize,
+    /// Batches of a step.
+    pub accumulate: usize,
+}
+
+impl Plan {
+    /// The part of the batch with this index, from 0, in its step.
+    pub(super) fn part(self, index: usize) -> Part {
+        let Self {
+            images,
+            batch_size,
+            accumulate,
+        } = self;
+        let batches = batches_per_epoch(images, batch_size);
         let place = index % accumulate;
         let (first, after) = (index - place, batches.min(index - place + accumulate));
-        let up_to = |batch: usize| images.min(batches * batch_size).min(batch * batch_size);
-        Self {
+        // A single image that is left over belongs to no batch, so it is not among the images of the last step.
+        let in_batches = images.min(batches * batch_size);
+        let up_to = |batch: usize| in_batches.min(batch * batch_size);
+        Part {
             images: up_to(after) - up_to(first),
             place,
             is_last: index + 1 == after,
@@ -53,8 +66,13 @@ mod tests {
 
     #[test]
     fn a_step_is_planned_with_the_images_of_its_batches() {
+        let plan = |images, accumulate| Plan {
+            images,
+            batch_size: 4,
+            accumulate,
+        };
         // 10 images in batches of 4 (4, 4, 2), two batches a step: the second step has only the last batch.
-        let parts: Vec<Part> = (0..3).map(|index| Part::of(index, 10, 4, 3, 2)).collect();
+        let parts: Vec<Part> = (0..3).map(|index| plan(10, 2).part(index)).collect();
         let part = |images, place, is_last| Part {
             images,
             place,
@@ -65,10 +83,10 @@ mod tests {
             [part(8, 0, false), part(8, 1, true), part(2, 0, true)]
         );
         assert_eq!(
-            [0, 1, 2].map(|index| Part::of(index, 10, 4, 3, 3).images),
+            [0, 1, 2].map(|index| plan(10, 3).part(index).images),
             [10; 3]
         );
         // A single remaining image belongs to no batch.
-        assert_eq!(Part::of(1, 9, 4, 2, 2), part(8, 1, true));
+        assert_eq!(plan(9, 2).part(1), part(8, 1, true));
     }
 }

@@ -6,7 +6,7 @@ use warmstart_schema::event::{Batch, Event};
 use warmstart_schema::seed::{self, SplitMix64};
 
 use super::Trainer;
-use super::accumulation::{Accumulated, Part};
+use super::accumulation::{Accumulated, Part, Plan};
 use super::batches::autocast;
 use super::clock::{Clock, count};
 use super::evaluate::Weighted;
@@ -33,14 +33,12 @@ impl Trainer<'_> {
         clock: &mut Clock,
     ) -> Result<()> {
         let index = self.setup.state.batch as usize;
-        let images = self.setup.train.len();
-        let part = Part::of(
-            index,
-            images,
-            self.batch_size(),
-            self.batches_per_epoch(),
-            self.accumulate(),
-        );
+        let plan = Plan {
+            images: self.setup.train.len(),
+            batch_size: self.batch_size(),
+            accumulate: self.accumulate(),
+        };
+        let part = plan.part(index);
         self.setup.state.batch += 1;
         if let Some(waited) = batch.as_ref().and_then(|batch| batch.waited) {
             *clock.waited.get_or_insert_default() += waited;
