@@ -14,8 +14,8 @@ impl Trainer<'_> {
         let mut notes = Vec::new();
         if self.setup.average.is_some() {
             notes.push(
-                "train.ema: validation, best epoch, test and saved weights are averages over the steps; each epoch also reports \
-                 the plain weights"
+                "train.ema: the weights are averaged over the steps; validation, best epoch, test and saved model use the \
+                 averaged weights; each epoch also reports figures of the plain ones"
                     .to_owned(),
             );
         }
