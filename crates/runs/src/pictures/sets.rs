@@ -44,15 +44,16 @@ pub struct Sets {
     pub test: Vec<Kept>,
 }
 
-/// How the images differ from those of an earlier attempt, by name within a split. An image that moves to another split is removed
-/// and added.
+/// How the images differ from those of an earlier attempt, by name within a split. An image that moves between training and
+/// evaluation has crossed, and is neither removed nor added. One that moves between validation and test, or has another name,
+/// is removed and added.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Moves {
     pub added: Vec<String>,
     pub removed: Vec<String>,
     /// Different images under a known name.
     pub replaced: Vec<String>,
-    /// Images that moved between training and evaluation.
+    /// Images that moved between training and evaluation, by their new names.
     pub crossed: Vec<String>,
 }
 
@@ -113,20 +114,24 @@ impl Sets {
                 .is_some_and(|were| were[1 - is_train] && !were[is_train])
         };
         let mut moves = Moves::default();
+        let mut crossed: HashSet<&Content> = HashSet::new();
         for ((name, part), content) in &now {
+            let is_crossed = has_crossed(*part, content);
+            if is_crossed {
+                moves.crossed.push(name.clone());
+                crossed.insert(content);
+            }
             match then.get(&(name.clone(), *part)) {
+                None if is_crossed => {}
                 None => moves.added.push(name.clone()),
                 Some(before) if before != content => moves.replaced.push(name.clone()),
                 Some(_) => {}
             }
-            if has_crossed(*part, content) {
-                moves.crossed.push(name.clone());
-            }
         }
         moves.removed = then
-            .into_keys()
-            .filter(|key| !now.contains_key(key))
-            .map(|(name, _)| name)
+            .iter()
+            .filter(|(key, content)| !now.contains_key(*key) && !crossed.contains(content))
+            .map(|((name, _), _)| name.clone())
             .collect();
         moves
     }

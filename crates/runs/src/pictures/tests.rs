@@ -456,10 +456,15 @@ fn changes_of_images_are_distinguished() {
         &[("b/4", "4"), ("b/renamed", "2")],
     );
     let moves = after.since(&before);
-    assert_eq!(moves.added, ["a/3", "a/5", "b/renamed"]);
-    assert_eq!(moves.removed, ["a/2", "b/3"]);
+    assert_eq!(moves.added, ["a/5"]);
+    assert_eq!(moves.removed, Vec::<String>::new());
     assert_eq!(moves.replaced, ["a/1"]);
     assert_eq!(moves.crossed, ["a/3", "b/renamed"]);
+    let fewer = sets(&[("a/1", "1")], &[], &[("b/3", "3"), ("b/4", "4")]);
+    let moves = fewer.since(&before);
+    assert_eq!(moves.added, ["b/3"]);
+    assert_eq!(moves.removed, ["a/2", "b/3"]);
+    assert_eq!(moves.crossed, Vec::<String>::new());
     assert_eq!(
         before.learnt_by(&after),
         Leak {
