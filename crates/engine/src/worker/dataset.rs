@@ -46,7 +46,7 @@ pub(super) fn read(
         None
     });
     let started = Instant::now();
-    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let splits = data::inspect(splits, before.as_ref(), |done, total| {
         if reporter.is_progress_due() {
             reporter.progress(&Event::Progress(PhaseProgress {
@@ -114,26 +114,25 @@ fn describe_moves(moves: &Moves) -> Option<String> {
         (&moves.removed, "removed"),
         (&moves.replaced, "replaced"),
     ];
-    let counts: Vec<String> = changes
+    let mut counts: Vec<String> = changes
         .into_iter()
         .filter(|(names, _)| !names.is_empty())
         .map(|(names, how)| format!("{} {how} ({})", names.len(), listed(names)))
         .collect();
-    let crossed = if moves.crossed.is_empty() {
-        "none of the others has changed between training, validation and test".to_owned()
+    let meaning = if moves.crossed.is_empty() {
+        "none of the others has changed between training, validation and test"
     } else {
-        format!(
-            "{} moved between training and evaluation: {}. Figures before and after do not compare",
+        counts.push(format!(
+            "{} moved between training and evaluation ({})",
             moves.crossed.len(),
             listed(&moves.crossed)
-        )
+        ));
+        "figures before and after do not compare"
     };
-    let changed = if counts.is_empty() {
-        "pictures have moved".to_owned()
-    } else {
-        format!("pictures: {}", counts.join(", "))
-    };
-    Some(format!("since the last attempt, {changed}; {crossed}"))
+    Some(format!(
+        "since the last attempt, pictures: {}; {meaning}",
+        counts.join(", ")
+    ))
 }
 
 /// Warns where the run whose weights this one takes was trained on pictures that this one measures on, or where its list of pictures
@@ -153,7 +152,7 @@ pub(super) fn warn_of_leak(
         Err(error) => {
             let text = format!(
                 "the list of pictures that run {} was trained on cannot be read: {error}; if this run measures on some of them, \
-                 its figures are too good",
+                 its figures are better than they should be",
                 from.run
             );
             reporter.note(Level::Warning, text);
@@ -161,19 +160,19 @@ pub(super) fn warn_of_leak(
         }
     };
     let leak = ours.learnt_by(&theirs);
-    let splits = [
+    let parts = [
         (leak.validation, ours.validation.len(), "validation"),
         (leak.test, ours.test.len(), "test"),
     ];
-    let leaked: Vec<String> = splits
+    let leaked: Vec<String> = parts
         .into_iter()
         .filter(|(count, _, _)| *count > 0)
         .map(|(count, all, part)| format!("{count} of the {all} {part} pictures"))
         .collect();
     if !leaked.is_empty() {
         let text = format!(
-            "run {}, from which this one starts, was trained on {}: the figures on them are too good; give both runs the same \
-             seed, shares and pictures",
+            "run {}, from which this one starts, was trained on {}: the figures on them are better than they should be; give both \
+             runs the same seed, shares and pictures",
             from.run,
             leaked.join(" and ")
         );
@@ -181,7 +180,8 @@ pub(super) fn warn_of_leak(
     }
 }
 
-/// Logs counts and classes.
+/// Reports how many images and classes there are, the steps of an epoch, the smallest and the largest class, and the fingerprints
+/// of a folder's parts.
 fn report_facts(
     reporter: &mut Reporter,
     experiment: &Experiment,
@@ -234,19 +234,27 @@ fn keep_labels(run: &RunDir, splits: &Splits) -> Result<()> {
     // Earlier versions kept the names that screens show.
     let shown = splits.labels.shown();
     if let Some(before) = before.filter(|before| before.names != *names && before.names != shown) {
-        let differs = |from: &[String], to: &[String]| {
-            let missing: Vec<String> = from
-                .iter()
+        let missing = |from: &[String], to: &[String]| {
+            from.iter()
                 .filter(|name| !to.contains(name))
                 .cloned()
-                .collect();
-            if missing.is_empty() {
+                .collect::<Vec<String>>()
+        };
+        let (gone, new) = (missing(&before.names, names), missing(names, &before.names));
+        if gone.is_empty() && new.is_empty() {
+            return Err(UserError::input(
+                "the classes are in another order than when the run began",
+                "launch the experiment again",
+            ));
+        }
+        let said = |classes: &[String]| {
+            if classes.is_empty() {
                 "none".to_owned()
             } else {
-                listed(&missing)
+                listed(classes)
             }
         };
-        let (gone, new) = (differs(&before.names, names), differs(names, &before.names));
+        let (gone, new) = (said(&gone), said(&new));
         let error =
             format!("the classes are not those that the run began with; gone: {gone}; new: {new}");
         return Err(UserError::input(
@@ -258,16 +266,15 @@ fn keep_labels(run: &RunDir, splits: &Splits) -> Result<()> {
         .with_context(doing("writing", run, "labels.json"))
 }
 
-/// Weight of each class in the loss that is minimized, `[classes]`; none where all weigh the same.
+/// Weight of each class in the loss that is minimized, `[classes]`; none if the experiment does not ask for weights.
 pub(super) fn class_weights(
     experiment: &Experiment,
     splits: &Splits,
     device: Device,
 ) -> Result<Option<Tensor>> {
-    let weights = experiment.train.class_weights;
-    let weights =
-        weights.map(|ClassWeights::Balanced| policy::balanced_weights(&splits.labels.train_images));
-    weights
-        .map(|weights| Ok(Tensor::f_from_slice(&weights)?.f_to_device(device)?))
-        .transpose()
+    let weights = match experiment.train.class_weights {
+        None => return Ok(None),
+        Some(ClassWeights::Balanced) => policy::balanced_weights(&splits.labels.train_images),
+    };
+    Ok(Some(Tensor::f_from_slice(&weights)?.f_to_device(device)?))
 }
