@@ -22,11 +22,13 @@ pub(super) struct Line<'a> {
     pub(super) cell: Option<group::Cell<'a>>,
     pub(super) figures: Values,
     pub(super) facts: Vec<(&'static Field, Value)>,
-    /// The baseline of its figures.
+    /// What [`Self::difference`] subtracts from its figures: the published ones, those of a chosen run, or none.
     pub(super) baseline: Figures,
     /// The experiment's fields by path, without the seed if several seeds are merged. Filled only if a column needs it.
     pub(super) config: Vec<(String, String)>,
     pub(super) gain: Option<Gain>,
+    /// Whether it shows several runs: merged seeds, or a cell of several members, even if only one of them is done.
+    is_merged: bool,
 }
 
 impl<'a> Line<'a> {
@@ -55,9 +57,9 @@ impl<'a> Line<'a> {
                 .unwrap_or_default(),
         };
         // Flattening ten thousand experiments takes time, so skip it if no column needs it.
-        let sorted = matches!(options.sort, Some(Column::Config(_)));
+        let sorts_by_config = matches!(options.sort, Some(Column::Config(_)));
         let config = match (&options.columns, runs[0].experiment.as_deref()) {
-            (Columns::Standard, _) if !sorted => Vec::new(),
+            (Columns::Standard, _) if !sorts_by_config => Vec::new(),
             (_, experiment) => experiment.map(config::fields).unwrap_or_default(),
         };
         let config = if is_merged {
@@ -85,6 +87,7 @@ impl<'a> Line<'a> {
             } else {
                 None
             },
+            is_merged,
             runs,
             cell,
         }
@@ -96,6 +99,7 @@ impl<'a> Line<'a> {
             return Vec::new();
         };
         let member = |run: &&Run| {
+            let seed = run.member()?.seed;
             let of_run = Figures::of(&run.state, options.figures);
             let figures = by_metric(|metric| {
                 shown(
@@ -104,7 +108,6 @@ impl<'a> Line<'a> {
                     Value::figure(metric, of_run.get(metric)),
                 )
             });
-            let seed = run.member().map_or(0, |member| member.seed);
             let value = |column: &Column| match column {
                 Column::Experiment => Value::text(format!("seed {seed}")),
                 Column::Run => Value::text(run.id.to_string()),
@@ -112,7 +115,7 @@ impl<'a> Line<'a> {
                 Column::Metric(metric) => figure(&figures, *metric),
                 Column::Delta(_) | Column::Fact(_) | Column::Config(_) => Value::Blank,
             };
-            Row {
+            Some(Row {
                 kind: Kind::Member,
                 runs: vec![run.id.clone()],
                 seeds: vec![seed],
@@ -129,9 +132,9 @@ impl<'a> Line<'a> {
                     .collect(),
                 figures: figures.clone(),
                 ..Row::default()
-            }
+            })
         };
-        cell.runs.iter().map(member).collect()
+        cell.runs.iter().filter_map(member).collect()
     }
 
     pub(super) fn reference(&self) -> Option<&'a Reference> {
@@ -145,7 +148,7 @@ impl<'a> Line<'a> {
 
     /// The seeds of its figures; none for a single run, and none while no member is done.
     pub(super) fn seeds(&self) -> Vec<u64> {
-        if !self.is_merged() {
+        if !self.is_merged {
             return Vec::new();
         }
         let is_done = |run: &&&Run| run.status() == Status::Finished;
@@ -155,16 +158,10 @@ impl<'a> Line<'a> {
             .collect()
     }
 
-    /// Whether it shows several runs.
-    fn is_merged(&self) -> bool {
-        let members = self.cell.as_ref().map_or(0, |cell| cell.runs.len());
-        self.runs.len() > 1 || members > 1
-    }
-
     pub(super) fn value(&self, column: &Column) -> Value {
         match column {
             Column::Experiment => Value::text(self.runs[0].label()),
-            Column::Run if self.is_merged() => {
+            Column::Run if self.is_merged => {
                 let seeds: Vec<String> = self.seeds().iter().map(u64::to_string).collect();
                 if seeds.is_empty() {
                     Value::Absent
@@ -241,7 +238,8 @@ fn reference(run: &Run) -> Option<&Reference> {
     run.experiment.as_deref()?.reference.as_ref()
 }
 
-/// The figure, without the test figures that a grid does not show.
+/// The figure; none for a test figure of settings that validation has not chosen. Who saw it could choose by it, and then the test
+/// would no longer be independent.
 fn shown(metric: Metric, choice: Choice, value: Value) -> Value {
     if metric.is_of_test() && choice.withholds().is_some() {
         Value::Absent
