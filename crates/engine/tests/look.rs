@@ -502,7 +502,7 @@ fn own_pictures_are_shown_with_their_files_and_unreadable_ones_with_the_reason()
             .unwrap();
         let error = picture.error.as_ref().unwrap();
         assert!(
-            error.contains(&file) && error.contains(why),
+            error.contains(&file) && why.is_none_or(|why| error.contains(why)),
             "{file}: {error}"
         );
     }
