@@ -55,6 +55,13 @@ impl Keymap {
         found.map(|binding| binding.label.as_ref())
     }
 
+    /// The first key of a command, for sentences: a label may name the key of its opposite too, as `+-`.
+    pub(crate) fn first_key(&self, context: Context, command: Command) -> Option<Key> {
+        let mut bindings = self.bindings(context).iter();
+        let found = bindings.find(|binding| binding.command == command)?;
+        found.keys.first().copied()
+    }
+
     /// The message for a terminal event; `None` for a key without a meaning.
     pub fn message(&self, context: Context, event: &Event) -> Option<Message> {
         match event {

@@ -6,7 +6,9 @@ use ratatui::style::Modifier;
 use rstest::rstest;
 
 use super::fixtures::{FAILED, RESUMED, data, id, typical};
-use super::{drawn, press, text};
+use super::{drawn, press, says, text};
+use crate::config::Keys;
+use crate::keys::Keymap;
 use crate::message::Message;
 use crate::model::{ChartView, Model, Screen};
 use crate::theme::{Appearance, Palette, Theme};
@@ -76,6 +78,15 @@ fn zoom_is_limited_and_pan_needs_zoom() {
     assert_eq!(window(&model), None);
     press(&mut model, ">");
     assert!(model.report.as_ref().unwrap().text.contains("+ zooms in"));
+}
+
+#[test]
+fn pan_without_zoom_names_the_key_of_the_settings() {
+    let mut model = after("");
+    let chosen = [("zoom-in".to_owned(), Keys(vec!["f7".to_owned()]))];
+    model.keys = Keymap::rebound(&chosen.into()).unwrap();
+    press(&mut model, ">");
+    assert!(says(&model).ends_with("; f7 zooms in"), "{}", says(&model));
 }
 
 #[rstest]

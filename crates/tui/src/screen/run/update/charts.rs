@@ -1,9 +1,10 @@
 //! Applies chart keys: cursor, zoom and pan, axes, smoothing, and which charts are shown.
 
 use crate::chart::Axis;
-use crate::command::ChartCommand;
+use crate::command::{ChartCommand, Command};
 use crate::effect::Effect;
 use crate::format::plural;
+use crate::keys::{Context, Keymap};
 use crate::message::Report;
 use crate::model::{
     ChartKind, ChartView, Drawn, Model, Others, Screen, Smoothing, Times, stage_of,
@@ -37,8 +38,8 @@ pub(crate) fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
         ChartCommand::ToNewest => charts.cursor = None,
         ChartCommand::ZoomIn => said = zoom(charts, runs, run, 0.5),
         ChartCommand::ZoomOut => said = zoom(charts, runs, run, 2.0),
-        ChartCommand::PanLeft => said = pan(charts, runs, run, -0.25),
-        ChartCommand::PanRight => said = pan(charts, runs, run, 0.25),
+        ChartCommand::PanLeft => said = pan(charts, runs, run, -0.25, &model.keys),
+        ChartCommand::PanRight => said = pan(charts, runs, run, 0.25, &model.keys),
         ChartCommand::HalfHeight => charts.y_halvings = (charts.y_halvings + 1).min(FLATTEST),
         ChartCommand::DoubleHeight => charts.y_halvings = charts.y_halvings.saturating_sub(1),
         ChartCommand::Whole => (charts.window, charts.y_halvings) = (None, 0),
@@ -277,9 +278,12 @@ fn zoom_about(
     Some("this is as close as it gets".to_owned())
 }
 
-fn pan(charts: &mut ChartView, runs: &Runs, run: &Run, by: f64) -> Option<String> {
+/// Moves the visible range by a share of its width. Without zoom, says so, with the user's key.
+fn pan(charts: &mut ChartView, runs: &Runs, run: &Run, by: f64, keys: &Keymap) -> Option<String> {
     if charts.window.is_none() {
-        return Some("all of it is shown; + zooms in".to_owned());
+        let key = keys.first_key(Context::Run, Command::Chart(ChartCommand::ZoomIn));
+        let hint = key.map_or_else(String::new, |key| format!("; {key} zooms in"));
+        return Some(format!("all of it is shown{hint}"));
     }
     let panned = charts.axis(runs, run, leading(charts)).panned(by);
     set_window(charts, runs, run, panned);
