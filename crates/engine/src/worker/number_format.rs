@@ -91,13 +91,11 @@ fn faster(context: &Context, experiment: &Experiment, preparation: &Preparation)
         case.frozen_blocks
     );
     let file = search_paths::cache().join("warmstart/number-formats.json");
-    let mut known = read(&file);
-    let (rates, when) = match known.get(&key) {
+    let (rates, when) = match read(&file).get(&key) {
         Some(rates) => (*rates, "measured earlier on this machine"),
         None => match trial(context, case) {
             Ok(Some(rates)) => {
-                known.insert(key, rates);
-                remember(&file, &known);
+                remember(&file, key, rates);
                 (rates, "measured now")
             }
             Ok(None) => {
@@ -168,12 +166,16 @@ fn read(file: &Path) -> BTreeMap<String, Rates> {
         .unwrap_or_default()
 }
 
-fn remember(file: &Path, known: &BTreeMap<String, Rates>) {
+/// Adds the rates of a trial to those in the file.
+fn remember(file: &Path, key: String, rates: Rates) {
+    // A trial takes seconds, in which workers of other runs may have added theirs.
+    let mut known = read(file);
+    known.insert(key, rates);
     let write = || -> Result<()> {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        storage::replace(&Disk, file, &serde_json::to_vec_pretty(known)?)?;
+        storage::replace(&Disk, file, &serde_json::to_vec_pretty(&known)?)?;
         Ok(())
     };
     if let Err(error) = write() {
@@ -212,10 +214,27 @@ mod tests {
             float32: 1.5,
             bfloat16: 3.0,
         };
+        remember(&file, "this machine".to_owned(), rates);
         let known = BTreeMap::from([("this machine".to_owned(), rates)]);
-        remember(&file, &known);
         assert_eq!(read(&file), known);
         std::fs::write(&file, "{").unwrap();
         assert_eq!(read(&file), BTreeMap::new());
+    }
+
+    #[test]
+    fn rates_that_another_worker_remembered_during_a_trial_stay() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("rates.json");
+        let rates = Rates {
+            float32: 1.5,
+            bfloat16: 3.0,
+        };
+        // Both workers find an empty file before their trials.
+        assert_eq!(read(&file), BTreeMap::new());
+        for run in ["one", "other"] {
+            remember(&file, run.to_owned(), rates);
+        }
+        let known = ["one", "other"].map(|run| (run.to_owned(), rates));
+        assert_eq!(read(&file), BTreeMap::from(known));
     }
 }
