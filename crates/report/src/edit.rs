@@ -148,11 +148,12 @@ fn written(source: &str, path: &str, value: &str) -> Result<String, String> {
 
 fn edited(body: &str, mut map: &Map, keys: &[&str], value: &str) -> Result<String, String> {
     let replaced = |range: std::ops::Range<usize>, text: &str| {
-        let ends_line = body[range.clone()].ends_with('\n');
+        let old = &body[range.clone()];
+        let newline = ["\r\n", "\n"].into_iter().find(|end| old.ends_with(*end));
         format!(
             "{}{text}{}{}",
             &body[..range.start],
-            if ends_line { "\n" } else { "" },
+            newline.unwrap_or_default(),
             &body[range.end..]
         )
     };

@@ -134,6 +134,10 @@ fn line_endings_are_kept() {
         set("a: 1\r\nb: 2\r\n", "c", "3", false).unwrap(),
         "a: 1\r\nb: 2\r\nc: 3\r\n"
     );
+    assert_eq!(
+        set("a: |\r\n  long\r\n  text\r\nb: 1\r\n", "a", "x", true).unwrap(),
+        "a: x\r\nb: 1\r\n"
+    );
     assert_eq!(set("a: 1", "c", "3", false).unwrap(), "a: 1\nc: 3\n");
     assert_eq!(
         set("\u{feff}a: 1\n", "a", "3", false).unwrap(),
