@@ -40,18 +40,11 @@ pub(super) fn fetch(
          `warmstart doctor` looks, as {}",
         pretrained.file_name()
     );
-    let mut wrong = None;
-    let fetched = fetch_into(fetcher, hub, &mut |path| {
-        verify(path).map_err(|error| wrong.insert(format!("{error:#}")).clone())
-    });
-    fetched.map_err(|error| error.for_user(&format!("{FILE} of {hub}"), help))
+    fetch_into(fetcher, hub, verify)
+        .map_err(|error| error.for_user(&format!("{FILE} of {hub}"), help))
 }
 
-fn fetch_into(
-    fetcher: &mut Fetcher,
-    hub: &str,
-    verify: &mut dyn FnMut(&Path) -> Result<(), String>,
-) -> Result<PathBuf, FetchError> {
+fn fetch_into(fetcher: &mut Fetcher, hub: &str, verify: Verify) -> Result<PathBuf, FetchError> {
     let Fetcher {
         places,
         sources,
@@ -97,9 +90,9 @@ fn fetch_into(
             token: token.as_ref(),
         }
         .fetch(&client, *progress)?;
-        if let Err(why) = verify(&part) {
+        if let Err(error) = verify(&part) {
             fs::remove_file(&part).map_err(disk)?;
-            return Err(FetchError::permanent(why));
+            return Err(FetchError::permanent(format!("{error:#}")));
         }
         fs::rename(&part, &blob).map_err(disk)?;
     }
