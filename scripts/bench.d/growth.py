@@ -136,6 +136,9 @@ CURVES = {
 
 
 def main(chosen):
+    for name in chosen:
+        if name not in CURVES:
+            raise SystemExit(f"error: there is no curve {name}; expected some of {', '.join(CURVES)}")
     steep = []
     for name in chosen or CURVES:
         what, sizes, measure = CURVES[name]
