@@ -45,7 +45,7 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    /// Starts the thread. Results are sent as messages, and `done` is called after each effect.
+    /// Starts the thread. Results are sent as messages, and `done` gets one after each effect.
     pub(crate) fn start(
         folders: Folders,
         messages: UnboundedSender<Message>,
