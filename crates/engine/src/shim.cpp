@@ -1,5 +1,5 @@
-// What libtorch has and tch does not expose. Every function is guarded: a C++ exception becomes a returned message,
-// which the caller owns and gives back to `ws_free`; success is a null pointer. Tensors are tch's own `at::Tensor *`.
+// What libtorch has and tch does not expose. A function that can fail is guarded: a C++ exception becomes a returned
+// message, which the caller owns and gives back to `ws_free`; success is a null pointer. Tensors are tch's own `at::Tensor *`.
 
 #include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
