@@ -72,6 +72,11 @@ def said(command, limit, **options):
         return "", str(error), 127
 
 
+def cause(text, code, most=2000):
+    """Why a command failed: the end of what it said, or its exit code if it said nothing."""
+    return text.strip()[-most:] or ("it exceeded its time limit" if code == 124 else "exit code %d, without a message" % code)
+
+
 def card():
     query = "name,driver_version,memory.total,temperature.gpu"
     return said(["nvidia-smi", "--query-gpu=" + query, "--format=csv,noheader"], 20)[0].strip() or platform.processor() or "CPU"
@@ -82,7 +87,7 @@ def selftest(device, only):
     try:
         return dict(json.loads(out), exit_code=code)
     except ValueError:
-        return {"passed": False, "checks": [], "exit_code": code, "error": err.strip()[-2000:]}
+        return {"passed": False, "checks": [], "exit_code": code, "error": cause(err, code)}
 
 
 def quickstart(device, small):
@@ -100,7 +105,7 @@ def quickstart(device, small):
         try:
             result["runs"] = json.loads(out)
         except ValueError:
-            result["error"] = (err or out).strip()[-2000:]
+            result["error"] = cause(err or out, code)
         return result
     finally:
         # The process that works through the queue may still be leaving the folder.
@@ -119,7 +124,7 @@ def waits_of(device, epochs, small):
             200, env={**os.environ, **preload},
         )
         if code != 0:
-            raise ValueError((err or out).strip()[-2000:])
+            raise ValueError(cause(err or out, code))
         counted = [path.read_text().split() for path in pathlib.Path(folder).iterdir() if path.is_file()]
         workers = [[int(count) for count in counts] for program, *counts in counted if program == "warmstart-worker"]
         if not workers:
@@ -146,7 +151,7 @@ def peers(device, cases):
     """Runs PyTorch and timm in their own process. They are a measure beside, so a failure there fails no check here."""
     out, err, code = said([sys.executable, "pytorch_step.py", "--device", device, *cases], 240)
     rows = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-    return {"rows": rows, "exit_code": code, "error": err.strip()[-500:] if code else ""}
+    return {"rows": rows, "exit_code": code, "error": cause(err, code, 500) if code else ""}
 
 
 def markdown(found):
@@ -158,14 +163,16 @@ def markdown(found):
         for check in checks:
             if check["verdict"] == "failed":
                 lines.append("- failed: %s %s: %s" % (check["name"], check["case"], check["text"]))
-        speeds = [check for check in checks if check["name"] == "speed"]
-        if speeds:
-            lines += ["", "| training step | images/s |", "|---|---:|"]
-            lines += ["| %s | %.0f |" % (check["case"], check["value"]) for check in speeds]
-    if found.get("peers", {}).get("error"):
-        lines += ["", "PyTorch and timm were not all measured: %s" % found["peers"]["error"].splitlines()[-1], ""]
-    for row in found.get("peers", {}).get("rows", []):
-        lines.append("| PyTorch %s + timm %s: %s | %.0f |" % (row["torch"], row["timm"], row["case"], row["images_per_second"]))
+    others = found.get("peers", {})
+    # A speed that could not be measured has no value; it is among the failures.
+    speeds = [(check["case"], check["value"]) for check in checks if check["name"] == "speed" and "value" in check]
+    for row in others.get("rows", []):
+        speeds.append(("PyTorch %s + timm %s: %s" % (row["torch"], row["timm"], row["case"]), row["images_per_second"]))
+    if speeds:
+        lines += ["", "| training step | images/s |", "|---|---:|"]
+        lines += ["| %s | %.0f |" % speed for speed in speeds]
+    if others.get("error"):
+        lines += ["", "PyTorch and timm were not all measured: %s" % others["error"].splitlines()[-1], ""]
     if "waits_of_an_epoch" in found.get("waits", {}):
         each = found["waits"]["waits_of_an_epoch"]
         text = ", ".join("%s %g" % (kind, count) for kind, count in each.items())
@@ -185,6 +192,9 @@ def main():
     parser.add_argument("--small", action="store_true", help="the quickstart's smallest run only")
     options = parser.parse_args()
     parts = options.parts.split(",")
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        parser.error("--parts names %r; expected some of %s" % (unknown[0], ", ".join(PARTS)))
     unpack()
     link_torch(options.torch)
     found = {"date": time.strftime("%Y-%m-%d"), "device": options.device, "card": card(), "machine": platform.platform()}

@@ -11,7 +11,8 @@ import unittest
 from unittest import mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "scripts/gpu")]
+import check
 import gpu_kit
 
 WARMSTART = """#!/bin/sh
@@ -105,6 +106,33 @@ class Kit(unittest.TestCase):
         self.assertNotEqual(checked.returncode, 0)
         self.assertIn("this kit is built for torch 2.11", checked.stderr)
         self.assertFalse((self.folder / "results").exists())
+
+    def test_a_part_that_does_not_exist_is_refused_before_anything_runs(self):
+        self.build()
+        checked = self.check(self.torch("2.11.0"), "--parts", "quickstart,self-test")
+        self.assertNotEqual(checked.returncode, 0)
+        self.assertIn("self-test", checked.stderr)
+        self.assertFalse((self.folder / "results").exists())
+
+    def test_a_speed_that_could_not_be_measured_is_a_failure_in_the_report(self):
+        failed = {"name": "speed", "case": "resnet50", "verdict": "failed", "text": "out of memory", "seconds": 1.0}
+        found = {"card": "CPU", "date": "2026-01-01", "device": "cpu", "selftest": {"checks": [failed]}}
+        report = check.markdown(found)
+        self.assertIn("speed resnet50: out of memory", report)
+        self.assertNotIn("|", report)
+
+    def test_speeds_are_one_table_with_a_head_and_failures_say_why(self):
+        row = {"case": "resnet18,64", "images_per_second": 9.0, "torch": "2.11", "timm": "1.0"}
+        found = {"card": "CPU", "date": "2026-01-01", "device": "cpu", "peers": {"rows": [row], "error": "out of memory"}}
+        for checks in ([], [{"name": "speed", "case": "own", "verdict": "passed", "value": 8.0, "text": ""}]):
+            lines = check.markdown(dict(found, selftest={"checks": checks})).splitlines()
+            table = [number for number, line in enumerate(lines) if line.startswith("|")]
+            self.assertEqual(len(table), 2 + len(checks) + 1)
+            self.assertEqual(table, list(range(table[0], table[-1] + 1)))
+            self.assertRegex(lines[table[1]], "^[|:-]+$")
+        with mock.patch.object(check, "said", return_value=("", "", 124)):
+            self.assertIn("time limit", check.peers("cpu", [])["error"])
+            self.assertIn("time limit", check.selftest("cpu", [])["error"])
 
     def test_compiler_may_have_a_wrapper(self):
         with mock.patch.dict(os.environ, CC="env cc"):
