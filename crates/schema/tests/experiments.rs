@@ -450,6 +450,17 @@ fn a_byte_order_mark_moves_no_place() {
     check(b"name: \xff\n", &loaded, "is not UTF-8");
 }
 
+#[test]
+fn characters_that_yaml_forbids_are_found_in_their_line() {
+    for forbidden in ['\u{7f}', '\u{2028}', '\u{fffe}', '\u{ffff}'] {
+        let before = "group: a";
+        let source = format!("name: x\n{before}{forbidden}b\n");
+        let problems = experiment::parse(&source, "x.yaml").unwrap_err();
+        let column = before.len() + 1;
+        assert_eq!(problems[0].at, Some((2, column)), "{forbidden:?}");
+    }
+}
+
 /// Cut, doubled and changed bytes of shipped files and of files with mistakes: the parser never panics.
 /// Every problem of a text that is not empty names its line.
 #[test]

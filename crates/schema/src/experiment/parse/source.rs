@@ -68,7 +68,7 @@ pub(super) fn unreadable(source: &str, file: &str) -> Option<Problem> {
     let is_odd = |(offset, c): &(usize, char)| match c {
         '\n' | '\t' => false,
         '\r' => !is_break(*offset),
-        '\u{2028}' | '\u{2029}' => true,
+        '\u{2028}' | '\u{2029}' | '\u{fffe}' | '\u{ffff}' => true,
         c => c.is_control(),
     };
     if let Some((offset, _)) = source.char_indices().find(is_odd) {
