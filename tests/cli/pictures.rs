@@ -298,6 +298,16 @@ fn runs_tested_on_other_pictures_are_marked() {
         [of(&ids[0]), of(&ids[1]), of(&ids[2])],
         ["aa".into(), "bb".into(), serde_json::Value::Null]
     );
+    let tests = [
+        "compare",
+        "--all",
+        "--format",
+        "md",
+        "--columns",
+        "run,test_acc",
+    ];
+    let said = place.say(&tests).out;
+    assert!(!said.contains("**"), "none is the best: {said}");
     // Runs on the same pictures are comparable.
     let log = place.checkpoints().join(&ids[1]).join("events.jsonl");
     let text = std::fs::read_to_string(&log)
@@ -310,6 +320,8 @@ fn runs_tested_on_other_pictures_are_marked() {
             .out
             .contains("other test images")
     );
+    let said = place.say(&tests).out;
+    assert!(said.contains("**"), "{said}");
 }
 
 #[test]

@@ -462,8 +462,16 @@ fn below(kind: Kind, line: &Line, title: &str, figures: Values, columns: &[Colum
     }
 }
 
-/// Marks the best figure of each column among the finished runs, if there are at least two.
+/// Marks the best figure of each column among the finished runs, if there are at least two. Marks no test figure if some of these
+/// runs were tested on other images: such figures do not compare.
 fn mark_best(table: &mut Table) {
+    let is_finished = |row: &&Row| row.status == Some(Status::Finished);
+    let mut test_sets = table
+        .measured()
+        .filter(is_finished)
+        .filter_map(|row| row.test_set.as_deref());
+    let first = test_sets.next();
+    let tests_differ = test_sets.any(|set| Some(set) != first);
     for (index, column) in table.columns.iter().enumerate() {
         let Column::Metric(metric) = column else {
             continue;
@@ -483,7 +491,8 @@ fn mark_best(table: &mut Table) {
             .iter()
             .copied()
             .reduce(|a, b| metric.better(a, b))
-            .filter(|_| figures.len() > 1);
+            .filter(|_| figures.len() > 1)
+            .filter(|_| !(tests_differ && metric.is_of_test()));
         for row in &mut table.rows {
             let is_best = best.is_some() && figure(row) == best;
             row.cells[index].best = is_best;
