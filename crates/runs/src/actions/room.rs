@@ -27,11 +27,6 @@ pub fn room(root: &Path, experiment: &Experiment) -> Room {
         .ancestors()
         .find(|folder| folder.is_dir())
         .unwrap_or(Path::new("."));
-    let there = if there.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        there
-    };
     let Ok(free) = Disk.free(there) else {
         return Room::Enough;
     };
