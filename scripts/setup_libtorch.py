@@ -4,7 +4,8 @@
     python3 scripts/setup_libtorch.py              set up (quick if everything is there)
     python3 scripts/setup_libtorch.py --status     report what is there, change nothing
     python3 scripts/setup_libtorch.py --copy-libs DIR
-                                                   copy the shared libraries into one folder, for `make install`
+                                                   copy the shared libraries into a folder of their own, for `make install`;
+                                                   removes all other libraries there
 
 libtorch comes from the PyPI wheel of torch and, if needed, NVIDIA's wheels. Each is pinned by version and SHA-256 in
 torch_releases.py, downloaded by pip and unpacked under `.venv/`. The script writes nothing outside the project and changes no
@@ -572,8 +573,8 @@ def status():
 
 
 def copy_libs(into, expect=None):
-    """Copies all shared libraries into one folder, where each finds the others by `$ORIGIN`; returns their names, and tells them
-    `expect` before."""
+    """Copies all shared libraries into a folder of their own, where each finds the others by `$ORIGIN`, and returns their names.
+    Calls `expect` with the names before the first copy. Removes all other libraries from the folder: those of an earlier set."""
     if users_own(os.environ):
         print("  libtorch stays where your LIBTORCH says; the worker knows that path")
         return []
