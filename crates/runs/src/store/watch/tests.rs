@@ -315,6 +315,38 @@ fn a_log_that_does_not_open_is_not_said_to_be_denied() {
 }
 
 #[test]
+fn a_run_keeps_its_state_while_its_log_cannot_be_read_again() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run(root.path(), "a", &[finished()]);
+    let (mut watcher, mut runs, _) = read(root.path());
+    let aside = dir.path().join("aside");
+    fs::rename(dir.events(), &aside).unwrap();
+    std::os::unix::fs::symlink(dir.events(), dir.events()).unwrap();
+    let id: RunId = "a".parse().unwrap();
+    watcher.want([id.clone()]);
+    poll(&mut watcher, &mut runs);
+    assert_eq!(status(&runs, "a"), Status::Finished);
+    fs::rename(&aside, dir.events()).unwrap();
+    poll(&mut watcher, &mut runs);
+    assert_eq!(status(&runs, "a"), Status::Finished);
+    assert!(!runs.get(&id).unwrap().is_summary);
+}
+
+#[test]
+fn a_log_is_read_again_after_a_failure_even_if_the_file_looks_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run(root.path(), "a", &[]);
+    fs::remove_file(dir.events()).unwrap();
+    std::os::unix::fs::symlink(dir.events(), dir.events()).unwrap();
+    let (mut watcher, mut runs, _) = read(root.path());
+    assert_eq!(status(&runs, "a"), Status::Unreadable);
+    // Neither a link to itself nor a missing file has a stamp.
+    fs::remove_file(dir.events()).unwrap();
+    poll(&mut watcher, &mut runs);
+    assert_ne!(status(&runs, "a"), Status::Unreadable);
+}
+
+#[test]
 fn a_lost_run_of_a_machine_without_a_name_is_named_in_whole_words() {
     let root = tempfile::tempdir().unwrap();
     let before = changed(&launcher::current(), |it| {

@@ -160,7 +160,9 @@ impl Watched {
             });
         }
         self.poll_annotation(id, changes);
-        if matches!(self.stage, Stage::Summarized) && (log_changed || wanted) {
+        // A log that was unreadable may be readable again without any change of the file.
+        let was_unreadable = self.access == Access::Fails;
+        if matches!(self.stage, Stage::Summarized) && (log_changed || wanted || was_unreadable) {
             self.reader = EventReader::new(self.dir.events());
             self.check = LivenessCheck::default();
             self.stage = Stage::Rereading(Box::default());
@@ -169,7 +171,8 @@ impl Watched {
         if let Stage::Rereading(reading) = &mut self.stage {
             let mut reading = std::mem::take(reading);
             more = !self.read(&mut reading, here);
-            if more {
+            // A log that is unreadable now may be readable in the next poll; until then the run stays as it is.
+            if more || self.access == Access::Fails {
                 self.stage = Stage::Rereading(reading);
             } else {
                 self.stage = Stage::Followed;
@@ -183,8 +186,9 @@ impl Watched {
                     is_summary: false,
                 });
             }
-        } else if matches!(self.stage, Stage::Followed) && (log_changed || self.awake) {
-            // A log that is unreadable now may be readable in the next poll; until then the run stays as it is.
+        } else if matches!(self.stage, Stage::Followed)
+            && (log_changed || self.awake || was_unreadable)
+        {
             let poll = self.next();
             more = poll.more;
             let Poll {
