@@ -623,6 +623,42 @@ fn a_read_that_fails_once_during_recovery_loses_no_copy() {
 }
 
 #[test]
+fn a_read_that_fails_once_loses_no_copy_of_a_damaged_checkpoint() {
+    let run = RunDir::new(RUN);
+    for suffix in ["old", "new"] {
+        let mut tried = 0;
+        loop {
+            let disk = Simulated::new(Path::new(RUN));
+            checkpoint::save(&disk, &run, &content(5, 0, 5), KEEP).unwrap();
+            let aside = run.checkpoints().join(format!(".step-00000005.{suffix}"));
+            disk.rename(&run.checkpoint(5), &aside).unwrap();
+            // A folder without files is a damaged checkpoint.
+            disk.create_dir(&run.checkpoint(5)).unwrap();
+            disk.fail(&[Fault {
+                call: tried,
+                errno: EIO,
+                persistent: false,
+            }]);
+            let recovered = checkpoint::recover(&disk, &run);
+            let is_past_the_end = disk.calls() < tried;
+            disk.fail(&[]);
+            checkpoint::recover(&disk, &run).unwrap();
+            let (found, _) = checkpoint::newest(&disk, &run).unwrap();
+            assert_eq!(
+                found,
+                Some(content(5, 0, 5)),
+                "{suffix}, call {tried}: {recovered:?}"
+            );
+            if is_past_the_end {
+                break;
+            }
+            tried += 1;
+        }
+        assert!(tried > 5, "{tried}");
+    }
+}
+
+#[test]
 fn the_best_is_found_while_a_worker_replaces_checkpoints() {
     let run = RunDir::new(RUN);
     // The manifest, the state, the model or the optimizer of the first one is read when the worker saves.

@@ -15,7 +15,7 @@ pub(super) fn temporary(run: &RunDir, step: u64, suffix: &str) -> PathBuf {
 }
 
 /// Ends interrupted saves. If a checkpoint is missing or damaged and an intact copy of it lies aside, the copy becomes the
-/// checkpoint. Removes all other copies, except one that the disk cannot read now while there is no checkpoint in its place. The
+/// checkpoint. Removes all other copies, except one that the disk cannot read now while no intact checkpoint is in its place. The
 /// caller must hold the run's lock.
 pub fn recover(storage: &impl Storage, run: &RunDir) -> Result<(), Error> {
     let names = storage.names(&run.checkpoints()).map_err(unlisted(run))?;
@@ -41,11 +41,13 @@ fn recover_step(storage: &impl Storage, run: &RunDir, step: u64) -> Result<(), E
     }
     let target = run.checkpoint(step);
     let mut unreadable = Vec::new();
-    if condition(storage, &target, step)? != Condition::Intact {
+    let mut is_intact = condition(storage, &target, step)? == Condition::Intact;
+    if !is_intact {
         for copy in found {
             match condition(storage, &copy, step)? {
                 Condition::Intact => {
                     promote(storage, &copy, &target).map_err(failed(run, step))?;
+                    is_intact = true;
                     break;
                 }
                 Condition::Unreadable => unreadable.push(copy),
@@ -58,7 +60,7 @@ fn recover_step(storage: &impl Storage, run: &RunDir, step: u64) -> Result<(), E
         .sync_dir(&run.checkpoints())
         .map_err(failed(run, step))?;
     let mut left = copies(storage, run, step);
-    if !storage.exists(&target) {
+    if !is_intact {
         // One of them may be all that is left of the step, and a server may only be gone for a while.
         left.retain(|copy| !unreadable.contains(copy));
     }
