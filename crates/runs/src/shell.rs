@@ -17,6 +17,7 @@ const OF_EXPERIMENTS: &[&str] = &[
     "check",
     "params",
     "train",
+    "show",
     "compare",
     "look",
     "prefetch",
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn commands_that_use_both_folders_get_both() {
         let folders = FolderOptions::new(Some(Path::new("e")), Some(Path::new("c")));
-        for verb in ["doctor", "check", "train"] {
+        for verb in ["doctor", "check", "train", "show"] {
             assert_eq!(
                 folders.of(verb),
                 " --experiments e --checkpoints c",
