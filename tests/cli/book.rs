@@ -32,7 +32,11 @@ const ELSEWHERE: [(&str, &str); 8] = [
         "scripts/soak.d/61-packages.py: it needs the archive",
     ),
     (
-        "warmstart-0.1.0-linux-x86_64/bin/warmstart",
+        concat!(
+            "warmstart-",
+            env!("CARGO_PKG_VERSION"),
+            "-linux-x86_64/bin/warmstart"
+        ),
         "scripts/soak.d/61-packages.py",
     ),
     (
