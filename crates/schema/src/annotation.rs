@@ -27,7 +27,9 @@ pub struct Annotation {
 /// An invalid tag, or one too many.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTag {
-    #[error("`{0}` is not a tag; expected 1 to 32 letters, digits, - _ . or /, and no - at its start")]
+    #[error(
+        "`{0}` is not a tag; expected 1 to 32 letters, digits, - _ . or /, and no - at its start"
+    )]
     Name(String),
     #[error("a run has at most 32 tags; remove one first")]
     TooMany,
