@@ -96,7 +96,10 @@ impl Login {
     fn may_be_in_session(&self) -> bool {
         let is_named = |group: &str| !group.ends_with('/');
         let is_user = |group: &str| group.contains("/session-") || group.contains("/user@");
-        let groups = || self.groups.lines();
+        // Groups of other hierarchies limit memory and the like, and say nothing of sessions.
+        let is_of_systemd =
+            |group: &&str| group.starts_with("0::") || group.contains(":name=systemd:");
+        let groups = || self.groups.lines().filter(is_of_systemd);
         groups().any(is_user) || !groups().any(is_named)
     }
 
@@ -329,6 +332,11 @@ mod tests {
             ("0::/system.slice/slurmstepd.scope/job_7\n", false),
             ("4:memory:/slurm/job_7\n0::/system.slice\n", false),
             ("4:memory:/user.slice\n0::/session-3.scope\n", true),
+            (
+                "4:memory:/job_7\n1:name=systemd:/system.slice/slurmd.service\n",
+                false,
+            ),
+            ("4:memory:/box\n1:name=systemd:/\n0::/\n", true),
             ("0::/\n", true),
             ("", true),
         ] {
