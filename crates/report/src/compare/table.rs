@@ -1,6 +1,6 @@
 //! The table as a value: one pure function makes it from runs and options.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use warmstart_runs::run::RunId;
@@ -466,12 +466,12 @@ fn below(kind: Kind, line: &Line, title: &str, figures: Values, columns: &[Colum
 /// runs were tested on other images: such figures do not compare.
 fn mark_best(table: &mut Table) {
     let is_finished = |row: &&Row| row.status == Some(Status::Finished);
-    let mut test_sets = table
+    let test_sets: BTreeSet<&str> = table
         .measured()
         .filter(is_finished)
-        .filter_map(|row| row.test_set.as_deref());
-    let first = test_sets.next();
-    let tests_differ = test_sets.any(|set| Some(set) != first);
+        .filter_map(|row| row.test_set.as_deref())
+        .collect();
+    let tests_differ = test_sets.len() > 1;
     for (index, column) in table.columns.iter().enumerate() {
         let Column::Metric(metric) = column else {
             continue;
