@@ -143,9 +143,19 @@ const FINISHED: Outcome = Outcome::Finished {
     stopped_early: false,
 };
 
+/// Kills a process and waits for its exit, before which its locks are held.
 fn kill(worker: &Handle) {
     let pid = Pid::from_raw(i32::try_from(worker.pid().unwrap()).unwrap());
     nix::sys::signal::kill(pid, Signal::SIGKILL).unwrap();
+    let began = Instant::now();
+    let is_there = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+        stat.is_some_and(|stat| !stat.contains(") Z"))
+    };
+    while is_there() {
+        assert!(began.elapsed() < PATIENCE, "{pid} does not exit");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn id(run: &RunDir) -> String {
