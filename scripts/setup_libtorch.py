@@ -630,7 +630,7 @@ def run(main_function):
         sys.stderr.write("error: %s\n" % e)
         raise SystemExit(1)
     except KeyboardInterrupt as e:
-        sys.stderr.write("\ninterrupted: run it again to go on from here\n")
+        sys.stderr.write("\ninterrupted: run it again to continue from here\n")
         raise SystemExit(143 if e.args else 130)
     except OSError as e:
         hint = " The disk is full." if e.errno == errno.ENOSPC else ""

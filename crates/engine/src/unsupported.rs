@@ -188,7 +188,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let pipe = place.path().join("cifar.tar.gz");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        // Nobody writes into the pipe, so whoever opens it waits for ever.
+        // Nobody writes into the pipe, so opening it never returns.
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let found = unsupported_version(DatasetName::Cifar100, &pipe);

@@ -112,7 +112,7 @@ fn weights_that_are_no_file_are_refused_without_a_wait() {
     assert!(error.contains("not a file"), "{error}");
     let pipe = folder.path().join("pipe.safetensors");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    // Nobody writes into the pipe, so whoever opens it waits for ever.
+    // Nobody writes into the pipe, so opening it never returns.
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let stated = weights::stated_preparation(&pipe, Backbone::Resnet18);

@@ -44,7 +44,7 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
-/// How a run goes on after a change.
+/// How a run continues after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     /// From its last checkpoint.

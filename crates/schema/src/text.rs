@@ -109,7 +109,7 @@ pub fn apart(texts: [&str; 2], width: usize) -> [String; 2] {
         .sum();
     let (common, _) = one.split_at(shared);
     let is_cut = texts.iter().any(|text| columns(text) > width);
-    // The last column of a cut text shows that it goes on.
+    // The last column of a cut text shows that more follows.
     if one == other || !is_cut || columns(common) + 1 < width {
         return texts.map(str::to_owned);
     }

@@ -91,7 +91,7 @@ impl Host for Session {
         }
         self.frames.settle();
         leave();
-        // Stop the whole process group, as ^Z does: otherwise a parent `make` waits for ever.
+        // Stop the whole process group, as ^Z does: otherwise a parent `make` waits forever.
         // SIGTSTP would only ask the dashboard to suspend again.
         let stopped = kill(Pid::from_raw(0), Signal::SIGSTOP);
         enter(self.mouse)?;

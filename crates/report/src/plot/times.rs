@@ -123,7 +123,7 @@ impl<'a> Times<'a> {
             .batches
             .last()
             .map(|progress| self.x_of_batch(&progress.batch));
-        // The machine is also read before the first batch and after the last epoch. Only time goes on there.
+        // The machine is also read before the first batch and after the last epoch. Only time passes there, and no steps.
         let sample = self
             .state
             .samples

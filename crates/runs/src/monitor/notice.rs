@@ -41,7 +41,7 @@ pub(super) fn send(root: &Path, id: &RunId, command: &str) {
     }
 }
 
-/// The name of the run's end for the command; none if the user or the halving of its group stopped the run, or if it goes on.
+/// The name of the run's end for the command; none if the user or the halving of its group stopped the run, or if it continues.
 fn event(run: &Run) -> Option<&'static str> {
     match &run.state.outcome {
         Some(Outcome::Finished { .. }) => Some("finished"),

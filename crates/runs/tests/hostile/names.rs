@@ -268,7 +268,7 @@ fn links_to_runs_are_followed_once_and_skipped_folders_reported() {
 fn a_link_is_skipped_only_if_nothing_is_behind_it() {
     let root = tempfile::tempdir().unwrap();
     let here = |name: &str| root.path().join(name);
-    // The system refuses to follow it, whoever asks.
+    // The system refuses to follow it, for root too.
     symlink("x".repeat(300), here("20260101-000000-0000")).unwrap();
     symlink("nowhere", here("20260101-000000-0001")).unwrap();
     symlink("20260101-000000-0002", here("20260101-000000-0002")).unwrap();

@@ -1,5 +1,5 @@
 //! Keys from the terminal. Reading can pause while another program reads them. [`Decoder`] decodes
-//! the bytes and not crossterm: crossterm 0.29 waits for ever for the rest of some reports, and
+//! the bytes and not crossterm: crossterm 0.29 waits forever for the rest of some reports, and
 //! takes letters of others for keys.
 
 use std::io::{self, PipeReader, PipeWriter, Read};

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Why this start must not take the run; none if it may. Waits while an earlier start may still be alive. The run may change
-/// during the wait, so whoever takes it reads it again.
+/// during the wait, so the caller reads it again before it takes it.
 pub fn refusal(run: &RunDir, info: &RunInfo, state: &RunState, me: Job) -> Option<String> {
     let has = info.worker.as_ref()?;
     if let Some(why) = taken(info, me) {
