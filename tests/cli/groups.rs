@@ -318,14 +318,19 @@ fn a_comparison_says_that_no_member_of_the_second_group_is_done() {
         .unwrap();
         log.sync().unwrap();
     }
+    let text = paired_text(&place);
+    assert!(text.contains("no member of alpha"), "{text}");
+}
+
+/// What the comparison of `beta` with `alpha` says in place of a paired test.
+fn paired_text(place: &Place) -> String {
     let rows = place.say(&["compare", "beta", "alpha", "--json"]).json();
     let mut texts = rows
         .as_array()
         .unwrap()
         .iter()
         .filter_map(|row| row["paired"]["text"].as_str());
-    let text = texts.next().unwrap_or_else(|| panic!("{rows}"));
-    assert!(text.contains("no member of alpha"), "{text}");
+    texts.next().unwrap_or_else(|| panic!("{rows}")).to_owned()
 }
 
 #[test]
@@ -337,13 +342,7 @@ fn a_comparison_says_that_validation_cannot_choose_where_all_members_diverged() 
         fs::remove_dir_all(place.checkpoints().join(&id)).unwrap();
         member(&place, &id, "alpha", settings, [f64::NAN, 0.5]);
     }
-    let rows = place.say(&["compare", "beta", "alpha", "--json"]).json();
-    let mut texts = rows
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|row| row["paired"]["text"].as_str());
-    let text = texts.next().unwrap_or_else(|| panic!("{rows}"));
+    let text = paired_text(&place);
     assert!(
         text.contains("of alpha") && text.contains("not finite") && !text.contains("is done"),
         "{text}"

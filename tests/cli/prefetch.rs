@@ -5,18 +5,18 @@ use nix::unistd::Pid;
 
 use crate::place::{Place, said_by};
 
+/// The items of an answer, in its order.
+fn items(json: &serde_json::Value) -> Vec<String> {
+    let item = |had: &serde_json::Value| had["item"].as_str().unwrap().to_owned();
+    json.as_array().unwrap().iter().map(item).collect()
+}
+
 #[test]
 fn prefetch_downloads_everything_the_experiments_need_once() {
     let place = Place::new();
     let said = place.say(&["prefetch", "--json"]);
     assert_eq!(said.code, 0, "{}", said.err);
-    let json = said.json();
-    let items: Vec<&str> = json
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|had| had["item"].as_str().unwrap())
-        .collect();
+    let items = items(&said.json());
     assert_eq!(
         items,
         [
@@ -88,13 +88,7 @@ fn prefetch_downloads_what_each_run_of_a_grid_needs() {
         seeds: [1, 2]\ngrid: { model.backbone: [resnet18, resnet50] }\n";
     let said = place.say(&["prefetch", "--json", &place.write("sweep.yaml", text)]);
     assert_eq!(said.code, 0, "{}", said.err);
-    let json = said.json();
-    let items: Vec<&str> = json
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|had| had["item"].as_str().unwrap())
-        .collect();
+    let items = items(&said.json());
     assert_eq!(items, ["resnet18", "resnet50"]);
 }
 
