@@ -32,14 +32,13 @@ use warmstart_engine::initial::model_spec;
 use warmstart_engine::model::{Mode, Model};
 use warmstart_engine::selftest::formula;
 use warmstart_engine::weights::{self, LoadPolicy};
-use warmstart_runs::checkpoint::{Conditions, Content, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{Content, State};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_schema::architecture::{HeadSpec, TensorSpec};
 use warmstart_schema::event::FailureKind;
 use warmstart_schema::experiment::{self, Experiment, Interpolation, Labels};
 use warmstart_schema::exported::{Answer, Exported};
-use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::preparation::{FileMetadata, Preparation};
 
 /// A model as the case describes it, with weights from the formula under their exported names.
@@ -82,17 +81,9 @@ fn best(case: &Value, hidden: &Value) -> (Model, BestCheckpoint) {
     let state = State {
         step: 10,
         epoch: 1,
-        batch: 0,
-        sums: Sums::default(),
-        progress: Progress::default(),
         best_step: Some(10),
-        stopped_early: false,
         train_time: 1.0,
-        conditions: Conditions::default(),
-        plateau: Plateau::default(),
-        not_exact: Vec::new(),
-        skipped: Skipped::default(),
-        preparation: None,
+        ..State::default()
     };
     let content = Content {
         state,

@@ -28,7 +28,7 @@ use warmstart_engine::reporter::Reporter;
 use warmstart_engine::train::{Examples, Setup, train};
 use warmstart_engine::usage::Usage;
 use warmstart_engine::weights::{self, LoadPolicy};
-use warmstart_runs::checkpoint::{self, Conditions, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, State};
 use warmstart_runs::launcher::{self, MONITOR, WorkerState};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::search_paths::SearchPaths;
@@ -36,7 +36,6 @@ use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Event, FailureKind};
 use warmstart_schema::experiment::{self, NumberFormat};
 use warmstart_schema::look;
-use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::state::Outcome;
 
 /// A small network with two steps an epoch, and more epochs than faults.
@@ -531,21 +530,7 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
     };
     let model = Model::new(&initial::model_spec(&experiment, 9, 17), 1, device).unwrap();
     let mut optimizer = Optimizer::new(&experiment.train.optimizer, model.trainable()).unwrap();
-    let fresh = State {
-        step: 0,
-        epoch: 0,
-        batch: 0,
-        sums: Sums::default(),
-        progress: Progress::default(),
-        plateau: Plateau::default(),
-        best_step: None,
-        stopped_early: false,
-        train_time: 0.0,
-        conditions: Conditions::default(),
-        not_exact: Vec::new(),
-        skipped: Skipped::default(),
-        preparation: None,
-    };
+    let fresh = State::default();
     let state = checkpoint::newest(&Disk, run)
         .unwrap()
         .0

@@ -20,7 +20,7 @@ use warmstart_engine::selftest::formula;
 use warmstart_engine::train::{Average, Ended, Examples, Setup, train};
 use warmstart_engine::usage::Usage;
 use warmstart_engine::weights::{self, LoadPolicy};
-use warmstart_runs::checkpoint::{self, Conditions, Content, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Content, State};
 use warmstart_runs::event_log::EventReader;
 use warmstart_runs::run::{Launch, RunDir};
 use warmstart_runs::storage::Disk;
@@ -28,7 +28,7 @@ use warmstart_schema::architecture::{Backbone, HeadSpec, Stem};
 use warmstart_schema::event::Epoch;
 use warmstart_schema::experiment::{self, Experiment, Interpolation, NumberFormat};
 use warmstart_schema::look;
-use warmstart_schema::policy::{self, Plateau, Progress};
+use warmstart_schema::policy::{self};
 use warmstart_schema::state::RunState;
 
 const FEATURES: i64 = 512;
@@ -107,24 +107,6 @@ fn experiment(table: &Value, case: &Value) -> Experiment {
     experiment::parse_with(&yaml, "x.yaml", &recipe).unwrap()
 }
 
-fn fresh() -> State {
-    State {
-        step: 0,
-        epoch: 0,
-        batch: 0,
-        sums: Sums::default(),
-        progress: Progress::default(),
-        plateau: Plateau::default(),
-        best_step: None,
-        not_exact: Vec::new(),
-        stopped_early: false,
-        train_time: 0.0,
-        conditions: Conditions::default(),
-        skipped: Skipped::default(),
-        preparation: None,
-    }
-}
-
 /// Trains only the head on the data of the case, from the start or from a checkpoint.
 fn trained(
     table: &Value,
@@ -180,7 +162,7 @@ fn trained(
         ema.map(|ema| Average::new(ema, model).unwrap())
     };
     let (state, average) = match from {
-        None => (fresh(), average(&model)),
+        None => (State::default(), average(&model)),
         Some(Content {
             state,
             model: tensors,

@@ -18,14 +18,13 @@ use warmstart_engine::selftest::formula;
 use warmstart_engine::train::{Average, Examples, Setup, train};
 use warmstart_engine::usage::Usage;
 use warmstart_engine::weights;
-use warmstart_runs::checkpoint::{self, Conditions, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, State};
 use warmstart_runs::event_log::EventReader;
 use warmstart_runs::run::{Launch, RunDir};
 use warmstart_runs::storage::Disk;
 use warmstart_schema::architecture::{Backbone, HeadSpec, Stem, TensorSpec};
 use warmstart_schema::experiment::{self, Experiment, Interpolation, NumberFormat};
 use warmstart_schema::look;
-use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::state::RunState;
 
 /// Images and labels of the formula.
@@ -118,24 +117,6 @@ fn model(table: &Value, frozen_blocks: usize) -> Model {
     model
 }
 
-fn fresh() -> State {
-    State {
-        step: 0,
-        epoch: 0,
-        batch: 0,
-        sums: Sums::default(),
-        progress: Progress::default(),
-        plateau: Plateau::default(),
-        best_step: None,
-        not_exact: Vec::new(),
-        stopped_early: false,
-        train_time: 0.0,
-        conditions: Conditions::default(),
-        skipped: Skipped::default(),
-        preparation: None,
-    }
-}
-
 fn trained(root: &Path, table: &Value, case: &Value, recipe: &[String]) -> RunDir {
     let experiment = experiment(table, case, recipe);
     let launch = Launch {
@@ -183,7 +164,7 @@ fn trained(root: &Path, table: &Value, case: &Value, recipe: &[String]) -> RunDi
         validation: part(look::Split::Validation),
         test: part(look::Split::Test),
         class_weights: None,
-        state: fresh(),
+        state: State::default(),
         format: NumberFormat::Float32,
         stop_after: None,
         pause_after: None,

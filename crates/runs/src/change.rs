@@ -246,9 +246,9 @@ fn consequence(change: &Change, step: u64, experiment: &Experiment) -> Option<St
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::checkpoint::{Conditions, Content, Skipped, State, Sums};
+    use crate::checkpoint::{Content, State};
     use crate::run::Launch;
-    use warmstart_schema::policy::{Plateau, Progress};
+
     use warmstart_schema::state::RunState;
 
     const YAML: &str = "
@@ -279,17 +279,8 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
             state: State {
                 step: 100,
                 epoch: 10,
-                batch: 0,
-                sums: Sums::default(),
-                progress: Progress::default(),
-                plateau: Plateau::default(),
-                best_step: None,
-                stopped_early: false,
                 train_time: 1.0,
-                conditions: Conditions::default(),
-                not_exact: Vec::new(),
-                skipped: Skipped::default(),
-                preparation: None,
+                ..State::default()
             },
             model: vec![1],
             optimizer: vec![2],

@@ -17,10 +17,9 @@ use std::path::Path;
 use std::rc::Rc;
 
 use simulated::{Fault, Simulated, Watcher};
-use warmstart_runs::checkpoint::{self, Conditions, Content, Error, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Conditions, Content, Error, State, Sums};
 use warmstart_runs::run::RunDir;
 use warmstart_runs::storage::{Disk, Storage};
-use warmstart_schema::policy::{Plateau, Progress};
 
 const RUN: &str = "/run";
 /// The default of `train.checkpoint.keep`.
@@ -43,18 +42,13 @@ fn content(step: u64, batch: u32, best_step: u64) -> Content {
                 metrics: [(Sums::CORRECT.to_owned(), 3.0)].into(),
                 images: batch,
             },
-            progress: Progress::default(),
-            plateau: Plateau::default(),
             best_step: Some(best_step),
-            stopped_early: false,
             train_time: 2.5,
             conditions: Conditions {
                 threads: 2,
                 ..Conditions::default()
             },
-            not_exact: Vec::new(),
-            skipped: Skipped::default(),
-            preparation: None,
+            ..State::default()
         },
         model: bytes(3),
         optimizer: bytes(5),

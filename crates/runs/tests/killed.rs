@@ -8,14 +8,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use warmstart_runs::checkpoint::{self, Conditions, Content, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Content, State};
 use warmstart_runs::event_log::{EventReader, EventWriter};
 use warmstart_runs::run::{Labels, Launch, RunDir, RunInfo};
 use warmstart_runs::storage::Disk;
 use warmstart_runs::survey;
 use warmstart_schema::event::{Checkpoint, Event, Phase};
 use warmstart_schema::experiment;
-use warmstart_schema::policy::{Plateau, Progress};
 
 /// Environment variable with the folder of the process that is killed.
 const ROOT: &str = "WARMSTART_KILLED_IN";
@@ -39,18 +38,10 @@ fn content(step: u64) -> Content {
         state: State {
             step,
             epoch: u32::try_from(step).unwrap(),
-            batch: 0,
-            sums: Sums::default(),
-            progress: Progress::default(),
-            plateau: Plateau::default(),
             // Step 1 is the best until step 3; then each new step is the best.
             best_step: Some(if step < 3 { 1 } else { step }),
-            stopped_early: false,
             train_time: 2.5,
-            conditions: Conditions::default(),
-            not_exact: Vec::new(),
-            skipped: Skipped::default(),
-            preparation: None,
+            ..State::default()
         },
         model: bytes(3),
         optimizer: bytes(5),

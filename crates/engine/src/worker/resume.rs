@@ -173,25 +173,16 @@ pub(super) fn extension_note(before: &RunState, epochs: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use warmstart_runs::checkpoint::{Skipped, Sums};
+
     use warmstart_schema::event::{Change, Changed};
-    use warmstart_schema::policy::{Plateau, Progress};
 
     fn saved(pictures: &str) -> Content {
         let state = State {
             step: 10,
             epoch: 1,
-            batch: 0,
-            sums: Sums::default(),
-            progress: Progress::default(),
-            plateau: Plateau::default(),
-            best_step: None,
-            stopped_early: false,
             train_time: 1.0,
             conditions: with(pictures),
-            not_exact: Vec::new(),
-            skipped: Skipped::default(),
-            preparation: None,
+            ..State::default()
         };
         Content {
             state,

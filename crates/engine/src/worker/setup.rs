@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use tch::Device;
-use warmstart_runs::checkpoint::{self, Conditions, Content, Devices, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Conditions, Content, Devices, State};
 use warmstart_runs::heartbeat;
 use warmstart_runs::launcher;
 use warmstart_runs::run::RunDir;
@@ -14,7 +14,6 @@ use warmstart_schema::architecture::{Architecture, HeadSpec, count};
 use warmstart_schema::event::{Attempt, Event, Level, ModelFacts, Phase};
 use warmstart_schema::experiment::{self, DatasetKind, Experiment, NumberFormat};
 use warmstart_schema::look::Split;
-use warmstart_schema::policy;
 use warmstart_schema::preparation::Preparation;
 
 use super::context::{ChosenDevice, Context, doing};
@@ -307,7 +306,8 @@ fn model(
         let root = context.root();
         let begun = State {
             preparation: Some(preparation.clone()),
-            ..fresh(conditions)
+            conditions,
+            ..State::default()
         };
         let origin = initial::load_after(
             &model,
@@ -408,22 +408,4 @@ pub(super) fn restore(
 fn started(experiment: &Experiment, model: &Model) -> Result<Option<Average>> {
     let ema = experiment.train.ema;
     ema.map(|ema| Average::new(ema, model)).transpose()
-}
-
-fn fresh(conditions: Conditions) -> State {
-    State {
-        step: 0,
-        epoch: 0,
-        batch: 0,
-        sums: Sums::default(),
-        progress: policy::Progress::default(),
-        plateau: policy::Plateau::default(),
-        best_step: None,
-        not_exact: Vec::new(),
-        stopped_early: false,
-        train_time: 0.0,
-        conditions,
-        skipped: Skipped::default(),
-        preparation: None,
-    }
 }

@@ -18,14 +18,14 @@ use warmstart_engine::selftest::formula;
 use warmstart_engine::train::{Average, Ended, Examples, Setup, train};
 use warmstart_engine::usage::Usage;
 use warmstart_engine::weights::{self, LoadPolicy};
-use warmstart_runs::checkpoint::{self, Conditions, Content, Skipped, State, Sums};
+use warmstart_runs::checkpoint::{self, Content, State};
 use warmstart_runs::run::{Launch, RunDir};
 use warmstart_runs::storage::Disk;
 use warmstart_schema::architecture::{Architecture, Backbone, Stem};
 use warmstart_schema::event::Epoch;
 use warmstart_schema::experiment::{self, Experiment, Interpolation, NumberFormat};
 use warmstart_schema::look;
-use warmstart_schema::policy::{Plateau, Progress, balanced_weights};
+use warmstart_schema::policy::balanced_weights;
 
 use super::support::state;
 
@@ -159,24 +159,6 @@ fn new_run(root: &Path, changes: &[&str]) -> RunDir {
     RunDir::create(root, &launch).unwrap().0
 }
 
-fn fresh() -> State {
-    State {
-        step: 0,
-        epoch: 0,
-        batch: 0,
-        sums: Sums::default(),
-        progress: Progress::default(),
-        plateau: Plateau::default(),
-        best_step: None,
-        not_exact: Vec::new(),
-        stopped_early: false,
-        train_time: 0.0,
-        conditions: Conditions::default(),
-        skipped: Skipped::default(),
-        preparation: None,
-    }
-}
-
 /// With batch normalization in the head where the data are features.
 fn model(experiment: &Experiment, data: Data) -> Model {
     let spec = ModelSpec {
@@ -212,7 +194,7 @@ fn as_rank(
     let saved = checkpoint::newest(&Disk, run)?.0;
     let mut average = None;
     let mut tensors = None;
-    let state = saved.map_or_else(fresh, |content| {
+    let state = saved.map_or_else(State::default, |content| {
         weights::load_bytes(&model, &content.model, LoadPolicy::Exact).unwrap();
         let moments = weights::parse(&content.optimizer).unwrap();
         let moments = moments

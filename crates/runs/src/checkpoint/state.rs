@@ -7,8 +7,9 @@ use warmstart_schema::experiment::NumberFormat;
 use warmstart_schema::policy::{Plateau, Progress};
 use warmstart_schema::preparation::Preparation;
 
-/// The state of training apart from tensors. Together with the seed it determines all further steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The state of training apart from tensors. Together with the seed it determines all further steps. The default is the state before
+/// the first step.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct State {
     /// Optimizer steps done.
     pub step: u64,
