@@ -45,6 +45,7 @@ fn compile_shim(include: &Path) {
         .file("src/parallel/nccl.cpp")
         .file("src/kernels/blocks.cpp")
         .file("src/kernels/products.cpp")
+        .file("src/kernels/winograd.cpp")
         .file("src/kernels/dispatch.cpp")
         .compile("warmstart_shim");
 }

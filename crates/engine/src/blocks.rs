@@ -21,6 +21,9 @@ const KERNELS: [i64; 3] = [3, 5, 7];
 /// The most channels that the kernels have room to sum.
 const MOST_CHANNELS: i64 = 8192;
 
+/// With fewer channels, Winograd's transformations take more time than they save in products.
+const WINOGRAD_CHANNELS: i64 = 32;
+
 #[repr(C)]
 struct NormArguments {
     tensors: *const *const C_tensor,
@@ -61,6 +64,12 @@ unsafe extern "C" {
         geometry: *const Geometry,
         out: *mut *mut C_tensor,
     ) -> *mut c_char;
+    fn ws_convolve_by_winograd(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        geometry: *const Geometry,
+        out: *mut *mut C_tensor,
+    ) -> *mut c_char;
     fn ws_convolve_activated(
         x: *const C_tensor,
         weight: *const C_tensor,
@@ -76,7 +85,7 @@ unsafe extern "C" {
 }
 
 /// Raise it when a kernel computes other bits than before: a resumed run then says that it is not exact.
-pub(crate) const REVISION: u32 = 2;
+pub(crate) const REVISION: u32 = 3;
 
 /// Batch normalization; all tensors are `[C]`, float32.
 #[derive(Debug, Clone, Copy)]
@@ -172,6 +181,23 @@ pub(crate) fn supports_product(
         && supports(x)
         && weight.kind() == Kind::Float
         && x.size()[0] * geometry.out_height * geometry.out_width <= most_pixels
+}
+
+/// Whether a convolution is faster by Winograd's algorithm: it has many channels, and more output pixels than a product takes.
+pub(crate) fn supports_winograd(
+    x: &Tensor,
+    weight: &Tensor,
+    groups: i64,
+    geometry: Geometry,
+) -> bool {
+    let [outputs, inputs, 3, 3] = weight.size()[..] else {
+        return false;
+    };
+    groups == 1
+        && geometry.stride == 1
+        && inputs.min(outputs) >= WINOGRAD_CHANNELS
+        && supports(x)
+        && weight.kind() == Kind::Float
 }
 
 /// Whether a sum with this activation can be differentiated by what comes out of it.
@@ -285,6 +311,18 @@ pub(crate) fn convolve_by_product(
     // SAFETY: all tensors and the geometry outlive the call.
     new_tensor(|out| unsafe {
         ws_convolve_by_product(x.as_ptr(), weight.as_ptr(), bias, &raw const geometry, out)
+    })
+}
+
+/// Convolution of stride 1 with `weight` `[O, C, 3, 3]`, by Winograd's algorithm with tiles of 2×2 outputs (Lavin and Gray 2016).
+pub(crate) fn convolve_by_winograd(
+    x: &Tensor,
+    weight: &Tensor,
+    geometry: Geometry,
+) -> Result<Tensor> {
+    // SAFETY: both tensors and the geometry outlive the call.
+    new_tensor(|out| unsafe {
+        ws_convolve_by_winograd(x.as_ptr(), weight.as_ptr(), &raw const geometry, out)
     })
 }
 

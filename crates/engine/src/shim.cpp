@@ -239,6 +239,10 @@ char *ws_convolve_by_product(const at::Tensor *x, const at::Tensor *weight, cons
   return guarded([&] { *out = new at::Tensor(warmstart::convolve_by_product(*x, *weight, bias ? *bias : at::Tensor(), *geometry)); });
 }
 
+char *ws_convolve_by_winograd(const at::Tensor *x, const at::Tensor *weight, const warmstart::Geometry *geometry, at::Tensor **out) {
+  return guarded([&] { *out = new at::Tensor(warmstart::convolve_by_winograd(*x, *weight, *geometry)); });
+}
+
 char *ws_convolve_activated(const at::Tensor *x, const at::Tensor *weight, const at::Tensor *bias, int64_t stride, int64_t padding,
                             int64_t groups, int activation, at::Tensor **out) {
   return guarded([&] {

@@ -396,6 +396,84 @@ fn convolution_by_product_equals_libtorchs_for_every_stride_padding_and_edge() {
 }
 
 #[test]
+fn winograds_convolution_equals_libtorchs_for_every_padding_and_edge() {
+    tch::manual_seed(8);
+    // The last has more tiles than fit into one chunk.
+    for [images, channels, height, width] in [
+        [2, 5, 4, 3],
+        [1, 16, 1, 1],
+        [3, 33, 2, 7],
+        [2, 24, 9, 9],
+        [3, 48, 31, 57],
+    ] {
+        // With the last, some outputs meet no pixel.
+        for [top, left, bottom, right] in [[1; 4], [0, 0, 2, 2], [1, 0, 2, 3], [2; 4], [3; 4]] {
+            let what = format!("{images}x{channels}x{height}x{width} {top} {left}");
+            let x = draw(&[images, channels, height, width], -1.0, 1.0);
+            let mut weight = draw(&[19, channels, 3, 3], -1.0, 1.0);
+            if images == 1 {
+                weight = weight.contiguous();
+            }
+            let [ours, theirs] =
+                [Kind::Float, Kind::Double].map(|kind| (leaf(&x, kind), leaf(&weight, kind)));
+            let padded = theirs.0.constant_pad_nd([left, right, top, bottom]);
+            let expected = padded.conv2d(&theirs.1, None::<&Tensor>, [1; 2], [0, 0], [1, 1], 1);
+            let size = expected.size();
+            let geometry = Geometry {
+                stride: 1,
+                top,
+                left,
+                out_height: size[2],
+                out_width: size[3],
+            };
+            let found = convolve_by_winograd(&ours.0, &ours.1, geometry).unwrap();
+            backward(&found, &expected);
+            assert_close(&what, 1e-5, &[("values", &found, &expected)]);
+            assert_close(
+                &what,
+                1e-4,
+                &[
+                    ("gradient", &ours.0.grad(), &theirs.0.grad()),
+                    ("weight", &ours.1.grad(), &theirs.1.grad()),
+                ],
+            );
+            assert_eq!(ours.1.grad().stride(), ours.1.stride(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn only_convolutions_of_many_channels_and_stride_one_are_winograds() {
+    let x = |channels| draw(&[2, channels, 16, 16], 0.0, 1.0);
+    for (shape, groups, stride, expected) in [
+        ([64, 32, 3, 3], 1, 1, true),
+        ([64, 32, 3, 3], 1, 2, false),
+        ([64, 32, 3, 3], 2, 1, false),
+        ([64, 32, 5, 5], 1, 1, false),
+        ([64, 3, 3, 3], 1, 1, false),
+        ([8, 64, 3, 3], 1, 1, false),
+    ] {
+        let geometry = Geometry {
+            stride,
+            top: 1,
+            left: 1,
+            out_height: 16,
+            out_width: 16,
+        };
+        let found = supports_winograd(
+            &x(shape[1] * groups),
+            &draw(&shape, 0.0, 1.0),
+            groups,
+            geometry,
+        );
+        assert_eq!(
+            found, expected,
+            "{shape:?} {groups} groups, stride {stride}"
+        );
+    }
+}
+
+#[test]
 fn only_convolutions_of_few_pixels_become_products() {
     let geometry = |side| Geometry {
         stride: 1,

@@ -1,6 +1,6 @@
 // What the layers of a network call: float32 images [N, C, H, W] on the CPU; images in another order are copied to channels-last.
 // normalize and normalize_gated: differentiable; without gradients they may write their result into x, so do not use x afterwards.
-// depthwise and convolve_by_product: differentiable, never write x. depthwise_normalized and convolve_activated: inference only.
+// depthwise, convolve_by_product and convolve_by_winograd: differentiable, never write x. depthwise_normalized and convolve_activated: inference only.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -43,6 +43,9 @@ at::Tensor depthwise_normalized(const at::Tensor &x, const at::Tensor &weight, c
 
 // Convolution with `weight` [O, C, K, K] as a product of matrices: differentiable without bias, never recorded with one.
 at::Tensor convolve_by_product(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias, const Geometry &geometry);
+
+// Convolution of stride 1 with `weight` [O, C, 3, 3] by Winograd's algorithm: differentiable.
+at::Tensor convolve_by_winograd(const at::Tensor &x, const at::Tensor &weight, const Geometry &geometry);
 
 // Convolution with bias and activation in oneDNN's one pass. Never recorded.
 at::Tensor convolve_activated(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias, int64_t stride, int64_t padding,

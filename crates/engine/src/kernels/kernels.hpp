@@ -22,6 +22,14 @@ struct Depthwise {
   int64_t channels, height, width, out_height, out_width, kernel, stride, top, left;
 };
 
+// A row of Winograd's tiles of 2×2 output pixels, and the image [height, width, channels] that the tiles are made of or are written to.
+struct Tiles {
+  int64_t channels, height, width;
+  int64_t columns;    // tiles of a row
+  int64_t top, left;  // zeros before the input; none for outputs and their gradients
+  int64_t plane;      // floats from one of the 16 planes to the next
+};
+
 struct Kernels {
   // Adds each channel's sum and sum of squares of (x - origin) over the rows.
   void (*moments)(int64_t channels, const float *origin, const float *x, int64_t rows, double *sum, double *squares);
@@ -44,6 +52,15 @@ struct Kernels {
   void (*depthwise_input)(const Depthwise &, const float *grad, const float *weight, int64_t row, float *grad_image);
   // Adds the weight's gradient, [kernel, kernel, channels], of the rows of output pixels from `begin` to `end`.
   void (*depthwise_weight)(const Depthwise &, const float *image, const float *grad, int64_t begin, int64_t end, float *sum);
+  // Writes the 16 planes of a row of tiles of the input, and of the output's gradient; `planes` points to the row's first tile.
+  void (*winograd_input)(const Tiles &, const float *image, int64_t row, float *planes);
+  void (*winograd_gradient)(const Tiles &, const float *grad, int64_t row, float *planes);
+  // Writes the output's pixels of a row of tiles.
+  void (*winograd_output)(const Tiles &, const float *planes, int64_t row, float *image);
+  // Writes the 16 planes, `plane` floats apart, of a kernel [3, 3, channels], turned by 180 degrees if `turned`; and the kernel's gradient
+  // of that of its planes.
+  void (*winograd_weight)(int64_t channels, int64_t plane, const float *kernel, bool turned, float *planes);
+  void (*winograd_weight_gradient)(int64_t channels, int64_t plane, const float *planes, float *kernel);
 };
 
 const Kernels &kernels();

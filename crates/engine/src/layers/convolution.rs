@@ -36,6 +36,9 @@ impl Geometry {
             if blocks::supports_product(x, weight, self.groups, geometry) {
                 return blocks::convolve_by_product(x, weight, None, geometry);
             }
+            if blocks::supports_winograd(x, weight, self.groups, geometry) {
+                return blocks::convolve_by_winograd(x, weight, geometry);
+            }
         }
         let [(top, bottom), (left, right)] = self.paddings(x)?;
         let (x, padding) = if top == bottom && left == right {
@@ -151,6 +154,11 @@ impl ConvNorm {
         if blocks::supports_product(x, &weight, self.geometry.groups, geometry) {
             let x = blocks::convolve_by_product(x, &weight, Some(&bias), geometry)?;
             return activate(x, self.activation, pass);
+        }
+        if blocks::supports_winograd(x, &self.weight, self.geometry.groups, geometry) {
+            let x = blocks::convolve_by_winograd(x, &self.weight, geometry)?;
+            let norm = self.norm.for_kernels(pass);
+            return blocks::normalize(&x, norm, None, self.activation);
         }
         if let Some(padding) = self.geometry.uniform_padding(x)?
             && blocks::supports(x)
