@@ -73,7 +73,7 @@ impl SearchPaths {
             return Err(Vec::new());
         };
         let candidates: Vec<PathBuf> = self
-            .dataset_folders(path)
+            .dataset_folders(name, path)
             .iter()
             .flat_map(|root| [root.join(folder), root.to_path_buf()])
             .collect();
@@ -92,7 +92,7 @@ impl SearchPaths {
             return Some(path.to_path_buf());
         }
         let file = name.archive()?.file;
-        self.dataset_folders(path)
+        self.dataset_folders(name, path)
             .iter()
             .map(|root| root.join(file))
             .find(|path| path.is_file())
@@ -158,13 +158,19 @@ impl SearchPaths {
         lacks
     }
 
-    /// The folders that may hold the files of a dataset: the one that the experiment names, or else the usual ones. A named
-    /// archive is unpacked into the usual ones.
-    fn dataset_folders<'a>(&'a self, path: Option<&'a Path>) -> Vec<&'a Path> {
-        path.filter(|path| !path.is_file()).map_or_else(
-            || self.datasets.iter().map(PathBuf::as_path).collect(),
-            |path| vec![path],
-        )
+    /// The folders that may hold the files of a dataset: the one that the experiment names, or else the usual ones. An archive that
+    /// is named, or lies in the named folder, is unpacked into the usual ones.
+    fn dataset_folders<'a>(&'a self, name: DatasetName, path: Option<&'a Path>) -> Vec<&'a Path> {
+        let has_archive = |folder: &Path| {
+            name.archive()
+                .is_some_and(|archive| folder.join(archive.file).is_file())
+        };
+        let named = path.filter(|path| !path.is_file());
+        let mut folders: Vec<&Path> = named.into_iter().collect();
+        if named.is_none_or(has_archive) {
+            folders.extend(self.datasets.iter().map(PathBuf::as_path));
+        }
+        folders
     }
 
     fn missing_data(&self, dataset: &Dataset) -> Option<MissingFile> {
@@ -439,11 +445,12 @@ mod tests {
         );
         write(&unpacked, "test.bin");
         assert_eq!(paths.find_dataset(cifar, None), Ok(unpacked.clone()));
-        // A named archive is unpacked into the usual folder; a named folder is the only one searched.
-        assert_eq!(
-            paths.find_dataset(cifar, Some(&archive)),
-            Ok(unpacked.clone())
-        );
+        // An archive that is named, or lies in the named folder, is unpacked into the usual folder.
+        for named in [&archive, &mine] {
+            assert_eq!(paths.find_dataset(cifar, Some(named)), Ok(unpacked.clone()));
+        }
+        // A named folder without the archive is the only one searched.
+        std::fs::remove_file(mine.join("cifar-100-binary.tar.gz")).unwrap();
         assert!(paths.find_dataset(cifar, Some(&mine)).is_err());
         assert_eq!(paths.find_dataset(cifar, Some(&unpacked)), Ok(unpacked));
         // An embedded dataset has no files, and so no folder.
