@@ -47,13 +47,12 @@ pub(super) fn load(
     Ok(Dataset {
         train: part(train, TRAIN)?,
         test: part(test, TEST)?,
-        names: names(&folder, layout),
+        names: names(name, &folder, layout)?,
     })
 }
 
 /// The pictures of one file; an error unless it has exactly this many.
 fn read(name: DatasetName, path: &Path, layout: Layout, images: usize) -> Result<Pictures> {
-    let (name, shown) = (name.as_str(), path.display());
     let content = || {
         // One byte more than expected is enough to see that a file is too long.
         let most = (images * layout.record() + 1) as u64;
@@ -61,45 +60,55 @@ fn read(name: DatasetName, path: &Path, layout: Layout, images: usize) -> Result
         File::open(path)?.take(most).read_to_end(&mut bytes)?;
         io::Result::Ok(bytes)
     };
-    let bytes = content().map_err(|error| {
-        UserError::input(
-            format!("a file of {name} cannot be read: {error}: {shown}"),
-            "check the permissions of the file, and its disk",
-        )
-    })?;
+    let bytes = content().map_err(|error| unreadable(name, path, &error))?;
     layout.read(&bytes, images).map_err(|error| {
+        let name = name.as_str();
         UserError::input(
-            format!("a file of {name} is damaged: {error}: {shown}"),
+            format!("a file of {name} is damaged: {error}: {}", path.display()),
             format!("get the published files of {name} again"),
         )
     })
 }
 
-/// Class names from the publisher's archives; none if they are incomplete.
-fn names(folder: &Path, layout: Layout) -> [Vec<String>; 2] {
-    let read = |files: &[&str], classes: u8| {
-        let text = files
-            .iter()
-            .find_map(|file| std::fs::read_to_string(folder.join(file)).ok())
-            .unwrap_or_default();
+fn unreadable(name: DatasetName, path: &Path, error: &io::Error) -> anyhow::Error {
+    UserError::input(
+        format!(
+            "a file of {} cannot be read: {error}: {}",
+            name.as_str(),
+            path.display()
+        ),
+        "check the permissions of the file, and its disk",
+    )
+}
+
+/// Class names from the publisher's archives; none if they are missing or incomplete.
+fn names(name: DatasetName, folder: &Path, layout: Layout) -> Result<[Vec<String>; 2]> {
+    use io::ErrorKind::{InvalidData, NotFound};
+    let read = |files: &[&str], classes: u8| -> Result<Vec<String>> {
+        let mut paths = files.iter().map(|file| folder.join(file));
+        let text = paths.find_map(|path| match std::fs::read_to_string(&path) {
+            Err(error) if matches!(error.kind(), NotFound | InvalidData) => None,
+            text => Some(text.map_err(|error| unreadable(name, &path, &error))),
+        });
+        let text = text.transpose()?.unwrap_or_default();
         let names: Vec<String> = text
             .lines()
             .map(|name| name.trim().to_owned())
             .filter(|name| !name.is_empty())
             .collect();
-        if names.len() == usize::from(classes) {
+        Ok(if names.len() == usize::from(classes) {
             names
         } else {
             Vec::new()
-        }
+        })
     };
-    [
+    Ok([
         read(
             &["fine_label_names.txt", "batches.meta.txt"],
             layout.classes,
-        ),
-        read(&["coarse_label_names.txt"], layout.coarse_classes),
-    ]
+        )?,
+        read(&["coarse_label_names.txt"], layout.coarse_classes)?,
+    ])
 }
 
 /// The folder that holds the published binary files.
@@ -128,5 +137,15 @@ mod tests {
         let closed = said(folder.path());
         assert!(closed.help.contains("permissions"), "{closed:?}");
         assert!(!closed.help.contains("again"), "{closed:?}");
+    }
+
+    #[test]
+    fn class_names_that_cannot_be_read_are_not_taken_for_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = || names(DatasetName::Cifar10, folder.path(), CIFAR10);
+        assert!(found().unwrap().concat().is_empty());
+        std::fs::create_dir(folder.path().join("batches.meta.txt")).unwrap();
+        let error = UserError::of(&found().unwrap_err());
+        assert!(error.error.ends_with("batches.meta.txt"), "{error:?}");
     }
 }
