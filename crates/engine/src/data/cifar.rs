@@ -65,7 +65,8 @@ fn read(name: DatasetName, path: &Path, layout: Layout, images: usize) -> Result
         let name = name.as_str();
         UserError::input(
             format!("a file of {name} is damaged: {error}: {}", path.display()),
-            format!("get the published files of {name} again"),
+            // A download skips a file that is there.
+            format!("remove it, then get the published files of {name} again"),
         )
     })
 }
