@@ -302,10 +302,14 @@ impl Request<'_> {
                 let length = answer
                     .header("content-length")
                     .and_then(|length| length.parse::<u64>().ok());
-                match length.filter(|&length| length != self.bytes) {
+                let kind = answer.header("content-type").unwrap_or_default();
+                match length {
                     // It may be the login page of a network, so the partial file stays.
-                    Some(length) => Err(self.wrong_length(length)),
-                    None => Ok(Start::AtZero),
+                    Some(length) if length != self.bytes => Err(self.wrong_length(length)),
+                    None if kind.starts_with("text/html") => Err(FetchError::permanent(format!(
+                        "{host} sends a web page: it is not the published file"
+                    ))),
+                    _ => Ok(Start::AtZero),
                 }
             }
             206 => {

@@ -105,19 +105,32 @@ fn a_stopped_download_resumes_in_another_process() {
 
 #[test]
 fn a_login_page_in_place_of_the_file_does_not_cost_the_partial_file() {
-    let server = Server::new(|seen, number| match number {
-        0 => file(seen).cut_after(100_000),
-        1 => Reply::new(200, "<html>please log in</html>"),
-        _ => file(seen),
-    });
-    let mut place = Place::new();
-    let error = UserError::of(&fetch(&mut place, &server).unwrap_err()).error;
-    assert!(error.contains("offers 26 bytes"), "{error}");
-    let part = format!("tiny.tar.gz.{}.part", tiny().0.md5);
-    assert_eq!(place.left("datasets"), [(part, 100_000)]);
-    let folder = fetch(&mut place, &server).unwrap();
-    assert_whole(&place, &folder);
-    assert_eq!(ranges(&server), [None, Some(100_000), Some(100_000)]);
+    const PAGE: &str = "<html>please log in</html>";
+    type Page = fn() -> Reply;
+    let of_known_length: Page = || Reply::new(200, PAGE);
+    let of_unknown_length: Page = || {
+        Reply::new(200, format!("{:x}\r\n{PAGE}\r\n0\r\n\r\n", PAGE.len()))
+            .with("transfer-encoding", "chunked")
+            .with("content-type", "text/html; charset=utf-8")
+    };
+    for (page, sign) in [
+        (of_known_length, "offers 26 bytes"),
+        (of_unknown_length, "sends a web page"),
+    ] {
+        let server = Server::new(move |seen, number| match number {
+            0 => file(seen).cut_after(100_000),
+            1 => page(),
+            _ => file(seen),
+        });
+        let mut place = Place::new();
+        let error = UserError::of(&fetch(&mut place, &server).unwrap_err()).error;
+        assert!(error.contains(sign), "{error}");
+        let part = format!("tiny.tar.gz.{}.part", tiny().0.md5);
+        assert_eq!(place.left("datasets"), [(part, 100_000)]);
+        let folder = fetch(&mut place, &server).unwrap();
+        assert_whole(&place, &folder);
+        assert_eq!(ranges(&server), [None, Some(100_000), Some(100_000)]);
+    }
 }
 
 #[test]
