@@ -24,6 +24,7 @@ use self::http::{Client, parse, shown};
 pub use self::http::{Timeouts, Token};
 pub use self::progress::Progress;
 pub use self::published::Published;
+use crate::failure::UserError;
 use crate::unsupported;
 
 const HUB: &str = "https://huggingface.co";
@@ -204,12 +205,18 @@ impl Fetcher<'_> {
             if let Err(found) = proof.check(local, self.progress)? {
                 let expected = &published.md5;
                 return Err(FetchError::permanent(format!(
-                    "{} has the md5 {found}, expected {expected}: it is not the published archive",
+                    "it is not the published archive: expected the md5 {expected}, found {found}: {}",
                     local.display()
                 )));
             }
             archive::unpack(local, published, root, self.progress)
         };
-        unpack().map_err(|error| error.for_user(&published.name, help))
+        unpack().map_err(|error| match error {
+            FetchError::Permanent { why } => UserError::input(
+                format!("{} cannot be unpacked: {why}", published.name),
+                help,
+            ),
+            other => other.for_user(&published.name, help),
+        })
     }
 }

@@ -200,7 +200,9 @@ fn a_local_archive_must_be_the_published_one() {
         .unwrap_err();
     let blame = UserError::of(&error);
     assert!(
-        blame.error.contains(&published.md5) && blame.error.contains("mine.tar.gz"),
+        blame.error.starts_with("tiny cannot be unpacked: ")
+            && blame.error.contains(&published.md5)
+            && blame.error.ends_with("mine.tar.gz"),
         "{blame:?}"
     );
     assert_eq!(place.left("datasets"), []);
