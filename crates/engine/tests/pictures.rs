@@ -234,7 +234,7 @@ fn broken_pictures_are_refused_with_the_reason() {
     assert!(
         read(&place.path().join("none"), 8)
             .unwrap_err()
-            .contains("cannot be found")
+            .contains("cannot be read: No such file")
     );
     let pipe = place.path().join("pipe.png");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();

@@ -193,7 +193,7 @@ fn a_run_predicts_the_test_pictures_like_its_evaluation() {
             .error
             .as_ref()
             .unwrap()
-            .contains("cannot be found"),
+            .contains("cannot be read: No such file"),
         "{mixed:?}"
     );
     assert_eq!(mixed.images[1], answer.images[0]);

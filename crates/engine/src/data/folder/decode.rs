@@ -112,7 +112,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Option<Result<T>> {
 }
 
 fn bytes(path: &Path) -> Result<(Vec<u8>, Option<LargePermit>)> {
-    let meta = fs::metadata(path).context("cannot be found")?;
+    let meta = fs::metadata(path).context("cannot be read")?;
     // To open a pipe would wait for its writer.
     ensure!(meta.is_file(), "is not a file");
     ensure!(
