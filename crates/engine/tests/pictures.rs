@@ -460,6 +460,20 @@ fn check_reports_what_keeps_a_folder_from_training() {
 }
 
 #[test]
+fn where_a_limit_leaves_too_few_images_check_says_to_raise_it() {
+    let yaml = "name: x\ndataset: { name: emoji98, limit: 10, validation: 0.04 }\nmodel: { backbone: resnet18, weights: random }\n\
+                train: { epochs: 1, batch_size: 8, optimizer: { name: adam, learning_rate: 0.001 } }\n";
+    let experiment = experiment::parse(yaml, "x.yaml").unwrap();
+    let found = check(&experiment, &SearchPaths::from_env());
+    assert!(
+        errors(&found)[0].contains("10 training, 0 validation")
+            && found.findings[0].help.contains("raise dataset.limit"),
+        "{:?}",
+        found.findings
+    );
+}
+
+#[test]
 fn check_says_why_a_share_by_order_is_empty() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path();

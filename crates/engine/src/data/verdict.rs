@@ -59,13 +59,12 @@ fn too_few(experiment: &Experiment, splits: &Splits) -> Option<Finding> {
         steps_per_epoch(train, batch_size, accumulate) > 0 && validation > 0 && test > 0;
     let text =
         format!("{train} training, {validation} validation and {test} test images are too few");
-    (!is_enough).then(|| {
-        Finding::error(
-            DATASET,
-            text,
-            "change dataset.validation, or bring more images",
-        )
-    })
+    let help = if experiment.dataset.limit.is_some() {
+        "raise dataset.limit, or change dataset.validation"
+    } else {
+        "change dataset.validation, or bring more images"
+    };
+    (!is_enough).then(|| Finding::error(DATASET, text, help))
 }
 
 fn of_folder(
