@@ -218,7 +218,7 @@ fn unreadable(strict: bool, names: &[String], folder: &InspectedFolder) -> Vec<F
         findings.push(Finding::error(
             DATASET,
             text,
-            "expected two classes or more: replace or convert the others' pictures",
+            "expected two classes or more: bring training pictures of the others that can be read",
         ));
     }
     let all: Vec<String> = Split::ALL
