@@ -44,7 +44,7 @@ impl BestCheckpoint {
                 "restore experiment.yaml; if another version of warmstart made the run, use that version",
             )
         })?;
-        let Some(content) = checkpoint::best(&Disk, &run)? else {
+        let Some(content) = checkpoint::best(&Disk, &run).map_err(unusable)? else {
             return Err(UserError::input(
                 format!("run {} has no checkpoint yet", info.id),
                 "let it train for an epoch",
@@ -60,6 +60,19 @@ impl BestCheckpoint {
     }
 }
 
+/// The error for the user. [`UserError::of`] would say to resume the run, which helps neither an export nor a prediction.
+fn unusable(error: checkpoint::Error) -> anyhow::Error {
+    match error {
+        checkpoint::Error::Damaged { .. }
+        | checkpoint::Error::NoneReadable { .. }
+        | checkpoint::Error::Missing { .. } => UserError::input(
+            error.to_string(),
+            "restore ckpt from a copy of the run folder",
+        ),
+        other => other.into(),
+    }
+}
+
 /// The names in labels.json. Runs of earlier versions have none and get `class 0`, `class 1`, ….
 fn class_names(run: &RunDir, experiment: &Experiment) -> Result<Vec<String>> {
     if let Some(labels) = run
@@ -68,8 +81,11 @@ fn class_names(run: &RunDir, experiment: &Experiment) -> Result<Vec<String>> {
     {
         return Ok(labels.names);
     }
-    let classes = experiment
-        .classes()
-        .context("the run has no labels.json, which names its classes")?;
+    let classes = experiment.classes().ok_or_else(|| {
+        UserError::input(
+            "the run has no labels.json, which names its classes",
+            "restore labels.json from a copy of the run folder",
+        )
+    })?;
     Ok((0..classes).map(|class| format!("class {class}")).collect())
 }

@@ -481,6 +481,14 @@ fn a_run_is_exported_with_its_labels_and_overwrites_no_file() {
         "nothing is left behind: {:?}",
         names(place.path())
     );
+    for checkpoint in fs::read_dir(run.checkpoints()).unwrap() {
+        fs::write(checkpoint.unwrap().path().join("manifest.json"), "").unwrap();
+    }
+    let damaged = export(&run, &[Path::new("last.safetensors")], place.path());
+    assert!(
+        matches!(refused(&damaged), (FailureKind::Input, error, help) if error.contains("is readable") && help.contains("ckpt")),
+        "{damaged:?}"
+    );
 }
 
 #[test]
