@@ -22,7 +22,7 @@ use self::draws::Draws;
 
 struct Operation {
     /// The name of the random stream: `augment.<name>`, or `augment` for the affine map, whose stream is the oldest. Each operation has
-    /// another, so that a new one does not change the others.
+    /// its own, so that a new one does not change what the others draw.
     stream: &'static str,
     apply: fn(&Tensor, &Augment, Draws) -> Result<Tensor>,
 }

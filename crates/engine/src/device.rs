@@ -66,7 +66,7 @@ pub(crate) fn upload(tensor: &Tensor, device: Device) -> Result<Tensor> {
 
 /// The folder that libtorch's CPU half was loaded from.
 pub fn libraries() -> Option<PathBuf> {
-    // Loaded through a link, the other libraries may stand beside what it points to.
+    // If it was loaded through a link, the other libraries may be beside the file that the link leads to.
     let library = ffi::torch_library()?;
     library
         .canonicalize()

@@ -164,12 +164,12 @@ fn write(cache: &FeatureCache, key: &Key, examples: &Examples, reporter: &mut Re
         Ok(Written::Kept { removed: 0 }) => return,
         Ok(Written::Kept { removed }) => {
             let text = format!(
-                "the cache of features was full: {removed} of its files went, those used longest ago"
+                "the cache of features was full: removed {removed} of its files, those used longest ago"
             );
             return reporter.note(Level::Info, text);
         }
         Ok(Written::TooLarge { bytes, limit }) => format!(
-            "features are not kept for other runs: they take {bytes} bytes, the whole cache may take {limit}; {} allows more",
+            "features are not kept for other runs: they take {bytes} bytes, and the whole cache may take {limit}; set {} to allow more",
             warmstart_runs::feature_cache::VARIABLE
         ),
         Err(error) => format!(

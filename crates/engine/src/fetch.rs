@@ -1,5 +1,5 @@
 //! What a run needs and the machine lacks: published datasets and pretrained weights, fetched, proven and put where they are looked
-//! for. No tensors here: whether a file of weights fits a model is asked of the caller.
+//! for. No tensors here: the caller says whether a file of weights fits a model.
 
 mod archive;
 mod download;
@@ -182,8 +182,10 @@ impl Fetcher<'_> {
         // After a full disk, the next download unpacks the same archive.
         let is_used_up = matches!(folder, Ok(_) | Err(FetchError::Permanent { .. }));
         if is_used_up && let Err(error) = fs::remove_file(&part) {
-            self.progress
-                .note(&format!("{} stays: {error}", part.display()));
+            self.progress.note(&format!(
+                "cannot remove the downloaded archive: {error}: {}",
+                part.display()
+            ));
         }
         folder
     }

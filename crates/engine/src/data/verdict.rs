@@ -1,5 +1,5 @@
-//! What is wrong or odd about the pictures of an experiment. `warmstart check` tells it, a launch tells it, and what is an error
-//! ends either: there is one judge.
+//! What is wrong or odd about the pictures of an experiment. `warmstart check` and a launch use the same findings, and fail on the
+//! same errors.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub fn verdict(experiment: &Experiment, splits: &Splits) -> Vec<Finding> {
     }
     if let Some(limit) = experiment.dataset.limit {
         let text = format!(
-            "dataset.limit: only {limit} images are used, the figures compare with no other run's"
+            "dataset.limit: only {limit} images are used, so do not compare the figures with those of other runs"
         );
         findings.push(Finding::warning("dataset.limit", text));
     }

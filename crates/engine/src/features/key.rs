@@ -112,7 +112,7 @@ impl Keys {
         })
     }
 
-    /// The key of the features of these pictures, seen so.
+    /// The key of the features of these pictures in these views.
     pub(super) fn of(&self, identity: &str, examples: &Examples, views: &Views) -> Result<Key> {
         let mut hash = Sha256::new();
         let views = views.described()?;
