@@ -182,7 +182,7 @@ impl Client {
         let mut exchange = Exchange {
             receiver,
             timeouts: self.timeouts,
-            host: shown(url),
+            address: shown(url),
         };
         match exchange.wait(progress)? {
             Message::Head(status, headers) => Ok(Answer {
@@ -192,7 +192,7 @@ impl Client {
             }),
             _ => Err(FetchError::transient(format!(
                 "{} answered nothing",
-                exchange.host
+                exchange.address
             ))),
         }
     }
@@ -280,7 +280,7 @@ pub(super) fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
 struct Exchange {
     receiver: Receiver<Message>,
     timeouts: Timeouts,
-    host: String,
+    address: String,
 }
 
 #[derive(Debug)]
@@ -307,11 +307,11 @@ impl Exchange {
                 Err(RecvTimeoutError::Timeout) => {
                     return Err(FetchError::transient(format!(
                         "{} does not answer",
-                        self.host
+                        self.address
                     )));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    let why = format!("the connection to {} was lost", self.host);
+                    let why = format!("the connection to {} was lost", self.address);
                     return Err(FetchError::transient(why));
                 }
             }
@@ -321,11 +321,11 @@ impl Exchange {
 
 /// Carries out a request; ends early when nobody listens any more.
 fn carry_out(agent: &Agent, request: Request<()>, sender: &SyncSender<Message>) {
-    let host = shown(request.uri());
+    let address = shown(request.uri());
     let answer = match agent.run(request) {
         Ok(answer) => answer,
         Err(error) => {
-            let _ = sender.send(Message::Failed(failed(&host, &error)));
+            let _ = sender.send(Message::Failed(failed(&address, &error)));
             return;
         }
     };
@@ -336,17 +336,17 @@ fn carry_out(agent: &Agent, request: Request<()>, sender: &SyncSender<Message>) 
     {
         return;
     }
-    let last = read(&host, body, sender).unwrap_or_else(Message::Failed);
+    let last = read(&address, body, sender).unwrap_or_else(Message::Failed);
     let _ = sender.send(last);
 }
 
-fn read(host: &str, body: Body, sender: &SyncSender<Message>) -> Result<Message, FetchError> {
+fn read(address: &str, body: Body, sender: &SyncSender<Message>) -> Result<Message, FetchError> {
     let mut reader = body.into_reader();
     loop {
         let mut chunk = vec![0; CHUNK_BYTES];
         let length = reader
             .read(&mut chunk)
-            .map_err(|error| failed(host, &ureq::Error::from(error)))?;
+            .map_err(|error| failed(address, &ureq::Error::from(error)))?;
         chunk.truncate(length);
         if length == 0 || sender.send(Message::Chunk(chunk)).is_err() {
             return Ok(Message::End);
@@ -355,17 +355,17 @@ fn read(host: &str, body: Body, sender: &SyncSender<Message>) -> Result<Message,
 }
 
 /// What the client says went wrong; a wrong certificate is not retried.
-fn failed(host: &str, error: &ureq::Error) -> FetchError {
+fn failed(address: &str, error: &ureq::Error) -> FetchError {
     let is_certificate = is_certificate(error);
     let why = match error {
         other if is_certificate => {
             let said = warmstart_schema::text::line(&other.to_string(), 200);
-            format!("{host}: {said} (SSL_CERT_FILE can name the certificates to trust)")
+            format!("{address}: {said} (SSL_CERT_FILE can name the certificates to trust)")
         }
-        ureq::Error::HostNotFound => format!("{host}: the host is not found"),
-        ureq::Error::Timeout(_) => format!("{host} does not answer"),
+        ureq::Error::HostNotFound => format!("{address}: the host is not found"),
+        ureq::Error::Timeout(_) => format!("{address} does not answer"),
         other => format!(
-            "{host}: {}",
+            "{address}: {}",
             warmstart_schema::text::line(&other.to_string(), 200)
         ),
     };
