@@ -171,9 +171,12 @@ impl Client {
         if let Some(token) = query.token.filter(|token| token.origin == Origin::of(url)) {
             request = request.header("authorization", format!("Bearer {}", token.secret));
         }
-        // The builder's own message would repeat the value of a header, which may be the token.
+        // Only the token can be wrong. The builder's own message would repeat it.
         let request = request.body(()).map_err(|_| {
-            FetchError::permanent(format!("no request can be made to {}", shown(url)))
+            FetchError::permanent(format!(
+                "the token of HF_TOKEN, or of its file, holds a character that no request may hold: {}",
+                shown(url)
+            ))
         })?;
         let (sender, receiver) = sync_channel(MAX_WAITING_CHUNKS);
         let agent = self.agent.clone();

@@ -143,6 +143,22 @@ fn the_token_is_sent_to_the_hub_only(#[case] by_name: bool) {
 }
 
 #[test]
+fn a_token_of_two_lines_is_named_and_not_shown() {
+    let server = Server::new(|_, _| metadata("/cdn"));
+    let sources = Sources {
+        token: Some("hf_secret\nhf_other".to_owned()),
+        ..sources(&server.url())
+    };
+    let error = fetch(&mut Place::new(), &sources).unwrap_err();
+    let UserError { error, .. } = UserError::of(&error);
+    assert!(
+        error.contains("HF_TOKEN") && !error.contains("hf_secret"),
+        "{error}"
+    );
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[test]
 fn a_broken_download_resumes_in_the_same_blob() {
     let server = Server::new(|seen, number| match (seen.method.as_str(), number) {
         ("HEAD", _) => metadata("/cdn"),
