@@ -207,7 +207,7 @@ fn roots() -> Result<RootCerts, FetchError> {
     };
     let wrong = |why: &dyn fmt::Display| {
         FetchError::permanent(format!(
-            "SSL_CERT_FILE names {}, which cannot be used: {why}",
+            "the file of SSL_CERT_FILE cannot be used: {why}: {}",
             path.display()
         ))
     };
@@ -221,7 +221,7 @@ fn roots() -> Result<RootCerts, FetchError> {
     };
     let found: Vec<Certificate<'static>> = parse_pem(&pem).filter_map(certificate).collect();
     if found.is_empty() {
-        Err(wrong(&"there is no certificate in it"))
+        Err(wrong(&"it holds no certificate"))
     } else {
         Ok(RootCerts::from(found))
     }
