@@ -245,7 +245,7 @@ pub fn load_after(
             Ok(Origin {
                 doubt,
                 notes,
-                ..format!("ImageNet ({})", pretrained.hub).into()
+                ..pretrained.hub.to_owned().into()
             })
         }
     }
@@ -290,7 +290,7 @@ pub fn missing(
     };
     UserError::input(
         format!(
-            "the ImageNet weights {} are not on this machine",
+            "the published weights {} are not on this machine",
             pretrained.hub
         ),
         format!(

@@ -163,10 +163,7 @@ fn a_run_downloads_its_weights_and_a_stop_keeps_the_partial_file() {
             stopped_early: false
         })
     );
-    assert_eq!(
-        state.model.unwrap().weights,
-        "ImageNet (timm/efficientnet_b0.ra_in1k)"
-    );
+    assert_eq!(state.model.unwrap().weights, "timm/efficientnet_b0.ra_in1k");
     let parts: Vec<Option<usize>> = server
         .seen()
         .iter()
@@ -215,10 +212,7 @@ fn weights_of_a_tag_are_downloaded_from_their_own_repository() {
         format!("/timm/{NAME}/resolve/main/model.safetensors")
     );
     let state = state(&run);
-    assert_eq!(
-        state.model.unwrap().weights,
-        format!("ImageNet (timm/{NAME})")
-    );
+    assert_eq!(state.model.unwrap().weights, format!("timm/{NAME}"));
     let file = state.weights.unwrap().file;
     let repository = format!("/models--timm--{NAME}/");
     assert!(file.contains(&repository), "{file}");
@@ -279,7 +273,7 @@ fn a_run_without_network_reports_where_to_put_the_missing_files() {
         ),
         (
             &IMAGENET[..],
-            "the ImageNet weights timm/efficientnet_b0.ra_in1k",
+            "the published weights timm/efficientnet_b0.ra_in1k",
             "put model.safetensors of",
         ),
     ] {

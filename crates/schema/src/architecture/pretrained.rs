@@ -1,6 +1,6 @@
 //! The sources of pretrained weights.
 
-/// The source of a backbone's published `ImageNet` weights, and the input that they expect.
+/// The source of a backbone's published weights, and the input that they expect.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pretrained {
     /// Repository on the Hugging Face hub.
