@@ -9,7 +9,7 @@ use warmstart_runs::run::{self, RunDir, RunId, RunInfo};
 use warmstart_runs::search_paths::SearchPaths;
 use warmstart_runs::storage::{self, Disk};
 use warmstart_runs::survey;
-use warmstart_schema::architecture::Backbone;
+use warmstart_schema::architecture::{Architecture, Backbone};
 use warmstart_schema::catalog::Pretrained;
 use warmstart_schema::event::StartedFrom;
 use warmstart_schema::experiment::{self, Experiment, Weights};
@@ -144,6 +144,9 @@ fn check_file(path: &Path, model: &experiment::Model) -> Result<Vec<String>> {
         let doubt = doubt(path, &bytes, backbone)?;
         let fitted = weights::fitted(&bytes, backbone, model.stem)
             .with_context(|| format!("cannot load {}", path.display()))?;
+        let blocks = Architecture::new(backbone).blocks.len();
+        let frozen = model.freeze.frozen_blocks(blocks);
+        let doubt = doubt.or_else(|| frozen_at_random(frozen, &fitted.not_loaded));
         Ok(fitted.notes.into_iter().chain(doubt).collect())
     };
     judged().map_err(unusable)
@@ -260,15 +263,15 @@ fn load_pretrained(model: &Model, path: &Path) -> Result<(Option<String>, Vec<St
         let fitted = weights::fitted(&bytes, spec.backbone, spec.stem)
             .with_context(|| format!("cannot load {}", path.display()))?;
         fitted.load_into(model)?;
-        let doubt = doubt.or_else(|| frozen_at_random(model, &fitted.not_loaded));
+        let doubt = doubt.or_else(|| frozen_at_random(spec.frozen_blocks, &fitted.not_loaded));
         Ok((doubt, fitted.notes))
     };
     load().map_err(unusable)
 }
 
 /// That a new stem would stay as it was drawn, where that is so.
-fn frozen_at_random(model: &Model, not_loaded: &[String]) -> Option<String> {
-    (!not_loaded.is_empty() && model.spec().frozen_blocks > 0).then(|| {
+fn frozen_at_random(frozen_blocks: usize, not_loaded: &[String]) -> Option<String> {
+    (!not_loaded.is_empty() && frozen_blocks > 0).then(|| {
         "the first convolution is random and frozen, so the blocks behind it get poor input; write `freeze: none`".to_owned()
     })
 }

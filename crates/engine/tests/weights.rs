@@ -1038,6 +1038,34 @@ fn a_check_of_weights_agrees_with_the_launch() {
 }
 
 #[test]
+fn a_check_doubts_a_frozen_random_convolution_as_the_launch_does() {
+    use warmstart_engine::initial::{Verdict, load, model_spec, verdict};
+    use warmstart_schema::architecture::Architecture;
+    use warmstart_schema::experiment::Freeze;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.safetensors");
+    let bytes = weights::write(&tensors(&build(Backbone::Resnet18, 1))).unwrap();
+    fs::write(&path, bytes).unwrap();
+    let mut experiment = starting_from(&path.display().to_string());
+    experiment.model.stem = Stem::Small;
+    let places = warmstart_runs::search_paths::SearchPaths::from_env();
+    let blocks = Architecture::new(Backbone::Resnet18).blocks.len();
+    for (freeze, is_doubted) in [
+        (Freeze::Blocks(1), true),
+        (Freeze::Backbone, true),
+        (Freeze::None, false),
+    ] {
+        experiment.model.freeze = freeze;
+        let model = Model::new(&model_spec(&experiment, 3, blocks), 2, Device::Cpu).unwrap();
+        let origin = load(&model, &experiment, folder.path(), &places).unwrap();
+        assert_eq!(origin.doubt.is_some(), is_doubted, "{freeze}");
+        let notes = origin.notes.into_iter().chain(origin.doubt).collect();
+        let said = verdict(&experiment, &places);
+        assert_eq!(said, Verdict::Fit { notes }, "{freeze}");
+    }
+}
+
+#[test]
 fn a_launch_loads_the_published_weights_of_the_tag() {
     use warmstart_engine::initial::{Verdict, load, verdict};
     const HUB: &str = "timm/resnet18.tv_in1k";
