@@ -68,12 +68,12 @@ unsafe extern "C" {
     fn ws_torch_version() -> *mut c_char;
 }
 
-/// Takes ownership of a string of the shim; `None` for a null pointer.
-fn take(message: *mut c_char) -> Option<CString> {
+/// Takes ownership of a string that C++ made; `None` for a null pointer.
+pub(crate) fn take(message: *mut c_char) -> Option<CString> {
     if message.is_null() {
         return None;
     }
-    // SAFETY: a non-null pointer from the shim is a NUL-terminated string that is ours until `ws_free`, called once.
+    // SAFETY: a non-null pointer from C++ is a NUL-terminated string that is ours until `ws_free`, called once.
     unsafe {
         let text = CStr::from_ptr(message).to_owned();
         ws_free(message);

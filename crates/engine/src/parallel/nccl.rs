@@ -4,7 +4,7 @@
 )]
 //! Sums on GPUs by NVIDIA's NCCL, from GPU to GPU. Untested on GPUs.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::null_mut;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tch::{Kind, Tensor};
 use torch_sys::C_tensor;
 
+use crate::ffi;
+
 /// The library as `PyTorch` names it.
 const LIBRARY: &str = "libnccl.so.2";
 /// Another library, or `off` to exchange through the machine's memory.
@@ -27,7 +29,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const ID: usize = 128;
 
 unsafe extern "C" {
-    fn ws_free(message: *mut c_char);
     fn ws_nccl_open(path: *const c_char) -> *mut c_char;
     fn ws_nccl_id(id: *mut c_char) -> *mut c_char;
     fn ws_nccl_join(
@@ -43,16 +44,10 @@ unsafe extern "C" {
 }
 
 fn checked(message: *mut c_char) -> Result<()> {
-    if message.is_null() {
-        return Ok(());
+    match ffi::take(message) {
+        None => Ok(()),
+        Some(text) => bail!("{}", text.to_string_lossy()),
     }
-    // SAFETY: a non-null message is a NUL-terminated string that is ours until `ws_free`, called once.
-    let text = unsafe {
-        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-        ws_free(message);
-        text
-    };
-    bail!(text)
 }
 
 /// The library is loaded in this process.
