@@ -55,7 +55,7 @@ pub fn prepared_spec(
     }
 }
 
-/// The file that an experiment's first weights come from, where they come from a file and it is there.
+/// The file that an experiment's first weights come from. None where they are random, another run's, or published and not here.
 pub(crate) fn file(experiment: &Experiment, places: &SearchPaths) -> Option<PathBuf> {
     match (&experiment.init, &experiment.model.weights) {
         (None, Weights::File(path)) => Some(path.clone()),
@@ -419,8 +419,8 @@ fn newest_finished(root: &Path, from: &str, file: Option<&Path>) -> Result<RunId
     })
 }
 
-/// Whether a run is of the experiment that `init.from` means: by its file, or by its text where its file is gone; a run of an
-/// earlier version, which tells neither, by the file's stem.
+/// Whether a run is of the experiment that `init.from` means: by its file, or by its text where its file is gone. Where one of the
+/// two files is not known, as of runs of earlier versions, the stem decides.
 fn is_of(info: &RunInfo, stem: &str, file: Option<&Path>, text: Option<&str>) -> bool {
     match (&info.file, file) {
         (Some(theirs), Some(file)) => {

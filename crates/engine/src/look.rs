@@ -273,7 +273,7 @@ impl DatasetSource {
             .collect()
     }
 
-    /// The images `[1, 3, H, W]` in 0..1 at some positions, by their numbers; those left out that cannot be read.
+    /// The images `[1, 3, H, W]` in 0..1 at some positions, by their numbers, without those that cannot be read.
     fn images(&mut self, part: Split, wanted: &[Wanted]) -> Result<BTreeMap<u32, Tensor>> {
         let members = &self.part(part).members;
         let mut order = Vec::with_capacity(wanted.len());
@@ -406,7 +406,7 @@ impl DatasetSource {
         })
     }
 
-    /// The positions of training images that an epoch visits, counted from 1, in order.
+    /// The positions of the training images that an epoch visits, in order. Epochs count from 1, positions from 0.
     fn order(&self, epoch: u32) -> Result<Vec<u32>> {
         let data::Subset { source, members } = self.part(Split::Train);
         let used = &members[..self.used[Split::Train as usize].min(members.len())];

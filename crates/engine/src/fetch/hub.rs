@@ -18,7 +18,8 @@ use super::{Fetcher, Verify, lock};
 const FILE: &str = "model.safetensors";
 /// More than any classifier here weighs.
 const MAX_BYTES: u64 = 1 << 30;
-const TRIES: u32 = 4;
+/// How often to ask again after a failure that may pass.
+const RETRIES: u32 = 4;
 
 /// What the hub says of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -138,11 +139,11 @@ fn state(
     progress: &mut dyn Progress,
 ) -> Result<FileState, FetchError> {
     let mut pause = client.timeouts.first_retry_delay;
-    let mut tries = 0;
+    let mut retries = 0;
     loop {
         match ask(client, url, token, progress) {
-            Err(FetchError::Transient { why, retry_after }) if tries < TRIES => {
-                tries += 1;
+            Err(FetchError::Transient { why, retry_after }) if retries < RETRIES => {
+                retries += 1;
                 let pause_for = retry_after
                     .unwrap_or(pause)
                     .min(client.timeouts.max_retry_delay);

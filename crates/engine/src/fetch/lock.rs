@@ -10,7 +10,7 @@ use super::progress::{Progress, wait};
 /// How often a waiting process looks whether it is its turn.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Held while a file is fetched; the system lets go of it however the process ends.
+/// Held while a file is fetched. However the process ends, the system releases it.
 pub(super) struct Lock(
     #[expect(
         dead_code,
@@ -19,7 +19,7 @@ pub(super) struct Lock(
     File,
 );
 
-/// Takes the lock at `path`, whose folder is made, when it is free.
+/// Waits for the lock at `path` and takes it. Creates its folder.
 pub(super) fn take(
     path: &Path,
     what: &str,

@@ -10,7 +10,7 @@ use super::error::FetchError;
 pub trait Progress {
     /// `done` of `total` bytes are downloaded or unpacked. Called for each chunk, so the receiver must throttle its output.
     fn progress(&mut self, action: FetchAction, what: &str, done: u64, total: u64);
-    /// Why it takes longer.
+    /// What happens, or why it takes longer: a line for the user.
     fn note(&mut self, text: &str);
     /// Whether the fetch should stop now.
     fn is_stopped(&self) -> bool;

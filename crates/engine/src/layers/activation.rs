@@ -6,8 +6,8 @@ use warmstart_schema::architecture::Activation;
 
 use super::pass::Pass;
 
-/// Applies the activation, in place where the backward pass does not need the input. The backward pass of `ReLU` reads its
-/// output, so in place is always safe.
+/// Applies the activation, in place where the backward pass does not need the input. The backward passes of `ReLU` and `ReLU6`
+/// read their output, so in place is always safe.
 pub(super) fn activate(
     mut x: Tensor,
     activation: Option<Activation>,

@@ -7,7 +7,8 @@ use crate::interrupt::{Flow, Interrupt};
 use crate::parallel::link::{Decision, Message};
 
 impl Rank {
-    /// Waits until all ranks have read what they begin with, unless a stop is requested first.
+    /// On rank 0: waits until all others have read what they begin with, unless a stop is requested first. The others call
+    /// [`Self::barrier`] meanwhile.
     pub(crate) fn wait_for_all(&mut self, interrupt: &Interrupt) -> Result<Flow> {
         for index in 0..self.links.len() {
             loop {

@@ -8,7 +8,8 @@ use crate::model;
 use crate::parallel::memory::{DOUBLE, FLOAT, MOST_DOUBLES};
 
 impl Rank {
-    /// The sums over all ranks of float32 numbers `[n]`, and of float64 numbers. All ranks get all sums.
+    /// The sums over all ranks of float32 numbers `[n]`, and of float64 numbers. All ranks get all sums: the float32 ones on the CPU,
+    /// or on the GPU where NCCL adds them.
     pub fn all_reduce_sum(
         &mut self,
         floats: Tensor,
