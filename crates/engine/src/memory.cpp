@@ -19,7 +19,8 @@ namespace {
 
 // Blocks of at least so many bytes are kept by their size.
 constexpr size_t LARGE = size_t{1} << 20;
-// Of these, the system may give pages of 2 MB, which take fewer entries in the processor's table of addresses.
+// Pages of 2 MB take fewer entries in the processor's table of addresses. A block of two such pages holds at least one of them,
+// wherever the block begins.
 constexpr size_t HUGE_PAGE = size_t{2} << 20;
 constexpr size_t PAGE = 4096;
 // What lies before each block, so that the block itself stays aligned as libtorch wants it.

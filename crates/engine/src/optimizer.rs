@@ -159,8 +159,7 @@ impl Optimizer {
         })
     }
 
-    /// Begins a stage: parameters of the model that train now and did not before join with no step of their own taken, as those
-    /// of `PyTorch`'s `add_param_group`.
+    /// Begins a stage: parameters that train from now on join. Their steps count from 0, as after `PyTorch`'s `add_param_group`.
     pub fn take_in(&mut self, experiment: &Experiment, model: &Model) -> Result<()> {
         let treatments = Treatments::new(&experiment.train.groups, model.architecture());
         let known: BTreeSet<&str> = self

@@ -12,7 +12,7 @@ const EPSILON: f64 = 1e-5;
 #[derive(Debug)]
 pub(super) struct Head {
     dropout: f64,
-    /// None of a linear head.
+    /// `None` for a linear head.
     hidden: Option<(Dense, BatchNorm)>,
     output: Dense,
 }

@@ -1,5 +1,5 @@
-//! Initial values, distributed as in timm's models, but from a generator of their own for each tensor: what happened before,
-//! or happens in another thread, does not matter.
+//! Initial values, distributed as in timm's models. Each tensor has a separate generator, so what happened before, or happens in
+//! another thread, does not matter.
 //!
 //! These differ from timm 1.0:
 //! - `DenseNet`'s convolutions count the fan-out. timm counts their fan-in.

@@ -135,7 +135,7 @@ impl Drop for Rank {
             nccl.stop_watching();
         }
         let leaves = nccl.is_some() && !self.is_broken && !thread::panicking() && self.all_leave();
-        // Without a link a process ends by itself. It may wait for one while NCCL waits for it, so links close first.
+        // A process ends by itself when its link closes. NCCL may wait for that process, so links close first.
         self.links.clear();
         let deadline = Instant::now() + EXIT_TIMEOUT;
         thread::scope(|scope| {

@@ -86,8 +86,8 @@ impl Rank {
         )
     }
 
-    /// Whether all ranks leave NCCL, which waits for all. The others begin when rank 0 has closed their links; so where one of them
-    /// fails by itself, it stops waiting and can tell rank 0 why.
+    /// Whether all ranks leave NCCL, which waits for all. Rank 0 closes the links first, and the others wait for that. A rank that
+    /// waits in vain has failed alone: it does not leave but aborts, and can still tell rank 0 why.
     pub(super) fn all_leave(&self) -> bool {
         if self.is_first() {
             return true;

@@ -15,7 +15,7 @@ use crate::failure::UserError;
 use crate::parallel::link::Message;
 use crate::parallel::process::Process;
 
-/// Where nothing is known but that a process was killed.
+/// For SIGKILL, which says nothing of its cause.
 const HELP: &str = "if the machine's memory was full (`dmesg` says so), lower train.batch_size or train.devices; \
      resuming continues from the last checkpoint";
 const RESUME: &str = "resuming continues from the last checkpoint";

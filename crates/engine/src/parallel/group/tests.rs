@@ -10,7 +10,7 @@ use super::super::link::Decision;
 use super::{Parts, Rank, RankZeroExited};
 use crate::failure::UserError;
 
-/// Has each rank do this in a thread of its own; the answers in their order.
+/// Has each rank do this in a separate thread. Returns the answers in the order of the ranks.
 fn in_threads<T: Send>(
     size: usize,
     max_floats: usize,

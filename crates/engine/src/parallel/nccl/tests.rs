@@ -32,7 +32,7 @@ fn stand_in() -> Library {
     *library
 }
 
-/// Has each rank do this in a thread of its own, connected; the answers in their order.
+/// Connects the ranks and has each do this in a separate thread. Returns the answers in the order of the ranks.
 fn connected<T: Send>(size: usize, work: impl Fn(&mut Rank) -> T + Sync) -> Vec<T> {
     let (library, ranks) = (stand_in(), Rank::all(size, 1000).unwrap());
     let id = library.unique_id().unwrap();
