@@ -19,8 +19,8 @@ pub struct Usage {
     cores: f64,
     /// When the times of the CPU were first read. Use of the CPU is a difference between two readings.
     began: Instant,
-    /// The GPU as NVML knows it, where it answers.
-    gpu: Option<(Nvml, Known)>,
+    /// NVML and its UUID of the GPU, where it answers.
+    gpu: Option<(Nvml, String)>,
     folder: PathBuf,
 }
 
@@ -30,8 +30,8 @@ impl Usage {
         let cores = launcher::cores();
         let gpu = gpu.and_then(|index| {
             let nvml = Nvml::init().ok()?;
-            let known = known(&nvml, index)?;
-            Some((nvml, known))
+            let uuid = uuid(&nvml, index)?;
+            Some((nvml, uuid))
         });
         let pid = Pid::from_u32(std::process::id());
         let mut system = sysinfo::System::new().ok();
@@ -50,8 +50,12 @@ impl Usage {
 
     /// The GPU's name, where NVML answers.
     pub fn gpu_name(&self) -> Option<String> {
-        let (nvml, known) = self.gpu.as_ref()?;
-        known.device(nvml)?.name().ok()
+        self.device()?.name().ok()
+    }
+
+    fn device(&self) -> Option<Device<'_>> {
+        let (nvml, uuid) = self.gpu.as_ref()?;
+        nvml.device_by_uuid(uuid.as_str()).ok()
     }
 
     /// Use since the last sample; the first is of the time since [`Self::new`].
@@ -66,10 +70,7 @@ impl Usage {
             .system
             .as_ref()
             .and_then(|system| system.process(self.pid));
-        let device = self
-            .gpu
-            .as_ref()
-            .and_then(|(nvml, known)| known.device(nvml));
+        let device = self.device();
         let memory = device.as_ref().and_then(|device| device.memory_info().ok());
         System {
             cpu: process
@@ -104,25 +105,9 @@ fn refresh(system: &mut sysinfo::System, pid: Pid) {
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);
 }
 
-/// How NVML finds the GPU that CUDA counts as a given one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Known {
-    Index(u32),
-    /// Of a GPU, or of an instance of one (MIG).
-    Uuid(String),
-}
-
-impl Known {
-    fn device<'nvml>(&self, nvml: &'nvml Nvml) -> Option<Device<'nvml>> {
-        match self {
-            Self::Index(index) => nvml.device_by_index(*index).ok(),
-            Self::Uuid(uuid) => nvml.device_by_uuid(uuid.as_str()).ok(),
-        }
-    }
-}
-
-/// What NVML calls the GPU that CUDA counts as `index`; `None` where that cannot be known.
-fn known(nvml: &Nvml, index: u32) -> Option<Known> {
+/// NVML's UUID of the GPU that CUDA counts as `index`; `None` where that cannot be known.
+fn uuid(nvml: &Nvml, index: u32) -> Option<String> {
+    // NVML also counts GPUs that a cluster denies to this job. CUDA does not.
     let devices: Vec<(String, String)> = (0..nvml.device_count().ok()?)
         .filter_map(|index| {
             let device = nvml.device_by_index(index).ok()?;
@@ -134,19 +119,19 @@ fn known(nvml: &Nvml, index: u32) -> Option<Known> {
     numbered(index, visible.as_deref(), order == "PCI_BUS_ID", &devices)
 }
 
-/// NVML's number of a CUDA device among `devices`: name and UUID of each, in NVML's order. CUDA counts what `CUDA_VISIBLE_DEVICES` lists, up to the
-/// first entry that it does not understand. Numbers there are NVML's where CUDA counts by bus, or where all GPUs are alike; otherwise
-/// CUDA puts the fastest first, which NVML cannot tell.
+/// The UUID of a CUDA device, or of its part (MIG), among `devices`: name and UUID of each that this process may use, in NVML's order.
+/// CUDA counts what `CUDA_VISIBLE_DEVICES` lists, up to the first entry that it does not understand. A number there is a place in
+/// NVML's order where CUDA counts by bus, or where all GPUs are alike. Otherwise CUDA puts the fastest first, which NVML cannot tell.
 fn numbered(
     index: u32,
     visible: Option<&str>,
     by_bus: bool,
     devices: &[(String, String)],
-) -> Option<Known> {
+) -> Option<String> {
     let are_alike = devices.windows(2).all(|pair| pair[0].0 == pair[1].0);
     let by_index = |index: u32| {
-        let is_there = (index as usize) < devices.len();
-        (is_there && (by_bus || are_alike)).then_some(Known::Index(index))
+        let (_, uuid) = devices.get(index as usize)?;
+        (by_bus || are_alike).then(|| uuid.clone())
     };
     let Some(visible) = visible else {
         return by_index(index);
@@ -156,14 +141,14 @@ fn numbered(
         return by_index(number);
     }
     if entry.starts_with("MIG-") {
-        return Some(Known::Uuid(entry.to_owned()));
+        return Some(entry.to_owned());
     }
     // A beginning of the UUID is enough.
     let mut found = devices
         .iter()
         .filter(|(_, uuid)| entry.starts_with("GPU-") && uuid.starts_with(entry));
     match (found.next(), found.next()) {
-        (Some((_, uuid)), None) => Some(Known::Uuid(uuid.clone())),
+        (Some((_, uuid)), None) => Some(uuid.clone()),
         _ => None,
     }
 }
@@ -208,27 +193,36 @@ mod tests {
             .collect()
     }
 
+    /// The UUID of the device at this place.
+    fn at(place: usize, devices: &[(String, String)]) -> Option<String> {
+        Some(devices[place].1.clone())
+    }
+
     #[test]
-    fn cuda_and_nvml_numbers_are_equal_if_all_gpus_are_visible_and_alike() {
+    fn cuda_counts_as_nvml_does_if_all_gpus_are_visible_and_alike() {
         let alike = devices(&["H200", "H200"]);
-        assert_eq!(numbered(1, None, false, &alike), Some(Known::Index(1)));
+        assert_eq!(numbered(1, None, false, &alike), at(1, &alike));
         assert_eq!(numbered(2, None, false, &alike), None);
         let mixed = devices(&["T4", "H200"]);
         assert_eq!(numbered(1, None, false, &mixed), None);
-        assert_eq!(numbered(1, None, true, &mixed), Some(Known::Index(1)));
+        assert_eq!(numbered(1, None, true, &mixed), at(1, &mixed));
+    }
+
+    #[test]
+    fn a_gpu_that_this_process_may_not_use_is_not_counted() {
+        let usable = &devices(&["H200", "H200", "H200"])[1..];
+        assert_eq!(numbered(0, Some("0,1"), false, usable), at(0, usable));
+        assert_eq!(numbered(1, Some("0,1"), false, usable), at(1, usable));
     }
 
     #[test]
     fn visible_devices_renumber_by_number_uuid_and_instance() {
         let four = devices(&["H200", "H200", "H200", "H200"]);
-        let at = |index, visible| numbered(index, Some(visible), false, &four);
-        assert_eq!(at(0, "3,1"), Some(Known::Index(3)));
-        assert_eq!(at(1, " 3, 1 "), Some(Known::Index(1)));
-        assert_eq!(
-            at(0, "GPU-2aa"),
-            Some(Known::Uuid("GPU-2aa-H200".to_owned()))
-        );
-        assert_eq!(at(0, "MIG-7f"), Some(Known::Uuid("MIG-7f".to_owned())));
+        let found = |index, visible| numbered(index, Some(visible), false, &four);
+        assert_eq!(found(0, "3,1"), at(3, &four));
+        assert_eq!(found(1, " 3, 1 "), at(1, &four));
+        assert_eq!(found(0, "GPU-2aa"), at(2, &four));
+        assert_eq!(found(0, "MIG-7f"), Some("MIG-7f".to_owned()));
         // No such entry, an ambiguous prefix of several GPUs, and no GPU.
         for (index, visible) in [
             (1, "3"),
@@ -238,7 +232,7 @@ mod tests {
             (0, ""),
             (0, "x"),
         ] {
-            assert_eq!(at(index, visible), None, "{index} {visible}");
+            assert_eq!(found(index, visible), None, "{index} {visible}");
         }
     }
 }
