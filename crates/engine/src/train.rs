@@ -226,7 +226,7 @@ impl Trainer<'_> {
         let Some(reached) = self.validate(epoch)? else {
             return Ok(Flow::Interrupted);
         };
-        self.report_unreadable()?;
+        self.setup.report_unreadable()?;
         self.conclude(epoch, &reached, pace)?;
         Ok(Flow::Done)
     }
@@ -440,7 +440,7 @@ impl Trainer<'_> {
         let Some(sums) = sums else {
             return Ok(Flow::Interrupted);
         };
-        self.report_unreadable()?;
+        self.setup.report_unreadable()?;
         self.setup.reporter.emit(&Event::Test(Test {
             epoch,
             loss: sums.mean_loss(),

@@ -142,6 +142,7 @@ impl Prober<'_> {
             before += len;
         }
         state.train_time += started.elapsed().as_secs_f64();
+        self.setup.report_unreadable()?;
         Ok(Flow::Done)
     }
 

@@ -116,20 +116,22 @@ impl Trainer<'_> {
         if let Some(text) = computed.note() {
             reporter.note(Level::Info, text);
         }
-        self.report_unreadable()?;
+        self.setup.report_unreadable()?;
         Ok(Flow::Done)
     }
+}
 
-    /// Logs pictures that could not be read by any process: some in a note, all in the worker's log.
-    pub(super) fn report_unreadable(&mut self) -> Result<()> {
-        let Setup {
+impl Setup<'_> {
+    /// Logs the pictures that some process of the run could not read: a few in a note, all in the worker's log.
+    pub(crate) fn report_unreadable(&mut self) -> Result<()> {
+        let Self {
             train,
             validation,
             test,
             reporter,
             rank,
             ..
-        } = &mut self.setup;
+        } = self;
         let mut found: Vec<String> = [train, validation, test]
             .into_iter()
             .flat_map(|part| part.unreadable())

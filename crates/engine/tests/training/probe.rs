@@ -1,7 +1,9 @@
 //! Runs that probe a frozen backbone instead of training a head.
 
+use std::fs;
 use std::path::Path;
 
+use super::pictures::folder;
 use super::{events, last, log, state};
 use crate::support::command;
 use warmstart_engine::best::BestCheckpoint;
@@ -19,8 +21,10 @@ model: { backbone: resnet18, weights: random, freeze: backbone }
 probe: { strengths: 6, neighbours: 7, batch_size: 32 }
 ";
 
-fn new_probe(root: &Path) -> RunDir {
-    let experiment = experiment::parse(PROBE, "probe.yaml").unwrap();
+/// Creates a run of [`PROBE`], with these `FIELD=VALUE` changes.
+fn new_probe(root: &Path, changes: &[&str]) -> RunDir {
+    let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
+    let experiment = experiment::parse_with(PROBE, "probe.yaml", &changes).unwrap();
     let launch = Launch {
         experiment: &experiment,
         source: Path::new("probe.yaml"),
@@ -45,7 +49,7 @@ fn figures(run: &RunDir) -> Vec<(u64, u64)> {
 fn a_probe_tries_all_strengths_tests_the_best_and_can_be_used() {
     let root = tempfile::tempdir().unwrap();
     let cache = root.path().join("cache");
-    let run = new_probe(root.path());
+    let run = new_probe(root.path(), &[]);
     work(&run, &cache, &[]);
     let state = state(&run);
     assert!(matches!(state.outcome, Some(Outcome::Finished { .. })));
@@ -96,9 +100,9 @@ fn a_probe_tries_all_strengths_tests_the_best_and_can_be_used() {
 fn a_probe_that_stops_and_resumes_ends_with_the_bits_of_one_that_does_not() {
     let root = tempfile::tempdir().unwrap();
     let cache = root.path().join("cache");
-    let straight = new_probe(root.path());
+    let straight = new_probe(root.path(), &[]);
     work(&straight, &cache, &[]);
-    let broken = new_probe(root.path());
+    let broken = new_probe(root.path(), &[]);
     work(&broken, &cache, &["--stop-after", "3"]);
     assert_eq!(state(&broken).epochs.len(), 3);
     work(&broken, &cache, &[]);
@@ -119,4 +123,31 @@ fn a_probe_that_stops_and_resumes_ends_with_the_bits_of_one_that_does_not() {
             matches!(&record.event, Event::Note { text, .. } if text.starts_with("features read from the cache"))
         });
     assert_eq!(read.count(), 2 * 3);
+}
+
+#[test]
+fn a_picture_that_becomes_unreadable_is_left_out_with_a_note() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    folder(&data, &[""]);
+    let dataset = format!("dataset={{name: image_folder, path: {}}}", data.display());
+    let run = new_probe(root.path(), &[&dataset, "input.resize=32"]);
+    work(&run, &root.path().join("cache"), &["--stop-after", "1"]);
+    // With the size and time that the first attempt saw, the second does not check it before it computes features.
+    let picture = data.join(&run.pictures().unwrap().unwrap().train[0].name);
+    let before = fs::metadata(&picture).unwrap();
+    fs::write(&picture, vec![0_u8; before.len().try_into().unwrap()]).unwrap();
+    let file = fs::File::options().write(true).open(&picture).unwrap();
+    file.set_modified(before.modified().unwrap()).unwrap();
+    // The first attempt keeps its features in another cache.
+    work(&run, &root.path().join("empty cache"), &[]);
+    let expected = format!(
+        "left out 1 picture that cannot be read: {}",
+        picture.display()
+    );
+    let notes = state(&run).notes;
+    assert!(
+        notes.iter().any(|note| note.text.starts_with(&expected)),
+        "{notes:?}"
+    );
 }
