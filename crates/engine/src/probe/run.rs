@@ -114,21 +114,22 @@ impl Prober<'_> {
         let (started, mut before) = (Instant::now(), 0);
         let batches = |images: usize| u32::try_from(images / batch_size).unwrap_or(u32::MAX);
         for examples in [train, validation, test] {
-            let len = examples.len();
+            let (len, begun) = (examples.len(), Instant::now());
             let kept = keeper.keep(
                 (examples, &Views::plain()),
                 model,
                 reporter,
                 |reporter, done| {
                     if reporter.is_progress_due() {
-                        let seconds = started.elapsed().as_secs_f64().max(1e-9);
+                        let seconds = begun.elapsed().as_secs_f64().max(1e-9);
                         reporter.progress(&Event::Progress(PhaseProgress {
                             phase: Phase::Loading,
                             epoch: state.epoch,
                             step: state.step,
                             done: batches(before + done),
                             total: batches(total),
-                            images_per_second: (before + done) as f64 / seconds,
+                            // Parts from the cache take no time, so they would make the rate too high.
+                            images_per_second: done as f64 / seconds,
                             loss: None,
                             accuracy: None,
                         }));
