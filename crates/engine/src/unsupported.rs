@@ -25,10 +25,12 @@ const FOLDERS: [(&str, &str); 4] = [
     ("cifar-10-batches-mat", MATLAB),
 ];
 
-/// An error if `path` holds CIFAR in a version that is not supported; it names the file to download. None for everything else.
+/// An error if `path` holds CIFAR only in a version that is not supported; it names the file to download. None for everything else.
 pub(crate) fn unsupported_version(name: DatasetName, path: &Path) -> Option<anyhow::Error> {
     let archive = name.archive()?;
-    let what = if path.is_dir() {
+    let what = if path.join(archive.file).is_file() {
+        None
+    } else if path.is_dir() {
         of_folder(path)
     } else {
         of_file(path)
@@ -170,6 +172,10 @@ mod tests {
                 "{path:?}"
             );
         }
+        // A folder that has the supported archive too.
+        let supported = DatasetName::Cifar100.archive().unwrap().file;
+        fs::write(root.join(supported), "").unwrap();
+        assert_eq!(said(DatasetName::Cifar100, root), None);
         // The binary version, a file that is no archive, an empty folder, and a missing path.
         let binary = root.join("binary.tgz");
         archive(&binary, &["cifar-100-binary/train.bin"]);
