@@ -83,7 +83,7 @@ struct RunProgress<'a> {
 }
 
 impl RunProgress<'_> {
-    /// Logs the phase with the first download, so that a complete run has no such phase.
+    /// Logs the phase with the first download, so that a run that lacks nothing has no such phase.
     fn start(&mut self) {
         if !std::mem::replace(&mut self.is_fetching, true) {
             self.reporter.phase(Phase::Fetching);

@@ -38,7 +38,7 @@ pub enum Distance {
     Gradient(f64),
     /// Distance of the weights from those of the minimum, as a share of their norm. The penalty alone gives the objective a curvature of
     /// `1 / (C · n)` along the weights, so the norm of the gradient over that is no less than the distance. Along the intercepts, the
-    /// curvature is about 1 over the number of classes.
+    /// curvature is about 1 over the number of classes; a tenth of that is taken, to be safe.
     Weights(f64),
 }
 

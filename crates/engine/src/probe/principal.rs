@@ -25,7 +25,7 @@ impl Components {
             .f_tr()?
             .f_matmul(&centred)?
             .f_div_scalar(features.size2()?.0 as f64)?;
-        // A GPU needs another library for this, and it is small.
+        // On a GPU this needs another library, and the matrix is small.
         let (variances, directions) = covariance.f_to_device(Device::Cpu)?.f_linalg_eigh("L")?;
         let components = Self {
             mean,

@@ -152,7 +152,7 @@ impl Prober<'_> {
         Problem::new(&features, &labels, self.setup.model.spec().classes)
     }
 
-    /// Fits at each strength that is left, the weakest first, each from the one before.
+    /// Fits at each strength that is left, the smallest C first, each from the one before.
     fn path(&mut self) -> Result<Flow> {
         let train = self.problem(&[&self.setup.train])?.prepared()?;
         let validation = self.problem(&[&self.setup.validation])?;

@@ -110,7 +110,7 @@ fn inferred(
     Ok(agreement)
 }
 
-/// Gradients of a batch that is large enough for cuDNN's depthwise convolutions, against the mean of those that libtorch's own kernels
+/// Gradients of a batch that is large enough for cuDNN's depthwise convolutions, against the sum of those that libtorch's own kernels
 /// give its parts.
 pub fn large_batches(name: Name, device: Device) -> Result<Agreement> {
     const IMAGES: i64 = 64;
