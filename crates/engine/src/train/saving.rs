@@ -84,6 +84,7 @@ impl Trainer<'_> {
     pub(super) fn save_pending(&mut self) -> Result<()> {
         self.commit_best().context("saving the best checkpoint")?;
         if self.failed_saves > 0 {
+            // No later save can make up for it, so one more failure is an error.
             self.failed_saves = MAX_FAILED_SAVES - 1;
             self.save(false).context("saving the last checkpoint")?;
         }
@@ -116,6 +117,7 @@ impl Trainer<'_> {
     /// Saves and stops.
     pub(super) fn stop(&mut self) -> Result<Ended> {
         self.setup.reporter.emit(&Event::Stopping);
+        // This save is the last, so its failure is an error.
         self.failed_saves = MAX_FAILED_SAVES - 1;
         self.save(false).context("stopping")?;
         Ok(Ended::Stopped)
