@@ -156,7 +156,7 @@ fn decoded(
     picture: &Path,
     resizer: &mut Resizer,
 ) -> Result<Tensor> {
-    // Small pictures of a published dataset grow within the model, and so do others that are shown to it.
+    // The model itself enlarges the small pictures of a published dataset, so a file is decoded in their size.
     let framing = match experiment.dataset.kind {
         DatasetKind::ImageFolder(_) => preparation.into(),
         DatasetKind::Emoji98 { .. }

@@ -13,7 +13,8 @@ use crate::features::Keeper;
 use crate::interrupt::Flow;
 use crate::worker_log;
 
-/// The features that the model computed. Those from the cache do not count: they take no time of the model.
+/// The features that the model computed of pictures that were decoded for it. Those from the cache take no time of the model, and
+/// those of a dataset in memory need no decoding: neither count.
 #[derive(Debug, Default)]
 struct Computed {
     images: usize,
@@ -23,7 +24,7 @@ struct Computed {
 }
 
 impl Computed {
-    /// Counts the images of a part. A part from the cache has waited for none.
+    /// Counts the images of a part, unless none of them had to be decoded.
     fn add(&mut self, images: usize, time: Duration, waited: Duration) {
         if !waited.is_zero() {
             self.images += images;
