@@ -128,11 +128,11 @@ pub(super) fn frozen(device: Device) -> Result<Outcome> {
         let spec = spec(Backbone::EfficientnetB0, 5);
         let (model, before) = trained(&spec, 3, format, device)?;
         if model.frozen_fingerprint()? != before {
-            bail!("frozen weights moved in three steps in {format:?}");
+            bail!("frozen weights moved in three steps in {format}");
         }
         let whole = model.fingerprint()?;
         if Model::new(&spec, 3, device)?.fingerprint()? == whole {
-            bail!("three steps in {format:?} moved nothing");
+            bail!("three steps in {format} moved nothing");
         }
     }
     Ok(passed(
@@ -171,7 +171,7 @@ pub(super) fn same_bits(device: Device) -> Result<Outcome> {
             let (first, second) = (run()?, run()?);
             crate::device::configure(device, NumberFormat::Float32, false)?;
             if first != second {
-                bail!("{backbone} in {format:?}: {STEPS_TWICE} steps ended with other bits");
+                bail!("{backbone} in {format}: {STEPS_TWICE} steps ended with other bits");
             }
         }
     }
