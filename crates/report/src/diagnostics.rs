@@ -87,6 +87,10 @@ fn alert(level: Level, text: String) -> Option<Alert> {
 }
 
 fn unreadable(run: &Run, _: f64, _: Hint<'_>) -> Option<Alert> {
+    // The run's trouble is the same error, with what to do.
+    if run.status() == Status::Unreadable {
+        return None;
+    }
     let error = run.info.as_ref().err()?;
     alert(Level::Error, format!("run.json cannot be read: {error}"))
 }

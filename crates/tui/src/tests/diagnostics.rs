@@ -374,6 +374,29 @@ fn stopped_run_reports_only_overfitting_as_info() {
 }
 
 #[test]
+fn a_run_that_cannot_be_read_is_reported_once_with_what_to_do() {
+    let denied = |model: &mut Model| {
+        let now = model.now;
+        let changes = vec![
+            Change::Info {
+                id: id(LIVE),
+                info: Err("permission denied".to_owned()),
+            },
+            Change::Liveness {
+                id: id(LIVE),
+                liveness: warmstart_schema::state::Liveness::Unknown,
+            },
+        ];
+        update(model, Message::Changes { now, changes });
+    };
+    let said = said(events_of_run(&WELL, &[]), 1.0, denied);
+    assert!(
+        matches!(&said[..], [(Level::Error, text)] if text.starts_with("cannot be read: permission denied; ")),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn alerts_name_the_keys_of_the_settings() {
     let with_stop_on = |keys: &[&str]| {
         let keys = Keys(keys.iter().map(|key| (*key).to_owned()).collect());
