@@ -303,6 +303,22 @@ fn a_group_that_two_of_its_members_name_is_not_compared_with_itself() {
 }
 
 #[test]
+fn the_paired_test_is_at_the_second_group_even_if_both_are_equal_but_for_their_names() {
+    let place = two_groups();
+    for index in 5..9 {
+        let id = format!("2026010{index}-000000-aaaa");
+        let dir = RunDir::new(place.checkpoints().join(id));
+        let mut info = dir.info().unwrap();
+        info.member.as_mut().unwrap().group = "alpha".to_owned();
+        dir.write_info(&info).unwrap();
+    }
+    let rows = place.say(&["compare", "alpha", "beta", "--json"]).json();
+    let mut rows = rows.as_array().unwrap().iter();
+    let row = rows.find(|row| row["paired"].is_object()).unwrap();
+    assert_eq!(row["experiment"], "beta, rate 0.5");
+}
+
+#[test]
 fn a_comparison_says_that_no_member_of_the_second_group_is_done() {
     let place = two_groups();
     for index in 0..5 {

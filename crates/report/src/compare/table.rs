@@ -161,8 +161,8 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
     }
     mark_other_tests(&mut table, &lines);
     mark_withheld(&mut table);
-    if let Some((group, pairing)) = pairing {
-        mark_pairing(&mut table, &lines, &group, pairing);
+    if let Some((second, pairing)) = pairing {
+        mark_pairing(&mut table, runs, &lines, second, pairing);
     }
     mark_best(&mut table);
     table
@@ -199,31 +199,29 @@ fn mark_other_tests(table: &mut Table, lines: &[Line]) {
         .for_each(|row| row.mark = Some(mark.clone()));
 }
 
-/// The paired test of two groups, with the id of a run of the second. None if other runs are compared, or one group is named twice.
-fn pairing(runs: &Runs, chosen: &[&Run], options: &Options) -> Option<(RunId, Pairing)> {
+/// The paired test of two groups, with a run of the second. None if other runs are compared, or one group is named twice.
+fn pairing<'a>(
+    runs: &'a Runs,
+    chosen: &[&'a Run],
+    options: &Options,
+) -> Option<(&'a Run, Pairing)> {
     let Selection::Groups(ids) = &options.selection else {
         return None;
     };
     let [a, b] = &ids[..] else { return None };
     let [a, b] = [a, b].map(|id| chosen.iter().find(|run| run.id == *id));
-    let (a, b) = (a?, b?);
+    let (a, b) = (*a?, *b?);
     if runs.group_of(a).any(|run| run.id == b.id) {
         return None;
     }
-    let [a, b] = [a, b].map(|run| group::cells_of(runs, run));
-    let of = b.first()?.runs.first()?.id.clone();
-    Some((of, bundle::pairing(&a, &b, options.figures)?))
+    let [first, second] = [a, b].map(|run| group::cells_of(runs, run));
+    Some((b, bundle::pairing(&first, &second, options.figures)?))
 }
 
-/// Says below the table what the paired test says, at the row of the second group.
-fn mark_pairing(table: &mut Table, lines: &[Line], of: &RunId, pairing: Pairing) {
-    let group = |line: &Line| line.runs[0].member().map(|member| member.group.clone());
-    let has_run = |line: &&Line| {
-        let mut cell = line.cell.iter().flat_map(|cell| &cell.runs);
-        cell.any(|run| run.id == *of)
-    };
-    let second = lines.iter().find(has_run).and_then(group);
-    let is_second = |line: &&Line| line.cell.is_some() && group(line) == second;
+/// Says below the table what the paired test says, at the row of the second group, of which `second` is a run.
+fn mark_pairing(table: &mut Table, runs: &Runs, lines: &[Line], second: &Run, pairing: Pairing) {
+    let members: HashSet<&RunId> = runs.group_of(second).map(|run| &run.id).collect();
+    let is_second = |line: &&Line| members.contains(&line.runs[0].id);
     let may_be_chosen = |line: &&Line| {
         let choice = line.cell.as_ref().map(|cell| cell.choice);
         choice != Some(Choice::NotChosen)
