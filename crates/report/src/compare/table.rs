@@ -181,7 +181,7 @@ fn mark_other_tests(table: &mut Table, lines: &[Line]) {
         of.runs[0].label(),
         of.runs[0].id
     );
-    let others: Vec<&RunId> = known
+    let others: HashSet<&RunId> = known
         .filter(|(set, _)| *set != first)
         .map(|(_, line)| &line.runs[0].id)
         .collect();
@@ -190,7 +190,7 @@ fn mark_other_tests(table: &mut Table, lines: &[Line]) {
     }
     let mark = footnote(&mut table.footnotes, text);
     let is_other = |row: &&mut Row| {
-        row.kind == Kind::Measured && row.runs.first().is_some_and(|run| others.contains(&run))
+        row.kind == Kind::Measured && row.runs.first().is_some_and(|run| others.contains(run))
     };
     table
         .rows
