@@ -254,6 +254,18 @@ fn settings_without_a_member_that_is_done_name_no_run_and_no_seed() {
     assert!(line.is_some_and(|line| !line.contains("seeds")), "{csv}");
 }
 
+#[test]
+fn settings_with_a_single_member_name_its_run_and_its_seed() {
+    let (place, id) = (Place::new(), "20260101-000000-aaaa");
+    member(&place, id, "alpha", ("0.1", 7), [0.71, 0.61]);
+    let rows = place.say(&["compare", "alpha", "--json"]).json();
+    let group = &rows[0]["group"];
+    assert_eq!(
+        (&group["runs"], &group["seeds"]),
+        (&json!([id]), &json!([7]))
+    );
+}
+
 /// Reference: `SciPy` 1.17, `ttest_rel([0.73, 0.75, 0.78], [0.71, 0.72, 0.76])`.
 #[test]
 fn two_groups_are_compared_by_equal_seeds() {

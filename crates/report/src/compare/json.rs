@@ -272,9 +272,14 @@ impl<'a> From<&'a Row> for Group<'a> {
         let is_done = |member: &Row| member.status == Some(Status::Finished);
         let has_mean = row.members.len() < 2 || row.members.iter().any(is_done);
         let runs = row.runs.iter().filter(|_| has_mean);
+        // A row of one member merges nothing, so only its member has the seed.
+        let seeds = match &row.members[..] {
+            [only] => &only.seeds[..],
+            _ => &row.seeds[..],
+        };
         Self {
             runs: runs.map(RunId::as_str).collect(),
-            seeds: &row.seeds,
+            seeds,
             standard_deviation: measured(&row.figures, |value| spread(value)?.deviation),
             n: row
                 .figures
