@@ -13,7 +13,12 @@ use self::tree::{Entry, Map, Node, Tree};
 pub fn set(source: &str, path: &str, value: &str, text: bool) -> Result<String, String> {
     let value = value.trim();
     let is_plain = |value: &str| matches!(serde_yaml::from_str(value), Ok(Value::String(read)) if read == value);
-    let quoted = format!("'{}'", value.replace('\'', "''"));
+    // A line break between single quotes would become a space.
+    let quoted = if value.contains(['\n', '\r']) {
+        serde_json::Value::from(value).to_string()
+    } else {
+        format!("'{}'", value.replace('\'', "''"))
+    };
     if text && !is_plain(value) {
         return written(source, path, &quoted);
     }

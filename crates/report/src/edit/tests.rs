@@ -101,6 +101,15 @@ fn texts_are_quoted_where_they_must_be(#[case] typed: &str, #[case] line: &str) 
 }
 
 #[test]
+fn a_text_keeps_its_line_breaks() {
+    for path in ["question", "dataset.path"] {
+        let after = set(FILE, path, "it's\n\"two\"\tlines", true).unwrap();
+        let read = value_of(&after, path);
+        assert_eq!(read.as_deref(), Some("it's\n\"two\"\tlines"), "{after}");
+    }
+}
+
+#[test]
 fn a_text_in_braces_is_quoted_if_it_contains_commas_or_braces() {
     let after = set(FILE, "dataset.path", "a, b}", true).unwrap();
     assert!(after.contains("path: 'a, b}' }"), "{after}");
