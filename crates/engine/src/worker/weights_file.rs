@@ -38,21 +38,16 @@ pub(super) fn report(
         .as_ref()
         .filter(|before| before.sha256 != facts.sha256);
     if let Some(then) = differs {
-        let (file, now, then) = (&facts.file, short(&facts.sha256), short(&then.sha256));
-        let what = format!(
-            "the weights are not those that the run began with: {file} has SHA-256 {now}, then it was {then}"
-        );
-        if is_resumed {
-            reporter.note(
-                Level::Info,
-                format!("{what}; it continues from its checkpoint, which keeps the earlier ones"),
-            );
+        let (level, effect) = if is_resumed {
+            (Level::Info, "the run continues from its checkpoint")
         } else {
-            reporter.note(
-                Level::Warning,
-                format!("{what}; it begins with the file as it is now"),
-            );
-        }
+            (Level::Warning, "the run begins with the file as it is now")
+        };
+        let (file, now, then) = (&facts.file, short(&facts.sha256), short(&then.sha256));
+        let text = format!(
+            "the file of weights is not the one that the run began with (SHA-256 {now}, at first {then}); {effect}: {file}"
+        );
+        reporter.note(level, text);
     }
     if !is_resumed {
         reporter.emit(&Event::Weights(facts));
