@@ -41,7 +41,7 @@ pub fn stated(path: &Path, bytes: &[u8]) -> Option<SaidOf> {
         let backbone = known(metadata(bytes).get("architecture")?)?;
         Some(SaidOf::Surely(backbone, "its header"))
     };
-    let beside = || config(path).map(|(backbone, words)| SaidOf::Surely(backbone, words));
+    let beside = || in_config(path).map(|(backbone, words)| SaidOf::Surely(backbone, words));
     let in_name = || named(path).map(SaidOf::Perhaps);
     in_header().or_else(beside).or_else(in_name)
 }
@@ -61,8 +61,8 @@ fn known(name: &str) -> Option<Backbone> {
 }
 
 /// The backbone that a configuration beside the file names, and what that file is called.
-fn config(path: &Path) -> Option<(Backbone, &'static str)> {
-    configuration(path).into_iter().find_map(|(config, place)| {
+fn in_config(path: &Path) -> Option<(Backbone, &'static str)> {
+    configs(path).into_iter().find_map(|(config, place)| {
         let backbone = config.backbone().filter(|_| place.is_its_own(path))?;
         Some((backbone, place.words()))
     })
@@ -123,7 +123,7 @@ impl Beside {
 }
 
 /// The configurations next to a file.
-fn configuration(path: &Path) -> Vec<(Config, Beside)> {
+fn configs(path: &Path) -> Vec<(Config, Beside)> {
     let read = |path: &Path| {
         let is_small = std::fs::metadata(path)
             .is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_CONFIG_BYTES);
@@ -168,7 +168,7 @@ pub fn stated_preparation(path: &Path, backbone: Backbone) -> FileMetadata {
             None => place.is_its_own(path) || !is_other_tag,
         }
     };
-    let config = configuration(path)
+    let config = configs(path)
         .into_iter()
         .find(|(config, place)| is_of(config, *place));
     config

@@ -232,8 +232,8 @@ fn conditions(
     }
 }
 
-/// Threads of the CPU's kernels in each process: those of the checkpoint, because results are bitwise equal only then; else one a
-/// core. With another number of processes than before nothing is bitwise equal.
+/// Threads of the CPU's kernels in each process: those of the checkpoint, because results are bitwise equal only then; else
+/// `OMP_NUM_THREADS`, else one a core. With another number of processes than before nothing is bitwise equal.
 fn threads(saved: Option<&Content>, devices: Devices) -> u32 {
     let cores = u32::try_from(launcher::cores()).unwrap_or(1);
     let cores = (cores / devices.0).max(1);

@@ -21,7 +21,7 @@ pub(super) enum Bundle<'a> {
 }
 
 impl<'a> Bundle<'a> {
-    /// The runs of its figures. A cell whose members are all at work has none of them done and shows the first.
+    /// The runs of its figures: of a cell those that are done, or else its first.
     pub(super) fn runs(&self) -> Vec<&'a Run> {
         match self {
             Self::Run(run) => vec![run],
@@ -38,8 +38,8 @@ impl<'a> Bundle<'a> {
     }
 }
 
-/// Makes rows of runs. Named runs stay apart; members of a group become one row for each of its settings, at the place of the
-/// first.
+/// Makes rows of runs. Members of a group become one row for each of its settings, at the place of the first, except where runs
+/// are named one by one.
 pub(super) fn bundles<'a>(
     all: &'a Runs,
     chosen: Vec<&'a Run>,
@@ -89,8 +89,9 @@ pub(super) fn bundles<'a>(
 /// The paired comparison of two groups, by the settings that validation chose of each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Paired {
-    /// The names of the two, the second minus the first.
+    /// The name of the group whose figures are subtracted.
     pub over: String,
+    /// The name of the group from whose figures they are subtracted.
     pub of: String,
     pub seeds: Vec<u64>,
     /// The differences of each metric, or why there is no test.

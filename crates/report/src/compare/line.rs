@@ -14,7 +14,7 @@ use crate::field::{Field, Subject};
 use crate::group::{self, Choice};
 use crate::mean::mean;
 
-/// One run or several seeds, before there are columns.
+/// What a row shows, before there are columns.
 pub(super) struct Line<'a> {
     /// The runs of its figures, one or more.
     pub(super) runs: Vec<&'a Run>,
