@@ -114,7 +114,7 @@ fn flow_range(body: &str, map: &Map, index: usize) -> std::ops::Range<usize> {
 /// The lines of an entry.
 fn block_range(body: &str, map: &Map, index: usize) -> Result<std::ops::Range<usize>, String> {
     if map.entries.len() == 1 {
-        return Err("it is the only field of its section; take out the section".to_owned());
+        return Err("it is the only field of its section; remove the section".to_owned());
     }
     let entry = &map.entries[index];
     let start = line_start(body, entry.key_at.start);

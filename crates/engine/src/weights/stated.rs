@@ -116,7 +116,7 @@ impl Beside {
 
     fn words(self) -> &'static str {
         match self {
-            Self::SameName => "the configuration of its name beside it",
+            Self::SameName => "the .config.json of the same name",
             Self::Folder => "the config.json beside it",
         }
     }

@@ -41,7 +41,9 @@ pub(super) fn read(
     let before = run.pictures().unwrap_or_else(|error| {
         reporter.note(
             Level::Warning,
-            format!("what pictures earlier attempts had is not known: {error}"),
+            format!(
+                "the list of pictures of earlier attempts cannot be read, so this one cannot say what changed: {error}"
+            ),
         );
         None
     });

@@ -100,7 +100,7 @@ pub(super) fn unsaved(run: &Run, now: f64, hint: Hint<'_>) -> Option<Alert> {
     (age >= UNSAFE).then(|| {
         let stop = hint(Action::Stop, "saves and stops");
         let text = format!(
-            "no checkpoint for {}: a crash would lose it{stop}; train.checkpoint.every_minutes saves more often",
+            "no checkpoint for {}: a crash would lose that work{stop}; train.checkpoint.every_minutes saves more often",
             duration(age)
         );
         alert(Level::Warning, text)

@@ -310,7 +310,7 @@ fn gpu_that_was_idle_before_training_is_not_reported() {
 #[case(
     41.0,
     false,
-    "no checkpoint for 41m 00s: a crash would lose it; s saves and stops"
+    "no checkpoint for 41m 00s: a crash would lose that work; s saves and stops"
 )]
 #[case(41.0, true, "")]
 fn missing_checkpoint_is_reported_after_40_minutes(
