@@ -209,22 +209,23 @@ pub(super) const STATES: [&str; 25] = [
     BROKEN,
 ];
 
+#[expect(clippy::unnecessary_wraps, reason = "a reader returns an option")]
 fn states<'a>(subject: &Subject<'a>) -> Option<Fact<'a>> {
-    if subject.file.is_some_and(|file| file.loaded.is_err()) {
-        return Fact::text(BROKEN);
-    }
-    let Some(run) = subject.run else {
-        return Fact::text(NEVER);
+    // A mistake in a file hides no run that was launched from it.
+    let is_broken = subject.file.is_some_and(|file| file.loaded.is_err());
+    let of_file = if is_broken {
+        Some(BROKEN)
+    } else {
+        subject.run.is_none().then_some(NEVER)
     };
-    let status = run.status();
+    let status = subject.run.map(Run::status);
     let other = match status {
-        status if status.is_live() => Some(RUNNING),
-        Status::Finished => Some("finished"),
+        Some(status) if status.is_live() => Some(RUNNING),
+        Some(Status::Finished) => Some("finished"),
         _ => None,
     };
-    Some(Fact::Texts(
-        [status.as_str()].into_iter().chain(other).collect(),
-    ))
+    let texts = [status.map(Status::as_str), other, of_file];
+    Some(Fact::Texts(texts.into_iter().flatten().collect()))
 }
 
 type Is = fn(&Subject) -> bool;

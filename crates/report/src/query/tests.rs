@@ -207,6 +207,23 @@ fn an_experiment_without_a_run_never_ran_and_has_no_figures() {
 }
 
 #[test]
+fn a_run_is_found_by_its_state_though_its_file_is_broken() {
+    let loaded = warmstart_schema::experiment::parse("name: [", "a.yaml");
+    let file = warmstart_runs::store::ExperimentFile::new("a.yaml".into(), loaded);
+    let runs = runs();
+    let subject = Subject::new(Some(&file), runs.iter().next(), "g");
+    for (query, expected) in [
+        ("status:done", true),
+        ("status:broken", true),
+        ("status:never", false),
+        ("status:failed", false),
+    ] {
+        let query = Query::parse(query).unwrap();
+        assert_eq!(query.matches(&subject), expected, "{}", query.source());
+    }
+}
+
+#[test]
 fn every_mistake_has_a_position_and_a_next_step() {
     for (query, at, message, help) in [
         (
