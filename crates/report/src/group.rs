@@ -67,7 +67,9 @@ impl<'a> Cell<'a> {
     /// Its mean of the monitored metric over the members that are done.
     fn monitored(&self) -> Option<(Monitor, f64)> {
         let done = self.done();
-        let monitor = done.first()?.experiment.as_deref()?.monitor();
+        // They differ only in their seed, so the first experiment that is readable answers for all.
+        let experiment = done.iter().find_map(|run| run.experiment.as_deref());
+        let monitor = experiment?.monitor();
         let metric = match monitor {
             Monitor::ValLoss => Metric::ValLoss,
             Monitor::ValAcc => Metric::ValAcc,

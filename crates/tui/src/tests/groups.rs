@@ -227,6 +227,21 @@ fn settings_that_monitor_different_metrics_are_not_ranked() {
 }
 
 #[test]
+fn settings_are_ranked_though_the_experiment_of_one_member_is_unreadable() {
+    let mut model = sweep(&ALL);
+    let unreadable = Change::Experiment {
+        id: id("20260101-000000-aaaa"),
+        experiment: None,
+    };
+    let changes = vec![unreadable];
+    update(&mut model, Message::Changes { now: 2.0, changes });
+    let run = model.runs.iter().next().unwrap();
+    let cells = cells_of(&model.runs, run);
+    let choices: Vec<Choice> = cells.iter().map(|cell| cell.choice).collect();
+    assert_eq!(choices, [Choice::Chosen, Choice::NotChosen]);
+}
+
+#[test]
 fn a_launch_says_what_is_skipped_and_asks_before_it_queues_the_rest() {
     let mut model = sweep(&ALL[..3]);
     let effects = press(&mut model, "r");
