@@ -179,8 +179,14 @@ fn ensure_checkpoints(dir: &RunDir, run: &Run) -> anyhow::Result<()> {
     {
         return Ok(());
     }
+    let lock = dir.lock().map_err(|error| {
+        let path = dir.lock_file();
+        let what = format!("cannot lock run {id}: {error}: {}", path.display());
+        Failure::new(Kind::Disk, what)
+            .help("correct its permissions, or repair the disk; the run is unchanged")
+    })?;
     // An interrupted save may have left the only checkpoint aside.
-    if let Some(_lock) = dir.lock().map_err(unreadable)? {
+    if let Some(_lock) = lock {
         checkpoint::recover(&Disk, dir)?;
         if !checkpoint::steps(&Disk, dir)
             .map_err(unreadable)?
@@ -376,6 +382,21 @@ mod tests {
         let waiting = Queue::new(root.path()).content().unwrap().waiting;
         let slots: Vec<&str> = waiting.iter().map(|entry| entry.slot.as_str()).collect();
         assert_eq!(slots, [launcher::of_run(&dir).slot(device, 2)]);
+    }
+
+    #[test]
+    fn a_run_that_cannot_be_locked_is_not_called_unreadable() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = change::tests::trained(root.path());
+        std::fs::remove_dir_all(dir.checkpoints()).unwrap();
+        let (_, runs) = Watcher::read_all(root.path(), &[]);
+        let run = runs.get(&dir.info().unwrap().id).unwrap();
+        // A folder in the place of the lock.
+        std::fs::create_dir(dir.lock_file()).unwrap();
+        let error = ensure_checkpoints(&dir, run).unwrap_err();
+        let failure: Failure = error.downcast().unwrap();
+        let lock = dir.lock_file().display().to_string();
+        assert!(failure.what.ends_with(&lock), "{}", failure.what);
     }
 
     #[test]
