@@ -1,10 +1,10 @@
 //! Changes the tags, the note and the archive mark of a run.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use warmstart_schema::annotation::Annotation;
 
 use crate::failure::{Failure, Kind};
@@ -25,7 +25,7 @@ pub fn annotate<E: std::error::Error + Send + Sync + 'static>(
     let _lock = locked(&run);
     let before = run
         .annotation()
-        .with_context(|| format!("cannot read {}", path.display()))?;
+        .map_err(|error| unreadable(&path, &error))?;
     let mut after = before.clone();
     change(&mut after)?;
     if after != before {
@@ -38,6 +38,16 @@ pub fn annotate<E: std::error::Error + Send + Sync + 'static>(
         })?;
     }
     Ok((before, after))
+}
+
+/// The error of an annotation that cannot be read. That of a damaged one names the file itself.
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return Failure::new(Kind::Input, format!("an annotation is damaged: {error}"))
+            .help("correct or remove this file: it holds only tags, note and archive mark");
+    }
+    let what = format!("cannot read: {error}: {}", path.display());
+    Failure::new(Kind::Disk, what).help("correct its permissions, or repair the disk")
 }
 
 /// The lock of the run's folder, which every change of its annotation takes. `None` where there are no locks, or where the other
@@ -54,6 +64,27 @@ mod tests {
     use warmstart_schema::annotation::TagChange;
 
     use super::*;
+
+    #[test]
+    fn a_damaged_annotation_is_named_once_and_stays_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let id: RunId = "a".parse().unwrap();
+        let run = RunDir::of(root.path(), &id);
+        std::fs::create_dir(run.path()).unwrap();
+        std::fs::write(run.annotation_json(), "{").unwrap();
+        let error = annotate(root.path(), &id, |annotation| {
+            annotation.change_tags(&[TagChange {
+                tag: "new".to_owned(),
+                add: true,
+            }])
+        })
+        .unwrap_err();
+        let failure: Failure = error.downcast().unwrap();
+        let path = run.annotation_json().display().to_string();
+        assert_eq!(failure.what.matches(&path).count(), 1, "{}", failure.what);
+        assert!(failure.help.is_some());
+        assert_eq!(std::fs::read(run.annotation_json()).unwrap(), b"{");
+    }
 
     #[test]
     fn two_changes_at_once_are_both_kept() {
