@@ -118,7 +118,7 @@ impl From<&Summary> for Members {
             all: group.all,
             halved: group.halved,
             settings: group.settings.clone(),
-            chosen: group.is_final,
+            chosen: group.is_chosen,
             standard_deviation: Metric::ALL.iter().filter_map(deviation).collect(),
             state: group.state(),
         }

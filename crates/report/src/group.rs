@@ -164,7 +164,7 @@ fn best(cells: &[Cell]) -> Option<usize> {
     best.map(|(index, ..)| index)
 }
 
-/// The settings that validation chose; none while members have not ended.
+/// The cell that is [`Choice::Chosen`], if there is one.
 pub fn chosen<'c, 'a>(cells: &'c [Cell<'a>]) -> Option<&'c Cell<'a>> {
     cells.iter().find(|cell| cell.choice == Choice::Chosen)
 }
@@ -183,8 +183,8 @@ pub struct Summary {
     pub status: Option<Status>,
     /// The settings of the means, in words; empty without a grid.
     pub settings: String,
-    /// Whether validation has chosen these settings, or members have not ended yet.
-    pub is_final: bool,
+    /// Whether the settings are [`Choice::Chosen`]. Otherwise they are the best so far.
+    pub is_chosen: bool,
 }
 
 impl Summary {
@@ -226,7 +226,7 @@ impl Summary {
             halved: cells.iter().map(Cell::halved).sum(),
             status: state.or(cells.first()).and_then(Cell::status),
             settings: shown.map_or_else(String::new, |cell| in_words(cell.settings)),
-            is_final: choice == Choice::Chosen,
+            is_chosen: choice == Choice::Chosen,
         })
     }
 
