@@ -1,5 +1,5 @@
-//! Tables that fit a width: the least needed columns are hidden first, then long texts are cut in their middle. What
-//! distinguishes rows stays to the end. A line below the table names the hidden columns.
+//! Tables that fit a width. Long texts are cut in their middle first. If that is not enough, the least needed columns are hidden;
+//! a line below the table names them. What distinguishes rows stays to the end.
 
 use warmstart_schema::text;
 
@@ -11,11 +11,11 @@ const LEAST: usize = 16;
 /// The kind of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
-    /// Right-aligned, and never cut.
+    /// Right-aligned, and cut last of all.
     Figures,
     /// Cut before a column is hidden.
     Words,
-    /// Distinguishes rows: cut only when nothing else can be.
+    /// Distinguishes rows: cut after words, when no column can be hidden.
     Names,
 }
 

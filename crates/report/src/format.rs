@@ -1,5 +1,4 @@
-//! Formats numbers and lines: one precision per kind of figure, `–` for missing values, wrapped
-//! lines.
+//! Formats numbers, times and problems: one precision per kind of figure, `–` for missing values.
 
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 //!
 //! A bare word is searched in all names of a row; `#good` is the tag `good`. Every setting of an experiment is a field too, by
 //! its path or an end of it: `train.batch_size:64`, `dropout>0.2`. `name:` and `note:` contain their value, other texts equal it.
-//! `*` and `?` match any characters, and figures are compared by `<`, `<=`, `>`, `>=`, `=` and `!=`. Case never matters.
+//! `*` matches any characters and `?` any one. Figures are compared by `<`, `<=`, `>`, `>=`, `=` and `!=`. Case never matters.
 
 mod filter;
 mod parse;
