@@ -197,16 +197,11 @@ impl Axis {
             // An axis within one epoch may have no whole numbers, so show fractions.
             Unit::Whole if self.high - self.low >= 1.0 => nice(least).max(1.0),
             Unit::Number | Unit::Bytes | Unit::Whole => nice(least),
+            Unit::Seconds if least <= 0.5 => nice(least),
             Unit::Seconds => {
                 let days = || 86_400.0 * nice(least / 86_400.0).max(1.0);
-                let round = ROUND_SECONDS
-                    .into_iter()
-                    .find(|round| *round >= least && least > 0.5);
-                if least <= 0.5 {
-                    nice(least)
-                } else {
-                    round.unwrap_or_else(days)
-                }
+                let round = ROUND_SECONDS.into_iter().find(|round| *round >= least);
+                round.unwrap_or_else(days)
             }
         }
     }
