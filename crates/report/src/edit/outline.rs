@@ -241,6 +241,10 @@ mod tests {
         for (path, _) in crate::compare::config_fields(&experiment) {
             assert!(all.iter().any(|field| field.path == path), "{path}");
         }
+        for Field { path, .. } in &all {
+            let section = path.split('.').next().unwrap();
+            assert!(ORDER.contains(&section), "{section} has no place");
+        }
         let field = |path: &str| all.iter().find(|field| field.path == path).unwrap();
         assert!(field("name").is_text && field("name").is_required);
         assert!(

@@ -67,7 +67,7 @@ fn difference(before: &str, after: &str) -> String {
     "-    name: adam, # a comment within\n+    name: sgd, # a comment within\n"
 )]
 #[case::absent_in_a_block("train.precision", "bfloat16", "+  precision: bfloat16\n")]
-#[case::absent_in_braces(
+#[case::first_in_braces(
     "model.head.hidden",
     "8",
     "-  head: { hidden: 256, dropout: 0.2 }\n+  head: { hidden: 8, dropout: 0.2 }\n"
@@ -152,6 +152,10 @@ fn line_endings_are_kept() {
         set("\u{feff}a: 1\n", "a", "3", false).unwrap(),
         "\u{feff}a: 3\n"
     );
+}
+
+#[test]
+fn nothing_else_changes_whatever_the_form_of_the_value() {
     assert_eq!(set("a:\nb: 1\n", "a", "3", false).unwrap(), "a: 3\nb: 1\n");
     assert_eq!(
         set("a: # why\nb: 1\n", "a.c", "3", false).unwrap(),
