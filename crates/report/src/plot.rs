@@ -204,7 +204,7 @@ impl Plot {
     }
 }
 
-/// So much of an axis, in words. A run may start from a checkpoint within an epoch, after a fraction of it.
+/// A length of an axis in words, as `2.3 epochs`: a run may start from a checkpoint within an epoch.
 fn extent(along: XAxis, length: f64) -> String {
     let counted = |one: &str| {
         let number = ((length * 10.0).round() / 10.0).to_string();

@@ -231,8 +231,8 @@ impl<'a> Drawn<'a> {
     }
 }
 
-/// How far to shift a run that continues others that are drawn: the sum of the x of the checkpoints that it and they started from, and 0
-/// for another run. `drawn` finds drawn runs.
+/// How far to shift a run so that it begins where the run that it continues was saved: the sum over it and those before it, as far
+/// as they are drawn; 0 for another run. `drawn` finds drawn runs.
 pub fn x_offset<'a>(run: &'a Run, drawn: &dyn Fn(&RunId) -> Option<&'a Run>, along: XAxis) -> f64 {
     /// Files may say that two runs started from each other.
     const MAX_STAGES: usize = 32;

@@ -79,7 +79,7 @@ fn term(token: &[Character]) -> Result<Term, Mistake> {
     let negated = begins_with(token, '-');
     let rest = if negated { &token[1..] } else { token };
     let Some(first) = rest.first() else {
-        let help = "write the term that must not hold right behind it".to_owned();
+        let help = "right behind it, write the term that must not hold".to_owned();
         return mistake(token[0].at, "nothing follows this -", Some(help));
     };
     let test = match operator(rest) {

@@ -14,7 +14,7 @@ enum Piece {
 }
 
 impl Pattern {
-    /// From characters, each with whether it stood in quotes: there `*` and `?` mean themselves.
+    /// From characters, each with whether it is in quotes: there `*` and `?` mean themselves.
     pub(super) fn new(characters: &[(char, bool)]) -> Self {
         let piece = |&(c, quoted): &(char, bool)| match c {
             '*' if !quoted => Piece::Any,

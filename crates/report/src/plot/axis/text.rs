@@ -12,7 +12,7 @@ fn decimals(step: f64) -> usize {
         .map_or(6, |n| usize::try_from(n).unwrap_or(0))
 }
 
-/// Writes numbers with too many digits for an axis with an exponent.
+/// A number; one with too many digits for an axis gets an exponent.
 pub(super) fn number(value: f64, step: f64) -> String {
     let decimals = decimals(step);
     if value == 0.0 && decimals >= 5 {
