@@ -674,6 +674,12 @@ fn an_unanswered_sbatch_is_looked_up_by_the_name_of_the_job() {
         "58|RUNNING|2027-01-01T10:00:00|1:00:00|n3|None\n",
     );
     assert_eq!(cluster.state(&run), "starting");
+    // The queue does not have the id.
+    cluster.calls();
+    let stop = cluster.say(&["stop", name]);
+    assert_eq!(stop.code, 0, "{}", stop.err);
+    let signal = "scancel --signal=TERM --state=RUNNING 58";
+    assert!(cluster.calls().contains(&signal.to_owned()));
 }
 
 #[test]

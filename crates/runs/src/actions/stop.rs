@@ -38,7 +38,9 @@ pub fn stop(root: &Path, run: &Run, now: bool) -> anyhow::Result<Stop> {
         .active
         .into_iter()
         .find(|active| active.entry.run == *id)
-        .map(|active| active.worker);
+        .map(|active| active.worker)
+        // The queue keeps a job as it was sent. If Slurm said its id only later, run.json has it.
+        .filter(|worker| worker.job().is_none_or(|job| job.slurm_job.is_some()));
     // Read it again: a worker writes itself into run.json when it takes the run.
     let written = RunDir::of(root, id)
         .info()
