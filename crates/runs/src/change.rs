@@ -36,8 +36,8 @@ pub enum Error {
     Experiment(Vec<Problem>),
     #[error("train.epochs: expected {least} or more, because so many have begun; found {found}")]
     TooFew { least: u32, found: u32 },
-    #[error("the run is done, and these changes do not extend it: expected train.epochs above {epochs}{}", if *.stopped_early { ", or more train.early_stopping.patience" } else { "" })]
-    NothingLeft { epochs: u32, stopped_early: bool },
+    #[error("the run is done, and these changes do not extend it: expected {}", .0.join(" and "))]
+    NothingLeft(Vec<String>),
     #[error(transparent)]
     Checkpoint(#[from] checkpoint::Error),
     #[error("changing the run: {0}")]
@@ -129,14 +129,16 @@ fn apply(run: &RunDir, changes: &[String], next: Next) -> Result<Vec<Change>, Er
     if next == Next::Extends
         && let Some(state) = &state
     {
-        let stopped_early = state
-            .progress
-            .is_patience_exhausted(after.train.early_stopping.as_ref());
-        if stopped_early || state.epoch >= after.train.epochs {
-            return Err(Error::NothingLeft {
-                epochs: state.epoch,
-                stopped_early,
-            });
+        let mut expected = Vec::new();
+        if state.epoch >= after.train.epochs {
+            expected.push(format!("train.epochs above {}", state.epoch));
+        }
+        let rule = after.train.early_stopping.as_ref();
+        if state.progress.is_patience_exhausted(rule) {
+            expected.push("more train.early_stopping.patience".to_owned());
+        }
+        if !expected.is_empty() {
+            return Err(Error::NothingLeft(expected));
         }
     }
     let yaml = after.to_yaml().map_err(io::Error::other)?;
@@ -249,6 +251,8 @@ pub(crate) mod tests {
     use crate::checkpoint::{Content, State};
     use crate::run::Launch;
 
+    use warmstart_schema::experiment::Monitor;
+    use warmstart_schema::policy::Progress;
     use warmstart_schema::state::RunState;
 
     const YAML: &str = "
@@ -275,18 +279,23 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
     /// A run with the checkpoint of its last epoch.
     pub(crate) fn trained(root: &std::path::Path) -> RunDir {
         let run = run(root);
+        save(&run, 10, Progress::default());
+        run
+    }
+
+    fn save(run: &RunDir, epoch: u32, progress: Progress) {
         let content = Content {
             state: State {
                 step: 100,
-                epoch: 10,
+                epoch,
+                progress,
                 train_time: 1.0,
                 ..State::default()
             },
             model: vec![1],
             optimizer: vec![2],
         };
-        checkpoint::save(&Disk, &run, &content, 2).unwrap();
-        run
+        checkpoint::save(&Disk, run, &content, 2).unwrap();
     }
 
     fn texts(changes: &[&str]) -> Vec<String> {
@@ -369,10 +378,12 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
         let root = tempfile::tempdir().unwrap();
         let run = trained(root.path());
         for change_of in ["train.epochs=10", "train.optimizer.learning_rate=0.1"] {
-            let refused = change(&run, &texts(&[change_of]), true);
+            let refused = change(&run, &texts(&[change_of]), true).unwrap_err();
+            assert!(matches!(refused, Error::NothingLeft(_)), "{refused:?}");
+            let text = refused.to_string();
             assert!(
-                matches!(refused, Err(Error::NothingLeft { epochs: 10, .. })),
-                "{refused:?}"
+                text.contains("above 10") && !text.contains("patience"),
+                "{text}"
             );
         }
         let longer = YAML.replace("epochs: 10", "epochs: 20");
@@ -380,6 +391,29 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
         let made = change(&run, &texts(&["train.epochs=20"]), true).unwrap();
         assert!(made.is_empty(), "{made:?}");
         assert!(run.state().unwrap().awaits_change, "the worker continues");
+    }
+
+    #[test]
+    fn a_run_that_stopped_early_is_extended_by_patience_and_not_by_epochs() {
+        let root = tempfile::tempdir().unwrap();
+        let yaml = YAML.replace("train: {", "train: { early_stopping: { patience: 2 },");
+        let run = run_of(root.path(), &yaml);
+        let before = experiment::load(&run.experiment_yaml(), &[]).unwrap();
+        let rule = before.train.early_stopping.as_ref();
+        let mut progress = Progress::default();
+        let mut ends = |epoch| {
+            let verdict = progress.observe(Monitor::ValLoss, rule, epoch, 1.0);
+            verdict.should_stop
+        };
+        let last = (1..=10).find(|&epoch| ends(epoch)).unwrap();
+        save(&run, last, progress);
+        let extend = |by: &str| change(&run, &texts(&[by]), true);
+        let refused = extend("train.epochs=20").unwrap_err().to_string();
+        assert!(
+            refused.contains("patience") && !refused.contains("train.epochs"),
+            "{refused}"
+        );
+        extend("train.early_stopping.patience=9").unwrap();
     }
 
     #[test]

@@ -293,7 +293,7 @@ fn not_changed(id: &RunId, error: change::Error) -> anyhow::Error {
         }
         // Each problem says what to write instead.
         change::Error::Experiment(_) => refused,
-        change::Error::TooFew { .. } | change::Error::NothingLeft { .. } => {
+        change::Error::TooFew { .. } | change::Error::NothingLeft(_) => {
             refused.help(format!("`warmstart show {id}` says how far it is"))
         }
         change::Error::Io(_) | change::Error::Checkpoint(_) => {
