@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io;
+use std::path::Path;
 
 use warmstart_schema::slurm::Slurm as SlurmOptions;
 
@@ -122,9 +123,14 @@ impl SentAs {
         let mut lines = script.lines();
         let option = ["#SBATCH ", NAME].concat();
         let name = lines.find_map(|line| line.strip_prefix(&option));
-        let own = std::path::absolute(run.path()).and_then(|path| word(&path, OTHER_RUNS));
+        // The same folder may have another path here than where it was sent, so only the run's name counts.
+        let own = run.path().file_name();
+        let is_own = |line: &str| {
+            let words = shell_words::split(line).unwrap_or_default();
+            matches!(&words[..], [path] if Path::new(path).file_name() == own)
+        };
         let mut runs = lines.skip_while(|line| *line != RUNS).skip(1);
-        let task = own.ok().and_then(|own| runs.position(|line| line == own));
+        let task = runs.position(is_own);
         Self {
             job_name: name.map_or_else(|| job_name(run), str::to_owned),
             task: task.and_then(|task| u32::try_from(task).ok()),
@@ -191,5 +197,9 @@ mod tests {
             std::fs::remove_file(run.path().join(SCRIPT)).unwrap();
             assert_eq!(SentAs::of(run), alone);
         }
+        let elsewhere = tempfile::tempdir().unwrap();
+        let moved = RunDir::new(elsewhere.path().join("c"));
+        std::fs::create_dir(moved.path()).unwrap();
+        assert_eq!(sent(&runs, &moved).task, Some(1));
     }
 }
