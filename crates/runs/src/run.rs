@@ -391,7 +391,7 @@ fn write_json(storage: &impl Storage, path: &Path, value: &impl Serialize) -> io
 }
 
 /// Why a file is damaged. The reason may quote what the file holds, which is untrusted.
-fn reason(error: &serde_json::Error) -> String {
+pub(crate) fn reason(error: &serde_json::Error) -> String {
     text::line(&error.to_string(), 300)
 }
 

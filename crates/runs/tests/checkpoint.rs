@@ -16,10 +16,11 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
+use serde_json::Value;
 use simulated::{Fault, Simulated, Watcher};
 use warmstart_runs::checkpoint::{self, Conditions, Content, Error, State, Sums};
 use warmstart_runs::run::RunDir;
-use warmstart_runs::storage::{Disk, Storage};
+use warmstart_runs::storage::{Disk, Storage, fingerprint};
 
 const RUN: &str = "/run";
 /// The default of `train.checkpoint.keep`.
@@ -735,6 +736,27 @@ fn checkpoints_of_other_versions_are_named() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn what_a_foreign_checkpoint_holds_is_quoted_without_its_control_characters() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::new(folder.path());
+    checkpoint::save(&Disk, &run, &content(5, 0, 5), KEEP).unwrap();
+    let [state, manifest] =
+        ["state.json", "manifest.json"].map(|name| run.checkpoint(5).join(name));
+    let json = |path: &Path| -> Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
+    let mut changed = json(&state);
+    changed["machine"]["precision"] = "\u{1b}[31mcrimson".into();
+    let bytes = changed.to_string().into_bytes();
+    let mut listed = json(&manifest);
+    listed["files"]["state.json"] =
+        serde_json::json!({ "bytes": bytes.len(), "sha256": fingerprint(&bytes) });
+    fs::write(&state, bytes).unwrap();
+    fs::write(&manifest, listed.to_string()).unwrap();
+    let error = checkpoint::newest(&Disk, &run).unwrap_err().to_string();
+    assert!(error.contains("crimson"), "{error:?}");
+    assert!(!error.contains(char::is_control), "{error:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::format::{
     Content, Entry, Error, FORMAT, MANIFEST, MODEL, Manifest, OPTIMIZER, STATE, Version,
 };
 use super::state::State;
-use crate::run::RunDir;
+use crate::run::{RunDir, reason};
 use crate::storage::Storage;
 
 /// Whether the error is EIO: the disk cannot read the data.
@@ -178,7 +178,9 @@ pub(super) fn read_step(
             .map_err(|error| unreadable(storage, folder, name, error))
     };
     let text = bytes(MANIFEST)?;
-    let not_a_manifest = |error: serde_json::Error| damaged(format!("{MANIFEST}: {error}"));
+    let unparsed =
+        |name: &str, error: serde_json::Error| damaged(format!("{name}: {}", reason(&error)));
+    let not_a_manifest = |error| unparsed(MANIFEST, error);
     // The manifest of another version may have other fields, so its format is read alone first.
     let Version { format } = serde_json::from_slice(&text).map_err(not_a_manifest)?;
     if format != FORMAT {
@@ -201,8 +203,8 @@ pub(super) fn read_step(
             Err(damaged(format!("{name} {}", found.difference(expected))))
         }
     };
-    let state: State = serde_json::from_slice(&file(STATE)?)
-        .map_err(|error| damaged(format!("{STATE}: {error}")))?;
+    let state: State =
+        serde_json::from_slice(&file(STATE)?).map_err(|error| unparsed(STATE, error))?;
     if state.step != step || manifest.step != step {
         return Err(damaged(format!(
             "folder, {STATE} and {MANIFEST} name different steps: {step}, {} and {}",
