@@ -90,11 +90,16 @@ impl Launcher for Local {
         let Some((identity, pid)) = process else {
             return Ok(false);
         };
+        let is_it = || state(identity) != WorkerState::Gone;
+        // A thread of another process may have the pid now. Opening it fails, and not with SRCH.
+        if !is_it() {
+            return Ok(false);
+        }
         let request = match request {
             Request::Stop => rustix::process::Signal::TERM,
             Request::StopNow => rustix::process::Signal::QUIT,
         };
-        let signal = |signal| match send(pid, signal, || state(identity) != WorkerState::Gone) {
+        let signal = |signal| match send(pid, signal, is_it) {
             Err(error) if error == rustix::io::Errno::SRCH => Ok(false),
             other => other.map_err(io::Error::from),
         };
@@ -249,6 +254,7 @@ fn stat(pid: u32) -> Option<(char, u64)> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::sync::mpsc;
     use std::time::{Duration, Instant};
 
     use super::super::{ask, is_alive};
@@ -308,6 +314,22 @@ pub(crate) mod tests {
         assert!(ask(&worker, Request::Stop).unwrap());
         assert!(!child.wait().unwrap().success());
         assert!(!ask(&worker, Request::Stop).unwrap());
+    }
+
+    #[test]
+    fn a_worker_whose_pid_a_thread_has_now_is_gone() {
+        let (tell, told) = mpsc::channel();
+        let (end, ended) = mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let own = std::fs::read_link("/proc/thread-self").unwrap();
+            let id = own.file_name().unwrap().to_str().unwrap();
+            tell.send(id.parse::<u32>().unwrap()).unwrap();
+            ended.recv()
+        });
+        let worker = changed(&process(told.recv().unwrap()), |it| it.start_ticks += 1);
+        assert!(!ask(&worker, Request::Stop).unwrap());
+        drop(end);
+        thread.join().unwrap().unwrap_err();
     }
 
     #[test]
