@@ -72,8 +72,44 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::failure::Kind;
     use crate::queue::{Entry, Push};
     use crate::run::RunDir;
+
+    /// Makes a run's folder, and adds the run to the queue.
+    fn add(root: &Path, run: &RunId, slot: &str) {
+        fs::create_dir(RunDir::of(root, run).path()).unwrap();
+        let entry = Entry {
+            run: run.clone(),
+            stem: run.to_string(),
+            slot: slot.to_owned(),
+            after: None,
+            file: None,
+            after_file: None,
+        };
+        assert_eq!(Queue::new(root).push(entry).unwrap(), Push::Queued);
+    }
+
+    fn programs() -> Programs {
+        Programs {
+            worker: "/bin/true".into(),
+            monitor: None,
+        }
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_opened_is_not_blamed_on_the_worker() {
+        let root = tempfile::tempdir().unwrap();
+        let id: RunId = "a".parse().unwrap();
+        add(root.path(), &id, "cpu");
+        let log = RunDir::of(root.path(), &id).worker_log();
+        // A folder in the place of the file.
+        fs::create_dir(&log).unwrap();
+        let error = begin(root.path(), &id, &programs()).unwrap_err();
+        let Failure { kind, what, .. } = error.downcast().unwrap();
+        assert_eq!(kind, Kind::Disk);
+        assert!(what.ends_with(&*log.to_string_lossy()), "{what}");
+    }
 
     #[test]
     fn a_run_starts_though_the_log_of_another_that_does_not_start_cannot_be_written() {
@@ -81,26 +117,13 @@ mod tests {
         let queue = Queue::new(root.path());
         let [broken, own] = ["broken", "own"].map(|name| name.parse::<RunId>().unwrap());
         for (run, slot) in [(&broken, "cuda:0"), (&own, "cpu")] {
-            fs::create_dir(RunDir::of(root.path(), run).path()).unwrap();
-            let entry = Entry {
-                run: run.clone(),
-                stem: run.to_string(),
-                slot: slot.to_owned(),
-                after: None,
-                file: None,
-                after_file: None,
-            };
-            assert_eq!(queue.push(entry).unwrap(), Push::Queued);
+            add(root.path(), run, slot);
         }
         // Folders in the place of files: no worker can be started, and nothing can be logged.
         let folder = RunDir::of(root.path(), &broken);
         fs::create_dir(folder.worker_log()).unwrap();
         fs::create_dir(folder.lock_file()).unwrap();
-        let programs = Programs {
-            worker: "/bin/true".into(),
-            monitor: None,
-        };
-        let failed = start(root.path(), &programs, std::slice::from_ref(&own)).unwrap();
+        let failed = start(root.path(), &programs(), std::slice::from_ref(&own)).unwrap();
         assert!(failed.is_empty(), "{failed:?}");
         let content = queue.content().unwrap();
         assert!(content.waiting.is_empty());

@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::failure::{Failure, Kind};
 use crate::run::RunDir;
 use warmstart_schema::identity::{Handle, Identity};
 
@@ -49,11 +50,13 @@ impl Launcher for Local {
     /// Starts a monitor, which starts the worker; without a monitor, starts the worker. The process gets its own session without
     /// a terminal, so that it survives a hangup and the end of this process.
     fn start(&self, programs: &Programs, run: &RunDir) -> io::Result<Started> {
+        let log = self.log(run);
         let log = OpenOptions::new()
             .append(true)
             .create(true)
             .mode(0o600)
-            .open(self.log(run))?;
+            .open(&log)
+            .map_err(|error| unopened(&log, &error))?;
         let run = RunDir::new(std::path::absolute(run.path())?);
         let program = std::path::absolute(&programs.worker)?;
         let mut command = match &programs.monitor {
@@ -147,6 +150,17 @@ impl Launcher for Local {
             _ => first.to_owned(),
         }
     }
+}
+
+/// The error of a worker that was not started because its log cannot be opened. Without a failure of its own, the worker's program
+/// would be blamed.
+fn unopened(log: &Path, error: &io::Error) -> io::Error {
+    let what = format!(
+        "the worker's log cannot be opened: {error}: {}",
+        log.display()
+    );
+    let help = "free disk space, or correct the permissions of the run's folder";
+    io::Error::new(error.kind(), Failure::new(Kind::Disk, what).help(help))
 }
 
 /// Whether a worker that chooses its device can have a GPU, without a call of CUDA: there is one, on WSL by another name, and
