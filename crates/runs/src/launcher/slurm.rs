@@ -191,20 +191,25 @@ fn again(error: &io::Error) -> io::Error {
     }
 }
 
+/// The error of a run of which no job was sent. Without a failure of its own, the worker's program would be blamed.
+fn unsent(run: &RunDir, error: io::Error) -> io::Error {
+    if Failure::within(&error).is_some() {
+        return error;
+    }
+    let what = format!("no job was sent: {error}: {}", run.path().display());
+    let help = "free disk space, or correct the permissions of the run's folder";
+    io::Error::new(error.kind(), Failure::new(Kind::Disk, what).help(help))
+}
+
 impl Launcher for Slurm {
     fn start(&self, programs: &Programs, run: &RunDir) -> io::Result<Started> {
-        match Sending::of(run)? {
-            Sending::Due(one) => {
-                let started = send(programs, &[*one])?.pop();
-                started.ok_or_else(|| io::Error::other("no job was sent"))
-            }
-            Sending::Done(started) => Ok(started),
-        }
+        let started = self.start_all(programs, std::slice::from_ref(run)).pop();
+        started.unwrap_or_else(|| Err(io::Error::other("no job was sent")))
     }
 
     /// Members of a group that ask for the same become the tasks of an array.
     fn start_all(&self, programs: &Programs, runs: &[RunDir]) -> Vec<io::Result<Started>> {
-        let mut results = Vec::with_capacity(runs.len());
+        let mut results: Vec<io::Result<Started>> = Vec::with_capacity(runs.len());
         let mut waiting: Vec<ToSend> = Vec::new();
         let send_waiting = |waiting: &mut Vec<ToSend>, results: &mut Vec<_>| {
             let sent = std::mem::take(waiting);
@@ -231,7 +236,10 @@ impl Launcher for Slurm {
             }
         }
         send_waiting(&mut waiting, &mut results);
-        results
+        runs.iter()
+            .zip(results)
+            .map(|(run, started)| started.map_err(|error| unsent(run, error)))
+            .collect()
     }
 
     /// `scontrol top` puts a job before the others of its user; many clusters do not allow that.
@@ -363,6 +371,20 @@ mod tests {
         };
         let error = send(&programs, &[one]).unwrap_err().to_string();
         assert!(error.contains("directory"), "{error}");
+    }
+
+    #[test]
+    fn a_run_folder_that_cannot_be_read_is_not_blamed_on_the_worker() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunDir::new(root.path().join("gone"));
+        let programs = Programs {
+            monitor: None,
+            worker: "/opt/warmstart-worker".into(),
+        };
+        let error = Slurm.start(&programs, &run).unwrap_err();
+        let failure = Failure::within(&error).unwrap();
+        assert_eq!(failure.kind, Kind::Disk);
+        assert!(failure.what.ends_with("/gone"), "{failure}");
     }
 
     #[test]

@@ -58,7 +58,9 @@ pub(super) fn wanted(run: &RunDir) -> io::Result<SlurmOptions> {
     // Any program may have written it, and messages quote it.
     let wrong = |what: String| {
         let (what, path) = (text::line(&what, 500), path.display().to_string());
-        io::Error::other(format!("{what}: {}", text::line(&path, 300)))
+        let what = format!("{what}: {}", text::line(&path, 300));
+        let help = "correct this file, or remove it to train on this machine";
+        io::Error::other(Failure::new(Kind::Input, what).help(help))
     };
     let mut wanted: SlurmOptions = serde_json::from_str(&json)
         .map_err(|error| wrong(format!("slurm.json is damaged: {error}")))?;
@@ -186,7 +188,9 @@ mod tests {
             "{\"time\": \"\\u001b[31mlong\"}",
         ] {
             fs::write(run.path().join(WANTED), json).unwrap();
-            let error = wanted(&run).unwrap_err().to_string();
+            let error = wanted(&run).unwrap_err();
+            assert!(Failure::within(&error).is_some(), "it says what to do");
+            let error = error.to_string();
             assert!(error.contains("slurm.json"), "{error:?}");
             assert!(!error.contains(char::is_control), "{error:?}");
         }
