@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use crate::launcher;
 use crate::queue::{Failed, Move, Queue};
 use crate::run::{RunDir, RunId};
@@ -23,18 +25,19 @@ pub fn shift(root: &Path, run: &RunId, to: Move) -> anyhow::Result<usize> {
     {
         return Err(not_waiting(run).into());
     }
-    // It was started in this moment and has no position any more.
     queue
         .content()
         .map_err(|error| unwritable(root, &error))?
         .position(run)
+        // Another process may just have started it.
         .ok_or_else(|| not_waiting(run).into())
 }
 
 /// Asks the cluster that has a run to start it before the user's other jobs.
 pub fn put_first(root: &Path, run: &RunId) -> anyhow::Result<()> {
-    let worker = RunDir::of(root, run).info()?.worker;
-    let worker = worker.ok_or_else(|| not_waiting(run))?;
+    let info = RunDir::of(root, run).info();
+    let info = info.with_context(|| format!("run {run} is not put first"))?;
+    let worker = info.worker.ok_or_else(|| not_waiting(run))?;
     let asked = launcher::of_worker(&worker).put_first(&worker);
     asked.map_err(|error| match error.downcast::<Failure>() {
         Ok(failure) => failure.into(),
@@ -83,6 +86,19 @@ pub fn set_slots(root: &Path, slots: u32) -> anyhow::Result<Vec<Failed>> {
 
 fn not_waiting(run: &RunId) -> Failure {
     Failure::new(Kind::Input, format!("run {run} does not wait in the queue")).help(format!(
-        "`warmstart queue` lists what does; `warmstart stop {run}` stops a run that was started"
+        "`warmstart queue` lists the runs that wait; `warmstart stop {run}` stops a run that was started"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_names_the_run_that_cannot_be_put_first() {
+        let root = tempfile::tempdir().unwrap();
+        let run: RunId = "gone".parse().unwrap();
+        let error = put_first(root.path(), &run).unwrap_err();
+        assert!(error.to_string().contains(run.as_str()), "{error:#}");
+    }
 }
