@@ -14,7 +14,7 @@ use warmstart_schema::event::{Event, FORMAT, Record, now};
 const MAX_LINE: usize = 1 << 20;
 /// The most bytes that one poll reads, so that a long log does not block its reader.
 const POLL_BYTES: usize = 4 << 20;
-/// The most unwritten lines kept while the disk is full.
+/// The most bytes of unwritten lines that are kept while the disk is full.
 const MAX_BACKLOG: usize = 4 << 20;
 
 /// Appends one event to a run's log, and waits until it is on the disk.

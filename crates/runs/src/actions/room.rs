@@ -21,7 +21,7 @@ pub enum Room {
 
 /// Compares the free disk space below `root` with the size of the experiment's checkpoints. Unknown sizes count as enough.
 pub fn room(root: &Path, experiment: &Experiment) -> Room {
-    // Only an image folder knows the number of classes; they add little to a model.
+    // The classes of a folder of pictures are not counted here; they add little to a model.
     let counts = params::counts_with(experiment, experiment.classes().unwrap_or(1)).total;
     let there = root
         .ancestors()

@@ -10,8 +10,8 @@ use crate::queue::{Failed, Queue, Task};
 use crate::run::RunId;
 use crate::worker::{does_not_start, programs};
 
-/// Starts what can start, after a worker died and could not do so. Returns the failures; the runs that did not start have them in
-/// their logs too, where those can be written.
+/// Starts what can start: after a change of the queue, or after the end of a worker that could not do so. Returns the failures; the
+/// runs that did not start have them in their logs too, where those can be written.
 pub fn advance(root: &Path) -> anyhow::Result<Vec<Failed>> {
     let failed = advance_queue(root, &programs()?)?;
     log(root, &failed);

@@ -68,7 +68,8 @@ impl Launcher for Local {
             }
             None => training(&program, &run),
         };
-        // Paths in an experiment are relative to the folder from which the run was launched.
+        // A worker looks for `datasets` and `.weights` in the folder from which its run was launched. Earlier versions also kept
+        // relative paths in experiments.
         let launched_in = run.info().ok().and_then(|info| info.cwd);
         if let Some(folder) = launched_in.filter(|folder| folder.is_dir()) {
             command.current_dir(folder);

@@ -116,8 +116,8 @@ impl Claim {
         }
     }
 
-    /// Whether the run is still this worker's. Looks at `run.json` if the last look is not new enough, or `now`. A file that cannot
-    /// be read gives nothing away.
+    /// Whether the run is still this worker's. Reads `run.json` if the last look is too old, or if `now` asks for it. A file that
+    /// cannot be read changes nothing.
     pub fn holds(&mut self, now: bool) -> bool {
         if !now && self.looked.elapsed() < LOOK {
             return true;

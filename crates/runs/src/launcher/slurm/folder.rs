@@ -120,8 +120,8 @@ pub(super) fn job_name(run: &RunDir) -> String {
     format!("warmstart-{id}")
 }
 
-/// Writes a job into `run.json`. A worker that has started in the meantime wrote more than that, and stays. False if another
-/// process holds the run's lock: then `run.json` may not name the job.
+/// Writes a job into `run.json`. What a worker of that job has written there since says more, and stays. False if another process
+/// holds the run's lock: then `run.json` may not name the job.
 pub(super) fn record(run: &RunDir, job: Job) -> io::Result<bool> {
     let Some(_lock) = run.lock_within(PATIENCE)? else {
         return Ok(false);
@@ -152,8 +152,8 @@ pub(super) const OTHER_RUNS: &str = "use another folder with --checkpoints";
 pub(super) const OTHER_LAUNCH: &str = "train it again from another folder";
 pub(super) const OTHER_WORKER: &str = "install warmstart and PyTorch in another folder";
 
-/// The path as one argument in quotes, for a line that `sbatch` reads; it cannot hold every character. Where it has one of those,
-/// the error gives this help.
+/// The path as one argument in quotes, for a line that `sbatch` reads. `sbatch` cannot read some characters; the error for a path
+/// with one of them gives this help.
 pub(super) fn quoted(path: &Path, help: &str) -> io::Result<String> {
     let plain = path.to_str().filter(|path| {
         !path

@@ -11,8 +11,8 @@ use super::script::NOTICE;
 /// Slurm gives its notice up to a minute early.
 const EARLY: u64 = 1;
 
-/// Has Slurm end a job and start it again, if the job has so little time left that a request to save is because of that. An error
-/// says why Slurm does not. `None` if Slurm does not answer: then ask again.
+/// Asks Slurm to end a job and to start it again, if the job is so near its time limit that it was asked to save because of that.
+/// An error says why Slurm does not. `None` if Slurm does not answer: then ask again.
 pub fn requeue_at_limit(job: Job) -> Option<Result<(), String>> {
     requeue_with(call, job)
 }

@@ -46,7 +46,8 @@ pub fn script(runs: &[RunDir], programs: &Programs, wanted: &SlurmOptions) -> io
             format!("--output={}", quoted(&first.worker_log(), OTHER_RUNS)?)
         },
         "--open-mode=append".to_owned(),
-        // Paths in an experiment are relative to the folder from which the run was launched.
+        // A worker looks for `datasets` and `.weights` in the folder from which its run was launched. Earlier versions also kept
+        // relative paths in experiments.
         format!("--chdir={}", quoted(&folder, OTHER_LAUNCH)?),
         "--requeue".to_owned(),
         format!("--signal=TERM@{notice}"),
