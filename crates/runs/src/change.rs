@@ -90,8 +90,9 @@ fn apply(run: &RunDir, changes: &[String], next: Next) -> Result<Vec<Change>, Er
     }
     let _lock = run.lock()?.ok_or(Error::Held)?;
     let path = run.experiment_yaml();
-    let from = fingerprint(&std::fs::read(&path)?);
+    // First, because its error names the file.
     let before = experiment::load(&path, &[]).map_err(Error::Experiment)?;
+    let from = fingerprint(&std::fs::read(&path)?);
     // A probe's `train` is not in its file.
     if before.probe.is_some()
         && let Some(absent) = changes
@@ -371,6 +372,9 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
         drop(lock);
         assert_eq!(std::fs::read(run.experiment_yaml()).unwrap(), before);
         assert!(!run.events().exists());
+        std::fs::remove_file(run.experiment_yaml()).unwrap();
+        let missing = change(&run, &texts(&["train.epochs=20"]), false);
+        assert!(matches!(missing, Err(Error::Experiment(_))), "{missing:?}");
     }
 
     #[test]
