@@ -162,7 +162,7 @@ pub(super) fn quoted(path: &Path, help: &str) -> io::Result<String> {
     });
     plain.map(|path| format!("\"{path}\"")).ok_or_else(|| {
         let what = format!(
-            "Slurm takes no path with quotes, backslashes, percent signs or control characters: {}",
+            "Slurm takes only paths in UTF-8 without quotes, backslashes, percent signs and control characters: {}",
             text::line(&path.display().to_string(), 300)
         );
         io::Error::other(Failure::new(Kind::Input, what).help(help))
@@ -177,6 +177,9 @@ pub(super) fn word(path: &Path, help: &str) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     #[test]
@@ -210,5 +213,8 @@ mod tests {
             assert!(error.ends_with(help), "{error}");
             assert!(!error.contains(char::is_control), "{error:?}");
         }
+        let latin = Path::new(OsStr::from_bytes(b"/\xe4"));
+        let error = super::quoted(latin, help).unwrap_err().to_string();
+        assert!(error.contains("UTF-8"), "{error}");
     }
 }
