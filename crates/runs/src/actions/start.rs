@@ -35,8 +35,9 @@ pub(super) fn not_started(programs: &Programs, error: io::Error) -> anyhow::Erro
     }
 }
 
-/// Starts what can start. Returns the failures of the runs `own`; others have theirs in their logs, where those can be written.
-/// After an error, the runs `own` may still wait, or have a worker.
+/// Starts what can start. Returns the failures of the runs `own`; others have theirs in their logs, where those can be written. A
+/// decision of halving that cannot be logged is left to the next advance. After an error, the runs `own` may still wait, or have a
+/// worker.
 pub(super) fn start(
     root: &Path,
     programs: &Programs,
