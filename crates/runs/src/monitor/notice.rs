@@ -43,7 +43,8 @@ pub(super) fn send(root: &Path, id: &RunId, command: &str) {
 
 /// The name of the run's end for the command; none if the user or the halving of its group stopped the run, or if it continues.
 fn event(run: &Run) -> Option<&'static str> {
-    match &run.state.outcome {
+    // A finished run stays finished after an attempt that brought nothing new; the notice is about that attempt.
+    match run.state.setback.as_ref().or(run.state.outcome.as_ref()) {
         Some(Outcome::Finished { .. }) => Some("finished"),
         Some(Outcome::Failed {
             kind: FailureKind::NonFinite,
@@ -114,38 +115,78 @@ mod tests {
     use super::*;
     use crate::launcher;
 
-    #[test]
-    fn a_run_that_was_resumed_meanwhile_is_not_lost() {
-        let root = tempfile::tempdir().unwrap();
-        let id: RunId = "a".parse().unwrap();
-        let dir = RunDir::of(root.path(), &id);
+    const ID: &str = "a";
+
+    /// A run whose log has these events.
+    fn logged(root: &Path, events: &[Event]) -> RunDir {
+        let dir = RunDir::of(root, &ID.parse().unwrap());
         std::fs::create_dir(dir.path()).unwrap();
         let info = serde_json::json!({
-            "format": 1, "id": "a", "experiment": "a", "group": "g", "stem": "s", "source": "s.yaml",
+            "format": 1, "id": ID, "experiment": "a", "group": "g", "stem": "s", "source": "s.yaml",
             "created": "2026-01-01T00:00:00Z", "device": "cpu",
         });
         dir.write_info(&serde_json::from_value(info).unwrap())
             .unwrap();
+        let mut log = EventWriter::open(&dir.events()).unwrap();
+        for event in events {
+            log.write(event).unwrap();
+        }
+        dir
+    }
+
+    fn attempt(number: u32) -> Event {
         let attempt = serde_json::json!({
-            "event": "attempt", "number": 2, "worker": launcher::current(), "host": "h", "device": "cpu", "device_name": "d",
+            "event": "attempt", "number": number, "worker": launcher::current(), "host": "h", "device": "cpu", "device_name": "d",
             "device_reason": "r", "threads": 2, "libtorch": "2", "epochs": 3, "resumed_from": null, "heartbeat": 10,
         });
-        let attempt: Event = serde_json::from_value(attempt).unwrap();
-        EventWriter::open(&dir.events())
-            .unwrap()
-            .write(&attempt)
-            .unwrap();
-        let seen = || {
-            let mut runs = Runs::default();
-            for change in Watcher::of(root.path(), &id) {
-                runs.apply(change);
-            }
-            event(runs.get(&id).unwrap())
-        };
+        serde_json::from_value(attempt).unwrap()
+    }
+
+    fn seen(root: &Path) -> Option<&'static str> {
+        let id = ID.parse().unwrap();
+        let mut runs = Runs::default();
+        for change in Watcher::of(root, &id) {
+            runs.apply(change);
+        }
+        event(runs.get(&id).unwrap())
+    }
+
+    #[test]
+    fn a_run_that_was_resumed_meanwhile_is_not_lost() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = logged(root.path(), &[attempt(2)]);
         let worker = dir.lock().unwrap().unwrap();
-        assert_eq!(seen(), None);
+        assert_eq!(seen(root.path()), None);
         drop(worker);
-        assert_eq!(seen(), Some("lost"));
+        assert_eq!(seen(root.path()), Some("lost"));
+    }
+
+    #[test]
+    fn the_notice_after_an_extension_is_about_the_extension() {
+        let finished = || Event::Finished {
+            train_time: 1.0,
+            stopped_early: false,
+        };
+        let failed = |kind| Event::Failed {
+            kind,
+            error: "it failed".to_owned(),
+            help: String::new(),
+        };
+        let stopped = Event::Stopped {
+            step: 5,
+            train_time: 1.0,
+        };
+        for (end, expected) in [
+            (finished(), Some("finished")),
+            (failed(FailureKind::Disk), Some("failed")),
+            (failed(FailureKind::NonFinite), Some("not_a_number")),
+            (stopped, None),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let events = [attempt(1), finished(), attempt(2), end];
+            logged(root.path(), &events);
+            assert_eq!(seen(root.path()), expected, "{events:?}");
+        }
     }
 
     #[test]
