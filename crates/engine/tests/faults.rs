@@ -307,7 +307,11 @@ fn a_worker_that_does_not_start_is_distinguished_from_one_that_crashed() {
     let queue = warmstart_runs::queue::Queue::new(root.path())
         .content()
         .unwrap();
-    assert!(queue.paused.unwrap().contains("nowhere cannot be started"));
+    let paused = queue.paused.unwrap();
+    assert!(
+        paused.starts_with("the worker cannot be started: ") && paused.ends_with("nowhere"),
+        "{paused}"
+    );
     println!(
         "FIGURE B6\ta worker that is missing, lacks a library, or exits without a message\t3 of 3\t3\tok"
     );

@@ -103,12 +103,10 @@ impl Monitor {
                 }
             },
             Err(error) => {
+                let reason = format!("{error}: {}", self.programs.worker.display());
                 // Pause the queue: every other run would fail in the same way.
-                let reason = format!(
-                    "{} cannot be started: {error}",
-                    self.programs.worker.display()
-                );
-                if let Err(error) = Queue::new(&self.root).pause(&reason) {
+                let paused = format!("the worker cannot be started: {reason}");
+                if let Err(error) = Queue::new(&self.root).pause(&paused) {
                     say(&format!("cannot pause the queue: {error}"));
                 }
                 (Exit::not_started(reason), ExitCode::from(4))
@@ -181,7 +179,7 @@ fn forward_signals(mut asked: Signals, worker: &OnceLock<Handle>) {
             SIGQUIT => Request::StopNow,
             _ => Request::Stop,
         };
-        // The request came before the worker was there: try again.
+        // The request may come before the worker is there.
         let deadline = Instant::now() + PATIENCE;
         while worker.get().is_none() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
