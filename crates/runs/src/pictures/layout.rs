@@ -12,7 +12,7 @@ use warmstart_schema::experiment::SplitRule;
 use warmstart_schema::look::Split;
 use warmstart_schema::text;
 
-/// The split that a folder's name stands for, in upper or lower case.
+/// The split that a folder's name means, in upper or lower case.
 fn part_of(name: &OsStr) -> Option<Split> {
     match normalized(name).to_lowercase().as_str() {
         "train" | "training" => Some(Split::Train),
@@ -168,7 +168,12 @@ fn flat(
         .iter()
         .map(|inside| {
             let name = label(&inside.name);
-            format!("{name}/ is taken for a class of that name, because it lies beside other classes and holds pictures itself")
+            let why = if inside.is_loose {
+                "it lies beside other classes and holds pictures itself"
+            } else {
+                "none of its folders has the name of another class"
+            };
+            format!("{name}/ is taken for a class of that name, because {why}")
         })
         .collect();
     own.extend(named_so.iter().map(|inside| inside.name.clone()));

@@ -171,6 +171,15 @@ fn classes_may_have_the_name_of_a_split() {
     );
     let root = tree(&["plane/1.png", "train/1.png", "test/1.png"]);
     assert_eq!(names(&open(root.path())), ["plane", "test", "train"]);
+    // It holds no picture itself.
+    let root = tree(&["cat/1.png", "dog/1.png", "val/Cat/1.png"]);
+    let folder = open(root.path());
+    assert_eq!(names(&folder), ["cat", "dog", "val"]);
+    assert!(
+        folder.remarks[0].ends_with("none of its folders has the name of another class"),
+        "{:?}",
+        folder.remarks
+    );
 
     // A folder with subfolders is a split, and the files beside them are reported.
     let root = tree(&[
