@@ -1,4 +1,4 @@
-//! Reads a folder as versions did that split by order. The runs that they began must find the same images.
+//! Reads a folder as earlier versions did, which split by order. The runs that they began must find the same images.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -138,10 +138,15 @@ fn class_folders(folder: &Path) -> Result<(Vec<OsString>, Vec<String>), Unusable
     let (mut full, mut empty) = (Vec::new(), Vec::new());
     for name in names {
         let class = folder.join(&name);
-        let mut entries = fs::read_dir(&class)
-            .map_err(|error| unreadable(&class, &error))?
-            .flatten();
-        if entries.any(|entry| is_picture(&entry.file_name())) {
+        let mut has_picture = false;
+        for entry in fs::read_dir(&class).map_err(|error| unreadable(&class, &error))? {
+            let entry = entry.map_err(|error| unreadable(&class, &error))?;
+            if is_picture(&entry.file_name()) {
+                has_picture = true;
+                break;
+            }
+        }
+        if has_picture {
             full.push(name);
         } else {
             empty.push(label(&name));
