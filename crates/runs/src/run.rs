@@ -400,7 +400,7 @@ fn read_json<T: for<'de> Deserialize<'de>>(storage: &impl Storage, path: &Path) 
     let wrong = |error: serde_json::Error| {
         io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("{}: {}", path.display(), reason(&error)),
+            format!("{}: {}", reason(&error), path.display()),
         )
     };
     serde_json::from_slice(&bytes).map_err(wrong)
@@ -430,6 +430,8 @@ mod tests {
             assert!(reason.contains("[31mloss"), "{reason:?}");
             assert!(!reason.contains(char::is_control), "{reason:?}");
         }
+        let reason = run.pictures().unwrap_err().to_string();
+        assert!(reason.ends_with(PICTURES), "{reason:?}");
     }
 
     #[test]
