@@ -214,7 +214,7 @@ fn a_run_is_behind_what_gets_its_device_first() {
         let other = content.goes_before(&content.waiting[index]);
         other.map(|other| other.stem.clone())
     };
-    // `tuned` stands before `plain`, but waits for `base` on another device.
+    // `tuned` is ahead of `plain`, but waits for `base` on another device.
     assert_eq!(before(&content, 1).as_deref(), Some("first"));
     assert_eq!(before(&content, 2).as_deref(), Some("plain"));
     // A second place on the device is free.
@@ -331,7 +331,8 @@ fn end_of_a_run_starts_the_next() {
     let first = queue.advance(&programs, None).unwrap();
     assert_eq!(first.started.len(), 1);
     let a: RunId = "a".parse().unwrap();
-    // While the first run exits, its process may still be alive. It must not block the second.
+    // While the first run exits, its worker still has it. It must not block the second.
+    let _lock = RunDir::of(folder.path(), &a).lock().unwrap().unwrap();
     let second = queue.advance(&programs, Some(&a)).unwrap();
     assert_eq!(second.started[0].0.as_str(), "b");
     for (_, started) in second.started.into_iter().chain(first.started) {
