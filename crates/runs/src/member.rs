@@ -9,8 +9,8 @@ use crate::storage::fingerprint;
 /// In `run.json`: the group of a run, and which of its members it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MemberOf {
-    /// SHA-256 of what all runs of the group have in common. A file that changes otherwise than in its seeds and values begins a
-    /// new group.
+    /// SHA-256 of what all runs of the group have in common. A change of the file begins a new group, unless it changes only seeds
+    /// and values.
     pub group: String,
     /// Its values of the grid's fields; none without a grid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

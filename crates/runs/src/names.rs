@@ -20,7 +20,7 @@ pub fn run<'a>(runs: &'a Runs, name: &str) -> Result<&'a Run, Failure> {
     named(runs, name).map(|named| named.run)
 }
 
-/// As [`run`], with what the name is of. An experiment's number may begin the ids of its runs too, so only this function knows.
+/// As [`run`], and says what the name is of. Callers cannot tell: `2` may begin an experiment's name and the ids of its runs.
 pub fn named<'a>(runs: &'a Runs, name: &str) -> Result<Named<'a>, Failure> {
     let mut stems: Vec<String> = runs.experiment_keys().map(ExperimentKey::stem).collect();
     stems.sort_unstable();

@@ -148,8 +148,8 @@ impl Content {
         active.any(|other| entry.comes_after(other)) || must_wait(entry, &waiting)
     }
 
-    /// The run that takes the place of a waiting run on its device: one that waits before it and for nothing but a device, or else
-    /// a started one. None if the device has room for both.
+    /// The run that gets the device before a waiting run: an earlier one that waits only for a device, or else a started one. None
+    /// if the device has room for both.
     pub(crate) fn goes_before(&self, entry: &Entry) -> Option<&Entry> {
         if !launcher::is_limited(&entry.slot) {
             return None;

@@ -1,4 +1,4 @@
-//! Which `PyTorch` a worker loads that comes without libtorch: the one that the user names, or the one of the active environment.
+//! Which `PyTorch` a worker without libtorch loads: the one that the user names, or that of the active environment.
 
 use std::ffi::OsString;
 use std::fs;

@@ -16,7 +16,7 @@ pub struct Facts {
     pub classes: Vec<(String, usize)>,
     pub own_validation: bool,
     pub own_test: bool,
-    /// Pixels of the shorter side in the middle of those that were read: half of the images are smaller. None if none was read.
+    /// The median of the shorter sides in pixels, of the headers that were read; none if no header was.
     pub shorter_side: Option<u32>,
 }
 

@@ -23,7 +23,8 @@ use crate::storage::{Disk, replace};
 const KEPT: &str = ".squeue";
 /// How long that answer is used.
 const FRESH: Duration = Duration::from_secs(10);
-/// How many jobs that `squeue` no longer lists are asked for one by one, and how many that run; the others come with the next question.
+/// How many jobs a survey asks Slurm about one by one: so many that `squeue` no longer lists, and so many that run. Of more
+/// jobs it says only what `squeue` says.
 const ONE_BY_ONE: usize = 20;
 /// How long a job of an unanswered `sbatch` may take to appear.
 const APPEARS: Duration = Duration::from_mins(2);
@@ -174,7 +175,6 @@ fn over(run: &RunDir, start: Start, end: &End, standing: Standing) -> Standing {
 /// A job that `squeue` does not list: `scontrol` knows it a little longer.
 fn unlisted(run: &RunDir, start: Start, id: JobId) -> Standing {
     match show(id) {
-        // `squeue` has other fields; the end is the one with the exit code.
         Ok(Some(job)) => said(run, start, job),
         Ok(None) => unknown(
             start,
@@ -300,14 +300,14 @@ fn unanswered(
 }
 
 /// Whether a job that was sent then may be too new for Slurm to list it. A file server's clock may be ahead of this machine's, so
-/// a time to come is a moment ago.
+/// a time in the future counts as now.
 fn may_still_appear(sent: io::Result<SystemTime>, now: SystemTime) -> bool {
     match sent {
         Ok(sent) => match now.duration_since(sent) {
             Ok(waited) => waited < APPEARS,
             Err(_) => true,
         },
-        // Only a script that is gone for good tells nothing later either.
+        // A script that cannot be read now may say it later; one that is gone never does.
         Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
 }
@@ -319,7 +319,7 @@ fn is_earlier(run: &RunDir, id: JobId) -> io::Result<bool> {
     Ok(job.is_some_and(|job| job.job >= id.job))
 }
 
-/// Slurm has a job of the run's name, and the run's folder does not let it become the run's.
+/// Slurm has a job of the run's name, and it cannot be recorded in the run's folder.
 fn not_recorded(id: JobId, error: &io::Error) -> Standing {
     Standing {
         stage: Stage::Unknown,

@@ -94,7 +94,7 @@ fn warning(text: String) -> Event {
     }
 }
 
-/// Why a worker saved and left that nobody had asked to.
+/// Why a worker saved and ended although nobody had asked it to.
 fn after_saving(job: &Job) -> Option<Event> {
     let id = job.id;
     let text = match job.state.as_str() {
@@ -371,6 +371,7 @@ mod tests {
             r#"{"t":60.0,"event":"failed","kind":"input","error":"no data","help":"bring it"}"#;
         assert!(words(&said("FAILED"), &[failed]).contains("no data"));
     }
+
     #[test]
     fn an_end_just_before_the_job_was_sent_is_not_its_own() {
         let root = tempfile::tempdir().unwrap();
