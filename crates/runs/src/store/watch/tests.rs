@@ -333,6 +333,20 @@ fn a_run_keeps_its_state_while_its_log_cannot_be_read_again() {
 }
 
 #[test]
+fn nobody_waits_for_an_unreadable_log_of_a_run_with_a_worker() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = run(root.path(), "a", &[finished()]);
+    let (mut watcher, mut runs, _) = read(root.path());
+    fs::remove_file(dir.events()).unwrap();
+    std::os::unix::fs::symlink(dir.events(), dir.events()).unwrap();
+    let _lock = dir.lock().unwrap().unwrap();
+    for _ in 0..2 {
+        poll(&mut watcher, &mut runs);
+        assert_eq!(watcher.unread(), 0);
+    }
+}
+
+#[test]
 fn a_log_is_read_again_after_a_failure_even_if_the_file_looks_the_same() {
     let root = tempfile::tempdir().unwrap();
     let dir = run(root.path(), "a", &[]);

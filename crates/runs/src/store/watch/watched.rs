@@ -132,8 +132,10 @@ impl Watched {
         self.check.look(&self.dir, queued, elsewhere)
     }
 
+    /// Whether the next poll reads more of its log. An unreadable log may stay so, and nobody waits for that.
     pub(super) fn is_reading(&self) -> bool {
-        matches!(self.stage, Stage::Reading(_) | Stage::Rereading(_))
+        self.access == Access::Works
+            && matches!(self.stage, Stage::Reading(_) | Stage::Rereading(_))
     }
 
     /// Sends the changes of an announced run; `wanted` if the receiver wants its whole log.
