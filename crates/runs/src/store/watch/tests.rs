@@ -405,10 +405,15 @@ fn summaries_equal_their_logs_and_changed_logs_are_read() {
             fs::copy(recorded.join(name), dir.join(name)).unwrap();
         }
     }
+    // Unreadable for a while.
+    let late = root.path().join("r005/experiment.yaml");
+    let aside = root.path().join("aside");
+    fs::rename(&late, &aside).unwrap();
     let (mut watcher, mut first) = (Watcher::new(root.path()), Runs::default());
     // The copies are new, so pretend that they are old enough for a summary.
     watcher.summaries.as_mut().unwrap().settle();
     while poll(&mut watcher, &mut first) > 0 || watcher.unread() > 0 {}
+    fs::rename(&aside, &late).unwrap();
     fs::remove_file(root.path().join("r003/experiment.yaml")).unwrap();
     append(&RunDir::new(root.path().join("r007")), &[Event::Stopping]);
     let (_, second, summaries) = read(root.path());
@@ -416,6 +421,8 @@ fn summaries_equal_their_logs_and_changed_logs_are_read() {
     for (before, after) in first.iter().zip(second.iter()) {
         if before.id.as_str() == "r007" {
             assert!(after.state.stopping && !before.state.stopping);
+        } else if before.id.as_str() == "r005" {
+            assert!(before.experiment.is_none() && after.experiment.is_some());
         } else {
             assert_eq!(format!("{before:?}"), format!("{after:?}"));
             // The experiment came with the summary, and is not read again.

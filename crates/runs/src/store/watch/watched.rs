@@ -340,8 +340,12 @@ impl Watched {
                 experiment,
                 state,
             };
+            // What cannot be read now may be readable at the next start, with the same stamps.
+            let is_whole = self.access == Access::Works
+                && summary.info.is_ok()
+                && summary.experiment.is_some();
             if is_same
-                && self.access == Access::Works
+                && is_whole
                 && let Some(keep) = keep
             {
                 keep.add(id, &summary);
