@@ -66,8 +66,13 @@ impl LivenessCheck {
         self.worker = Some(worker);
     }
 
+    /// Whether the log names the end of the newest attempt.
+    pub(super) fn has_ended(&self) -> bool {
+        self.tracker.ended().is_some()
+    }
+
     fn forget_ended(&mut self) {
-        if self.tracker.ended().is_some() {
+        if self.has_ended() {
             self.worker = None;
         }
     }
@@ -113,7 +118,7 @@ impl LivenessCheck {
             _ if launcher::is_held(dir, self.worker.as_ref()) => self.held(dir),
             _ if self.origin == Origin::Elsewhere && self.beats(dir) => self.held(dir),
             Some(QueueState::Started(_)) => Liveness::Started,
-            _ if self.tracker.ended().is_some() => Liveness::Free,
+            _ if self.has_ended() => Liveness::Free,
             _ => match self.origin {
                 Origin::Here => Liveness::Free,
                 Origin::BeforeReboot => Liveness::Rebooted,
@@ -138,7 +143,7 @@ impl LivenessCheck {
         let has_begun = newest
             .zip(worker.job())
             .is_some_and(|(newest, now)| newest.is_same_job(now));
-        let has_left = has_begun && self.tracker.ended().is_some();
+        let has_left = has_begun && self.has_ended();
         match standing.map(|standing| standing.stage) {
             Some(Stage::Waiting) => Liveness::Waiting,
             Some(Stage::Starting) => Liveness::Started,

@@ -186,6 +186,35 @@ fn runs_are_lost_after_a_reboot_and_can_be_resumed() {
 }
 
 #[test]
+fn a_run_that_ends_while_it_is_read_is_not_lost() {
+    let root = tempfile::tempdir().unwrap();
+    for index in 0..300 {
+        let name = format!("r{index:03}");
+        let id: RunId = name.parse().unwrap();
+        let begun = attempt(launcher::current(), &launcher::local::host());
+        let dir = &run(root.path(), &name, &[begun]);
+        let lock = dir.lock().unwrap().unwrap();
+        let end = std::thread::scope(|scope| {
+            scope.spawn(move || {
+                append(dir, &[finished()]);
+                drop(lock);
+            });
+            loop {
+                let mut runs = Runs::default();
+                for change in Watcher::of(root.path(), &id) {
+                    runs.apply(change);
+                }
+                let now = status(&runs, &name);
+                if !now.is_live() {
+                    break now;
+                }
+            }
+        });
+        assert_eq!(end, Status::Finished, "{name}");
+    }
+}
+
+#[test]
 fn missing_heartbeat_with_events_is_only_flagged() {
     let root = tempfile::tempdir().unwrap();
     let dir = run(

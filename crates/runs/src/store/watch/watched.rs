@@ -285,9 +285,13 @@ impl Watched {
             return true;
         };
         let mut reading = std::mem::take(reading);
-        let is_read = self.read(&mut reading, here);
-        self.stage = Stage::Reading(reading);
+        let mut is_read = self.read(&mut reading, here);
         let liveness = self.look(queued);
+        if is_read && liveness.is_free() && !self.check.has_ended() {
+            // A worker that is gone by now may have written its last event after the log was read.
+            is_read = self.read(&mut reading, here);
+        }
+        self.stage = Stage::Reading(reading);
         self.liveness = self.known(liveness);
         is_read
     }
