@@ -5,7 +5,7 @@ mod blocks;
 mod shared;
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -235,6 +235,8 @@ impl Summaries {
             }
             index = self.index()?;
         }
+        // What cannot be removed only takes space.
+        let _ = self.remove_unfinished();
         let aside = self
             .path
             .with_file_name(format!("{FILE}.{}.new", std::process::id()));
@@ -242,6 +244,21 @@ impl Summaries {
             // Report the first error.
             let _ = fs::remove_file(&aside);
         })
+    }
+
+    /// Removes what processes left that were killed while they wrote. A process that writes holds a lock.
+    fn remove_unfinished(&self) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let is_aside = name.starts_with(FILE) && name.ends_with(".new");
+            if is_aside && File::open(entry.path())?.try_lock().is_ok() {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     fn is_worth_writing(&self) -> bool {
@@ -282,6 +299,8 @@ impl Summaries {
             .truncate(true)
             .mode(0o600)
             .open(aside)?;
+        // Without locks, nobody removes it either.
+        let _ = file.try_lock();
         let mut file = BufWriter::new(file);
         file.write_all(index)?;
         for Row { block, fresh, .. } in &self.rows {
@@ -294,7 +313,7 @@ impl Summaries {
                 },
             }
         }
-        file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let _locked = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         fs::rename(aside, &self.path)
     }
 }

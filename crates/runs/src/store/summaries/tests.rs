@@ -111,6 +111,17 @@ fn used_summaries_stay_and_removed_runs_go() {
 }
 
 #[test]
+fn what_a_killed_process_left_is_removed_and_what_another_writes_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let aside = |process: &str| root.path().join(format!("{FILE}.{process}.new"));
+    fs::write(aside("killed"), "").unwrap();
+    let writes = File::create(aside("alive")).unwrap();
+    writes.lock().unwrap();
+    written(root.path(), WORTH_RUNS);
+    assert!(!aside("killed").exists() && aside("alive").exists());
+}
+
+#[test]
 fn few_short_logs_get_no_cache() {
     let root = tempfile::tempdir().unwrap();
     written(root.path(), WORTH_RUNS - 1);
