@@ -83,10 +83,11 @@ pub fn survey(root: &Path, known: impl Fn(&RunId) -> bool) -> io::Result<Survey>
     };
     let (mut survey, mut links) = (Survey::default(), Vec::new());
     for entry in entries {
-        // Who gets half of the names takes the other runs for removed.
+        // With half of the names, a watcher would take the other runs for removed.
         let entry = entry?;
-        let Ok(kind) = entry.file_type() else {
-            continue;
+        let kind = match entry.file_type() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            kind => kind?,
         };
         let name = entry.file_name();
         if name.as_encoded_bytes().starts_with(b".") || !(kind.is_dir() || kind.is_symlink()) {
