@@ -65,7 +65,7 @@ impl Survey {
         } else {
             "folders are skipped"
         };
-        (count > 0).then(|| format!("{count} {are} of the runs in {root}: {}", groups.join("; ")))
+        (count > 0).then(|| format!("{count} {are} in {root}: {}", groups.join("; ")))
     }
 }
 

@@ -198,7 +198,9 @@ impl Watcher {
         let survey = match survey::survey(&self.root, |id| self.runs.contains_key(id)) {
             Ok(survey) => survey,
             Err(error) => {
-                return self.report(1, format!("{}: {error}", self.root.display()), changes);
+                let root = self.root.display();
+                let text = format!("the folder of runs cannot be read: {error}: {root}");
+                return self.report(1, text, changes);
             }
         };
         self.report(1, String::new(), changes);
