@@ -104,9 +104,12 @@ fn at_work(run: &Run) -> Option<Obstacle> {
 /// A run without a checkpoint that is to start from this one, if no other run of the experiment can replace it.
 fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<Obstacle> {
     let stem = run.stem().filter(|_| run.status() == Status::Finished)?;
-    let other = runs
+    let can_be_replaced = runs
         .all_like(run)
         .any(|other| other.status() == Status::Finished && !ids.contains(&other.id));
+    if can_be_replaced {
+        return None;
+    }
     let from = |other: &Run| {
         let init = other
             .experiment
@@ -128,11 +131,7 @@ fn needed(runs: &Runs, run: &Run, ids: &[RunId]) -> Option<Obstacle> {
         .waiting
         .iter()
         .filter_map(|entry| runs.get(&entry.run));
-    let heir = runs
-        .live()
-        .chain(queued)
-        .find(|other| from(other))
-        .filter(|_| !other)?;
+    let heir = runs.live().chain(queued).find(|other| from(other))?;
     Some(Obstacle::without_stop(format!(
         "{} ({}) is to start from {} ({}), its only finished run",
         heir.label(),
