@@ -160,8 +160,8 @@ pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a file of the user's, completely or not at all. A file that is there keeps its permissions, and a symbolic link stays:
-/// its target is replaced. A device or a pipe is refused, because a file would take its place.
+/// Writes one of the user's files, completely or not at all. A file that is there keeps its permissions. A symbolic link to a file
+/// stays, and that file is replaced. A device or a pipe is refused, because a file would take its place.
 pub fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
     let known = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

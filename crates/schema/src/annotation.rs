@@ -46,7 +46,7 @@ pub struct TagChange {
 }
 
 impl TagChange {
-    /// `+a` adds, `-a` takes off.
+    /// `+a` adds, `-a` removes.
     pub fn parse(text: &str) -> Result<Self, BadTag> {
         let (add, tag) = match text.strip_prefix('+') {
             Some(tag) => (true, tag),
@@ -113,7 +113,7 @@ impl Annotation {
     }
 }
 
-/// Tags as a user types them: words that begin with + or -.
+/// Changes of tags as a user types them: words that begin with + or -.
 pub fn tag_changes(text: &str) -> Result<Vec<TagChange>, BadTag> {
     text.split_whitespace().map(TagChange::parse).collect()
 }

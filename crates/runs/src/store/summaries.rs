@@ -28,7 +28,7 @@ const WORTH_BYTES: u64 = 8 << 20;
 /// File systems' clocks tick in milliseconds: a file that changed less than this many seconds ago may change again within a tick.
 pub(super) const SETTLED: f64 = 1.5;
 
-/// The stamp of a file or folder; none if it is not there.
+/// The stamp of a file or folder; none if it cannot be looked at, for instance because it is not there.
 pub(super) type Stamp = Option<FileStamp>;
 
 /// Differs once a file is replaced or written. Times are seconds and nanoseconds since the Unix epoch.
@@ -134,7 +134,7 @@ impl Summaries {
         }
     }
 
-    /// The summary of a run, if its files match.
+    /// The summary of a run, if its files match. The next file holds it too.
     pub(super) fn take(&mut self, id: &RunId, info: Stamp, log: Stamp) -> Option<Summary> {
         let place = self.places.remove(id)?;
         let mut bytes = self.kept.read(place)?;

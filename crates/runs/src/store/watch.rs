@@ -109,7 +109,7 @@ impl Watcher {
         runs.collect()
     }
 
-    /// Hears what others know of such workers, and asks again when it is time.
+    /// Takes in what others know of the absent workers, and asks again when it is time.
     fn poll_standings(&mut self, changes: &mut Vec<Change>) {
         let absent = self.absent();
         self.standings.poll(&self.root, &absent);

@@ -6,8 +6,7 @@ use super::{Attention, Border, Conv, ConvNorm, Mlp, Padding, Residual, Shortcut}
 
 impl Architecture {
     /// Multiplications with their additions for one square image of `side` pixels: those of convolutions, dense layers and attention,
-    /// as papers count them. Normalization, activations, means and rotations are left out:
-    /// they compute little for each number.
+    /// as papers count them. Normalization, activations, means and rotations compute little for each number, and are left out.
     pub fn multiply_adds(&self, side: u32) -> u64 {
         let mut cost = Cost {
             grid: Grid::Image(i64::from(side)),
