@@ -180,14 +180,34 @@ fn at_path(folders: [&Path; 2], from: &str) -> Result<PathBuf, Failure> {
     let paths = folders
         .into_iter()
         .flat_map(|folder| ["", ".yaml", ".yml"].map(|end| folder.join(format!("{from}{end}"))));
-    let found = paths
-        .filter(|path| path.is_file())
-        .find_map(|path| fs::canonicalize(path).ok());
-    found.ok_or_else(|| {
-        let what = format!("there is no experiment file {}", text::line(from, 200));
-        Failure::new(Kind::Input, what)
-            .help("a path is relative to the experiment's folder, or to the folder of experiments")
+    let mut failed = None;
+    for path in paths {
+        match fs::canonicalize(&path) {
+            Ok(file) if file.is_file() => return Ok(file),
+            Err(error) if !is_absent(&error) => failed = failed.or(Some((path, error))),
+            _ => {}
+        }
+    }
+    Err(match failed {
+        Some((path, error)) => {
+            let path = shown(&path);
+            let what = format!("the experiment file to start from cannot be read: {error}: {path}");
+            Failure::new(Kind::Disk, what).help("check its permissions and those of its folder")
+        }
+        None => {
+            let what = format!("there is no experiment file {}", text::line(from, 200));
+            Failure::new(Kind::Input, what).help(
+                "a path is relative to the experiment's folder, or to the folder of experiments",
+            )
+        }
     })
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// The only file of this name; a file and a link to it are one.
@@ -335,6 +355,21 @@ mod tests {
             error.contains("--experiments DIR") && !error.contains("permissions"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_file_to_start_from_that_cannot_be_looked_at_is_not_called_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("heir.yaml");
+        let text = format!("name: heir\n{MINIMAL}init: {{ from: base.yaml }}\n");
+        fs::write(&path, text).unwrap();
+        let heir = ExperimentFile::load(path, &[]);
+        let failure = || init_file(folder.path(), &[], &heir).unwrap_err();
+        assert_eq!(failure().kind, Kind::Input);
+        // The system refuses to follow it, for root too.
+        let base = folder.path().join("base.yaml");
+        std::os::unix::fs::symlink("x".repeat(300), base).unwrap();
+        assert_eq!(failure().kind, Kind::Disk);
     }
 
     #[test]
