@@ -109,8 +109,8 @@ fn folder_among(checkpoints: &Path) -> io::Result<(TempDir, File)> {
     fs::create_dir_all(checkpoints)?;
     for entry in fs::read_dir(checkpoints)?.flatten() {
         let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-        let lock = File::open(entry.path().join(LOCK)).ok();
-        if is_ours && lock.is_some_and(|lock| lock.try_lock().is_ok()) {
+        let lock = || File::open(entry.path().join(LOCK));
+        if is_ours && lock().is_ok_and(|lock| lock.try_lock().is_ok()) {
             // One that cannot be removed is in nobody's way.
             let _ = fs::remove_dir_all(entry.path());
         }
