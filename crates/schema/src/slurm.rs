@@ -280,7 +280,7 @@ pub fn minutes(value: &str) -> Option<u64> {
     Some(seconds / 60)
 }
 
-/// What the launcher says itself: another value would break how it finds, stops or resumes a job.
+/// Options that the launcher sets itself or leaves out: others would break how it starts, finds, stops or resumes a job.
 const OURS: [&str; 20] = [
     "job-name",
     "output",
@@ -316,7 +316,7 @@ fn wrong_option(line: &str) -> Wrong {
     // sbatch takes the beginning of an option's name for the option.
     if let Some(ours) = OURS.iter().find(|ours| ours.starts_with(name)) {
         return Some((
-            format!("--{ours} is not free to choose: warmstart sets it"),
+            format!("--{ours} is not free to choose: warmstart decides about it"),
             "leave it out".to_owned(),
         ));
     }
