@@ -97,7 +97,7 @@ impl Slurm {
         *self == Self::default()
     }
 
-    /// Takes wrong values out, and says what is wrong with each.
+    /// Takes wrong values out, and says what is wrong with each. One wrong entry empties its list.
     pub fn take_mistakes(&mut self) -> Vec<Mistake> {
         let mut mistakes = Vec::new();
         for (field, _, value) in self.words() {
@@ -124,14 +124,14 @@ impl Slurm {
             } else {
                 wrong_line
             };
-            let mut all: Vec<_> = list.iter().filter_map(|line| wrong(line)).collect();
-            if list.len() > MOST_LINES {
-                all.push((
+            let too_many = (list.len() > MOST_LINES).then(|| {
+                (
                     format!("{} lines; expected at most {MOST_LINES}", list.len()),
                     "put them into a script and name it here".to_owned(),
-                ));
-            }
-            if let Some((message, help)) = all.into_iter().next() {
+                )
+            });
+            let first = list.iter().find_map(|line| wrong(line)).or(too_many);
+            if let Some((message, help)) = first {
                 list.clear();
                 mistakes.push(Mistake {
                     field,
@@ -328,7 +328,7 @@ fn wrong_line(line: &str) -> Wrong {
     (!is_good).then(|| {
         (
             format!("expected one line of at most {LONGEST_LINE} characters"),
-            "write each line as an entry of its own".to_owned(),
+            "write each line as a separate entry".to_owned(),
         )
     })
 }
