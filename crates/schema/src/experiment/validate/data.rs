@@ -56,7 +56,7 @@ pub(super) fn progressive(experiment: &Experiment, findings: &mut Vec<Finding>) 
     let backbone = experiment.model.backbone;
     if let (InputSize::Patches { .. }, Some(first)) = (backbone.input_size(), stages.first()) {
         let expected = format!("for {backbone} the same size in all epochs");
-        let help = "its position embeddings are made for one size; remove the line";
+        let help = "a vision transformer trains at one size; remove the line";
         findings.push(Finding::new(FIELD, &expected, first).help(help));
     }
     let mut before = 0;
