@@ -35,7 +35,7 @@ pub struct RunState {
     /// When this download began in this process, and how many bytes it had then.
     pub fetch_began: Option<(f64, u64)>,
     pub dataset: Option<DatasetFacts>,
-    /// Shared: most runs have the same experiment as others.
+    /// Shared with the runs of the same model, so the file of summaries stores it separately.
     #[serde(skip)]
     pub model: Option<Arc<ModelFacts>>,
     /// The file of the first weights.
@@ -83,7 +83,7 @@ pub struct RunState {
     pub starts_over: bool,
     /// The user asked for a stop.
     pub stopping: bool,
-    /// First steps of resumed attempts (each after its checkpoint's step), for marks on charts.
+    /// Steps from which attempts after the first continued, 0 for a start over; for marks on charts.
     pub resumes: Vec<u64>,
     /// Where more blocks began to train, in order, for marks on charts.
     #[serde(default)]
@@ -321,20 +321,21 @@ impl RunState {
         self.epochs.last().map(|epoch| epoch.train_time)
     }
 
-    /// Seconds until the last epoch ends at the recent pace, validation and saving included; none before the pace is known.
+    /// Seconds until the last epoch ends, with validation but without saving; none before the pace is known. Means something only
+    /// in training, because other phases have another pace.
     pub fn time_left(&self) -> Option<f64> {
         let (planned, batch) = (self.epochs_planned()?, self.batch.as_ref()?);
         let dataset = self.dataset.as_ref()?;
         if batch.images_per_second <= 0.0 {
             return None;
         }
-        let images_left =
+        let share_left =
             f64::from(batch.batches.saturating_sub(batch.batch)) / f64::from(batch.batches.max(1));
         let per_epoch = f64::from(dataset.train) / batch.images_per_second;
         // Validation has no backward pass: about a third of the work for each image.
         let validation = f64::from(dataset.validation) / f64::from(dataset.train.max(1)) / 3.0;
         let epochs_left = f64::from(planned.saturating_sub(batch.epoch));
-        Some(per_epoch * (images_left + validation + epochs_left * (1.0 + validation)))
+        Some(per_epoch * (share_left + validation + epochs_left * (1.0 + validation)))
     }
 
     /// Seconds until the download ends, at the pace so far.
@@ -363,7 +364,7 @@ impl RunState {
     }
 
     fn begin(&mut self, attempt: Attempt) {
-        // If it ended without a logged cause and without anything new, the earlier results stay.
+        // If the attempt before brought nothing new and logged no end, the end before that one still counts.
         let earned = self
             .outcome
             .take()
