@@ -43,7 +43,7 @@ impl Handle {
     }
 }
 
-/// The identity of a process: the same pid after a reboot, or reused, differs.
+/// The identity of a process. A later process with the same pid has another one, after a reboot too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Of the running kernel.

@@ -8,9 +8,9 @@ use unicode_width::UnicodeWidthChar;
 /// How many combining marks to keep after one base character; more only overflow a terminal cell.
 const MARKS_PER_CHARACTER: usize = 3;
 
-/// The text as one printable line of at most `max_chars` characters. Drops control characters (C0, C1, escape sequences'
-/// introducer), bidirectional overrides and zero-width characters; any white space becomes one space. Flags become their letters
-/// and emoji lose their modifiers, so that every terminal gives the text as many columns as this module counts.
+/// The text as one printable line of at most `max_chars` characters, and a `…` if more follow. Drops control characters (C0, C1,
+/// escape sequences' introducer), bidirectional overrides and zero-width characters; any white space becomes one space. Flags
+/// become their letters and emoji lose their modifiers, so that every terminal gives the text as many columns as this module counts.
 pub fn line(text: &str, max_chars: usize) -> String {
     let mut out = String::with_capacity(text.len().min(max_chars * 4));
     let (mut count, mut marks) = (0, 0);

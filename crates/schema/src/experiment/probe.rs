@@ -52,7 +52,8 @@ impl Probe {
             .collect()
     }
 
-    /// Stands in for `train`, so that code for every kind of run finds epochs, batch size and precision there. No file holds it.
+    /// What takes the place of `train`, so that code for every kind of run finds epochs, batch size and precision there. No file
+    /// holds it.
     fn train(&self) -> Train {
         Train {
             role: Role::OfProbe,
@@ -146,8 +147,7 @@ impl Experiment {
     }
 }
 
-/// The fields that a probe does not take, as far as the experiment sets them. The ranges of its own numbers are checked with all
-/// whole numbers.
+/// The fields that a probe does not take, as far as the experiment sets them. `validate::all` checks a probe's own numbers.
 pub(super) fn misfits(experiment: &Experiment) -> Vec<Finding> {
     let model = &experiment.model;
     let rules = [

@@ -115,12 +115,12 @@ impl<T> Downsampled<T> {
     }
 }
 
-/// Training over the steps since the point before.
+/// Training since the point before, as far as the log has it: not every step is logged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// The newest of these steps; speed and gradient norm are means over all of them.
+    /// The newest logged step; speed and gradient norm are means over all of them.
     pub batch: Batch,
-    /// How many steps these are.
+    /// How many logged steps these are.
     pub count: u32,
     /// The smallest and the largest gradient norm, and images per second.
     pub gradient_norm: (f64, f64),
