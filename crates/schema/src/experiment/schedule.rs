@@ -235,21 +235,22 @@ impl Name {
 impl Fields {
     /// The first field that does not belong to the name.
     fn misplaced(&self) -> Option<Misplaced> {
+        // In the order of `OWNERS`.
         let given = [
-            ("step_epochs", self.step_epochs.is_some()),
-            ("step_steps", self.step_steps.is_some()),
-            ("gamma", self.gamma.is_some()),
-            ("every", self.every.is_some()),
-            ("rise", self.rise.is_some()),
-            ("start_divisor", self.start_divisor.is_some()),
-            ("end_divisor", self.end_divisor.is_some()),
-            ("patience", self.patience.is_some()),
+            self.step_epochs.is_some(),
+            self.step_steps.is_some(),
+            self.gamma.is_some(),
+            self.every.is_some(),
+            self.rise.is_some(),
+            self.start_divisor.is_some(),
+            self.end_divisor.is_some(),
+            self.patience.is_some(),
         ];
         let name = self.name.as_str();
         OWNERS
             .iter()
             .zip(given)
-            .find(|((_, owners), (_, is_given))| *is_given && !owners.contains(&name))
+            .find(|((_, owners), is_given)| *is_given && !owners.contains(&name))
             .map(|((field, owners), _)| {
                 let owners: Vec<String> = owners
                     .iter()
