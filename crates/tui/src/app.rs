@@ -161,9 +161,17 @@ where
     /// Runs until the user or the system asks to leave. Returns a message about the runs that
     /// continue without the dashboard.
     pub(crate) async fn run(mut self) -> anyhow::Result<Option<String>> {
+        let left = self.until_left().await;
+        // After an error of the terminal too: the user may just have launched a run.
+        self.effects.finish();
+        left.map(|()| screen::note_after_exit(&self.model))
+    }
+
+    /// Handles messages until one asks to leave.
+    async fn until_left(&mut self) -> anyhow::Result<()> {
         let effects = self.wait_for_data().await;
         if self.carry_out(effects)? == Flow::Leaves {
-            return Ok(self.leave());
+            return Ok(());
         }
         self.draw()?;
         loop {
@@ -181,7 +189,7 @@ where
             }
             // Carry out the effects.
             if self.carry_out(effects)? == Flow::Leaves {
-                return Ok(self.leave());
+                return Ok(());
             }
             // Draw: at once after a key, with the next frame after a change of data, and never
             // before the terminal has taken the last frame.
@@ -226,12 +234,6 @@ where
             }
         }
         Ok(Flow::Continues)
-    }
-
-    /// Waits for pending effects. Returns a message about the runs that continue.
-    fn leave(self) -> Option<String> {
-        self.effects.finish();
-        screen::note_after_exit(&self.model)
     }
 
     fn update_demand(&self) {
