@@ -20,7 +20,7 @@ use warmstart_schema::event::now;
 
 use super::choices::ChoiceTracker;
 use super::effect::Effect;
-use super::executor::Effects;
+use super::executor::{Effects, PATIENCE};
 use super::folders::Folders;
 use super::host::Host;
 use super::layout::fits;
@@ -48,6 +48,9 @@ const CLOCK: Duration = Duration::from_secs(1);
 const SLOW_FRAME: Duration = Duration::from_millis(16);
 /// Messages to handle before the next frame, so that a flood of messages cannot freeze the screen.
 const MESSAGE_BATCH: usize = 1000;
+/// Printed after the exit if some effects are not done.
+const CUT_SHORT: &str =
+    "The last actions take long and may not be done; `warmstart runs` shows the runs.";
 
 /// Folders, settings and the terminal's abilities.
 #[derive(Debug)]
@@ -159,12 +162,18 @@ where
     }
 
     /// Runs until the user or the system asks to leave. Returns a message about the runs that
-    /// continue without the dashboard.
+    /// continue without the dashboard, and about effects that are not done.
     pub(crate) async fn run(mut self) -> anyhow::Result<Option<String>> {
         let left = self.until_left().await;
         // After an error of the terminal too: the user may just have launched a run.
-        self.effects.finish();
-        left.map(|()| screen::note_after_exit(&self.model))
+        let is_done = self.effects.finish(PATIENCE);
+        left?;
+        let cut_short = (!is_done).then(|| self.model.folders.in_commands(CUT_SHORT));
+        let sentences: Vec<String> = screen::note_after_exit(&self.model)
+            .into_iter()
+            .chain(cut_short)
+            .collect();
+        Ok((!sentences.is_empty()).then(|| sentences.join(" ")))
     }
 
     /// Handles messages until one asks to leave.

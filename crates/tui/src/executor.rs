@@ -35,7 +35,7 @@ use warmstart_runs::store::{self, ExperimentFile, Run, Watcher, worker_log_tail}
 /// Lines of a worker's output that the log shows.
 const WORKER_LOG_LINES: usize = 500;
 /// How long leaving waits for pending effects.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sends effects to their thread.
 #[derive(Debug)]
@@ -84,13 +84,17 @@ impl Effects {
         let _ = self.queue.send(effect);
     }
 
-    /// Waits for pending effects, but not for a disk that hangs.
-    pub(crate) fn finish(self) {
+    /// Waits for pending effects, but not for a disk that hangs. Returns whether all are done.
+    pub(crate) fn finish(self, patience: Duration) -> bool {
         drop(self.queue);
-        let deadline = Instant::now() + PATIENCE;
-        while !self.thread.is_finished() && Instant::now() < deadline {
+        let deadline = Instant::now() + patience;
+        while !self.thread.is_finished() {
+            if Instant::now() >= deadline {
+                return false;
+            }
             std::thread::sleep(Duration::from_millis(2));
         }
+        true
     }
 }
 
@@ -284,4 +288,42 @@ fn launch_group(
     let launch = actions::launch_group(root, file, &plan.0, source, "auto")?;
     none_failed(&launch.failed, messages)?;
     Ok(plan.in_words())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+    use crate::effect::QueueChange;
+
+    fn folders(root: &Path) -> Folders {
+        Folders {
+            experiments: root.join("experiments"),
+            checkpoints: root.to_path_buf(),
+            exports: root.to_path_buf(),
+            state: None,
+        }
+    }
+
+    #[test]
+    fn leaving_knows_whether_all_effects_are_done() {
+        let root = tempfile::tempdir().unwrap();
+        let (messages, mut answers) = unbounded_channel();
+        let asked = || {
+            let (done, _) = channel();
+            let effects = Effects::start(folders(root.path()), messages.clone(), done);
+            effects.ask(Effect::Queue(QueueChange::Pause));
+            effects
+        };
+        // The change of the queue waits for this lock.
+        let lock = File::create(root.path().join("queue.lock")).unwrap();
+        lock.lock().unwrap();
+        assert!(!asked().finish(Duration::ZERO));
+        drop(lock);
+        answers.blocking_recv().unwrap();
+        assert!(asked().finish(Duration::from_secs(20)));
+    }
 }
