@@ -252,8 +252,12 @@ fn launch(
     let Ok(experiment) = &file.loaded else {
         anyhow::bail!("{} has a mistake", file.file_name())
     };
-    let files = store::experiments(&folders.experiments).unwrap_or_default();
-    let source = store::init_file(&folders.experiments, &files, file)?;
+    let source = if experiment.init.is_some() {
+        let files = store::experiments(&folders.experiments)?;
+        store::init_file(&folders.experiments, &files, file)?
+    } else {
+        None
+    };
     let warning = match actions::room(&folders.checkpoints, experiment) {
         actions::Room::Enough => String::new(),
         actions::Room::Scarce(what) => format!("; {what}"),
@@ -298,6 +302,7 @@ mod tests {
 
     use super::*;
     use crate::effect::QueueChange;
+    use crate::tests::fixtures::data;
 
     fn folders(root: &Path) -> Folders {
         Folders {
@@ -325,5 +330,17 @@ mod tests {
         drop(lock);
         answers.blocking_recv().unwrap();
         assert!(asked().finish(Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn a_launch_names_the_folder_in_which_it_cannot_look_for_its_source() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = folders(root.path());
+        let path = data().join("experiments/quickstart/5-lite0-finetune.yaml");
+        let file = ExperimentFile::load(path, &[]);
+        let (messages, _answers) = unbounded_channel();
+        let error = launch(&folders, &file, &messages).unwrap_err();
+        let folder = folders.experiments.display().to_string();
+        assert!(error.to_string().contains(&folder), "{error}");
     }
 }
