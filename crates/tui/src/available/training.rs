@@ -10,9 +10,9 @@ use crate::model::{Extension, Model, Screen};
 pub(super) fn refusal(model: &Model, command: TrainingCommand) -> Option<String> {
     match command {
         TrainingCommand::Launch => launchable(model).err(),
-        TrainingCommand::LaunchAll => files(model)
-            .is_empty()
-            .then(|| "there is no experiment to launch".to_owned()),
+        TrainingCommand::LaunchAll => files(model).is_empty().then(|| {
+            unread(model).unwrap_or_else(|| "there is no experiment to launch".to_owned())
+        }),
         TrainingCommand::Stop => stop_refusal(model, false),
         TrainingCommand::StopNow => stop_refusal(model, true),
         TrainingCommand::Resume => resume_refusal(model),
@@ -90,6 +90,9 @@ pub(crate) fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> 
     match &model.open {
         Screen::Experiments(_) => match model.selected_entry() {
             Some(entry) => entry.file.ok_or_else(|| {
+                if let Some(why) = unread(model) {
+                    return why;
+                }
                 let resume = if resume_refusal(model).is_none() {
                     model.key_hint(
                         Command::Training(TrainingCommand::Resume),
@@ -105,10 +108,11 @@ pub(crate) fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> 
         Screen::Run(_) | Screen::Compare(_) | Screen::Machine(_) | Screen::Dataset(_) => {
             let run = model.run().ok_or("no run is selected")?;
             let stem = run.stem().ok_or("this run's experiment is not known")?;
-            model
-                .runs
-                .file_of(run, files(model))
-                .ok_or_else(|| format!("the file of {stem} is not in the experiments folder"))
+            model.runs.file_of(run, files(model)).ok_or_else(|| {
+                unread(model).unwrap_or_else(|| {
+                    format!("the file of {stem} is not in the experiments folder")
+                })
+            })
         }
     }
 }
@@ -116,6 +120,14 @@ pub(crate) fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> 
 fn files(model: &Model) -> &[ExperimentFile] {
     let catalogue = model.catalogue.as_ref();
     catalogue.map_or(&[], |catalogue| &catalogue.files)
+}
+
+/// Why the experiment files are not known; `None` if the folder was read.
+fn unread(model: &Model) -> Option<String> {
+    match &model.catalogue {
+        Some(catalogue) => catalogue.error.clone(),
+        None => Some("the folder of experiments is not read yet".to_owned()),
+    }
 }
 
 /// Why no run is selected.

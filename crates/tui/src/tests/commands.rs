@@ -13,7 +13,7 @@ use crate::command::Command;
 use crate::config::Keys;
 use crate::effect::Effect;
 use crate::keys::Keymap;
-use crate::message::Message;
+use crate::message::{Catalogue, Message};
 use crate::model::{Filter, InputPrompt, Model, PathPurpose, Popup, Screen};
 use crate::update::update;
 use warmstart_runs::store::{Change, Run};
@@ -124,6 +124,23 @@ fn unavailable_command_is_refused_with_reason() {
         let mut model = typical();
         assert!(press(&mut model, keys).is_empty());
         assert!(says(&model).contains(reason), "{keys}: {}", says(&model));
+    }
+}
+
+#[test]
+fn an_experiment_is_not_called_absent_where_its_folder_is_unreadable() {
+    for keys in ["r", "a", "<enter>e"] {
+        let mut model = typical();
+        let error = "the disk does not answer";
+        update(
+            &mut model,
+            Message::Experiments(Catalogue {
+                error: Some(error.to_owned()),
+                ..Catalogue::default()
+            }),
+        );
+        press(&mut model, keys);
+        assert_eq!(says(&model), error, "{keys}");
     }
 }
 
