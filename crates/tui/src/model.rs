@@ -280,9 +280,15 @@ impl Model {
         self.config = config;
         for problem in &problems {
             let whole = crate::format::problem(problem);
+            // A problem of no field is one of the whole file.
+            let lost = if problem.field.is_empty() {
+                "all settings are left out"
+            } else {
+                "this setting is left out"
+            };
             self.status_log.keep(Report {
                 good: false,
-                text: format!("{whole}; this setting is left out"),
+                text: format!("{whole}; {lost}"),
             });
         }
         if let Some(first) = problems.first() {

@@ -238,6 +238,26 @@ fn wrong_setting_fits_the_line_and_is_shown_in_full_on_demand() {
 }
 
 #[test]
+fn a_broken_file_of_settings_is_said_to_be_left_out_as_a_whole() {
+    for (source, is_whole) in [("bell: false\nmouse: [\n", true), ("them: dark\n", false)] {
+        let (config, problems) = crate::config::parse(source, "config.yaml");
+        let loaded = crate::config::Loaded {
+            config,
+            path: None,
+            is_there: true,
+            problems,
+        };
+        let mut model = typical().with_config(loaded);
+        press(&mut model, "!");
+        let Some(Popup::Text { lines, .. }) = &model.popup else {
+            panic!("{:?}", model.popup)
+        };
+        let says_whole = lines.iter().any(|line| line.contains("all settings"));
+        assert_eq!(says_whole, is_whole, "{lines:?}");
+    }
+}
+
+#[test]
 fn messages_of_several_lines_are_scrolled_to_their_end_and_back_at_once() {
     let mut model = typical();
     // Six lines each at 80 columns.
