@@ -82,7 +82,7 @@ impl Reader {
         let system = sysinfo::System::new_with_specifics(kind).ok();
         let nvml = Nvml::init().map_err(|error| match error {
             NvmlError::LibloadingError(_) => "none: there is no NVIDIA driver here".to_owned(),
-            error => text::line(&format!("the NVIDIA driver does not answer: {error}"), 200),
+            error => no_answer(&error),
         });
         // CPU use is a difference between two readings.
         std::thread::sleep(MINIMUM_CPU_UPDATE_INTERVAL);
@@ -101,7 +101,11 @@ impl Reader {
             .collect();
         let mut machine = Machine {
             disk: disk(&self.folder),
-            gpus: self.nvml.as_ref().map(gpus).map_err(Clone::clone),
+            gpus: self
+                .nvml
+                .as_ref()
+                .map_err(Clone::clone)
+                .and_then(|nvml| gpus(nvml).map_err(|error| no_answer(&error))),
             processor: String::new(),
             cores: 0,
             cpu: None,
@@ -160,8 +164,12 @@ fn disk(folder: &std::path::Path) -> Option<(u64, u64)> {
     Some((all.saturating_sub(free.saturating_mul(size)), all))
 }
 
-fn gpus(nvml: &Nvml) -> Vec<Gpu> {
-    let devices: Vec<Device> = (0..nvml.device_count().unwrap_or(0))
+fn no_answer(error: &NvmlError) -> String {
+    text::line(&format!("the NVIDIA driver does not answer: {error}"), 200)
+}
+
+fn gpus(nvml: &Nvml) -> Result<Vec<Gpu>, NvmlError> {
+    let devices: Vec<Device> = (0..nvml.device_count()?)
         .filter_map(|index| nvml.device_by_index(index).ok())
         .collect();
     let known: Vec<(String, String)> = devices
@@ -173,7 +181,7 @@ fn gpus(nvml: &Nvml) -> Vec<Gpu> {
     // Where the driver does not name all, a list cannot be read.
     let visible = visible.filter(|_| known.len() == devices.len());
     let hidden = hidden(visible.as_deref(), by_bus, &known);
-    devices
+    let gpus = devices
         .iter()
         .enumerate()
         .map(|(index, device)| {
@@ -194,7 +202,8 @@ fn gpus(nvml: &Nvml) -> Vec<Gpu> {
                 hidden: hidden.get(index).is_some_and(|hidden| *hidden),
             }
         })
-        .collect()
+        .collect();
+    Ok(gpus)
 }
 
 /// Which GPUs a list in `CUDA_VISIBLE_DEVICES` hides, of `devices`: name and UUID of each, in NVML's order. CUDA reads the list up to
