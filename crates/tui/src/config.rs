@@ -184,7 +184,9 @@ pub fn load() -> Loaded {
 /// Reads a file; without a file every default applies.
 pub fn read(path: PathBuf) -> Loaded {
     let label = text::line(&path.display().to_string(), 300);
-    if std::fs::metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+    // A link to a file that is gone is there, and cannot be read.
+    let meta = std::fs::symlink_metadata(&path);
+    if meta.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Loaded {
             path: Some(path),
             ..Loaded::default()

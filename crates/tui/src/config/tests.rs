@@ -221,5 +221,9 @@ fn missing_file_is_valid_and_broken_file_gives_defaults() {
     let loaded = read(path.clone());
     assert!(loaded.problems.len() == 1 && loaded.config == Config::default());
     std::fs::write(&path, b"\xff").unwrap();
-    assert_eq!(read(path).problems.len(), 1);
+    assert_eq!(read(path.clone()).problems.len(), 1);
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("gone"), &path).unwrap();
+    let loaded = read(path);
+    assert!(loaded.is_there && loaded.problems.len() == 1);
 }
