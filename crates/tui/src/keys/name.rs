@@ -86,7 +86,7 @@ impl FromStr for Key {
             let letter = only(letter).filter(|c| c.is_ascii_lowercase() && !"him".contains(*c));
             return letter
                 .map(Self::Control)
-                .ok_or_else(|| format!("terminals cannot report `{name}` as a key of its own"));
+                .ok_or_else(|| format!("terminals cannot report `{name}` as a separate key"));
         }
         let number = name
             .strip_prefix('f')
