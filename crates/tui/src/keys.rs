@@ -102,7 +102,7 @@ pub struct Documented {
     pub help: &'static str,
 }
 
-/// Every context's name and actions, in the order of the help.
+/// Every context's name, and its actions in the order of the help.
 pub fn documented() -> Vec<(&'static str, Vec<Documented>)> {
     let keymap = Keymap::default();
     let of = |binding: &Binding| Documented {

@@ -17,11 +17,11 @@ pub enum Context {
     Dataset,
     /// The user types a filter.
     Filter,
-    /// The user types into a prompt.
+    /// The user types tags or a note.
     Prompt,
     /// The user chooses columns.
     Columns,
-    /// The user types a number or a path.
+    /// The user types a number, a path or a search.
     Input,
     /// A question waits for yes or no.
     Question,
@@ -33,7 +33,7 @@ pub enum Context {
     Editor,
     /// Two experiments are shown side by side.
     Difference,
-    /// A text is shown: help, or a broken file's problems.
+    /// A text is shown: help, messages, a broken file's problems, a prediction.
     Text,
     /// The terminal is too small to show anything.
     Small,

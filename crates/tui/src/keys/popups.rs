@@ -92,9 +92,9 @@ pub(crate) const FILTER: &[&[Binding]] = &[
     ],
     ENDS,
 ];
-/// A line of text.
+/// Tags or a note.
 pub(crate) const PROMPT: &[&[Binding]] = &[&[ACCEPT, BACK], ENDS];
-/// A line of text that may be a path.
+/// A number, a path or a search.
 pub(crate) const INPUT: &[&[Binding]] = &[
     &[
         ACCEPT,
@@ -264,5 +264,5 @@ pub(crate) const SMALL: &[&[Binding]] = &[&[
     REDRAW,
     SUSPEND,
 ]];
-/// A text to read: help, messages, a log.
+/// A text to read, such as the help.
 pub(crate) const TEXT: &[&[Binding]] = &[&[BACK, BACK_BY_LETTER], MOVES, &[FIRST, LAST], ENDS];
