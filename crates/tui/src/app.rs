@@ -37,8 +37,8 @@ use crate::config::Loaded;
 use warmstart_runs::launcher;
 use warmstart_runs::shell::FolderOptions;
 
-/// Minimum time between two frames that no key caused. A slow link cannot take more than four a
-/// second.
+/// Minimum time from the last frame to one that only changed data causes. A slow link cannot take
+/// more than four a second.
 const FRAME: Duration = Duration::from_millis(250);
 /// How long the first frame waits for data.
 const FIRST_WAIT: Duration = Duration::from_millis(25);
@@ -74,7 +74,7 @@ enum Dirty {
     No,
     /// Data changed: draw with the next frame.
     Data,
-    /// The user pressed a key: draw at once.
+    /// The user pressed a key, or waits for an answer: draw at once.
     Now,
 }
 

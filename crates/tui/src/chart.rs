@@ -66,7 +66,7 @@ fn layout(area: Rect, labels: &[(f64, String)]) -> Option<[Rect; 3]> {
         .map(|(_, text)| text.width())
         .max()
         .unwrap_or(0);
-    // Charts that stand above each other begin at the same column.
+    // Charts above each other begin at the same column.
     let gutter = u16::try_from(label_width.max(4) + 2).unwrap_or(u16::MAX);
     if area.width < gutter + 4 || area.height < 3 {
         return None;

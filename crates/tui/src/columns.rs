@@ -1,4 +1,4 @@
-//! The columns of the list of experiments and runs, of the fields of a run.
+//! The columns of the list of experiments and runs. Each shows a field of a run.
 
 use warmstart_report::field::{self, Field, ListColumn};
 

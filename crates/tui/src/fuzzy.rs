@@ -21,7 +21,7 @@ pub(crate) struct Hit {
 /// every word in order. If there are none of these either, accents do not count. Best first. For
 /// an empty query all texts in their order.
 pub(crate) fn search<'a>(query: &str, texts: impl Fn(usize) -> Option<&'a str>) -> Vec<Hit> {
-    // A text may have the accent as a character of its own, which is none of its letters.
+    // A text may have the accent as a separate character, which is none of its letters.
     let plain: String = query
         .chars()
         .filter(|c| c.width() != Some(0))
@@ -71,7 +71,7 @@ fn search_for<'a>(
 }
 
 /// The letters of one text at a time. Accents and other marks of no width are left out, so that "cafe" finds "café" also where
-/// the accent is a character of its own.
+/// the accent is a separate character.
 #[derive(Default)]
 struct Letters {
     letters: Vec<char>,

@@ -70,7 +70,7 @@ pub struct Options {
     pub settings: config::Loaded,
     /// Handle clicks and the wheel.
     pub mouse: bool,
-    /// The colour theme; `None` picks one that suits the terminal.
+    /// The colour theme; `None` takes that of the settings, or else one that suits the terminal.
     pub theme: Option<Theme>,
 }
 

@@ -41,7 +41,7 @@ impl Memory {
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Takes over what a change names; other choices stay. Of more than [`FOLDERS`] folders, others than those of the change go.
+    /// Applies a change; other choices stay. Keeps at most [`FOLDERS`] folders, and those of the change in any case.
     pub fn merge(&mut self, change: Self) {
         let Self {
             columns,

@@ -108,7 +108,7 @@ pub(crate) struct Model {
 pub(crate) enum QueueWatch {
     /// Nothing ran since the dashboard opened. Opening the dashboard never starts a run.
     Unseen,
-    /// A run is live, or no run waits, and no group is to be halved.
+    /// No group is to be halved, and either a run is live or none waits.
     Moves,
     /// Since this time runs wait and none is live, or a group is to be halved.
     StuckSince(f64),

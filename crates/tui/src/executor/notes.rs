@@ -107,7 +107,7 @@ pub(super) fn restore(root: &Path, trashed: &[Trashed], mut progress: Progress) 
     done(None, changes, outcome(&restored, "restored", failed))
 }
 
-/// What was done to these runs. After a failure: the error, and then the runs to which it was done all the same.
+/// What was done to these runs. After a failure: the error, then the runs to which it was done.
 fn outcome(runs: &[&RunId], how: &str, failed: Option<anyhow::Error>) -> anyhow::Result<String> {
     let said = format!("{} {how}", named(runs.iter().copied()));
     match failed {
