@@ -86,7 +86,7 @@ pub(super) fn right_line(buf: &mut Buffer, area: Rect, line: &Line) -> bool {
 /// A styled line at the left, cut if it does not fit. Returns the free area to its right.
 pub(super) fn left_line(buf: &mut Buffer, area: Rect, line: &Line) -> Rect {
     line.spans.iter().fold(area, |rest, span| {
-        left(buf, rest, &span.content, span.style)
+        left(buf, rest, &span.content, line.style.patch(span.style))
     })
 }
 
@@ -247,6 +247,17 @@ mod tests {
         let at_right = |buf: &mut Buffer, area: Rect| right(buf, area, &short, Style::new());
         assert_eq!(symbols(&at_left), format!("{short}{lam}…"));
         assert_eq!(symbols(&at_right), format!("  {short}"));
+    }
+
+    #[test]
+    fn a_line_keeps_its_style_at_both_sides() {
+        let area = Rect::new(0, 0, 6, 1);
+        let mut buf = Buffer::empty(area);
+        let line = Line::styled("ab", THEME.muted);
+        left_line(&mut buf, area, &line);
+        right_line(&mut buf, area, &line);
+        assert_eq!(buf[(0, 0)].style(), buf[(4, 0)].style());
+        assert_ne!(buf[(0, 0)].style(), buf[(2, 0)].style());
     }
 
     #[test]
