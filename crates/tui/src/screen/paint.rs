@@ -73,9 +73,15 @@ pub(super) fn right(buf: &mut Buffer, area: Rect, text: &str, style: Style) {
     );
 }
 
+/// How many columns a line takes. `Line::width` counts letters that a font may join as one.
+pub(super) fn columns(line: &Line) -> usize {
+    let spans = line.spans.iter();
+    spans.map(|span| text::columns(&span.content)).sum()
+}
+
 /// A styled line at the right; not drawn if it does not fit.
 pub(super) fn right_line(buf: &mut Buffer, area: Rect, line: &Line) -> bool {
-    let width = u16::try_from(line.width()).unwrap_or(u16::MAX);
+    let width = u16::try_from(columns(line)).unwrap_or(u16::MAX);
     let fits = width <= area.width && !area.is_empty();
     if fits {
         buf.set_line(area.right() - width, area.top(), line, width);
@@ -247,6 +253,10 @@ mod tests {
         let at_right = |buf: &mut Buffer, area: Rect| right(buf, area, &short, Style::new());
         assert_eq!(symbols(&at_left), format!("{short}{lam}…"));
         assert_eq!(symbols(&at_right), format!("  {short}"));
+        let line_at_right = |buf: &mut Buffer, area: Rect| {
+            right_line(buf, area, &Line::raw(short.as_str()));
+        };
+        assert_eq!(symbols(&line_at_right), format!("  {short}"));
     }
 
     #[test]

@@ -132,7 +132,7 @@ fn preview(draft: &Draft, width: usize) -> Vec<Line<'static>> {
             Span::styled(ARROW, THEME.muted),
             Span::styled(after.clone(), THEME.accent),
         ]);
-        if change.width() <= width {
+        if paint::columns(&change) <= width {
             lines.push(change);
             continue;
         }

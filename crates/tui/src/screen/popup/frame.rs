@@ -4,8 +4,9 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Flex, Layout, Rect};
 use ratatui::text::{Line, Text};
 use ratatui::widgets::{Block, Clear, Paragraph};
-use unicode_width::UnicodeWidthStr;
+use warmstart_schema::text;
 
+use crate::screen::paint;
 use crate::theme::THEME;
 
 /// Draws lines in a centred box, scrolled down by `down` lines if it can scroll.
@@ -17,8 +18,9 @@ pub(super) fn draw_box(
     down: Option<usize>,
 ) {
     let cells = |size: usize| u16::try_from(size).unwrap_or(u16::MAX);
+    let widest = lines.iter().map(paint::columns).max().unwrap_or(0);
     let text = Text::from(lines);
-    let width = cells(text.width().max(title.width() + 4))
+    let width = cells(widest.max(text::columns(title) + 4))
         .saturating_add(4)
         .min(area.width);
     let rows = cells(text.height());
@@ -47,4 +49,27 @@ pub(super) fn draw_box(
         Paragraph::new(text).scroll((cells(down.unwrap_or(0)).min(below), 0)),
         inner,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+
+    #[test]
+    fn letters_that_a_font_may_join_fit_into_the_box() {
+        let joined = "\u{644}\u{627}".repeat(6);
+        let mut terminal = Terminal::new(TestBackend::new(40, 3)).unwrap();
+        terminal
+            .draw(|frame| {
+                let area = frame.area();
+                draw_box(frame, area, "", vec![Line::raw(joined.as_str())], None);
+            })
+            .unwrap();
+        let cells = terminal.backend().buffer().content.iter();
+        let shown: String = cells.map(ratatui::buffer::Cell::symbol).collect();
+        assert!(shown.contains(&joined), "{shown}");
+    }
 }

@@ -13,7 +13,7 @@ use ratatui::layout::{Constraint, Flex, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear};
-use unicode_width::UnicodeWidthStr;
+use warmstart_schema::text;
 
 use super::input;
 use crate::available::refusal;
@@ -116,7 +116,7 @@ fn why_empty(palette: &Palette) -> &'static str {
 }
 
 fn draw_row(buf: &mut Buffer, row: Rect, candidate: &Candidate, letters: &[u32], kinds: usize) {
-    let aside = u16::try_from(candidate.aside.width())
+    let aside = u16::try_from(text::columns(&candidate.aside))
         .unwrap_or(u16::MAX)
         .min(row.width / 2);
     let room = row.width.saturating_sub(aside + 2);
