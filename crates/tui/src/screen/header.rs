@@ -14,6 +14,7 @@ use super::paint;
 use crate::format::bytes;
 use crate::model::{Model, Screen};
 use crate::theme::THEME;
+use warmstart_runs::store::Run;
 
 pub(super) fn draw(frame: &mut Frame, area: Rect, model: &Model) {
     let place = match &model.open {
@@ -88,15 +89,20 @@ fn live_runs(model: &Model, detail: Detail) -> Vec<Span<'static>> {
     if detail == Detail::Name {
         spans.push(Span::styled(format!("{}  ", run.label()), THEME.text));
     }
-    // The last figures of a worker that is gone say nothing about now.
-    let is_known = detail >= Detail::Usage && run.status() != Status::Waiting;
-    let system = run.state.system.as_ref().filter(|_| is_known);
+    let system = newest_figures(run).filter(|_| detail >= Detail::Usage);
     spans.push(Span::styled(usage(run.device(), system), THEME.text));
     let others = runs.count();
     if others > 0 {
         spans.push(Span::styled(format!("  and {others} more"), THEME.muted));
     }
     spans
+}
+
+/// What a run's worker uses. The last figures of a worker that is gone say nothing about now.
+pub(super) fn newest_figures(run: &Run) -> Option<&System> {
+    let status = run.status();
+    let has_worker = status.is_live() && !matches!(status, Status::Waiting | Status::Starting);
+    run.state.system.as_ref().filter(|_| has_worker)
 }
 
 /// `cuda:0 97 %  61.2 GB of 80.0 GB`, or the same for the CPU.

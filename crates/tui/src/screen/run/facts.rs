@@ -14,7 +14,7 @@ use warmstart_schema::event::Epoch;
 use warmstart_schema::experiment::{NumberFormat, RunKind};
 use warmstart_schema::metric::Metric;
 
-use super::super::header::usage;
+use super::super::header::{newest_figures, usage};
 use super::super::paint;
 use crate::format::{NOT_YET, ago, duration, norm, rate};
 use crate::model::Model;
@@ -126,9 +126,8 @@ fn speed(run: &Run, cursor: Option<u32>) -> Fact {
 }
 
 fn device(run: &Run) -> Fact {
-    let is_live = run.status().is_live();
-    let system = run.state.system.as_ref().filter(|_| is_live);
-    ("device", usage(run.device(), system), THEME.text)
+    let text = usage(run.device(), newest_figures(run));
+    ("device", text, THEME.text)
 }
 
 fn checkpoint(run: &Run, now: f64) -> Fact {
@@ -254,4 +253,24 @@ fn exactness(run: &Run) -> Option<Fact> {
         ("not exact", THEME.warning)
     };
     Some(("resumed", word.to_owned(), style))
+}
+
+#[cfg(test)]
+mod tests {
+    use warmstart_schema::state::Liveness;
+
+    use super::*;
+    use crate::tests::fixtures::{LIVE, id, typical};
+
+    #[test]
+    fn figures_of_a_worker_that_is_gone_are_not_shown() {
+        let model = typical();
+        let mut run = model.runs.get(&id(LIVE)).unwrap().clone();
+        let (_, held, _) = device(&run);
+        assert!(held.len() > run.device().len(), "{held}");
+        // A cluster is to start the next worker.
+        run.liveness = Liveness::Waiting;
+        let (_, waiting, _) = device(&run);
+        assert_eq!(waiting, run.device());
+    }
 }
