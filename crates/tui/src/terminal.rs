@@ -63,8 +63,10 @@ impl Session {
         crash::watch();
         let frames = Frames::start();
         let terminal = Terminal::new(QuietBackend::new(frames.clone()))?;
+        // If entering fails half way, dropping the session restores the terminal.
+        let session = Self { frames, mouse };
         enter(mouse)?;
-        Ok((Self { frames, mouse }, terminal))
+        Ok((session, terminal))
     }
 }
 
