@@ -11,7 +11,7 @@
 mod difference;
 mod editor;
 mod frame;
-mod input;
+pub(super) mod input;
 mod palette;
 mod prediction;
 

@@ -54,12 +54,19 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, prompt: &InputPrompt) {
     draw_box(frame, area, title, lines, None);
 }
 
+/// How many columns of the text are hidden at its beginning, so that its cursor is visible in so many columns.
+pub(in crate::screen) fn scroll(input: &Input, columns: usize) -> usize {
+    // The character under the cursor may be two cells wide.
+    let under = input.value().chars().nth(input.cursor());
+    let under = under.and_then(UnicodeWidthChar::width).unwrap_or(1).max(1);
+    input.visual_scroll(columns.saturating_sub(under))
+}
+
 /// The input with its cursor; hides the beginning if it does not fit.
-pub(super) fn typed(input: &Input, width: usize) -> Line<'static> {
+pub(in crate::screen) fn typed(input: &Input, width: usize) -> Line<'static> {
     let under_cursor = input.value().chars().nth(input.cursor());
     let cursor = under_cursor.map_or(" ".to_owned(), String::from);
-    // The character under the cursor may be two cells wide.
-    let scrolled = input.visual_scroll(width.saturating_sub(cursor.width().max(1)));
+    let scrolled = scroll(input, width);
     let mut left = 0;
     let hidden = input.value().chars().take_while(|c| {
         left += c.width().unwrap_or(0);
