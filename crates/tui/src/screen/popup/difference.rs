@@ -75,21 +75,16 @@ pub(super) fn draw(frame: &mut Frame, area: Rect, difference: &Difference) {
             THEME.muted
         };
         let [one, other] = [0, 1].map(|side| (row.values[side].as_deref().unwrap_or("–"), style));
-        // Mark differences without relying on colour.
-        let mark = if row.differs() && difference.all {
-            "±"
-        } else {
-            " "
-        };
         let line = paint::row(inner, y);
         draw_row(buf, line, labels, (&row.path, THEME.label), [one, other]);
-        if difference.all {
+        // Mark differences without relying on colour.
+        if row.differs() && difference.all {
             let at = Rect {
                 x: (line.x + labels).min(line.right()),
                 width: 1.min(line.width),
                 ..line
             };
-            paint::left(buf, at, mark, THEME.accent);
+            paint::left(buf, at, "±", THEME.accent);
         }
     }
 }
