@@ -234,7 +234,8 @@ fn draw_gauge(
     if is_beside {
         paint::left(buf, beside, after, THEME.text);
     } else if !after.is_empty() {
-        paint::left(buf, bar, &format!("{after:<20}"), THEME.text);
+        let covering = format!("{after:<width$}", width = usize::from(bar.width));
+        paint::left(buf, bar, &covering, THEME.text);
     }
 }
 
