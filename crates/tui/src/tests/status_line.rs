@@ -325,7 +325,7 @@ fn log_is_searched_upwards_and_saved() {
     press(&mut model, "jjjjj<enter>l/LOSS<enter>");
     let at = |model: &Model| model.report.as_ref().unwrap().text.clone();
     let first = at(&model);
-    assert!(first.starts_with("\"LOSS\": line "), "{first}");
+    assert!(first.starts_with("\"LOSS\": match "), "{first}");
     press(&mut model, "n");
     assert_ne!(at(&model), first);
     press(&mut model, "N");

@@ -59,7 +59,7 @@ const SEARCH: &[Binding] = &[
         label: "n",
         command: Command::Log(LogCommand::Before),
         word: "older",
-        help: "the line before that has it",
+        help: "the next older match",
     }),
     bind(Row {
         action: "newer-match",
@@ -67,7 +67,7 @@ const SEARCH: &[Binding] = &[
         label: "N",
         command: Command::Log(LogCommand::After),
         word: "",
-        help: "the line after that has it",
+        help: "the next newer match",
     }),
     bind(Row {
         action: "save-log",
@@ -75,7 +75,7 @@ const SEARCH: &[Binding] = &[
         label: "w",
         command: Command::Log(LogCommand::Save),
         word: "save",
-        help: "write all epochs and the newest notes into a file here",
+        help: "write all epochs and the newest notes into a file in the current folder",
     }),
 ];
 
@@ -94,7 +94,7 @@ const CHARTS: &[Binding] = &[
         label: "→",
         command: Command::Chart(ChartCommand::Cursor(1)),
         word: "",
-        help: "the cursor on; past the newest figure it follows the run",
+        help: "the cursor forward; past the newest figure it follows the run",
     }),
     bind(Row {
         action: "cursor-back-10",
@@ -110,7 +110,7 @@ const CHARTS: &[Binding] = &[
         label: "] pgdn",
         command: Command::Chart(ChartCommand::Cursor(10)),
         word: "",
-        help: "the cursor on by ten",
+        help: "the cursor forward by ten",
     }),
     bind(Row {
         action: "cursor-first",
@@ -230,7 +230,7 @@ const CHARTS: &[Binding] = &[
         label: "tab",
         command: Command::Chart(ChartCommand::Next),
         word: "charts",
-        help: "the next chart alone; after the last all",
+        help: "the next chart alone; after the last one, all",
     }),
     bind(Row {
         action: "previous-chart",

@@ -80,7 +80,7 @@ fn go(model: &mut Model, choose: impl Fn(&[usize], usize) -> Option<usize>) {
         Some(chosen) => {
             *up = last - found[chosen];
             format!(
-                "\"{wanted}\": line {} of {} that have it{keys}",
+                "\"{wanted}\": match {} of {}{keys}",
                 chosen + 1,
                 found.len()
             )
