@@ -163,12 +163,15 @@ fn prompt(kind: PromptKind, runs: usize, input: &Input, width: usize) -> Vec<Lin
         PromptKind::Tags => match annotation::tag_changes(input.value()) {
             Err(error) => (error.to_string(), THEME.warning),
             Ok(_) => (
-                format!("+tag adds, -tag takes off; for {}", plural(runs, "run")),
+                format!("+tag adds, -tag removes; for {}", plural(runs, "run")),
                 THEME.muted,
             ),
         },
         PromptKind::Note => (
-            format!("for {}; an empty note is none", plural(runs, "run")),
+            format!(
+                "for {}; an empty text removes the note",
+                plural(runs, "run")
+            ),
             THEME.muted,
         ),
     };

@@ -24,7 +24,7 @@ pub(crate) fn refusal(model: &Model, command: QueueCommand) -> Option<String> {
         QueueCommand::Down if waits_elsewhere() => {
             let up = Command::Queue(QueueCommand::Up);
             let up = model.key_hint(up, "asks for the first place of your jobs");
-            Some(format!("the cluster orders it{up}"))
+            Some(format!("the cluster decides the order{up}"))
         }
         QueueCommand::Up | QueueCommand::Down => match place() {
             Err(reason) => Some(reason),

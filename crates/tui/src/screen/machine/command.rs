@@ -3,7 +3,7 @@
 /// Changes the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueCommand {
-    /// Swaps the selected run with the one before it in the queue.
+    /// Swaps the selected run with the one before it in the queue. A job of a cluster asks for the first place.
     Up,
     Down,
     /// Removes a run from the queue, after a question.

@@ -38,7 +38,8 @@ pub(crate) fn draw(buf: &mut Buffer, row: Rect, run: &Run) {
     }
 }
 
-/// A resumed run with a frozen backbone reads its pictures before it computes their features; its log tells neither from the other.
+/// A resumed run with a frozen backbone reads its pictures before it computes their features; its log does not say which it
+/// does now.
 fn loading(run: &Run) -> &'static str {
     let model = run.state.model.as_ref();
     if model.is_some_and(|model| model.cached_features) {

@@ -247,7 +247,7 @@ fn key_of_codepoint(number: u32, shifted: Option<u32>, mut modified: Modified) -
                     modified.modifiers.remove(KeyModifiers::SHIFT);
                     KeyCode::Char(shifted)
                 }
-                // On any layout, shift makes letters upper case. Some, as ß, have no single one.
+                // On any layout, shift makes letters upper case. Some, such as ß, have no single upper case letter.
                 None if shift => {
                     let mut upper = c.to_uppercase();
                     let single = upper.next().filter(|_| upper.next().is_none());
