@@ -1,6 +1,6 @@
 //! Finds the user's editor.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::Command;
 
@@ -11,24 +11,28 @@ const USUAL: [&str; 2] = ["vi", "nano"];
 /// to do.
 pub(super) fn command(path: &Path) -> Result<Command, String> {
     let chosen = ["VISUAL", "EDITOR"].into_iter().find_map(|name| {
-        let value = std::env::var(name)
-            .ok()
-            .filter(|value| !value.trim().is_empty())?;
+        let value =
+            std::env::var_os(name).filter(|value| !value.to_string_lossy().trim().is_empty())?;
         Some((name, value))
     });
     of(
-        chosen.as_ref().map(|(name, value)| (*name, value.as_str())),
+        chosen
+            .as_ref()
+            .map(|(name, value)| (*name, value.as_os_str())),
         std::env::var_os("PATH"),
         path,
     )
 }
 
 fn of(
-    chosen: Option<(&str, &str)>,
+    chosen: Option<(&str, &OsStr)>,
     search: Option<OsString>,
     path: &Path,
 ) -> Result<Command, String> {
     let words = if let Some((name, value)) = chosen {
+        let value = value
+            .to_str()
+            .ok_or_else(|| format!("{name} is not UTF-8: {}", value.display()))?;
         shell_words::split(value)
             .map_err(|_| format!("{name} has a quote that nothing closes: {value}"))?
     } else {
@@ -56,9 +60,12 @@ fn of(
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     fn words(chosen: Option<(&str, &str)>, search: &str) -> Result<Vec<String>, String> {
+        let chosen = chosen.map(|(name, value)| (name, OsStr::new(value)));
         let command = of(chosen, Some(search.into()), Path::new("a b.yaml"))?;
         let all = std::iter::once(command.get_program()).chain(command.get_args());
         Ok(all
@@ -85,6 +92,10 @@ mod tests {
             let error = words(Some(("VISUAL", value)), "").unwrap_err();
             assert!(error.starts_with("VISUAL names no program"), "{error}");
         }
+        // The user chose an editor, so another one would be a surprise.
+        let latin = OsStr::from_bytes(b"/caf\xe9/ed");
+        let error = of(Some(("VISUAL", latin)), None, Path::new("a.yaml")).unwrap_err();
+        assert!(error.starts_with("VISUAL is not UTF-8"), "{error}");
     }
 
     #[test]
