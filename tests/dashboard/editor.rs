@@ -141,6 +141,19 @@ fn a_missing_editor_is_reported() {
 }
 
 #[test]
+fn a_missing_controlling_terminal_is_not_blamed_on_the_editor() {
+    let folder = scratch();
+    // As under `su -c`, the dashboard's session has no terminal.
+    let mut pty = Pty::open_script(&folder, "setsid -w \"$PROGRAM\"", true);
+    pty.wait_for(&["Lite0, freeze", "? help"]);
+    pty.press("e");
+    pty.wait_for(&["the editor needs a controlling terminal"]);
+    pty.press("q");
+    assert!(pty.exit_status().success());
+    pty.assert_terminal_restored();
+}
+
+#[test]
 fn a_changed_field_creates_a_file_and_selects_it() {
     let folder = scratch();
     let mut pty = Pty::open(&folder, 100, 30, &[]);

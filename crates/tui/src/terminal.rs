@@ -102,9 +102,14 @@ impl Host for Session {
 
     fn edit(&mut self, path: &Path) -> Result<Ended, String> {
         let mut command = editor::command(path)?;
+        let terminal = foreground::controlling_terminal().map_err(|error| {
+            format!(
+                "the editor needs a controlling terminal: {error}; start the dashboard from a shell's prompt"
+            )
+        })?;
         self.frames.settle();
         leave();
-        let ended = foreground::run(&mut command);
+        let ended = foreground::run(&mut command, &terminal);
         let name = command.get_program().to_string_lossy();
         let entered =
             enter(self.mouse).map_err(|error| format!("the terminal does not come back: {error}"));

@@ -15,21 +15,25 @@ use nix::unistd::{Pid, getpgrp, tcsetpgrp};
 
 use crate::effect::Ended;
 
+/// The terminal to give to a program. `su -c` starts a session that has none.
+pub(super) fn controlling_terminal() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/tty")
+}
+
 /// Runs a program and waits for it. The terminal must be in the shell's state, and nobody else may
 /// read keys.
-pub(super) fn run(command: &mut Command) -> io::Result<Ended> {
-    let terminal = File::options().read(true).write(true).open("/dev/tty")?;
-    let modes = tcgetattr(&terminal)?;
+pub(super) fn run(command: &mut Command, terminal: &File) -> io::Result<Ended> {
+    let modes = tcgetattr(terminal)?;
     // Use a new process group, so that ^C does not end the dashboard too.
     let child = command
         .process_group(0)
         .stdin(terminal.try_clone()?)
         .spawn()?;
     let child = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
-    let ended = follow(&terminal, child, &modes);
-    let taken = give(&terminal, getpgrp());
+    let ended = follow(terminal, child, &modes);
+    let taken = give(terminal, getpgrp());
     // Undo changes of the terminal's modes.
-    let restored = tcsetattr(&terminal, SetArg::TCSADRAIN, &modes);
+    let restored = tcsetattr(terminal, SetArg::TCSADRAIN, &modes);
     let ended = ended?;
     taken?;
     restored?;
