@@ -8,6 +8,7 @@ use crossterm::event::{
 use proptest::prelude::*;
 
 use super::Decoder;
+use super::text::MAX_PASTE;
 
 const NONE: KeyModifiers = KeyModifiers::NONE;
 const SHIFT: KeyModifiers = KeyModifiers::SHIFT;
@@ -651,14 +652,14 @@ fn pasted_bytes_are_text() {
     }
     assert_eq!(line.received(), [pasted("ryD"), character('j')]);
     // A paste that is longer than any input is cut, and its end is found.
-    let long = [&b"\x1b[200~"[..], &vec![b'r'; 3 << 20], b"\x1b[201~j"].concat();
+    let long = [&b"\x1b[200~"[..], &vec![b'r'; 3 * MAX_PASTE], b"\x1b[201~j"].concat();
     let events = received(&long);
     assert!(
-        matches!(&events[..], [Event::Paste(text), last] if text.len() == 1 << 20 && *last == character('j'))
+        matches!(&events[..], [Event::Paste(text), last] if text.len() == MAX_PASTE && *last == character('j'))
     );
     // Nothing of the end is text, wherever the cut lies.
     for missing in 1..8 {
-        let text = "r".repeat((1 << 20) - missing);
+        let text = "r".repeat(MAX_PASTE - missing);
         let paste = [&b"\x1b[200~"[..], text.as_bytes(), b"\x1b[201~"].concat();
         assert!(received(&paste) == [pasted(&text)], "{missing}");
     }

@@ -7,9 +7,9 @@ use crossterm::event::Event;
 use super::{LATE_SEQUENCE, LONG_STRING};
 
 /// Ends a paste.
-const PASTED: &[u8] = b"\x1b[201~";
+const PASTE_END: &[u8] = b"\x1b[201~";
 /// Bytes to keep of a paste; no input field takes as many.
-const MOST: usize = 1 << 20;
+pub(super) const MAX_PASTE: usize = 1 << 20;
 
 #[derive(Debug, Clone)]
 pub(super) struct Text {
@@ -90,29 +90,29 @@ impl Text {
                 None => string(byte, escape, character, now),
             },
             Kind::Paste { bytes, matched } => {
-                if byte == PASTED[*matched] {
+                if byte == PASTE_END[*matched] {
                     *matched += 1;
-                    return if *matched < PASTED.len() {
+                    return if *matched < PASTE_END.len() {
                         Step::Within
                     } else {
                         Step::Ended
                     };
                 }
                 // What looked like the end is pasted text.
-                bytes.extend_from_slice(&PASTED[..*matched]);
-                // `ESC` occurs only at the start of the end.
-                *matched = usize::from(byte == PASTED[0]);
+                bytes.extend_from_slice(&PASTE_END[..*matched]);
+                // `ESC` is only the first byte of the end: the end starts here, or not at all.
+                *matched = usize::from(byte == PASTE_END[0]);
                 if *matched == 0 {
                     bytes.push(byte);
                 }
-                bytes.truncate(MOST);
+                bytes.truncate(MAX_PASTE);
                 Step::Within
             }
         }
     }
 
-    /// Whether this byte may be a key after a long gap. Not if the string's end has started; a
-    /// string ends with `ESC` anyway.
+    /// Whether this byte may be a key after a long gap. It is part of the text once the end has
+    /// started. An `ESC` needs no doubt in a control string, which it ends anyway.
     pub(super) fn can_doubt(&self, byte: u8) -> bool {
         match &self.kind {
             Kind::String { escape, .. } => escape.is_none() && byte != 0x1b,
