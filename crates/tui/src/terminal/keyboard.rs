@@ -1,6 +1,6 @@
-//! Keys from the terminal. Reading can pause while another program reads them. [`Decoder`] decodes
-//! the bytes and not crossterm: crossterm 0.29 waits forever for the rest of some reports, and
-//! takes letters of others for keys.
+//! Keys from the terminal. Reading can pause while another program reads them. [`Decoder`] replaces
+//! crossterm's decoder: crossterm 0.29 waits forever for the rest of some reports, and takes
+//! letters of others for keys.
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::AsFd;
