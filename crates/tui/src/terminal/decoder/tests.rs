@@ -1,4 +1,5 @@
 //! The decoder returns the keys that the user typed, and drops everything that the terminal sends by itself.
+//! `WARMSTART_KEYS` sets the number of random inputs (default 2,000).
 
 use std::time::{Duration, Instant};
 
@@ -787,14 +788,9 @@ fn sent() -> impl Strategy<Value = Sent> {
     ]
 }
 
-/// `WARMSTART_KEYS` sets the number of cases.
 fn config() -> ProptestConfig {
-    let cases = std::env::var("WARMSTART_KEYS")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .unwrap_or(2000);
     ProptestConfig {
-        cases,
+        cases: std::env::var("WARMSTART_KEYS").map_or(2000, |cases| cases.parse().unwrap()),
         failure_persistence: None,
         ..ProptestConfig::default()
     }
