@@ -492,7 +492,7 @@ fn every_mouse_encoding_is_decoded() {
 }
 
 #[test]
-fn truncated_click_does_not_block_keys() {
+fn truncated_sequence_does_not_block_keys() {
     for cut in [
         &b"\x1b[<0;20"[..],
         b"\x1b[<",
