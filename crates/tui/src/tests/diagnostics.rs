@@ -18,16 +18,19 @@ type Figures = (f64, f64, f64);
 
 const BEGAN: f64 = 1000.0;
 
+fn attempt(number: u32, resumed_from: Option<u32>) -> Value {
+    json!({"event": "attempt", "number": number, "worker": {"boot_id": "b", "pid": 1, "start_ticks": 1}, "host": "h",
+        "device": "cuda:0", "device_name": "d", "device_reason": "r", "threads": 2, "libtorch": "2", "epochs": 20,
+        "resumed_from": resumed_from})
+}
+
+fn training() -> Value {
+    json!({"event": "phase", "phase": "training"})
+}
+
 /// A run that trains: epochs of ten steps, 400 images in 4 classes, then these further events.
 fn events_of_run(epochs: &[Figures], more: &[Value]) -> Vec<Value> {
-    let mut events = vec![
-        json!({"event": "attempt", "number": 1, "worker": {"boot_id": "b", "pid": 1, "start_ticks": 1}, "host": "h",
-            "device": "cuda:0", "device_name": "d", "device_reason": "r", "threads": 2, "libtorch": "2", "epochs": 20,
-            "resumed_from": null}),
-        json!({"event": "dataset", "name": "n", "train": 400, "validation": 400, "test": 0, "classes": 4,
-            "steps_per_epoch": 10, "smallest": {"name": "rare", "images": 100}, "largest": {"name": "many", "images": 100}}),
-        json!({"event": "phase", "phase": "training"}),
-    ];
+    let mut events = vec![attempt(1, None), classes(100, 100), training()];
     let mut best = f64::INFINITY;
     for (number, (train_loss, val_loss, accuracy)) in (1..).zip(epochs) {
         events.push(json!({"event": "batch", "epoch": number, "step": number * 10, "batch": 10, "batches": 10,
@@ -46,26 +49,27 @@ fn events_of_run(epochs: &[Figures], more: &[Value]) -> Vec<Value> {
     events
 }
 
-fn said(events: Vec<Value>, after: f64, change: impl FnOnce(&mut Model)) -> Vec<(Level, String)> {
+/// The dashboard a second after the live run logged these events.
+fn with_log(events: Vec<Value>) -> Model {
     let mut model = typical();
     let records: Vec<Record> = events
         .into_iter()
         .map(|event| serde_json::from_value(event).unwrap())
         .collect();
-    let now = records.last().unwrap().t + after;
-    let change_of_log = Change::Events {
+    let now = records.last().unwrap().t + 1.0;
+    let changes = vec![Change::Events {
         id: id(LIVE),
         records,
         damaged: 0,
         restarted: true,
-    };
-    update(
-        &mut model,
-        Message::Changes {
-            now,
-            changes: vec![change_of_log],
-        },
-    );
+    }];
+    update(&mut model, Message::Changes { now, changes });
+    model
+}
+
+/// The alerts of the run with this log, after a change of the model.
+fn said(events: Vec<Value>, change: impl FnOnce(&mut Model)) -> Vec<(Level, String)> {
+    let mut model = with_log(events);
     change(&mut model);
     model
         .alerts(model.runs.get(&id(LIVE)).unwrap())
@@ -75,7 +79,7 @@ fn said(events: Vec<Value>, after: f64, change: impl FnOnce(&mut Model)) -> Vec<
 }
 
 fn texts(epochs: &[Figures], more: &[Value]) -> Vec<String> {
-    said(events_of_run(epochs, more), 1.0, |_| ())
+    said(events_of_run(epochs, more), |_| ())
         .into_iter()
         .map(|(_, text)| text)
         .collect()
@@ -190,36 +194,15 @@ fn each_alert_appears_only_for_its_runs(
 #[case::resumed(Some(50))]
 #[case::started_over(None)]
 fn waiting_in_an_earlier_attempt_is_not_reported(#[case] resumed_from: Option<u32>) {
-    let again = json!({"event": "attempt", "number": 2, "worker": {"boot_id": "b", "pid": 1, "start_ticks": 1}, "host": "h",
-        "device": "cuda:0", "device_name": "d", "device_reason": "r", "threads": 8, "libtorch": "2", "epochs": 20,
-        "resumed_from": resumed_from});
-    let training = json!({"event": "phase", "phase": "training"});
-    let texts = texts(&WELL, &[data_wait(0.7, 0.1), again, training]);
+    let more = [data_wait(0.7, 0.1), attempt(2, resumed_from), training()];
+    let texts = texts(&WELL, &more);
     assert_eq!(texts, [""; 0]);
 }
 
 #[test]
 fn classes_are_marked_on_the_run_screen_where_the_alert_appears() {
     let colour = |smallest: u32| {
-        let mut model = typical();
-        let events = events_of_run(&WELL, &[classes(smallest, 217)]);
-        let records: Vec<Record> = events
-            .into_iter()
-            .map(|event| serde_json::from_value(event).unwrap())
-            .collect();
-        let changes = vec![Change::Events {
-            id: id(LIVE),
-            records,
-            damaged: 0,
-            restarted: true,
-        }];
-        update(
-            &mut model,
-            Message::Changes {
-                now: BEGAN,
-                changes,
-            },
-        );
+        let mut model = with_log(events_of_run(&WELL, &[classes(smallest, 217)]));
         press(&mut model, "jj<enter>");
         let buffer = drawn(&model, 120, 60);
         let shown = text(&buffer);
@@ -243,19 +226,9 @@ fn skipped_steps_and_a_lost_heartbeat_are_reported() {
         texts.len() == 1 && texts[0].starts_with(expected),
         "{texts:?}"
     );
-    // A step that a resume repeats is counted once.
-    let again = json!({"event": "attempt", "number": 2, "worker": {"boot_id": "b", "pid": 1, "start_ticks": 1}, "host": "h",
-        "device": "cuda:0", "device_name": "d", "device_reason": "r", "threads": 2, "libtorch": "2", "epochs": 20,
-        "resumed_from": 40});
-    let events = events_of_run(
-        &WELL,
-        &[
-            skipped(41),
-            again,
-            json!({"event": "phase", "phase": "training"}),
-        ],
-    );
-    assert!(said(events, 1.0, |_| ()).is_empty());
+    // A resume from before the step repeats it, so it no longer counts.
+    let events = events_of_run(&WELL, &[skipped(41), attempt(2, Some(40)), training()]);
+    assert!(said(events, |_| ()).is_empty());
     let heartbeat_lost = |model: &mut Model| {
         let liveness = warmstart_schema::state::Liveness::HeartbeatLost;
         let now = model.now;
@@ -270,7 +243,7 @@ fn skipped_steps_and_a_lost_heartbeat_are_reported() {
             },
         );
     };
-    let said = said(events_of_run(&WELL, &[]), 1.0, heartbeat_lost);
+    let said = said(events_of_run(&WELL, &[]), heartbeat_lost);
     assert!(
         matches!(&said[..], [(Level::Warning, text)] if text.starts_with("it makes progress, but its heartbeat has stopped")),
         "{said:?}"
@@ -302,7 +275,7 @@ fn gpu_that_was_idle_before_training_is_not_reported() {
     sample["t"] = json!(BEGAN + 1.0);
     // After the attempt and the dataset, before the phase of training.
     events.splice(2..2, vec![sample; 15]);
-    assert_eq!(said(events, 1.0, |_| ()), []);
+    assert_eq!(said(events, |_| ()), []);
 }
 
 #[rstest]
@@ -321,23 +294,18 @@ fn missing_checkpoint_is_reported_after_40_minutes(
     let seconds = minutes * 60.0;
     let mut more = Vec::new();
     if saved {
-        let event = json!({"event": "checkpoint", "step": 10, "epoch": 1, "best": true, "bytes": 9, "seconds": 0.1});
-        more.push(event);
+        more.push(
+            json!({"event": "checkpoint", "step": 10, "epoch": 1, "best": true, "bytes": 9, "seconds": 0.1,
+            "t": BEGAN + 600.0}),
+        );
     }
     let batch = |step: u32, t: f64| {
         json!({"event": "batch", "epoch": 2, "step": step, "batch": step - 10, "batches": 100,
         "loss": 1.0, "accuracy": 0.5, "learning_rate": 0.1, "images_per_second": 9.0, "gradient_norm": 1.0, "t": t})
     };
-    // The first step is logged at BEGAN + 3, the checkpoint two events later.
-    let saved_at = BEGAN + if saved { 600.0 } else { 3.0 };
-    if saved {
-        more[0]["t"] = json!(saved_at);
-    }
+    // The first step is logged at BEGAN + 3.
     more.push(batch(11, BEGAN + 3.0 + seconds - 1.0));
-    let texts: Vec<String> = said(events_of_run(&WELL[..1], &more), 1.0, |_| ())
-        .into_iter()
-        .map(|(_, text)| text)
-        .collect();
+    let texts = texts(&WELL[..1], &more);
     assert_eq!(texts.len(), usize::from(!expected.is_empty()), "{texts:?}");
     assert!(
         texts.iter().all(|text| text.starts_with(expected)),
@@ -362,7 +330,7 @@ fn stopped_run_reports_only_overfitting_as_info() {
             },
         );
     };
-    let of = |epochs: &[Figures]| said(events_of_run(epochs, &stopped), 1.0, at_rest);
+    let of = |epochs: &[Figures]| said(events_of_run(epochs, &stopped), at_rest);
     let overfit = of(&OVERFIT);
     assert!(
         matches!(&overfit[..], [(Level::Info, text)] if text.contains("The best checkpoint is from before")),
@@ -401,7 +369,7 @@ fn alerts_name_the_keys_of_the_settings() {
     let with_stop_on = |keys: &[&str]| {
         let keys = Keys(keys.iter().map(|key| (*key).to_owned()).collect());
         let keymap = Keymap::rebound(&[("stop".to_owned(), keys)].into()).unwrap();
-        let said = said(events_of_run(&OVERFIT, &[]), 1.0, |model| {
+        let said = said(events_of_run(&OVERFIT, &[]), |model| {
             model.keys = keymap;
         });
         said.into_iter().map(|(_, text)| text).collect::<String>()
@@ -415,7 +383,7 @@ fn alerts_name_the_keys_of_the_settings() {
 #[test]
 fn alerts_are_sorted_by_level() {
     let events = events_of_run(&OVERFIT, &[classes(1, 100), batch_without_loss()]);
-    let levels: Vec<Level> = said(events, 1.0, |_| ())
+    let levels: Vec<Level> = said(events, |_| ())
         .into_iter()
         .map(|(level, _)| level)
         .collect();
