@@ -66,18 +66,11 @@ fn zoom_is_limited_and_pan_needs_zoom() {
     let mut model = after(&"+".repeat(60));
     let (low, high) = charts(&model).window.unwrap();
     assert!(high - low > 20.0 * 0.9e-5 && high > low, "{low} {high}");
-    assert!(
-        model
-            .report
-            .as_ref()
-            .unwrap()
-            .text
-            .contains("as close as it gets")
-    );
+    assert!(says(&model).contains("as close as it gets"));
     press(&mut model, &"-".repeat(60));
     assert_eq!(window(&model), None);
     press(&mut model, ">");
-    assert!(model.report.as_ref().unwrap().text.contains("+ zooms in"));
+    assert!(says(&model).contains("+ zooms in"));
 }
 
 #[test]

@@ -335,7 +335,7 @@ fn stopped_run_resumes_at_once() {
 fn finished_run_is_extended_to_a_checked_number_of_epochs() {
     let mut model = typical();
     assert!(press(&mut model, "ju").is_empty());
-    let shown = |model: &Model| super::text(&super::drawn(model, 80, 24));
+    let shown = |model: &Model| text(&drawn(model, 80, 24));
     assert!(
         shown(&model).contains("extend to how many epochs in all?"),
         "{}",
@@ -379,7 +379,7 @@ fn extension_counts_the_epochs_after_those_that_were_trained() {
     let now = model.now;
     update(&mut model, Message::Changes { now, changes });
     press(&mut model, "ju25");
-    let screen = super::text(&super::drawn(&model, 80, 24));
+    let screen = text(&drawn(&model, 80, 24));
     assert!(screen.contains("15 epochs more"), "{screen}");
 }
 
@@ -419,7 +419,7 @@ fn run_that_stopped_early_in_its_last_epoch_needs_two_numbers() {
     let mut model = with_early_stop(10);
     assert!(press(&mut model, "ju").is_empty());
     assert!(model.popup.is_none());
-    let screen = super::text(&super::drawn(&model, 80, 24));
+    let screen = text(&drawn(&model, 80, 24));
     assert!(
         screen.contains("needs more epochs and more patience"),
         "{screen}"
@@ -430,7 +430,7 @@ fn run_that_stopped_early_in_its_last_epoch_needs_two_numbers() {
 fn early_stopped_run_is_extended_with_more_patience() {
     let mut model = with_early_stop(20);
     press(&mut model, "ju4<enter>");
-    assert!(super::text(&super::drawn(&model, 80, 24)).contains("a whole number from 5"));
+    assert!(text(&drawn(&model, 80, 24)).contains("a whole number from 5"));
     assert_eq!(
         names(&press(&mut model, "<backspace>6<enter>")),
         [format!("resume {DONE} train.early_stopping.patience=6")]
@@ -509,7 +509,7 @@ fn first_launch_warns_if_session_end_kills_runs() {
     let mut model = typical();
     model.hazard = Some("Runs end with this connection.".to_owned());
     assert!(press(&mut model, "jr").is_empty());
-    assert!(super::text(&super::drawn(&model, 80, 24)).contains("Runs end with this connection."));
+    assert!(text(&drawn(&model, 80, 24)).contains("Runs end with this connection."));
     assert_eq!(names(&press(&mut model, "y")), ["launch 1-resnet-original"]);
     assert_eq!(
         names(&press(&mut model, "r")),
@@ -535,7 +535,7 @@ fn a_request_to_a_cluster_is_shown_before_it_is_sent() {
         ("a", "Launch", "launch 1-resnet-original"),
     ] {
         assert!(press(&mut model, key).is_empty());
-        let shown = super::text(&super::drawn(&model, 100, 24));
+        let shown = text(&drawn(&model, 100, 24));
         assert!(
             shown.contains(request) && shown.contains(question),
             "{shown}"

@@ -8,7 +8,7 @@ use warmstart_schema::state::Liveness;
 use clap::Parser as _;
 
 use super::fixtures::{LIVE, data, id, typical};
-use super::{drawn, press, text};
+use super::{drawn, press, says, text};
 use crate::effect::Effect;
 use crate::message::{Message, Report};
 use crate::model::{Model, Screen};
@@ -185,8 +185,7 @@ fn hiding_without_a_sorted_column_says_why_it_does_nothing() {
     for keys in ["x", "oxx"] {
         let mut model = recorded();
         press(&mut model, keys);
-        let report = model.report.as_ref().map(|report| report.text.as_str());
-        let said = report.unwrap_or_default();
+        let said = says(&model);
         assert!(said.contains("not sorted by a column"), "{keys}: {said}");
     }
 }
@@ -199,17 +198,9 @@ fn copied_command_quotes_the_folders() {
         warmstart_runs::shell::FolderOptions::new(Some(experiments), Some(checkpoints))
     };
     model.folders = folders("my files", "/data/it's/runs");
-    assert!(
-        text(&drawn(
-            &{
-                press(&mut model, "E");
-                model
-            },
-            200,
-            60
-        ))
-        .contains("--experiments 'my files'")
-    );
+    press(&mut model, "E");
+    let shown = text(&drawn(&model, 200, 60));
+    assert!(shown.contains("--experiments 'my files'"), "{shown}");
     let mut model = recorded();
     model.folders = folders("experiments", "/data/my runs");
     let command = press(&mut model, "Ec");
@@ -228,9 +219,8 @@ fn copied_command_quotes_the_folders() {
         text: "saved; `warmstart resume x1` continues".to_owned(),
     };
     update(&mut model, Message::Report(told));
-    let report = &model.report.as_ref().unwrap().text;
     assert_eq!(
-        report,
+        says(&model),
         "saved; `warmstart resume --checkpoints '/data/my runs' x1` continues"
     );
 }
@@ -405,7 +395,7 @@ fn copy_refuses_large_table_and_suggests_export() {
     let now = model.now;
     update(&mut model, Message::Changes { now, changes });
     assert!(press(&mut model, "Y").is_empty());
-    let said = &model.report.as_ref().unwrap().text;
+    let said = says(&model);
     assert!(said.contains("E writes a file"), "{said}");
 }
 

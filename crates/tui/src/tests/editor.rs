@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::fixtures::{DONE, RESUMED, data, typical};
-use super::{drawn, press, text};
+use super::{drawn, press, says, text};
 use crate::effect::{Effect, Writing};
 use crate::message::{Message, Report};
 use crate::model::{Editor, Kind, Model, Popup, Screen};
@@ -209,36 +209,19 @@ fn untouched_value_is_no_change() {
 #[test]
 fn broken_or_missing_file_is_refused_with_reason() {
     let mut model = after("GC");
-    assert!(
-        model.popup.is_none()
-            && model
-                .report
-                .as_ref()
-                .unwrap()
-                .text
-                .contains("has a mistake")
-    );
+    assert!(model.popup.is_none() && says(&model).contains("has a mistake"));
     let broken = Message::ExperimentRead {
         path: "a.yaml".into(),
         text: Ok("name: [".to_owned()),
     };
     update(&mut model, broken);
-    assert!(
-        model
-            .report
-            .as_ref()
-            .unwrap()
-            .text
-            .starts_with("a.yaml:2:1"),
-        "{:?}",
-        model.report
-    );
+    assert!(says(&model).starts_with("a.yaml:2:1"), "{}", says(&model));
     let gone = Message::ExperimentRead {
         path: "a.yaml".into(),
         text: Err("a.yaml cannot be read: gone".to_owned()),
     };
     update(&mut model, gone);
-    assert!(model.report.as_ref().unwrap().text.contains("gone"));
+    assert!(says(&model).contains("gone"));
 }
 
 #[test]
@@ -338,15 +321,8 @@ fn two_experiments_are_compared_side_by_side() {
         matches!(&marked, Some(Popup::Difference(difference)) if difference.titles[0].contains("(2026")),
         "{marked:?}"
     );
-    let mut broken = after("jjjjy6-typo<enter>");
-    assert!(
-        broken
-            .report
-            .take()
-            .unwrap()
-            .text
-            .contains("cannot be read")
-    );
+    let broken = after("jjjjy6-typo<enter>");
+    assert!(says(&broken).contains("cannot be read"));
 }
 
 #[test]
