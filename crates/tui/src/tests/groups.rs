@@ -362,7 +362,7 @@ fn a_marked_group_is_compared_whole_beside_a_marked_run() {
     );
 }
 
-/// Members 1 and 2 of a group that is halved at epoch 2 end with this.
+/// A group of two members that is halved at epoch 2. Their logs end with these events.
 fn halved(ends: [Event; 2]) -> Model {
     let source = format!(
         "{}halving: {{ epochs: [2] }}\n",
@@ -377,11 +377,11 @@ fn halved(ends: [Event; 2]) -> Model {
             ..Epoch::default()
         });
         let events = [epoch, event];
-        let worker = json!({
+        let attempt = json!({
             "number": 1, "worker": { "boot_id": "b", "pid": 9, "start_ticks": 1 }, "host": "h", "device": "cpu",
             "device_name": "c", "device_reason": "r", "threads": 1, "libtorch": "2", "epochs": 3, "resumed_from": null,
         });
-        let attempt = Event::Attempt(serde_json::from_value(worker).unwrap());
+        let attempt = Event::Attempt(serde_json::from_value(attempt).unwrap());
         let records = std::iter::once(attempt).chain(events);
         [Change::Events {
             id,
@@ -488,7 +488,7 @@ fn the_dashboard_halves_a_group_that_no_other_process_halves() {
         effects.iter().any(|it| matches!(it, Effect::Advance)),
         "{effects:?}"
     );
-    // Somebody must launch the file again.
+    // A group that the queue no longer names is not halved: somebody must launch its file again.
     let queue = Content::default();
     let changes = vec![Change::Queue(queue)];
     update(&mut model, Message::Changes { now: 10.0, changes });
