@@ -590,13 +590,18 @@ fn lines_of_a_prediction_cover_no_other_at_any_height() {
     let result = Ok(prediction(true));
     let ticket = *ticket;
     update(&mut model, Message::Predicted { ticket, result });
+    let (last_class, checkpoint) = ("a class wit", "its checkpoint of epoch");
+    let whole = screen(&model);
+    assert!(
+        whole.contains(last_class) && whole.contains(checkpoint),
+        "{whole}"
+    );
     for height in 10..=24 {
         let picture = text(&drawn(&model, 80, height));
-        let is_last_class = |line: &str| line.contains("a class wit");
-        if let Some(line) = picture.lines().find(|line| is_last_class(line)) {
+        if let Some(line) = picture.lines().find(|line| line.contains(last_class)) {
             assert!(line.contains("0.00 %"), "{picture}");
         }
-        if picture.contains("its checkpoint of epoch") {
+        if picture.contains(checkpoint) {
             assert!(
                 picture.contains("0.00 %") && picture.contains("it is: tiger"),
                 "{picture}"
