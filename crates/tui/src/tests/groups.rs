@@ -432,6 +432,19 @@ fn a_run_that_halving_stopped_shows_its_place() {
 }
 
 #[test]
+fn a_group_without_a_run_to_launch_leaves_the_warning_to_the_next_launch() {
+    let mut model = sweep(&ALL);
+    let hazard = Some("Runs end with this connection.".to_owned());
+    model.hazard.clone_from(&hazard);
+    press(&mut model, "r");
+    let Some(Popup::Question { lines, effects }) = &model.popup else {
+        panic!("nothing is asked");
+    };
+    assert!(effects.is_empty(), "{lines:?}");
+    assert_eq!(model.hazard, hazard);
+}
+
+#[test]
 fn a_group_shows_a_failed_member_beside_a_halved_one_of_any_seed() {
     let failed = || Event::Failed {
         kind: FailureKind::NonFinite,

@@ -42,6 +42,7 @@ fn launch(model: &mut Model) -> Vec<Effect> {
         lines.push(format!("{label}, {}.", plan.in_words()));
         if plan.queued() == 0 && !plan.has_round() {
             lines.push("There is nothing to launch.".to_owned());
+            model.hazard = hazard;
             model.popup = Some(Popup::Question {
                 lines,
                 effects: Vec::new(),
