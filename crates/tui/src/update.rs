@@ -17,6 +17,7 @@ use super::available::{self, refusal};
 use super::command::{Command, DatasetCommand, ExperimentCommand, Show, TrainingCommand};
 use super::effect::Effect;
 use super::format::{self, path};
+use super::keys::Context;
 use super::layout::fits;
 use super::machine::Machine;
 use super::message::{Message, Report};
@@ -119,8 +120,10 @@ fn run_command(model: &mut Model, command: Command) -> Vec<Effect> {
         });
         return Vec::new();
     }
-    // A key clears the status line. Movement keys leave messages that disappear by themselves.
-    if !command.is_movement() || model.report.as_ref().is_some_and(|report| !report.good) {
+    // A key clears the status line. Movement keys leave messages that disappear by themselves. A filter covers the line while it is
+    // typed, so a message that came meanwhile is still to be seen.
+    let clears = !command.is_movement() || model.report.as_ref().is_some_and(|report| !report.good);
+    if clears && model.context() != Context::Filter {
         model.report = None;
     }
     match command {
@@ -369,10 +372,11 @@ fn accept_filter(model: &mut Model) {
     }
 }
 
-/// Asks whether to restart a run whose checkpoints are lost. If a popup is open, it stays, and the reason is reported instead.
+/// Asks whether to restart a run whose checkpoints are lost. While a popup is open or a filter is typed, it reports the reason
+/// instead: the question would take keys that are meant for them.
 fn ask_to_start_over(model: &mut Model, run: Box<Run>, why: &str) {
     let why = text::line(why, 400);
-    if model.popup.is_some() {
+    if model.popup.is_some() || model.context() == Context::Filter {
         model.report = Some(Report {
             good: false,
             text: why,

@@ -91,6 +91,22 @@ fn lost_checkpoints_lead_to_a_question_that_closes_no_other_popup() {
 }
 
 #[test]
+fn lost_checkpoints_lead_to_no_question_while_a_filter_is_typed() {
+    let mut model = typical();
+    let run = model.runs.get(&id(STOPPED)).unwrap().clone();
+    let gone = Message::Gone {
+        run: Box::new(run),
+        why: "no checkpoint is left".to_owned(),
+    };
+    press(&mut model, "/");
+    update(&mut model, gone);
+    assert!(press(&mut model, "y").is_empty());
+    assert_eq!(model.filter().unwrap().text(), "y");
+    press(&mut model, "<enter>");
+    assert_eq!(says(&model), "no checkpoint is left");
+}
+
+#[test]
 fn going_back_to_a_run_reads_its_worker_log_again() {
     let mut model = typical();
     press(&mut model, &format!("j<enter>:{RESUMED}<enter>"));

@@ -66,6 +66,20 @@ fn movement_keeps_success_message_and_action_clears_it() {
 }
 
 #[test]
+fn error_that_comes_while_a_filter_is_typed_is_shown_after_it() {
+    for end in ["<enter>", "<esc>"] {
+        let mut model = typical();
+        press(&mut model, "/lite");
+        tell(&mut model, false, "the disk is full");
+        assert!(!status(&model).contains("the disk is full"), "{end}");
+        press(&mut model, end);
+        assert!(status(&model).contains("the disk is full"), "{end}");
+        press(&mut model, "j");
+        assert!(!status(&model).contains("the disk is full"), "{end}");
+    }
+}
+
+#[test]
 fn repeated_message_is_shown_again_and_clock_set_back_does_not_keep_it() {
     let mut model = typical();
     tell(&mut model, true, "wrote a table");
