@@ -279,6 +279,19 @@ fn written_file_is_selected_behind_a_filter_that_hides_it() {
 }
 
 #[test]
+fn written_file_leaves_a_filter_that_is_being_typed() {
+    let mut model = after("/resnet");
+    let report = Report {
+        good: true,
+        text: "wrote it".to_owned(),
+    };
+    let path = PathBuf::from("experiments/quickstart/4-lite0-freeze.yaml");
+    update(&mut model, Message::ExperimentWritten { path, report });
+    assert!(press(&mut model, "r").is_empty());
+    assert_eq!(model.filter().unwrap().text(), "resnetr");
+}
+
+#[test]
 fn editor_opens_selected_file_even_if_broken() {
     let opened = |keys: &str| match &press(&mut typical(), keys)[..] {
         [.., Effect::Edit(path)] => path.display().to_string(),

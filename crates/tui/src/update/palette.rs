@@ -77,7 +77,7 @@ fn select_shown(model: &mut Model, path: &Path) -> bool {
     list.select_place(&Place::File(path.to_path_buf()))
 }
 
-/// Selects the newly written file once the list has it, and removes filters that hide it.
+/// Selects the newly written file once the list has it, and removes filters that hide it. A filter that the user is typing stays.
 pub(super) fn select_awaited(model: &mut Model) {
     let Some(path) = model.awaited.take() else {
         return;
@@ -90,8 +90,13 @@ pub(super) fn select_awaited(model: &mut Model) {
         model.awaited = Some(path);
         return;
     };
-    if let Screen::Experiments(_) = model.open {
-        select(model, &path);
+    if let Screen::Experiments(list) = &model.open {
+        // Without its filter, the next letters would be commands.
+        if matches!(list.filter, Filter::Typing(_)) {
+            select_shown(model, &path);
+        } else {
+            select(model, &path);
+        }
     } else if let Some(Screen::Experiments(list)) = model.below.first_mut() {
         // The rows of a list below other screens are not up to date.
         let group = model.groups.get(index).map_or("", String::as_str);
