@@ -1,6 +1,8 @@
 //! The messages of the status line: which one is shown, for how long, and how to read them again.
 
-use super::fixtures::{LIVE, id, typical};
+use ratatui::layout::Size;
+
+use super::fixtures::{FAILED, LIVE, id, typical};
 use super::{drawn, press, text};
 use crate::config::Keys;
 use crate::keys::Keymap;
@@ -314,6 +316,31 @@ fn log_scrolls_back_from_its_beginning_at_once() {
     let beginning = picture(&model);
     press(&mut model, "j");
     assert_ne!(picture(&model), beginning);
+}
+
+#[test]
+fn help_and_log_scroll_back_at_once_after_the_terminal_has_grown() {
+    let moves = |model: &mut Model, key: &str| {
+        update(model, Message::Resized(Size::new(80, 40)));
+        let before = text(&drawn(model, 80, 40));
+        press(model, key);
+        text(&drawn(model, 80, 40)) != before
+    };
+    let mut model = typical();
+    press(&mut model, "?G");
+    assert!(moves(&mut model, "k"));
+    let mut model = typical();
+    press(&mut model, "jjjjj<enter>l");
+    let lines = (0..100).map(|number| format!("line {number}")).collect();
+    update(
+        &mut model,
+        Message::WorkerLog {
+            id: id(FAILED),
+            lines,
+        },
+    );
+    press(&mut model, "g");
+    assert!(moves(&mut model, "j"));
 }
 
 #[test]

@@ -74,7 +74,8 @@ pub(super) fn move_by(model: &mut Model, by: isize) {
 
 /// A distance from the start of a text after a move, at most `most`.
 fn scrolled(distance: usize, by: isize, most: usize) -> usize {
-    distance.saturating_add_signed(by).min(most)
+    // A terminal that has grown leaves a distance beyond `most`.
+    distance.min(most).saturating_add_signed(by).min(most)
 }
 
 fn move_in_screen(model: &mut Model, by: isize) {
@@ -85,11 +86,15 @@ fn move_in_screen(model: &mut Model, by: isize) {
         Screen::Compare(view) => super::comparison::move_down(view, by),
         Screen::Machine(view) => view.selection.step(&queue, by),
         Screen::Dataset(_) => {}
-        // The log is scrolled from its end, because the end grows.
+        // Counted from the end of the log, so that 0 follows it as it grows.
         Screen::Run(view) => {
             if let Pane::Log { up } = &mut view.pane {
                 // A search may have gone further up: it makes the line that it finds the bottom one.
-                let found = (*up).min(log_height.saturating_sub(1));
+                let found = if view.searched.is_some() {
+                    (*up).min(log_height.saturating_sub(1))
+                } else {
+                    0
+                };
                 let most = log_height.saturating_sub(log_rows).max(found);
                 *up = scrolled(*up, by.checked_neg().unwrap_or(isize::MAX), most);
             }
