@@ -230,7 +230,7 @@ fn stop(model: &mut Model, now: bool) {
 
 /// Stops the marked runs that can be stopped.
 fn stop_marked(model: &mut Model, now: bool) {
-    let can_stop = |run: &&Run| run.status().is_live() || matches!(run.status(), Status::Queued(_));
+    let can_stop = |run: &&Run| is_busy(run.status());
     let runs: Vec<&Run> = model.targets().into_iter().filter(can_stop).collect();
     let how = if now {
         "without saving"
