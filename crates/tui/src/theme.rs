@@ -137,7 +137,7 @@ mod tests {
     use warmstart_schema::state::Status;
 
     #[test]
-    fn every_status_has_a_unique_glyph_in_unicode_and_ascii() {
+    fn statuses_that_a_user_must_tell_apart_differ_in_ascii_too() {
         use warmstart_schema::event::Phase;
         let states = [
             None,

@@ -1,5 +1,4 @@
-//! Colours of images, reduced to what the terminal has. Everything else on screen uses the sixteen
-//! colours or a theme.
+//! The colours of images and themes, reduced to those that the terminal has.
 
 use ratatui::buffer::Cell;
 use ratatui::style::Color;

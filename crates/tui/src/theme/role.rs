@@ -39,6 +39,7 @@ pub(super) const RUN_COLOURS: [Role; 5] = [
 ];
 
 impl Role {
+    /// In the order of the variants, because [`Role::of`] finds a role by its number.
     pub const ALL: [Self; 16] = [
         Self::Quiet,
         Self::Rule,

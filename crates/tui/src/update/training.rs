@@ -318,7 +318,8 @@ pub(super) fn extend(model: &mut Model) -> Vec<Effect> {
     after_request(model, question, request, effect)
 }
 
-/// A copy without the points of its curve, which may be long: effects do not need them.
+/// A copy without its curves, which may be long. Its state has only what `actions::resume` and `actions::stop` read: add here what
+/// they read in addition.
 fn without_points(run: &Run) -> Run {
     let state = warmstart_schema::state::RunState {
         attempt: run.state.attempt.clone(),
