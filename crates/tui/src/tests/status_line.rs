@@ -2,8 +2,8 @@
 
 use ratatui::layout::Size;
 
-use super::fixtures::{FAILED, LIVE, id, typical};
-use super::{drawn, press, text};
+use super::fixtures::{FAILED, LIVE, STOPPED, id, typical};
+use super::{drawn, press, says, text};
 use crate::config::Keys;
 use crate::keys::Keymap;
 use crate::message::{Activity, Message, Report};
@@ -12,6 +12,7 @@ use crate::model::{Model, Popup};
 use crate::update::update;
 use warmstart_runs::store::Change;
 use warmstart_schema::event::{Epoch, Event, Record};
+use warmstart_schema::state::Liveness;
 
 fn tell(model: &mut Model, good: bool, words: &str) {
     update(
@@ -118,25 +119,27 @@ fn messages_can_be_read_again_newest_first() {
 #[test]
 fn error_is_shown_first_and_all_messages_are_kept() {
     let mut model = typical();
-    let (now, lost) = (
-        model.now,
+    let changes = vec![
         Change::Liveness {
             id: id(LIVE),
-            liveness: warmstart_schema::state::Liveness::Free,
+            liveness: Liveness::Free,
         },
-    );
-    update(
-        &mut model,
-        Message::Changes {
-            now,
-            changes: vec![lost],
+        // No error, and behind the other in the order of the ids.
+        Change::Liveness {
+            id: id(STOPPED),
+            liveness: Liveness::Held,
         },
-    );
-    assert!(
-        status(&model).contains("was lost") || status(&model).contains("u resumes it"),
-        "{}",
-        status(&model)
-    );
+    ];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    assert!(says(&model).contains("was lost"), "{}", says(&model));
+    press(&mut model, "!");
+    let Some(Popup::Text { lines, .. }) = &model.popup else {
+        panic!("{:?}", model.popup)
+    };
+    for news in ["was lost", "is starting"] {
+        assert!(lines.iter().any(|line| line.contains(news)), "{lines:?}");
+    }
 }
 
 #[test]
@@ -148,7 +151,7 @@ fn a_message_about_ignored_folders_is_kept_beside_news_of_a_run() {
         },
         Change::Liveness {
             id: id(LIVE),
-            liveness: warmstart_schema::state::Liveness::Free,
+            liveness: Liveness::Free,
         },
     ];
     let now = model.now;
