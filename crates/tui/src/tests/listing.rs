@@ -29,11 +29,7 @@ fn runs(model: &Model) -> Vec<&str> {
         .collect()
 }
 
-fn annotated(
-    model: &mut Model,
-    run: &str,
-    change: impl FnOnce(&mut warmstart_schema::annotation::Annotation),
-) {
+fn annotated(model: &mut Model, run: &str, change: impl FnOnce(&mut Annotation)) {
     let mut annotation = model.runs.get(&id(run)).unwrap().annotation.clone();
     change(&mut annotation);
     let changes = vec![Change::Annotation {
@@ -256,7 +252,7 @@ fn filter_and_sort_are_shown_on_narrow_terminals() {
     );
     assert!(
         picture.contains("7f3a ResNet"),
-        "the rows stand below it: {picture}"
+        "the rows are below it: {picture}"
     );
     press(&mut model, "<esc>oo");
     let head = |width| {
@@ -618,25 +614,25 @@ fn ten_thousand_runs_are_listed_sorted_and_filtered_between_two_frames() {
     let timed = |model: &mut Model, keys: &str| {
         let began = Instant::now();
         press(model, keys);
-        let picture = text(&drawn(model, 200, 60));
-        (began.elapsed(), picture)
+        drawn(model, 200, 60);
+        began.elapsed()
     };
     timed(&mut model, "v");
     assert_eq!(model.shown_entries().len(), 10_000);
     let mut slowest = Duration::ZERO;
     for keys in ["j", "G", "<pgup>", "g", " ", "j"] {
-        slowest = slowest.max(timed(&mut model, keys).0);
+        slowest = slowest.max(timed(&mut model, keys));
     }
-    let (sorted, _) = timed(&mut model, "ooooo");
-    let (filtered, picture) = timed(&mut model, "/val_acc>0.99 ");
-    assert!(picture.lines().count() > 50);
+    let sorted = timed(&mut model, "ooooo");
+    let filtered = timed(&mut model, "/val_acc>0.99 ");
     println!(
-        "10,000 runs: a key {slowest:?}, five sorts {sorted:?}, fifteen letters of a filter {filtered:?}"
+        "10,000 runs: a key {slowest:?}, five sorts {sorted:?}, fourteen keys of a filter {filtered:?}"
     );
     // This limit is for a debug build beside other tests; the benchmark measures a release build.
     assert!(slowest < Duration::from_millis(100), "{slowest:?}");
-    let first: RunId = id(runs(&model)[0]);
-    assert!(model.runs.get(&first).unwrap().state.epochs[0].val_acc > 0.9);
+    let accuracy = |run: &str| model.runs.get(&id(run)).unwrap().state.epochs[0].val_acc;
+    let shown = runs(&model);
+    assert!(!shown.is_empty() && shown.into_iter().all(|run| accuracy(run) > 0.99));
 }
 
 #[test]
@@ -658,21 +654,17 @@ fn curves_of_more_runs_than_the_table_marks_have_different_markers() {
 
 #[test]
 fn empty_list_says_why() {
-    use crate::message::Catalogue;
-    let nothing = |keys: &str| {
-        let mut model = typical();
-        model.runs = warmstart_runs::store::Runs::default();
-        press(&mut model, keys);
-        text(&drawn(&model, 80, 24))
-    };
-    let shown = nothing("v");
+    let mut model = typical();
+    model.runs = warmstart_runs::store::Runs::default();
+    press(&mut model, "v");
+    let shown = text(&drawn(&model, 80, 24));
     assert!(
         shown.contains("No run yet.")
             && shown.contains("v shows the 7 experiments.")
             && !shown.contains("There is no experiment"),
         "{shown}"
     );
-    let mut model = super::fixtures::empty();
+    let mut model = empty();
     let error = Some("experiments cannot be read: permission denied".to_owned());
     update(
         &mut model,
@@ -696,7 +688,7 @@ fn empty_list_says_why() {
 }
 
 #[test]
-fn list_at_80_columns_shows_time_and_tags_match_as_shown() {
+fn the_rule_above_the_details_names_the_run_at_80_columns() {
     let mut model = typical();
     press(&mut model, "jj");
     let shown = text(&drawn(&model, 80, 24));
