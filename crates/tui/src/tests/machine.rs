@@ -283,13 +283,6 @@ fn keys_reorder_pause_and_empty_the_queue() {
             })
             .collect()
     };
-    let says = |model: &Model| {
-        model
-            .report
-            .as_ref()
-            .map_or("", |report| &report.text)
-            .to_owned()
-    };
     // The first row is the live run, which is not in the queue.
     let mut model = busy();
     press(&mut model, "M");

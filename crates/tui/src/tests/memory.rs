@@ -13,7 +13,7 @@ fn screen(model: &Model) -> Memory {
     current(model, Path::new("/e")).unwrap()
 }
 
-/// The restored choices, and the choices after these keys.
+/// What is kept after these keys, and the choices that the screen then has.
 fn after(memory: &Memory, keys: &str) -> (Memory, Memory) {
     let mut model = typical();
     let mut choices = ChoiceTracker::start(&mut model, memory);

@@ -65,7 +65,7 @@ fn seen(model: &mut Model) -> String {
     text(&drawn(model, 120, 40))
 }
 
-fn events_of(key: Key) -> Event {
+fn event_of(key: Key) -> Event {
     Event::Key(match key {
         Key::Plain(code) => KeyEvent::new(code, KeyModifiers::NONE),
         Key::Control(c) => KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL),
@@ -88,7 +88,7 @@ fn only_keys_that_leave_act_in_a_small_terminal(#[values(0, 1, 2, 3, 4, 5, 6)] s
         press(&mut model, place);
         resize(&mut model, SMALL[size]);
         for key in &keys {
-            let event = events_of(*key);
+            let event = event_of(*key);
             let message = model.keys.message(model.context(), &event);
             let effects = message.map_or_else(Vec::new, |message| update(&mut model, message));
             let leaves = matches!(key, Key::Plain(KeyCode::Char('q')) | Key::Control('c'));

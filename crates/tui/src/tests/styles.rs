@@ -46,7 +46,7 @@ fn only_selected_row_is_reversed_in_every_theme() {
     }
 }
 
-/// Some screens, with all their popups.
+/// Some screens and popups.
 const KEYS: [&str; 19] = [
     "jj",
     "jj<enter>",

@@ -102,9 +102,8 @@ fn dashboard(
     App::new(terminal, Keys(input), NoHost, settings)
 }
 
-/// Opens the dashboard on copies of the recorded runs, runs the script, and returns the text that the dashboard prints at its
-/// end.
-/// The script's result is kept until then.
+/// Opens the dashboard on copies of the recorded runs, runs the script, and returns the text that the dashboard prints at its end.
+/// It keeps the script's result until then: a lock, for example.
 fn with_dashboard<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
     let root = tempfile::tempdir().unwrap();
     let below = |name: &str| root.path().join(name);
