@@ -97,6 +97,9 @@ pub(super) fn check(context: &Context, arguments: &Arguments) -> anyhow::Result<
         .collect();
     if context.json {
         output::answer_json(&judged.iter().map(answer).collect::<Vec<_>>())?;
+    } else if judged.is_empty() {
+        let folder = shown(&context.experiments);
+        output::note(context, &format!("there is no experiment file in {folder}"));
     } else {
         output::answer(&judged.iter().filter_map(good).collect::<String>())?;
     }

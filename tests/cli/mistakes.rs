@@ -33,6 +33,19 @@ fn a_file_that_has_the_name_of_an_experiment_does_not_hide_it() {
 }
 
 #[test]
+fn a_check_of_a_folder_without_experiments_says_so() {
+    let place = Place::new();
+    place.write("none/notes.txt", "mine");
+    let said = place.say(&["check", "--experiments", "none"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.err.contains("no experiment file in none"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn a_file_that_cannot_be_looked_at_is_not_called_absent() {
     let place = Place::new();
     place.write("notes", "");
