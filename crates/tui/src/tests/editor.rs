@@ -225,6 +225,23 @@ fn broken_or_missing_file_is_refused_with_reason() {
 }
 
 #[test]
+fn file_that_is_read_late_opens_over_no_popup_and_no_filter() {
+    let path = PathBuf::from("experiments/quickstart/4-lite0-freeze.yaml");
+    let text = std::fs::read_to_string(data().join(&path)).unwrap();
+    let gone = "the file is gone".to_owned();
+    for keys in ["?", "/lite"] {
+        let mut model = after(keys);
+        let before = model.context();
+        for text in [Ok(text.clone()), Err(gone.clone())] {
+            let path = path.clone();
+            update(&mut model, Message::ExperimentRead { path, text });
+            assert_eq!(model.context(), before, "{keys}");
+        }
+        assert_eq!(model.report.unwrap().text, gone, "{keys}");
+    }
+}
+
+#[test]
 fn written_file_is_selected_once_listed() {
     let mut model = after("/resnet<enter>");
     let path = PathBuf::from("experiments/quickstart/4-lite0-freeze-lr-3e-4.yaml");

@@ -8,6 +8,7 @@ use warmstart_schema::text;
 use crate::available;
 use crate::effect::{Effect, Writing};
 use crate::format;
+use crate::keys::Context;
 use crate::message::Report;
 use crate::model::{Destination, Editor, Model, Palette, Popup, Source};
 
@@ -21,10 +22,6 @@ pub(super) fn begin(model: &Model) -> Vec<Effect> {
 
 /// Applies the file's text and asks for a field.
 pub(super) fn read(model: &mut Model, path: PathBuf, text: Result<String, String>) {
-    // Do not close a popup that the user has opened since.
-    if model.popup.is_some() {
-        return;
-    }
     let label = text::line(&path.display().to_string(), 300);
     let understood = text.and_then(|text| match parse(&text, &label) {
         Ok(experiment) => Ok(Source {
@@ -35,6 +32,8 @@ pub(super) fn read(model: &mut Model, path: PathBuf, text: Result<String, String
         Err(problems) => Err(problems.first().map_or(String::new(), format::problem)),
     });
     match understood {
+        // A popup that the user has opened since stays, and a filter that is typed keeps its keys.
+        Ok(_) if model.popup.is_some() || model.context() == Context::Filter => {}
         Ok(source) => model.popup = Some(Popup::Palette(Palette::of_fields(source))),
         Err(text) => model.report = Some(Report { good: false, text }),
     }
