@@ -191,18 +191,18 @@ fn judge(
     (judged, trouble)
 }
 
-/// What is missing here: a launch downloads it, or fails. Leaves out what a probe has reported.
+/// Adds what is missing here: a launch downloads it, or fails. Leaves out what the worker has found already.
 fn lacks(file: &ExperimentFile, paths: &SearchPaths, findings: &mut Vec<Finding>) {
     let experiments = file.of_runs();
     let has_folder = experiments
         .iter()
         .any(|experiment| experiment.dataset.folder().is_some());
-    let probed = findings.len();
+    let of_worker = findings.len();
     for lack in paths.missing(&experiments) {
         let is_data = lack.text.starts_with("data:");
         let field = if is_data { "dataset" } else { "model.weights" };
         let is_own = is_data && has_folder;
-        let is_reported = findings[..probed].iter().any(|one| match one.severity {
+        let is_reported = findings[..of_worker].iter().any(|one| match one.severity {
             Severity::Error => one.field.starts_with(field),
             _ => lack.is_fetched && !is_data && one.field == field,
         });
