@@ -109,7 +109,13 @@ pub(super) fn note(context: &Context, text: &str) {
     if !context.quiet {
         // If stderr is gone, there is no place to report it.
         let said = context.folders.in_commands(text);
-        let lines = width().map_or_else(|| vec![said.clone()], |width| text::wrap(&said, width));
+        let lines = width().map_or_else(
+            || vec![said.clone()],
+            |width| {
+                let lines = said.lines();
+                lines.flat_map(|line| text::wrap(line, width)).collect()
+            },
+        );
         let _ = writeln!(io::stderr().lock(), "{}", lines.join("\n"));
     }
 }

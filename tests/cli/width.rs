@@ -126,6 +126,20 @@ fn columns_can_be_chosen_and_their_names_are_checked() {
 }
 
 #[test]
+fn a_note_keeps_its_lines_on_a_terminal() {
+    let place = Place::new();
+    let whole = place.say(&[]).err;
+    assert!(whole.lines().count() > 1, "{whole}");
+    let mut command = place.command(&[]);
+    // The dashboard does not open there.
+    command.env("TERM", "dumb");
+    let lines = said_on_terminal(&command, 120);
+    for line in whole.lines() {
+        assert!(lines.iter().any(|said| said == line), "{line}: {lines:?}");
+    }
+}
+
+#[test]
 fn empty_lists_give_the_reason() {
     let place = Place::new();
     let err = |arguments: &[&str]| place.say(arguments).err;
