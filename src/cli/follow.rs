@@ -280,14 +280,6 @@ impl Following<'_> {
     fn explain(&self, run: &Run) {
         let id = &run.id;
         match run.status() {
-            Status::Failed | Status::Lost if run.state.attempt.is_none() => {
-                let help = "the worker did not start: run `warmstart doctor` for details";
-                self.report_problem(
-                    &format!("run {id} never started"),
-                    &worker_log_tail(&self.context.checkpoints, id, LOG_LINES),
-                    help,
-                );
-            }
             Status::Failed | Status::Lost | Status::Unreadable | Status::Finished => {
                 let Some(RunProblem { what, help }) = run.trouble(now()) else {
                     return;

@@ -192,14 +192,14 @@ fn a_killed_worker_does_not_block_the_next_run() {
 }
 
 #[test]
-fn a_worker_without_libtorch_is_quoted() {
-    let said = Place::new().say_with("no-libtorch", &["train", "lite0-freeze"]);
+fn a_worker_that_does_not_start_is_quoted_with_the_cause_that_is_logged() {
+    let place = Place::new();
+    let said = place.say_with("no-libtorch", &["train", "lite0-freeze"]);
     assert_eq!(said.code, 4);
-    assert!(
-        said.err.contains("never started") && said.err.contains("libtorch_cpu.so"),
-        "{}",
-        said.err
-    );
+    assert!(said.err.contains("libtorch_cpu.so"), "{}", said.err);
+    let runs = place.runs();
+    let logged = runs[0]["trouble"].as_str().unwrap();
+    assert!(said.err.contains(logged), "{logged}: {}", said.err);
 }
 
 #[test]
