@@ -140,7 +140,8 @@ impl Following<'_> {
         let waits = runs
             .iter()
             .any(|run| matches!(run.status(), Status::Queued(_)));
-        let is_over = !waits && !runs.iter().any(|run| run.status().is_live());
+        let is_live = runs.iter().any(|run| run.status().is_live());
+        let is_over = !waits && !is_live;
         let has_lost = runs.iter().any(|run| run.status() == Status::Lost);
         // A user who has asked to stop wants no run of the next round. A run that continues is paused until the process that has
         // decided puts it into the queue; `advance_queue` waits for that process.
@@ -149,7 +150,11 @@ impl Following<'_> {
         let is_time = self.advanced.elapsed() >= ADVANCE;
         if ((waits || pauses) && is_time) || (is_over && pauses && self.over.is_none()) {
             self.advanced = Instant::now();
-            self.advance_queue()?;
+            let advanced = self.advance_queue();
+            // While a run is live, the next try is soon enough: a disk that does not answer for a moment ends nothing.
+            if !is_live {
+                advanced?;
+            }
         }
         if !is_over || !(has_lost || pauses) {
             self.over = None;

@@ -343,6 +343,34 @@ fn a_device_runs_as_many_runs_as_its_slots() {
 }
 
 #[test]
+fn a_queue_that_cannot_be_read_for_a_moment_ends_no_follower() {
+    let place = Place::new();
+    let mut child = place.spawn("ticks", &["train", "lite0-freeze", "lite0-resized"]);
+    place.wait_for("lite0-freeze", "training");
+    place.wait_for("lite0-resized", "queued");
+    let runs = place.runs();
+    let running = runs.iter().find(|run| run["state"] == "training").unwrap();
+    let run = place.folder_of(running["run"].as_str().unwrap());
+    let queue = place.checkpoints().join("queue.json");
+    let content = std::fs::read(&queue).unwrap();
+    std::fs::write(&queue, "{").unwrap();
+    // Ten take a second or more, and the follower advances the queue every two seconds.
+    let steps = || log(&run).matches("\"batch\",").count();
+    let later = steps() + 40;
+    wait("more steps", || steps() >= later);
+    assert!(
+        child.try_wait().unwrap().is_none(),
+        "{}",
+        said_by(child).err
+    );
+    std::fs::write(&queue, content).unwrap();
+    signal("INT", child.id().into());
+    let said = said_by(child);
+    assert_eq!(said.code, 130, "{}", said.err);
+    wait("every process to leave", || place.processes().is_empty());
+}
+
+#[test]
 fn concurrent_changes_from_many_processes_are_all_kept() {
     let place = Place::new();
     place.say(&["queue", "pause"]);
