@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::output;
+use super::output::{self, Problems};
 use warmstart_runs::launcher::{self, Choice, SlurmRequest, torch};
 use warmstart_runs::shell::FolderOptions;
 use warmstart_runs::store::{Runs, Watcher, experiments};
@@ -100,7 +100,7 @@ pub(super) struct Context {
     /// What `--color` says, for a picture on stdout. `color` depends on stderr.
     pub color_choice: Color,
     /// What is wrong in the settings that say where workers run.
-    pub launcher_problems: Vec<Problem>,
+    launcher_problems: Vec<Problem>,
 }
 
 /// Checks one `--slurm`.
@@ -164,6 +164,15 @@ impl Context {
             quiet: globals.quiet,
             color: output::use_color(globals.color, &std::io::stderr()),
             color_choice: globals.color,
+        }
+    }
+
+    /// Refuses to start a worker while the settings that say where workers run are wrong.
+    pub(super) fn ensure_launcher(&self) -> Result<(), Problems> {
+        if self.launcher_problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Problems(self.launcher_problems.clone()))
         }
     }
 

@@ -29,6 +29,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn resume(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
+    context.ensure_launcher()?;
     let (watcher, runs) = context.runs();
     let run = names::run(&runs, &arguments.run)?;
     let id = run.id.clone();

@@ -73,9 +73,7 @@ struct Launches {
 }
 
 pub(super) fn train(context: &Context, arguments: &Arguments) -> anyhow::Result<Exit> {
-    if !context.launcher_problems.is_empty() {
-        return Err(Problems(context.launcher_problems.clone()).into());
-    }
+    context.ensure_launcher()?;
     let files = load(context, arguments)?;
     let (watcher, runs) = context.runs();
     for (index, named) in files.iter().enumerate() {

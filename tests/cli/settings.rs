@@ -175,7 +175,7 @@ fn the_notice_of_an_end_follows_the_settings_and_the_environment_overrides_them(
 }
 
 #[test]
-fn train_refuses_where_the_settings_that_say_where_workers_run_are_wrong() {
+fn train_and_resume_refuse_where_the_settings_that_say_where_workers_run_are_wrong() {
     let place = Place::new();
     let file = place.write(
         "a.yaml",
@@ -189,15 +189,20 @@ fn train_refuses_where_the_settings_that_say_where_workers_run_are_wrong() {
         "launcher: [\n",
     ] {
         write(wrong);
-        let said = place.say(&["train", &file, "--detach"]);
-        assert!(
-            said.code == 2 && said.err.contains("config.yaml:"),
-            "{wrong}: {} {}",
-            said.code,
-            said.err
-        );
+        for verb in ["train", "resume"] {
+            let said = place.say(&[verb, &file, "--detach"]);
+            assert!(
+                said.code == 2 && said.err.contains("config.yaml:"),
+                "{verb}, {wrong}: {} {}",
+                said.code,
+                said.err
+            );
+        }
         assert!(place.runs().is_empty(), "{wrong}");
     }
+    // These settings do not matter here; there is only no run.
+    let said = place.say(&["resume", &file, "--detach", "--launcher", "local"]);
+    assert_eq!(said.code, 3, "{}", said.err);
     let said = place.say(&["train", &file, "--detach", "--launcher", "local"]);
     assert_eq!(said.code, 0, "{}", said.err);
     // A wrong setting of the screen prevents no launch.
