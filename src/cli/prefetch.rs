@@ -88,8 +88,10 @@ pub(super) fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Resu
     let outcomes = listen(context, &stream, &reports, &mut signals);
     let status = stream.wait().context("waiting for the worker")?;
     conclude(context, &outcomes)?;
-    let is_good = |outcome: &Outcome| matches!(outcome, Outcome::Here(_));
-    Ok(if status.success() && outcomes.iter().all(is_good) {
+    let is_here = |outcome: &&Outcome| matches!(outcome, Outcome::Here(_));
+    let here = outcomes.iter().filter(is_here).count();
+    // A worker of another version may end well, with reports that are unknown here.
+    Ok(if status.success() && here == items.len() {
         Exit::Done
     } else if status.code() == Some(130) {
         output::note(context, "stopped; run the same command again to continue");
@@ -97,7 +99,9 @@ pub(super) fn prefetch(context: &Context, arguments: &Arguments) -> anyhow::Resu
     } else if status.code() == Some(1) {
         Exit::RunFailed
     } else {
-        output::error(context, &format!("the worker exited with {status}"));
+        let all = items.len();
+        let what = format!("the worker exited with {status} when {here} of {all} were here");
+        output::error(context, &what);
         output::help(context, "run `warmstart doctor` for details");
         Exit::Worker
     })

@@ -129,6 +129,18 @@ fn failed_downloads_are_reported_beside_successful_ones() {
 }
 
 #[test]
+fn a_report_that_is_not_understood_is_no_success() {
+    let place = Place::new();
+    let script = "#!/bin/sh\necho '{\"says\":\"what a later version says\"}'\n";
+    let worker = place.write("later/worker", script);
+    std::fs::set_permissions(&worker, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = place.command(&["prefetch", "--dataset", "cifar100"]);
+    let said = crate::place::said(command.env("WARMSTART_WORKER", &worker));
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(said.err.contains("0 of 1"), "{}", said.err);
+}
+
+#[test]
 fn control_c_ends_prefetch_and_says_how_to_resume() {
     let place = Place::new();
     let mut child = place.spawn("slow", &["prefetch"]);
