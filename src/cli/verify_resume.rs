@@ -112,32 +112,27 @@ pub(super) fn verify_resume(context: &Context, arguments: &Arguments) -> anyhow:
     };
 
     let split = place.new_run(&launch)?;
-    for (stop, wanted) in [
-        (Some(stops[0]), &Outcome::Stopped),
-        (Some(stops[1]), &Outcome::Stopped),
-        (None, &FINISHED),
-    ] {
-        let what = stop.map_or_else(
-            || "to the end".to_owned(),
-            |step| format!("stopped after step {step}"),
-        );
-        output::note(context, &format!("{}: {what}", file.label()));
-        let Ok(status) = carry_out(&place, &split, stop, &mut signals)? else {
+    for step in stops {
+        let what = format!("{}: stopped after step {step}", file.label());
+        output::note(context, &what);
+        let Ok(status) = carry_out(&place, &split, Some(step), &mut signals)? else {
             return Ok(Exit::Interrupted);
         };
-        let state = verify::check_end(&split, status, wanted)?;
-        if stop.is_none() {
-            return conclude(
-                context,
-                &experiment,
-                file.label(),
-                &whole,
-                stops,
-                &verify::fingerprints(&split, &state)?,
-            );
-        }
+        verify::check_end(&split, status, &Outcome::Stopped)?;
     }
-    Ok(Exit::Done)
+    output::note(context, &format!("{}: to the end", file.label()));
+    let Ok(status) = carry_out(&place, &split, None, &mut signals)? else {
+        return Ok(Exit::Interrupted);
+    };
+    let state = verify::check_end(&split, status, &FINISHED)?;
+    conclude(
+        context,
+        &experiment,
+        file.label(),
+        &whole,
+        stops,
+        &verify::fingerprints(&split, &state)?,
+    )
 }
 
 /// Both runs must find the run that the experiment starts from.
@@ -211,19 +206,19 @@ fn conclude(
             "split": split,
         }))?;
     } else {
-        let row = |name: &str, outcomes: &Fingerprints| {
-            let test = output::figure(outcomes.test_loss);
-            [name.to_owned(), outcomes.steps.to_string()]
-                .into_iter()
-                .chain(
-                    [&outcomes.weights, &outcomes.optimizer, &outcomes.figures]
-                        .map(|hash| hash[..16].to_owned()),
-                )
-                .chain([test])
-                .collect::<Vec<_>>()
+        let row = |name: &str, run: &Fingerprints| {
+            let hashes = [&run.weights, &run.optimizer, &run.figures];
+            let [weights, optimizer, figures] = hashes.map(|hash| hash[..16].to_owned());
+            [
+                name.to_owned(),
+                run.steps.to_string(),
+                weights,
+                optimizer,
+                figures,
+                output::figure(run.test_loss),
+            ]
         };
-        let rows = [row("straight", straight), row("split", split)]
-            .map(|row| row.try_into().unwrap_or_default());
+        let rows = vec![row("straight", straight), row("split", split)];
         let columns = [
             Column::names(""),
             Column::words("steps", 1),
@@ -232,7 +227,7 @@ fn conclude(
             Column::words("figures", 4),
             Column::words("test loss", 5),
         ];
-        let table = output::table(&columns, rows.into());
+        let table = output::table(&columns, rows);
         let Fingerprints {
             device,
             threads,
