@@ -76,7 +76,7 @@ fn no_row(context: &Context, runs: &Runs, arguments: &Arguments) -> Result<Strin
             "none of the named runs fits the filter".to_owned()
         }
         Selection::Newest if count > 0 => format!(
-            "the filter fits no run that stands for its experiment; `--all` compares the others that fit ({count})"
+            "the filter fits none of the runs in this table; `--all` compares all that fit ({count})"
         ),
         // The table has archived runs too.
         Selection::Newest | Selection::All => {

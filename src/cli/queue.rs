@@ -66,7 +66,7 @@ pub(super) fn queue(context: &Context, arguments: &Arguments) -> anyhow::Result<
     if arguments.verb.is_none() && runs.has_due_round() {
         match actions::advance(root) {
             Ok(failed) => warn(context, failed),
-            // Whoever may only read the folder still gets the list.
+            // A user who may only read the folder still gets the list.
             Err(error) => output::warn(context, &format!("{error:#}")),
         }
         (_, runs) = context.runs();
