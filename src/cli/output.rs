@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 use warmstart_report::fit::{self, Column};
+use warmstart_report::format::plural;
 use warmstart_runs::failure::{Failure, Kind};
 use warmstart_runs::launcher::{self, Choice, Login};
 use warmstart_runs::queue::Queue;
@@ -326,10 +327,7 @@ pub(super) fn device(attempt: &Attempt) -> String {
         ..
     } = attempt;
     let name = text::line(device_name, 40);
-    let threads = format!(
-        "{threads} {}",
-        if *threads == 1 { "thread" } else { "threads" }
-    );
+    let threads = plural(*threads as usize, "thread");
     match (&**device, *devices) {
         ("cpu", 1) => format!("cpu, {threads}"),
         ("cpu", devices) => format!("cpu, {devices} processes of {threads}"),

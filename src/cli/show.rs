@@ -7,6 +7,7 @@ use warmstart_schema::state::{MAX_SKIPPED, Outcome, Status};
 use super::{Context, Exit, output};
 use warmstart_report::compare::thousands;
 use warmstart_report::fit::Column;
+use warmstart_report::format::plural;
 use warmstart_runs::names;
 use warmstart_runs::params;
 use warmstart_runs::run_json::{self, LOG_LINES};
@@ -304,8 +305,9 @@ fn exactness(attempt: &Attempt) -> String {
         ("cpu", processes) => format!(", {processes} processes"),
         (_, gpus) => format!(", {gpus} GPUs"),
     };
+    let threads = plural(*threads as usize, "thread");
     format!(
-        "as an unbroken run on {device} ({device_name}){processes}, {threads} threads, libtorch {libtorch}{cudnn}"
+        "as an unbroken run on {device} ({device_name}){processes}, {threads}, libtorch {libtorch}{cudnn}"
     )
 }
 

@@ -234,6 +234,7 @@ fn conclude(
             libtorch,
             ..
         } = split;
+        let threads = plural(*threads as usize, "thread");
         let verdict = if equal { "equal" } else { "DIFFERENT" };
         let [first, second] = stops;
         let why = match split.not_exact.join("; ") {
@@ -241,7 +242,7 @@ fn conclude(
             reasons => format!("\nnot exact because {reasons}"),
         };
         output::answer(&format!(
-            "{table}\n{verdict}: straight, and stopped after steps {first} and {second} ({device}, {threads} threads, libtorch {libtorch}){why}\n"
+            "{table}\n{verdict}: straight, and stopped after steps {first} and {second} ({device}, {threads}, libtorch {libtorch}){why}\n"
         ))?;
     }
     Ok(if equal { Exit::Done } else { Exit::RunFailed })
