@@ -205,7 +205,8 @@ fn checkpoints() -> PathBuf {
     folder_option("--checkpoints", "WARMSTART_CHECKPOINTS").unwrap_or_else(|| "checkpoints".into())
 }
 
-/// Runs by id, the newest first, and then by experiment, which means the newest of it.
+/// Runs by id, the newest first, and then by experiment, which means the newest of it. `Watcher::read_all` would also wait for
+/// Slurm, and a press of tab must not.
 fn runs() -> Vec<CompletionCandidate> {
     let (mut watcher, mut runs) = (Watcher::new(&checkpoints()), Runs::default());
     loop {
