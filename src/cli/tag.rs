@@ -46,7 +46,8 @@ pub(super) struct ArchiveArguments {
 
 pub(super) fn tag(context: &Context, arguments: &TagArguments) -> anyhow::Result<Exit> {
     let wrong = |error: BadTag| {
-        Failure::new(Kind::Input, error.to_string()).help("warmstart tag RUN +good -old")
+        Failure::new(Kind::Input, error.to_string())
+            .help("for example `warmstart tag RUN +good -old`")
     };
     let changes: Vec<TagChange> = arguments
         .changes
