@@ -209,7 +209,7 @@ fn dry_run(context: &Context, known: &Runs, files: &[Named]) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
-/// Launches an experiment, or what its plan says of its members. Adds the runs with the experiment's name.
+/// Launches an experiment, or what its plan says of its members. Adds the runs, each with the stem of its file.
 fn launch(
     context: &Context,
     arguments: &Arguments,
