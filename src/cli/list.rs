@@ -12,6 +12,7 @@ use super::{Context, Exit, output, shown};
 use warmstart_report::fit::Column;
 use warmstart_report::format::plural;
 use warmstart_report::group::Summary;
+use warmstart_runs::shell;
 use warmstart_runs::store::{ExperimentFile, ExperimentKey, Run, Runs, experiments};
 
 /// List the experiments and the state of their newest runs
@@ -175,8 +176,9 @@ pub(super) fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<E
         output::warn(
             context,
             &format!(
-                "{} is not valid; `warmstart check {0}` says why",
-                broken.file
+                "{} is not valid; `warmstart check {}` says why",
+                broken.file,
+                shell::word(&broken.file)
             ),
         );
     }

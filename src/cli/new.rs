@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use warmstart_runs::proposal;
+use warmstart_runs::{proposal, shell};
 
 use super::{Context, Exit, output, shown};
 
@@ -45,9 +45,10 @@ pub(super) fn new(context: &Context, arguments: &Arguments) -> anyhow::Result<Ex
     }
     let path = shown(file);
     output::answer(&format!("{path}\n"))?;
+    let word = shell::word(&path);
     output::note(
         context,
-        &format!("read it, then `warmstart check {path}` and `warmstart train {path}`"),
+        &format!("read it, then `warmstart check {word}` and `warmstart train {word}`"),
     );
     Ok(Exit::Done)
 }

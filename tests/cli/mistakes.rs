@@ -46,6 +46,14 @@ fn a_check_of_a_folder_without_experiments_says_so() {
 }
 
 #[test]
+fn a_file_whose_name_has_a_space_is_one_word_of_a_proposed_command() {
+    let place = Place::new();
+    place.write("mine/my pets.yaml", "name: [");
+    let said = place.say(&["list", "--experiments", "mine"]);
+    assert!(said.err.contains(" 'mine/my pets.yaml'`"), "{}", said.err);
+}
+
+#[test]
 fn a_file_that_cannot_be_looked_at_is_not_called_absent() {
     let place = Place::new();
     place.write("notes", "");

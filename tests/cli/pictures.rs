@@ -101,6 +101,9 @@ fn new_writes_an_experiment_that_check_accepts() {
         again.err
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    let spaced = place.say(&["new", "--data", "my pictures", "mine/the second.yaml"]);
+    let word = "'mine/the second.yaml'`";
+    assert_eq!(spaced.err.matches(word).count(), 2, "{}", spaced.err);
     // Without a name, the file is called after the folder.
     let elsewhere = [
         "new",

@@ -2,6 +2,15 @@
 
 use std::path::Path;
 
+/// A path as one word of a command, and no option.
+pub fn word(path: &str) -> String {
+    if path.starts_with('-') {
+        shell_words::quote(&format!("./{path}")).into_owned()
+    } else {
+        shell_words::quote(path).into_owned()
+    }
+}
+
 /// The options with which a command finds the same experiments and runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FolderOptions {
@@ -50,17 +59,13 @@ const OF_RUNS: &[&str] = &[
 impl FolderOptions {
     /// The folders that the user chose, by an option or by the environment.
     pub fn new(experiments: Option<&Path>, checkpoints: Option<&Path>) -> Self {
-        let word = |path: Option<&Path>, usual: &str| {
-            let path = path.filter(|path| *path != Path::new(usual))?;
-            let mut path = path.display().to_string();
-            if path.starts_with('-') {
-                path.insert_str(0, "./");
-            }
-            Some(shell_words::quote(&path).into_owned())
+        let chosen = |path: Option<&Path>, usual: &str| {
+            let path = path.filter(|path| *path != Path::new(usual));
+            path.map(|path| word(&path.display().to_string()))
         };
         Self {
-            experiments: word(experiments, "experiments"),
-            checkpoints: word(checkpoints, "checkpoints"),
+            experiments: chosen(experiments, "experiments"),
+            checkpoints: chosen(checkpoints, "checkpoints"),
         }
     }
 
