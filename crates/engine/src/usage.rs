@@ -194,34 +194,34 @@ mod tests {
     }
 
     /// The UUID of the device at this place.
-    fn at(place: usize, devices: &[(String, String)]) -> Option<String> {
-        Some(devices[place].1.clone())
+    fn at(place: usize, devices: &[(String, String)]) -> String {
+        devices[place].1.clone()
     }
 
     #[test]
     fn cuda_counts_as_nvml_does_if_all_gpus_are_visible_and_alike() {
         let alike = devices(&["H200", "H200"]);
-        assert_eq!(numbered(1, None, false, &alike), at(1, &alike));
+        assert_eq!(numbered(1, None, false, &alike), Some(at(1, &alike)));
         assert_eq!(numbered(2, None, false, &alike), None);
         let mixed = devices(&["T4", "H200"]);
         assert_eq!(numbered(1, None, false, &mixed), None);
-        assert_eq!(numbered(1, None, true, &mixed), at(1, &mixed));
+        assert_eq!(numbered(1, None, true, &mixed), Some(at(1, &mixed)));
     }
 
     #[test]
     fn a_gpu_that_this_process_may_not_use_is_not_counted() {
         let usable = &devices(&["H200", "H200", "H200"])[1..];
-        assert_eq!(numbered(0, Some("0,1"), false, usable), at(0, usable));
-        assert_eq!(numbered(1, Some("0,1"), false, usable), at(1, usable));
+        assert_eq!(numbered(0, Some("0,1"), false, usable), Some(at(0, usable)));
+        assert_eq!(numbered(1, Some("0,1"), false, usable), Some(at(1, usable)));
     }
 
     #[test]
     fn visible_devices_renumber_by_number_uuid_and_instance() {
         let four = devices(&["H200", "H200", "H200", "H200"]);
         let found = |index, visible| numbered(index, Some(visible), false, &four);
-        assert_eq!(found(0, "3,1"), at(3, &four));
-        assert_eq!(found(1, " 3, 1 "), at(1, &four));
-        assert_eq!(found(0, "GPU-2aa"), at(2, &four));
+        assert_eq!(found(0, "3,1"), Some(at(3, &four)));
+        assert_eq!(found(1, " 3, 1 "), Some(at(1, &four)));
+        assert_eq!(found(0, "GPU-2aa"), Some(at(2, &four)));
         assert_eq!(found(0, "MIG-7f"), Some("MIG-7f".to_owned()));
         // No such entry, an ambiguous prefix of several GPUs, and no GPU.
         for (index, visible) in [

@@ -188,18 +188,14 @@ fn at_path(folders: [&Path; 2], from: &str) -> Result<PathBuf, Failure> {
             _ => {}
         }
     }
-    Err(match failed {
-        Some((path, error)) => {
-            let path = shown(&path);
-            let what = format!("the experiment file to start from cannot be read: {error}: {path}");
-            Failure::new(Kind::Disk, what).help("check its permissions and those of its folder")
-        }
-        None => {
-            let what = format!("there is no experiment file {}", text::line(from, 200));
-            Failure::new(Kind::Input, what).help(
-                "a path is relative to the experiment's folder, or to the folder of experiments",
-            )
-        }
+    Err(if let Some((path, error)) = failed {
+        let path = shown(&path);
+        let what = format!("the experiment file to start from cannot be read: {error}: {path}");
+        Failure::new(Kind::Disk, what).help("check its permissions and those of its folder")
+    } else {
+        let what = format!("there is no experiment file {}", text::line(from, 200));
+        Failure::new(Kind::Input, what)
+            .help("a path is relative to the experiment's folder, or to the folder of experiments")
     })
 }
 

@@ -357,7 +357,7 @@ fn a_run_that_cannot_be_read_is_reported_once_with_what_to_do() {
         ];
         update(model, Message::Changes { now, changes });
     };
-    let said = said(events_of_run(&WELL, &[]), 1.0, denied);
+    let said = said(events_of_run(&WELL, &[]), denied);
     assert!(
         matches!(&said[..], [(Level::Error, text)] if text.starts_with("cannot be read: permission denied; ")),
         "{said:?}"
