@@ -7,10 +7,10 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::null_mut;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -25,6 +25,8 @@ const LIBRARY: &str = "libnccl.so.2";
 const CHOICE: &str = "WARMSTART_NCCL";
 /// How often the watch looks whether it is needed.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// A sum is given to the GPU in far less; after this long the call hangs.
+const CALL: Duration = Duration::from_secs(2);
 /// Bytes of the unique id by which ranks find each other.
 const ID: usize = 128;
 
@@ -109,13 +111,21 @@ impl Library {
                 &raw mut communicator,
             )
         })?;
-        Ok(Communicator(AtomicPtr::new(communicator)))
+        Ok(Communicator {
+            pointer: AtomicPtr::new(communicator),
+            in_use: Mutex::new(()),
+        })
     }
 }
 
-/// A rank's end of the connection of all GPUs; null after [`Self::abort`].
+/// A rank's end of the connection of all GPUs.
 #[derive(Debug)]
-pub(super) struct Communicator(AtomicPtr<c_void>);
+pub(super) struct Communicator {
+    /// Null after [`Self::abort`].
+    pointer: AtomicPtr<c_void>,
+    /// Held while a sum uses the pointer.
+    in_use: Mutex<()>,
+}
 
 impl Communicator {
     /// Replaces float32 numbers `[n]` by their sums over all ranks. The GPU may still compute when this returns.
@@ -125,15 +135,27 @@ impl Communicator {
             "cannot sum {:?}",
             floats.kind()
         );
-        let communicator = self.0.load(Ordering::Acquire);
+        let _in_use = self.in_use.lock();
+        let communicator = self.pointer.load(Ordering::Acquire);
         ensure!(!communicator.is_null(), "another rank has ended");
-        // SAFETY: the communicator is alive, because only `abort` and `drop` end it. NCCL allows an abort during a call.
+        // SAFETY: the communicator is alive: `drop` needs it alone, and `abort` waits, unless this call hangs. NCCL allows an abort
+        // during a call that hangs.
         checked(unsafe { ws_nccl_sum(communicator, floats.as_ptr()) })
     }
 
-    /// Ends what waits for other ranks, from any thread.
+    /// Ends what waits for other ranks, from any thread. A sum that is about to be given to the GPU is given first; one that hangs,
+    /// because NCCL itself waits for another rank, is not waited for.
     pub(super) fn abort(&self) {
-        let communicator = self.0.swap(null_mut(), Ordering::AcqRel);
+        let began = Instant::now();
+        let _in_use = loop {
+            match self.in_use.try_lock() {
+                Err(TryLockError::WouldBlock) if began.elapsed() < CALL => {
+                    std::thread::sleep(LOOK_AGAIN);
+                }
+                held => break held,
+            }
+        };
+        let communicator = self.pointer.swap(null_mut(), Ordering::AcqRel);
         if !communicator.is_null() {
             // SAFETY: it was alive, and nobody else gets it any more.
             unsafe { ws_nccl_abort(communicator) };
@@ -143,7 +165,7 @@ impl Communicator {
 
 impl Drop for Communicator {
     fn drop(&mut self) {
-        let communicator = self.0.swap(null_mut(), Ordering::AcqRel);
+        let communicator = self.pointer.swap(null_mut(), Ordering::AcqRel);
         if !communicator.is_null() {
             // SAFETY: it was alive, and nobody else gets it any more.
             unsafe { ws_nccl_leave(communicator) };
