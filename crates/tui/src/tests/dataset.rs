@@ -9,7 +9,7 @@ use warmstart_schema::experiment::{DatasetKind, Sampler};
 use warmstart_schema::look::{Answer, Ask, Split};
 use warmstart_schema::prediction::{ClassProbability, Predicted, Predictions};
 
-use super::fixtures::{DONE, LIVE, id, typical};
+use super::fixtures::{DONE, FAILED, LIVE, id, typical};
 use super::{drawn, press, says, text};
 use crate::effect::Effect;
 use crate::message::Message;
@@ -220,6 +220,8 @@ fn dataset_opens_for_experiment_and_for_run() {
         "without a run too"
     );
     assert!(opened("jj<enter>d").contains(LIVE));
+    assert!(opened("j<tab>jd").contains(DONE), "below its experiment");
+    assert!(opened("vd").contains(FAILED), "in the list of all runs");
     let mut model = typical();
     press(&mut model, "Gd");
     assert!(

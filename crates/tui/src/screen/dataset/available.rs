@@ -6,7 +6,7 @@ use warmstart_schema::state::Status;
 
 use crate::command::{Command, DatasetCommand, TrainingCommand};
 use crate::effect::DatasetSource;
-use crate::model::{DatasetPane, DatasetView, Model, Opened, Screen};
+use crate::model::{DatasetPane, DatasetView, Kind, Model, Opened, Screen};
 
 pub(crate) fn refusal(model: &Model, command: DatasetCommand) -> Option<String> {
     let view = view(model)?;
@@ -120,7 +120,10 @@ pub(crate) fn model_run(model: &Model) -> Option<&Run> {
 
 /// The source of the dataset that would open here.
 pub(crate) fn source(model: &Model) -> Result<(DatasetSource, String), String> {
-    if let (Screen::Experiments(_), Some(entry)) = (&model.open, model.selected_entry()) {
+    // The row of a run means the pictures of that run: its file may name others by now.
+    if let (Screen::Experiments(_), Some(entry)) = (&model.open, model.selected_entry())
+        && entry.kind == Kind::Experiment
+    {
         match entry.file.map(|file| (file, &file.loaded)) {
             Some((file, Ok(_))) => {
                 return Ok((
