@@ -60,6 +60,15 @@ pub(crate) fn log_rows(terminal: Size) -> usize {
     usize::from(body(terminal).height).saturating_sub(3)
 }
 
+/// How many classes the dataset screen shows, below its title, its notes and two rows about all classes.
+pub(crate) fn class_rows(notes: &[String], terminal: Size) -> usize {
+    let width = usize::from(terminal.width.saturating_sub(2));
+    let notes: usize = notes.iter().map(|note| wrap(note, width).len()).sum();
+    let rows = usize::from(body(terminal).height).saturating_sub(1);
+    // Notes take at most half of the rows.
+    (rows - notes.min(rows / 2)).saturating_sub(2)
+}
+
 /// The area of the open screen. Header, rules and footer take five rows; the body starts at the third.
 fn body(terminal: Size) -> Rect {
     Rect::new(0, 2, terminal.width, terminal.height.saturating_sub(5))

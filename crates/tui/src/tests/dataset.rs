@@ -446,6 +446,22 @@ fn classes_show_their_imbalance() {
 }
 
 #[test]
+fn one_key_scrolls_the_classes_back_from_their_end() {
+    let names: Vec<String> = (0..40).map(|class| format!("class {class}")).collect();
+    let mut source = DatasetSource::of_classes(&names);
+    for notes in [0, 1, 4000] {
+        source.facts.notes = vec!["word ".repeat(40); notes];
+        let mut model = looking("jjjjd<tab><tab>G", &source);
+        let end = screen(&model);
+        assert!(end.contains("class 39"), "{end}");
+        answering(&mut model, "k", &source);
+        assert!(!screen(&model).contains("class 39"), "{}", screen(&model));
+        answering(&mut model, "j", &source);
+        assert_eq!(screen(&model), end);
+    }
+}
+
+#[test]
 fn missing_dataset_shows_help() {
     let mut model = typical();
     press(&mut model, "jjjjd");

@@ -1,5 +1,6 @@
 //! Applies the keys of the dataset screen and the responses of its workers and of predictions.
 
+use ratatui::layout::Size;
 use tui_input::Input;
 use warmstart_schema::experiment::{Dataset, Labels};
 use warmstart_schema::look::Answer;
@@ -8,6 +9,7 @@ use warmstart_schema::prediction::Predictions;
 use crate::available::{dataset_source, model_run};
 use crate::command::{DatasetCommand, Movement};
 use crate::effect::{DatasetSource, Effect};
+use crate::layout::class_rows;
 use crate::message::Report;
 use crate::model::{
     DatasetPane, DatasetView, Grid, InputPrompt, Model, PathPurpose, Popup, Prediction, Screen,
@@ -113,13 +115,14 @@ pub(crate) fn sort(model: &mut Model) -> Vec<Effect> {
 }
 
 pub(crate) fn move_by(model: &mut Model, movement: Movement) -> Vec<Effect> {
+    let size = model.size;
     if let Screen::Dataset(view) = &mut model.open {
-        step(view, movement);
+        step(view, movement, size);
     }
     next_question(model)
 }
 
-fn step(view: &mut DatasetView, movement: Movement) {
+fn step(view: &mut DatasetView, movement: Movement, terminal: Size) {
     let (row, page) = match view.pane {
         DatasetPane::One => (1, i64::from(view.grid.pictures())),
         DatasetPane::Page => (
@@ -139,11 +142,14 @@ fn step(view: &mut DatasetView, movement: Movement) {
         Movement::Last => i64::MAX,
     };
     if view.pane == DatasetPane::Classes && !matches!(movement, Movement::Left | Movement::Right) {
-        let last = view
-            .facts()
-            .map_or(0, |facts| facts.classes.len().saturating_sub(1));
+        let most = view.facts().map_or(0, |facts| {
+            let rows = class_rows(&facts.notes, terminal);
+            facts.classes.len().saturating_sub(rows)
+        });
         let by = isize::try_from(by).unwrap_or(if by < 0 { isize::MIN } else { isize::MAX });
-        view.scrolled = view.scrolled.saturating_add_signed(by).min(last);
+        // The terminal may have grown since.
+        let scrolled = view.scrolled.min(most);
+        view.scrolled = scrolled.saturating_add_signed(by).min(most);
     } else {
         view.step(by);
     }
