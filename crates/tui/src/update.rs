@@ -14,7 +14,9 @@ use warmstart_runs::store::Run;
 use warmstart_schema::text;
 
 use super::available::{self, refusal};
-use super::command::{Command, DatasetCommand, ExperimentCommand, Show, TrainingCommand};
+use super::command::{
+    Command, DatasetCommand, ExperimentCommand, ListCommand, Show, TrainingCommand,
+};
 use super::effect::Effect;
 use super::format::{self, path};
 use super::keys::Context;
@@ -239,7 +241,7 @@ fn open(model: &mut Model) -> Vec<Effect> {
         let lines = format::problem_lines(entry.problems()?);
         Some((format!("{} cannot be used", entry.label()), lines))
     });
-    if let Some((title, lines)) = broken.or_else(|| never_run(model)) {
+    if let Some((title, lines)) = broken.or_else(|| no_run(model)) {
         model.popup = Some(Popup::Text {
             title,
             lines,
@@ -260,16 +262,19 @@ fn open(model: &mut Model) -> Vec<Effect> {
 }
 
 /// A title and a text for the selected experiment if it has no run to open.
-fn never_run(model: &Model) -> Option<(String, Vec<String>)> {
+fn no_run(model: &Model) -> Option<(String, Vec<String>)> {
     let entry = model.selected_entry().filter(|entry| entry.run.is_none())?;
     let file = entry.file?;
     let mut lines: Vec<String> = entry.experiment()?.question.iter().cloned().collect();
-    let launch = Command::Training(TrainingCommand::Launch);
-    lines.push(format!(
-        "{} has not run yet{}.",
-        path(&file.path),
-        model.key_hint(launch, "launches it")
-    ));
+    let file_path = path(&file.path);
+    lines.push(if model.has_run(file) {
+        let show = model.key_hint(Command::List(ListCommand::Archived), "shows them");
+        format!("All runs of {file_path} are archived{show}.")
+    } else {
+        let launch = Command::Training(TrainingCommand::Launch);
+        let launch = model.key_hint(launch, "launches it");
+        format!("{file_path} has not run yet{launch}.")
+    });
     let missing = model.missing(file);
     if !missing.is_empty() {
         lines.extend([String::new(), "Missing on this machine:".to_owned()]);

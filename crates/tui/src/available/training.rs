@@ -134,6 +134,12 @@ fn unread(model: &Model) -> Option<String> {
 fn no_run(model: &Model) -> String {
     model.selected_entry().map_or_else(
         || "nothing is selected".to_owned(),
-        |entry| format!("{} has no run yet", entry.label()),
+        |entry| {
+            if entry.file.is_some_and(|file| model.has_run(file)) {
+                format!("all runs of {} are archived", entry.label())
+            } else {
+                format!("{} has no run yet", entry.label())
+            }
+        },
     )
 }

@@ -120,6 +120,11 @@ impl Model {
         self.catalogue = Some(catalogue);
     }
 
+    /// Whether an experiment has a run, archived or not.
+    pub(crate) fn has_run(&self, file: &ExperimentFile) -> bool {
+        self.runs.latest_of(&file.experiment_key()).is_some()
+    }
+
     /// Data and weights of an experiment that are missing on this machine.
     pub(crate) fn missing(&self, file: &ExperimentFile) -> &[MissingFile] {
         self.catalogue

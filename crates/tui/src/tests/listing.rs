@@ -330,6 +330,17 @@ fn archived_runs_are_hidden_until_requested() {
         text(&drawn(&model, 120, 40)).contains("archived"),
         "its experiment says so"
     );
+    press(&mut model, "u");
+    assert!(says(&model).ends_with("are archived"), "{}", says(&model));
+    press(&mut model, "<enter>");
+    let shown = text(&drawn(&model, 120, 40));
+    assert!(shown.contains("are archived; . shows them."), "{shown}");
+    press(&mut model, "<esc>");
+    let shown = text(&drawn(&model, 120, 40));
+    assert!(
+        shown.contains("all runs are archived; r launches it"),
+        "{shown}"
+    );
     press(&mut model, "vjj");
     let effects = press(&mut model, "A");
     assert!(matches!(

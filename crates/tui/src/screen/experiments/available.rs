@@ -67,7 +67,7 @@ pub(crate) fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
         }
         (_, None) => "nothing is selected".to_owned(),
     })?;
-    if model.runs.latest_of(&file.experiment_key()).is_none() {
+    if !model.has_run(file) {
         return Err(format!("{} has no run yet", file.label()));
     }
     Ok(file.path.clone())

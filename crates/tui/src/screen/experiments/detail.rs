@@ -216,7 +216,7 @@ fn draw_result(buf: &mut Buffer, row: Rect, entry: &Entry, run: &Run) {
     paint::left_line(buf, rest, &Line::from(spans));
 }
 
-/// For an experiment without runs: what prevents a launch or how to launch, and the published
+/// For an experiment whose row has no run: what prevents a launch or how to launch, and the published
 /// figures.
 fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
     let obstacles = entry
@@ -228,6 +228,11 @@ fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
     if !obstacles.is_empty() {
         return;
     }
+    let runs = if entry.file.is_some_and(|file| model.has_run(file)) {
+        "all runs are archived"
+    } else {
+        "never run"
+    };
     let text = match entry
         .experiment()
         .and_then(|experiment| experiment.init.as_ref())
@@ -239,13 +244,13 @@ fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
                 .any(|run| run.status() == Status::Finished) =>
         {
             format!(
-                "never run; starts from the best weights of {}{}",
+                "{runs}; starts from the best weights of {}{}",
                 init.from,
                 model.key_hint(LAUNCH, "launches it")
             )
         }
-        Some(init) => format!("never run; needs a finished run of {}", init.from),
-        None => format!("never run{}", model.key_hint(LAUNCH, "launches it")),
+        Some(init) => format!("{runs}; needs a finished run of {}", init.from),
+        None => format!("{runs}{}", model.key_hint(LAUNCH, "launches it")),
     };
     let rest = draw_published(buf, paint::row(area, 0), entry);
     let fetched = entry

@@ -543,10 +543,7 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
             }
             status.as_str().to_owned()
         }
-        None if entry
-            .file
-            .is_some_and(|file| model.runs.latest_of(&file.experiment_key()).is_some()) =>
-        {
+        None if entry.file.is_some_and(|file| model.has_run(file)) => {
             return ("archived".to_owned(), THEME.muted);
         }
         None => {
