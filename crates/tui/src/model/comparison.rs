@@ -135,7 +135,7 @@ pub(crate) struct Shown {
     widths: Vec<u16>,
     /// Epochs before the start, for each run that continues another shown run.
     after: HashMap<RunId, u32>,
-    made_from: Option<(u64, Vec<String>, Options)>,
+    made_from: Option<(u64, u64, Options)>,
 }
 
 impl Shown {
@@ -143,7 +143,7 @@ impl Shown {
         &self.table
     }
 
-    /// The run of each row; the first run of a row with several.
+    /// The run of each row that can be selected; the first run of a row with several.
     pub(crate) fn ids(&self) -> &[RunId] {
         &self.ids
     }
@@ -269,15 +269,11 @@ impl Model {
         let Screen::Compare(view) = &self.open else {
             return;
         };
-        let files = self
-            .catalogue
-            .as_ref()
-            .map_or(&[][..], |catalogue| &catalogue.files);
-        let paths = files
-            .iter()
-            .map(|file| file.path.display().to_string())
-            .collect();
-        let made_from = Some((self.runs.revision(), paths, view.options()));
+        let made_from = Some((
+            self.runs.revision(),
+            self.catalogue_revision,
+            view.options(),
+        ));
         if view.shown.made_from == made_from {
             return;
         }
