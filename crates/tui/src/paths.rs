@@ -15,7 +15,10 @@ pub(crate) fn expanded(typed: &str) -> PathBuf {
     let below = if typed == "~" {
         Some("")
     } else {
-        typed.strip_prefix("~/")
+        // `join` takes a rest that begins with a slash for a path from the root.
+        typed
+            .strip_prefix("~/")
+            .map(|rest| rest.trim_start_matches('/'))
     };
     match (below, home) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),
@@ -157,8 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn a_tilde_alone_is_the_home_folder() {
+    fn a_tilde_alone_or_before_slashes_is_the_home_folder() {
         assert_eq!(expanded("~"), expanded("~/"));
+        assert_eq!(expanded("~//a"), expanded("~/a"));
         assert_eq!(completed("~", true), ("~/".to_owned(), vec![]));
     }
 }
