@@ -696,6 +696,13 @@ fn empty_list_says_why() {
     let mut model = typical();
     press(&mut model, "v/nothing like this<enter>");
     assert!(text(&drawn(&model, 80, 24)).contains("Nothing fits \"nothing like this\"."));
+    let chosen = [("back".to_owned(), Keys(vec!["f5".to_owned()]))];
+    model.keys = Keymap::rebound(&chosen.into()).unwrap();
+    for keys in ["", "/", " status:nonsense"] {
+        press(&mut model, keys);
+        let shown = text(&drawn(&model, 80, 24));
+        assert!(shown.contains("f5 shows everything again."), "{shown}");
+    }
 }
 
 #[test]

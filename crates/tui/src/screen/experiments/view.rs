@@ -26,6 +26,7 @@ use super::detail;
 use crate::columns::ColumnId;
 use crate::command::{Command, ListCommand};
 use crate::format::{NOT_YET, duration, metric, path, plural, rate};
+use crate::keys::Context;
 use crate::model::{Entry, Filter, Kind, ListLine, Listing, Model, Typing};
 use crate::mouse::{HitBox, HitMap};
 use crate::screen::paint;
@@ -111,6 +112,14 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
         return vec!["Reading the experiments …".to_owned()];
     };
     let filter = list.filter.text();
+    let context = match list.filter {
+        Filter::Typing(_) => Context::Filter,
+        Filter::Off | Filter::Set(_) => Context::Experiments,
+    };
+    let everything = model.keys.label(context, Command::Back).map(|label| {
+        let key = label.split(' ').next().unwrap_or(label);
+        format!("{key} shows everything again.")
+    });
     if matches!(
         list.filter,
         Filter::Typing(Typing {
@@ -118,10 +127,9 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
             ..
         })
     ) {
-        return vec![
-            "The filter has a mistake.".to_owned(),
-            "esc shows everything again.".to_owned(),
-        ];
+        let mut lines = vec!["The filter has a mistake.".to_owned()];
+        lines.extend(everything);
+        return lines;
     }
     let runs = plural(model.runs.len(), "run");
     let away = model
@@ -141,7 +149,7 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
     if !filter.is_empty() {
         let mut lines = vec![format!("Nothing fits \"{filter}\".")];
         lines.extend(hides_away.then(archived));
-        lines.push("esc shows everything again.".to_owned());
+        lines.extend(everything);
         return lines;
     }
     let folder = path(&model.experiments);
