@@ -694,7 +694,16 @@ fn empty_list_says_why() {
     press(&mut model, "v");
     assert!(text(&drawn(&model, 80, 24)).contains("No run yet, and no experiment to run."));
     let mut model = typical();
-    press(&mut model, "v/nothing like this<enter>");
+    for run in [FAILED, RESUMED, STOPPED, LIVE, DONE] {
+        annotated(&mut model, run, |annotation| annotation.archived = true);
+    }
+    press(&mut model, "v");
+    let shown = text(&drawn(&model, 80, 24));
+    assert!(
+        shown.contains("5 runs are archived; . shows them."),
+        "{shown}"
+    );
+    press(&mut model, "/nothing like this<enter>");
     assert!(text(&drawn(&model, 80, 24)).contains("Nothing fits \"nothing like this\"."));
     let chosen = [("back".to_owned(), Keys(vec!["f5".to_owned()]))];
     model.keys = Keymap::rebound(&chosen.into()).unwrap();

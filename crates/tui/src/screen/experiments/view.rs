@@ -131,24 +131,23 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
         lines.extend(everything);
         return lines;
     }
-    let runs = plural(model.runs.len(), "run");
-    let away = model
+    let archived = model
         .runs
         .iter()
         .filter(|run| run.annotation.archived)
         .count();
-    let hides_away = !list.archived && away > 0;
+    let hides_archived = !list.archived && archived > 0;
     let key = |command, what: &str| {
         let sentence = model.key_sentence(Command::List(command), what);
         sentence.map(|sentence| sentence + ".")
     };
-    let archived = || {
+    let hidden = || {
         let show = model.key_hint(Command::List(ListCommand::Archived), "shows them");
-        format!("{} archived{show}.", count_are(away))
+        format!("{} archived{show}.", count_are(archived))
     };
     if !filter.is_empty() {
         let mut lines = vec![format!("Nothing fits \"{filter}\".")];
-        lines.extend(hides_away.then(archived));
+        lines.extend(hides_archived.then(hidden));
         lines.extend(everything);
         return lines;
     }
@@ -168,8 +167,7 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
             lines
         }
         (true, false) => {
-            let mut lines = vec![format!("All of the {runs} are archived.")];
-            lines.extend(key(ListCommand::Archived, "shows them"));
+            let mut lines = vec![hidden()];
             lines.extend(key(ListCommand::Flat, "shows the experiments"));
             lines
         }
@@ -183,7 +181,7 @@ fn why_nothing(model: &Model, list: &Listing) -> Vec<String> {
                 ],
             };
             lines.extend(key(ListCommand::New, "writes one for a folder of pictures"));
-            lines.extend(hides_away.then(archived));
+            lines.extend(hides_archived.then(hidden));
             lines
         }
     }
