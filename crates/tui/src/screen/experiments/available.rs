@@ -59,9 +59,6 @@ pub(crate) fn expandable(model: &Model) -> Result<std::path::PathBuf, String> {
             let show = model.key_hint(show, "shows experiments, each with its runs");
             format!("this is the list of all runs{show}")
         }
-        (_, Some(entry)) if entry.file.is_some() => {
-            "only an experiment's row opens; this row is one of its runs".to_owned()
-        }
         (_, Some(_)) => {
             "this run has no experiment file here, so no other run is below it".to_owned()
         }
