@@ -22,7 +22,7 @@ const WIDTH: (usize, usize) = (11, 24);
 const LABELS: usize = 18;
 const HEAD: u16 = 2;
 
-/// Draws the runs side by side; returns the number of runs that did not fit on the right.
+/// Draws the rows of the table side by side; returns the number of runs that did not fit on the right.
 pub(super) fn draw(
     buf: &mut Buffer,
     area: Rect,
@@ -114,7 +114,10 @@ pub(super) fn draw(
         x += width + 2;
         drawn += 1;
     }
-    table.rows.len() - start - drawn
+    let hidden = table.rows[start + drawn..].iter();
+    hidden
+        .filter(|row| matches!(row.kind, Kind::Measured | Kind::Member))
+        .count()
 }
 
 /// The first run to draw, so that the selected run is visible. Starts there and goes left only as far as runs fit: there may be
