@@ -180,6 +180,19 @@ fn one_key_scrolls_back_from_the_end() {
 }
 
 #[test]
+fn the_gain_behind_the_last_run_comes_into_view_with_it() {
+    let mut model = recorded();
+    press(&mut model, "t");
+    assert!(!text(&drawn(&model, 80, 24)).contains("gain over"));
+    press(&mut model, &"<right>".repeat(100));
+    let shown = text(&drawn(&model, 80, 24));
+    assert!(
+        shown.contains("Lite0, fine-tune") && shown.contains("gain over"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn hiding_without_a_sorted_column_says_why_it_does_nothing() {
     // Not sorted; sorted by a column that is hidden already.
     for keys in ["x", "oxx"] {

@@ -49,7 +49,16 @@ pub(super) fn draw(
         .position(|row| selected.is_some_and(|selected| std::ptr::eq(selected, row)));
     let room = area.right().saturating_sub(left);
     let width_at = |index: usize| width(&table.rows[index]);
-    let start = chosen.map_or(0, |chosen| first_in_view(width_at, chosen, room));
+    let start = chosen.map_or(0, |chosen| {
+        // The rows behind the last run cannot be selected, so they come into view with it.
+        let is_run = |row: &Row| row.kind == Kind::Measured;
+        let last = if table.rows[chosen + 1..].iter().any(is_run) {
+            chosen
+        } else {
+            table.rows.len() - 1
+        };
+        first_in_view(width_at, last, room).min(chosen)
+    });
     let scrolled = view.scrolled.min(fields.len().saturating_sub(1));
     for ((_, column), y) in fields[scrolled..].iter().zip(HEAD..area.height) {
         let line = paint::row(area, y);
@@ -120,15 +129,15 @@ pub(super) fn draw(
         .count()
 }
 
-/// The first run to draw, so that the selected run is visible. Starts there and goes left only as far as runs fit: there may be
+/// The first row to draw, so that the row `last` is visible. Starts there and goes left only as far as rows fit: there may be
 /// thousands.
-fn first_in_view(width_at: impl Fn(usize) -> u16, chosen: usize, room: u16) -> usize {
+fn first_in_view(width_at: impl Fn(usize) -> u16, last: usize, room: u16) -> usize {
     let mut taken = 0_u32;
     let fits = |index: &usize| {
         taken += u32::from(width_at(*index)) + 2;
         taken <= u32::from(room) + 2
     };
-    (0..=chosen).rev().take_while(fits).last().unwrap_or(chosen)
+    (0..=last).rev().take_while(fits).last().unwrap_or(last)
 }
 
 fn width(row: &Row) -> u16 {
