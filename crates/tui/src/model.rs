@@ -292,7 +292,8 @@ impl Model {
             });
         }
         if let Some(first) = problems.first() {
-            let text = status_log::setting_left_out(first, problems.len() - 1);
+            let all = self.key_hint(Command::Messages, "for all");
+            let text = status_log::setting_left_out(first, problems.len() - 1, &all);
             self.report = Some(Report { good: false, text });
         }
         self

@@ -60,9 +60,9 @@ impl StatusLog {
     }
 }
 
-/// A wrong setting as one line of a narrow terminal: the cause, then its file and line. `others` more settings are wrong; the key
-/// `!` lists all of them in full.
-pub(crate) fn setting_left_out(problem: &Problem, others: usize) -> String {
+/// A wrong setting as one line of a narrow terminal: the cause, then its file and line. `others` more settings are wrong;
+/// `key_hint` says which key lists all of them in full.
+pub(crate) fn setting_left_out(problem: &Problem, others: usize, key_hint: &str) -> String {
     const ROOM: usize = 78;
     let name = problem.file.rsplit('/').next().unwrap_or_default();
     let line = problem
@@ -73,7 +73,7 @@ pub(crate) fn setting_left_out(problem: &Problem, others: usize) -> String {
     } else {
         String::new()
     };
-    let tail = format!(" ({name}{line}{more}; ! for all)");
+    let tail = format!(" ({name}{line}{more}{key_hint})");
     let field = if problem.field.is_empty() {
         String::new()
     } else {
@@ -165,8 +165,8 @@ mod tests {
             help: None,
             excerpt: None,
         };
-        let line = setting_left_out(&problem, 0);
+        let line = setting_left_out(&problem, 0, "; f5 for all");
         assert!(text::columns(&line) <= 80, "{line}");
-        assert!(line.ends_with("! for all)"), "{line}");
+        assert!(line.ends_with("f5 for all)"), "{line}");
     }
 }

@@ -217,12 +217,22 @@ fn error_line_shows_cause_despite_long_path() {
 
 #[test]
 fn wrong_setting_fits_the_line_and_is_shown_in_full_on_demand() {
-    for (source, cause) in [
-        ("bell: false\nthem: dark\n", "them: unknown field"),
-        ("columns: [nonsense]\n", "no column is called `nonsense`"),
+    for (source, cause, key) in [
+        ("bell: false\nthem: dark\n", "them: unknown field", "!"),
+        (
+            "columns: [nonsense]\n",
+            "no column is called `nonsense`",
+            "!",
+        ),
         (
             "keys: { run.stop: x }\nthem: a\nmouse: 3\n",
             "them: unknown field",
+            "!",
+        ),
+        (
+            "keys: { messages: X }\nthem: a\n",
+            "them: unknown field",
+            "X",
         ),
     ] {
         let file = "/home/somebody/with/a/long/path/to/.config/warmstart/config.yaml";
@@ -236,12 +246,13 @@ fn wrong_setting_fits_the_line_and_is_shown_in_full_on_demand() {
         };
         let mut model = typical().with_config(loaded);
         let line = status(&model);
+        let all = format!("; {key} for all)");
         assert!(
-            line.contains(cause) && line.contains("config.yaml:") && line.contains("! for all"),
+            line.contains(cause) && line.contains("config.yaml:") && line.contains(&all),
             "{line}"
         );
         assert!(!line.contains('…'), "{line}");
-        press(&mut model, "!");
+        press(&mut model, key);
         let Some(Popup::Text { lines, .. }) = &model.popup else {
             panic!("{:?}", model.popup)
         };
