@@ -24,7 +24,7 @@ pub struct SearchPaths {
 /// Data or weights that an experiment needs and this machine lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingFile {
-    /// A sentence that says what is missing, and how to get it.
+    /// A sentence that says what is missing, and how to get it. It begins with `data: ` or `weights: `.
     pub text: String,
     /// Whether a run downloads it; if not, a launch is refused.
     pub is_fetched: bool,

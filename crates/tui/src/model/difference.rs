@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_of_the_second_experiment_stands_in_its_section() {
+    fn a_field_of_the_second_experiment_is_in_its_section() {
         let fields = |paths: &[&str]| -> Vec<_> { paths.iter().map(|path| field(path)).collect() };
         let one = fields(&[
             "seed",

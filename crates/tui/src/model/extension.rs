@@ -138,7 +138,7 @@ impl Extension {
             Ok(number) => number,
             Err(mistake) => return mistake,
         };
-        // Whoever edits experiment.yaml by hand may have planned more epochs than were trained.
+        // Counted from the epochs that were trained: a user may have planned others in experiment.yaml since.
         let more = number.saturating_sub(self.least.saturating_sub(1));
         let more = usize::try_from(more).unwrap_or(usize::MAX);
         match (self.needs, self.schedule) {

@@ -4,13 +4,13 @@
 //!  ● ResNet, original input    resnet50   32  done       30/30   0.0724    0.0697   7m 19s
 //! ▐◐ ResNet, resized input     resnet50  224  training   12/30   0.6180         –  21m 04s
 //!  quickstart
-//!  ✗ broken.yaml               cannot be used: 3:5: train.epochs: expected a whole number
+//!  ✗ broken.yaml               line 3: train.epochs: expected a whole number
 //! ─────────────────────────────────────────────────────────────────────────────────────────
 //!  the selected one: its question, its curve, its parameters, its progress
 //! ```
-//! Every experiment with the state of its newest run, below it all of its runs where they are wanted; or runs alone. Where
-//! there is too little room the usual columns go in this order: creation, backbone, pixels, time, test accuracy, epoch,
-//! validation accuracy.
+//! Every experiment with the state of its newest run, and all of its runs below it if the user expands it; or runs alone. If the
+//! width is too small, the usual columns go in this order: creation, backbone, pixels, time, test accuracy, epoch, validation
+//! accuracy.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -36,7 +36,7 @@ use warmstart_report::field::{Fact, Form};
 use warmstart_runs::store::{ExperimentFile, Run};
 use warmstart_schema::metric::Unit;
 
-/// How a column is drawn. Where there is too little room, those with the highest order go first.
+/// How a column is drawn.
 fn column(id: ColumnId) -> Column {
     Column {
         title: id.title,
@@ -309,7 +309,7 @@ fn draw_list(buf: &mut Buffer, area: Rect, model: &Model, list: &Listing, hits: 
     }
 }
 
-/// Where things stand in a row.
+/// Where a row's name and columns are drawn.
 struct Grid<'a> {
     name: Rect,
     columns: &'a [Column],
@@ -417,7 +417,7 @@ fn draw_entry(
     }
 }
 
-/// What the row is called: an experiment by its name, a run below one by its id, a run among all by both; tags behind it.
+/// The name of a row and its tags: an experiment has its name, a run below one its id, a run in the list of all runs both.
 fn draw_name(buf: &mut Buffer, name: Rect, entry: &Entry) {
     let id = entry.run.map_or("", |run| run.id.as_str());
     let rest = match entry.kind {
@@ -556,7 +556,7 @@ fn state(entry: &Entry, model: &Model) -> (String, Style) {
             let lacks = entry
                 .file
                 .map_or_else(Vec::new, |file| model.obstacles(file));
-            let lacks_data = lacks.iter().any(|text| text.starts_with("data"));
+            let lacks_data = lacks.iter().any(|text| text.starts_with("data: "));
             let word = if lacks_data {
                 "needs data"
             } else if lacks.is_empty() {
