@@ -10,7 +10,7 @@ use crate::model::{Extension, Model, Screen};
 pub(super) fn refusal(model: &Model, command: TrainingCommand) -> Option<String> {
     match command {
         TrainingCommand::Launch => launchable(model).err(),
-        TrainingCommand::LaunchAll => files(model).is_empty().then(|| {
+        TrainingCommand::LaunchAll => model.files().is_empty().then(|| {
             unread(model).unwrap_or_else(|| "there is no experiment to launch".to_owned())
         }),
         TrainingCommand::Stop => stop_refusal(model, false),
@@ -108,18 +108,13 @@ pub(crate) fn experiment_file(model: &Model) -> Result<&ExperimentFile, String> 
         Screen::Run(_) | Screen::Compare(_) | Screen::Machine(_) | Screen::Dataset(_) => {
             let run = model.run().ok_or("no run is selected")?;
             let stem = run.stem().ok_or("this run's experiment is not known")?;
-            model.runs.file_of(run, files(model)).ok_or_else(|| {
+            model.runs.file_of(run, model.files()).ok_or_else(|| {
                 unread(model).unwrap_or_else(|| {
                     format!("the file of {stem} is not in the experiments folder")
                 })
             })
         }
     }
-}
-
-fn files(model: &Model) -> &[ExperimentFile] {
-    let catalogue = model.catalogue.as_ref();
-    catalogue.map_or(&[], |catalogue| &catalogue.files)
 }
 
 /// Why the experiment files are not known; `None` if the folder was read.

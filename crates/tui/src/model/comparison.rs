@@ -257,11 +257,7 @@ impl Model {
 
     /// Builds the table for these options.
     pub(crate) fn comparison(&self, options: &Options) -> Table {
-        let files = self
-            .catalogue
-            .as_ref()
-            .map_or(&[][..], |catalogue| &catalogue.files);
-        table(&self.runs, files, options)
+        table(&self.runs, self.files(), options)
     }
 
     /// Rebuilds the open comparison's table if an input changed.

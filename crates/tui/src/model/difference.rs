@@ -97,9 +97,10 @@ impl Model {
     /// Compares the fields of two experiments. The error names the one that cannot be parsed.
     pub(crate) fn difference(&self, one: &Target, other: &Target) -> Result<Difference, String> {
         let fields = |target: &Target| {
-            let mut files = self.catalogue.iter().flat_map(|catalogue| &catalogue.files);
             let experiment = match target {
-                Target::Experiment(path) => files
+                Target::Experiment(path) => self
+                    .files()
+                    .iter()
                     .find(|file| file.path == *path)
                     .and_then(|file| file.loaded.as_ref().ok()),
                 Target::Run(id) => self.runs.get(id).and_then(|run| run.experiment.as_deref()),

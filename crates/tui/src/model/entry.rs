@@ -120,6 +120,13 @@ impl Model {
         self.catalogue = Some(catalogue);
     }
 
+    /// The experiment files; none before they are read.
+    pub(crate) fn files(&self) -> &[ExperimentFile] {
+        self.catalogue
+            .as_ref()
+            .map_or(&[], |catalogue| &catalogue.files)
+    }
+
     /// Whether an experiment has a run, archived or not.
     pub(crate) fn has_run(&self, file: &ExperimentFile) -> bool {
         self.runs.latest_of(&file.experiment_key()).is_some()

@@ -204,15 +204,11 @@ impl Model {
     }
 
     fn entry_of<'a>(&'a self, key: &'a Key) -> Entry<'a> {
-        let files = self
-            .catalogue
-            .as_ref()
-            .map_or(&[][..], |catalogue| &catalogue.files);
         let run = key.run.as_ref().and_then(|id| self.runs.get(id));
         Entry {
             group: self.group_of(key),
             kind: key.kind,
-            file: key.file.and_then(|index| files.get(index)),
+            file: key.file.and_then(|index| self.files().get(index)),
             run,
             members: key.members.as_deref(),
         }

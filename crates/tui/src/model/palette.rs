@@ -194,10 +194,9 @@ impl Model {
 
     /// The name of an experiment or a run.
     pub(crate) fn name_of(&self, target: &Target) -> String {
-        let mut files = self.catalogue.iter().flat_map(|catalogue| &catalogue.files);
         match target {
             Target::Experiment(path) => {
-                let file = files.find(|file| file.path == *path);
+                let file = self.files().iter().find(|file| file.path == *path);
                 file.map_or_else(|| crate::format::path(path), |file| file.label().to_owned())
             }
             Target::Run(id) => self
@@ -209,8 +208,7 @@ impl Model {
     }
 
     fn places(&self) -> impl Iterator<Item = Candidate> {
-        let files = self.catalogue.iter().flat_map(|catalogue| &catalogue.files);
-        let experiments = files.map(|file| {
+        let experiments = self.files().iter().map(|file| {
             let text = format!("{}  {}", file.label(), file.stem);
             Candidate::new("experiment", text, Target::Experiment(file.path.clone()))
         });

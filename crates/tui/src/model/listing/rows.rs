@@ -134,11 +134,8 @@ impl Model {
 
     /// The rows of the flat list.
     fn flat(&self, list: &Listing) -> Vec<Key> {
-        let files = self
-            .catalogue
-            .as_ref()
-            .map_or(&[][..], |catalogue| &catalogue.files);
-        let by_experiment: HashMap<ExperimentKey, usize> = files
+        let by_experiment: HashMap<ExperimentKey, usize> = self
+            .files()
             .iter()
             .enumerate()
             .map(|(index, file)| (file.experiment_key(), index))
@@ -297,7 +294,7 @@ impl Model {
     /// The rows of a file and of the runs below it, newest first; empty if the filter hides all of
     /// them.
     fn experiment<'a>(&'a self, list: &Listing, index: usize) -> Option<(Key, Vec<&'a Run>)> {
-        let file = self.catalogue.as_ref()?.files.get(index)?;
+        let file = self.files().get(index)?;
         let group = self.groups.get(index).map_or("", String::as_str);
         let subject = |run| Subject::new(Some(file), run, group);
         let key = file.experiment_key();

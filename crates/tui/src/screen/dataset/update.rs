@@ -43,11 +43,7 @@ fn knows_the_images(model: &Model, run: &Run, source: &DatasetSource) -> bool {
     let DatasetSource::File(path) = source else {
         return true;
     };
-    let mut files = model
-        .catalogue
-        .iter()
-        .flat_map(|catalogue| &catalogue.files);
-    let file = files.find(|file| file.path == *path);
+    let file = model.files().iter().find(|file| file.path == *path);
     let now = file.and_then(|file| file.loaded.as_ref().ok());
     match (now, run.experiment.as_deref()) {
         (Some(now), Some(then)) => have_same_images(&now.dataset, &then.dataset),
