@@ -8,6 +8,9 @@ use super::block::Architecture;
 use super::{HeadSpec, TensorSpec};
 use crate::text;
 
+/// More than any model has. A sum of such counts over all blocks of a log does not overflow.
+const MOST: u64 = 1 << 40;
+
 /// The parameters of a part of a model, by whether they train.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParamCounts {
@@ -25,6 +28,15 @@ impl ParamCounts {
     /// Keras's "non-trainable": frozen parameters and all statistics.
     pub fn non_trainable(&self) -> u64 {
         self.frozen + self.statistics
+    }
+
+    fn sanitized(self) -> Self {
+        Self {
+            total: self.total.min(MOST),
+            trainable: self.trainable.min(MOST),
+            frozen: self.frozen.min(MOST),
+            statistics: self.statistics.min(MOST),
+        }
     }
 
     fn of<'a>(tensors: impl IntoIterator<Item = &'a TensorSpec>, frozen: bool) -> Self {
@@ -73,7 +85,9 @@ impl ModelCounts {
     pub fn sanitized(mut self) -> Self {
         for block in &mut self.blocks {
             block.name = text::line(&block.name, 80);
+            block.counts = block.counts.sanitized();
         }
+        self.total = self.total.sanitized();
         self
     }
 }
@@ -98,4 +112,32 @@ pub fn count(architecture: &Architecture, head: &HeadSpec, frozen_blocks: usize)
         total += block.counts;
     }
     ModelCounts { blocks, total }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_a_foreign_logs_counts_do_not_overflow() {
+        let absurd = ParamCounts {
+            total: u64::MAX,
+            trainable: u64::MAX,
+            frozen: u64::MAX,
+            statistics: u64::MAX,
+        };
+        let block = BlockCounts {
+            name: "stem".to_owned(),
+            counts: absurd,
+        };
+        let foreign = ModelCounts {
+            blocks: vec![block; 10_000],
+            total: absurd,
+        };
+        let ModelCounts { blocks, mut total } = foreign.sanitized();
+        for block in &blocks {
+            total += block.counts;
+        }
+        assert!(total.non_trainable() > total.frozen);
+    }
 }
