@@ -446,7 +446,8 @@ impl Experiment {
         self.model.published().filter(|_| self.init.is_none())
     }
 
-    /// Side length in pixels of the backbone's input.
+    /// Side length in pixels of the backbone's input. Without `input.resize`, a weights file may state another for the pictures of a
+    /// folder: see [`crate::preparation::Preparation::new`].
     pub fn pixels(&self) -> u32 {
         self.input.resize.unwrap_or(self.dataset.name().pixels())
     }

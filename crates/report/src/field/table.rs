@@ -3,7 +3,7 @@
 use warmstart_runs::store::{ExperimentFile, Run};
 use warmstart_schema::architecture::Backbone;
 use warmstart_schema::catalog::DatasetName;
-use warmstart_schema::experiment::{self, Freeze, RunKind};
+use warmstart_schema::experiment::{self, Experiment, Freeze, RunKind};
 use warmstart_schema::metric::Metric;
 use warmstart_schema::state::Status;
 use warmstart_schema::text;
@@ -19,7 +19,12 @@ pub(super) static FIELDS: &[Field] = &[
     .searched()
     .one_of("backbone", || Backbone::ALL.map(Backbone::as_str).to_vec()),
     Field::new("px", Form::Pixels, |subject| {
-        Some(Fact::Count(subject.experiment?.pixels().into()))
+        // Of a folder's pictures, the weights file may state the size.
+        let measured = subject.run.and_then(|run| run.state.model.as_ref());
+        let pixels = measured
+            .map(|model| model.pixels)
+            .or_else(|| subject.experiment.map(Experiment::pixels))?;
+        Some(Fact::Count(pixels.into()))
     })
     .usual(4, 5),
     Field {

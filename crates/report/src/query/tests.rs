@@ -90,6 +90,22 @@ fn holds(query: &str) -> bool {
 }
 
 #[test]
+fn pixels_are_those_that_the_run_logged() {
+    let runs = runs();
+    let mut run = runs.iter().next().unwrap().clone();
+    let model = serde_json::json!({
+        "t": 1.0, "event": "model", "backbone": "resnet50", "pixels": 288, "weights": "w", "cached_features": false,
+        "counts": { "blocks": [], "total": { "total": 1, "trainable": 1, "frozen": 0, "statistics": 0 } },
+    });
+    run.state
+        .apply(Record::parse(model.to_string().as_bytes()).unwrap());
+    for (query, expected) in [("px=288", true), ("px=32", false)] {
+        let found = Query::parse(query).unwrap().matches(&Subject::of_run(&run));
+        assert_eq!(found, expected, "{query}");
+    }
+}
+
+#[test]
 fn queries_select_the_right_runs() {
     for (query, expected) in [
         ("", true),
