@@ -239,6 +239,27 @@ fn tags_and_notes_are_checked_while_typing() {
 }
 
 #[test]
+fn an_experiment_to_start_from_is_named_without_a_tower_of_marks() {
+    let mut files = experiments(&data().join("experiments")).unwrap();
+    files.retain(|file| file.stem == "5-lite0-finetune");
+    let experiment = files[0].loaded.as_mut().unwrap();
+    experiment.init.as_mut().unwrap().from = format!("e{}", "\u{301}".repeat(100));
+    let mut model = empty();
+    update(
+        &mut model,
+        Message::Experiments(Catalogue {
+            files,
+            ..Catalogue::default()
+        }),
+    );
+    let changes = Vec::new();
+    update(&mut model, Message::Changes { now: 1.0, changes });
+    let screen = drawn(&model, 80, 24);
+    assert!(text(&screen).contains("needs a finished run of e"));
+    assert!(screen.content.iter().all(|cell| cell.symbol().len() <= 32));
+}
+
+#[test]
 fn filter_and_sort_are_shown_on_narrow_terminals() {
     let mut model = typical();
     press(

@@ -12,6 +12,7 @@ use ratatui::text::{Line, Span};
 use warmstart_schema::event::Level;
 use warmstart_schema::experiment::Problem;
 use warmstart_schema::state::Status;
+use warmstart_schema::text;
 
 use super::super::paint;
 use super::super::run::{charts, progress};
@@ -245,11 +246,14 @@ fn draw_plans(buf: &mut Buffer, area: Rect, model: &Model, entry: &Entry) {
         {
             format!(
                 "{runs}; starts from the best weights of {}{}",
-                init.from,
+                text::line(&init.from, 80),
                 model.key_hint(LAUNCH, "launches it")
             )
         }
-        Some(init) => format!("{runs}; needs a finished run of {}", init.from),
+        Some(init) => format!(
+            "{runs}; needs a finished run of {}",
+            text::line(&init.from, 80)
+        ),
         None => format!("{runs}{}", model.key_hint(LAUNCH, "launches it")),
     };
     let rest = draw_published(buf, paint::row(area, 0), entry);
