@@ -222,6 +222,16 @@ fn fields_of_a_grid_do_not_lie_within_each_other() {
 }
 
 #[test]
+fn a_mistake_within_a_list_is_a_problem_of_its_field_of_the_grid() {
+    let said = problem(
+        "grid: { input.progressive: [[{ until_epoch: 1, size: 64 }]] }\n",
+        &[],
+    );
+    let place = "grid.input.progressive: input.progressive[0].size: unknown field";
+    assert!(said.contains(place), "{said}");
+}
+
+#[test]
 fn a_key_twice_within_a_value_of_the_grid_has_its_line() {
     let grid = "grid: { train.optimizer: [{ name: adam, name: sgd, learning_rate: 0.1 }] }\n";
     for changes in [&[][..], &["train.epochs=4"][..]] {

@@ -316,7 +316,7 @@ fn overlaps(grid: &[(String, Vec<Value>)]) -> Vec<Mistake> {
         .collect()
 }
 
-/// Whether two dotted paths name the same field, or one lies within the other.
+/// Whether two dotted paths, which may have positions in lists, name the same field, or one lies within the other.
 pub(super) fn overlap(one: &str, other: &str) -> bool {
     let (short, long) = if one.len() < other.len() {
         (one, other)
@@ -324,7 +324,7 @@ pub(super) fn overlap(one: &str, other: &str) -> bool {
         (other, one)
     };
     long.strip_prefix(short)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// The member with these values, whose experiment was parsed with them.
