@@ -1,4 +1,5 @@
-//! `seeds` and `grid`: one file that describes several runs. Each member is an ordinary experiment without these two fields.
+//! `seeds` and `grid`: one file that describes several runs. Each member is an ordinary experiment without these fields and
+//! without `halving`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -125,7 +126,7 @@ pub fn in_words(settings: &[Setting]) -> String {
 pub struct Member {
     /// Its values of the grid's fields, in the order of the file; none without a grid.
     pub settings: Vec<Setting>,
-    /// Without `seeds` and `grid`; its name says its settings.
+    /// Without `seeds`, `grid` and `halving`. Its name ends with its settings, as far as they fit.
     pub experiment: Experiment,
 }
 
