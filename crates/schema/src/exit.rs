@@ -38,7 +38,7 @@ impl Exit {
         }
     }
 
-    /// The program that did not start.
+    /// The end of a worker that did not start.
     pub fn not_started(reason: String) -> Self {
         Self {
             not_started: Some(reason),
@@ -69,13 +69,10 @@ impl Exit {
                 "run `warmstart doctor` for details; then resume the run",
             ),
             (None, None) => {
-                let reason = self
-                    .not_started
-                    .as_deref()
-                    .unwrap_or("for an unknown reason");
+                let reason = self.not_started.as_deref().unwrap_or("unknown reason");
                 failed(
                     FailureKind::NotStarted,
-                    format!("the worker cannot be started: {reason}"),
+                    format!("the worker did not start: {reason}"),
                     "`make build` builds it in a source tree; elsewhere, install warmstart again. Then resume the run",
                 )
             }
