@@ -330,7 +330,7 @@ pub struct Saving {
     /// Minutes between two checkpoints within an epoch. A crash loses at most this much training.
     #[serde(default = "default_every_minutes")]
     pub every_minutes: f64,
-    /// How many of the newest checkpoints to keep, besides the best of each.
+    /// How many of the newest checkpoints to keep. The best one that each of them names stays too.
     #[serde(default = "default_keep")]
     pub keep: u32,
 }
