@@ -430,7 +430,7 @@ impl Experiment {
         self.seeds.is_some() || self.grid.is_some() || self.halving.is_some()
     }
 
-    /// The metric that decides which checkpoint is best: early stopping's, or validation loss.
+    /// The metric that decides which checkpoint is best: early stopping's, or validation loss; validation accuracy for a probe.
     pub fn monitor(&self) -> Monitor {
         if self.probe.is_some() {
             return Monitor::ValAcc;

@@ -45,8 +45,8 @@ fn vgg_layer(name: &str) -> Option<u32> {
     number.parse().ok()
 }
 
-/// The number of a tensor's block within its stage. A stage's downsampling belongs to its first block; what is called after no
-/// stage, to the block before it.
+/// The number of a tensor's block within its stage. A stage's downsampling belongs to its first block. `None` for a tensor without
+/// the stage's name, which belongs to the block before it.
 fn block_of_stage(stage: &Block, name: &str) -> Option<u32> {
     let rest = name.strip_prefix(stage.name.as_str())?;
     if rest.starts_with(".downsample") {
