@@ -66,19 +66,19 @@ pub(super) fn architecture() -> Architecture {
     let mut blocks = vec![Block::new("stem", vec![Layer::ConvNorm(stem)])];
     let mut input = STEM;
     let mut done = 0;
-    for rows in ROWS.chunk_by(|a, b| a.stage == b.stage) {
-        let mut name = String::new();
+    let stages = ROWS.chunk_by(|a, b| a.stage == b.stage);
+    for (stage, rows) in stages.enumerate() {
+        let name = format!("blocks.{stage}");
         let mut layers = Vec::new();
         for (index, row) in rows.iter().enumerate() {
             let &Row {
-                stage,
                 kernel,
                 stride,
                 expanded,
                 output,
                 squeezes,
+                ..
             } = row;
-            name = format!("blocks.{stage}");
             let activation = if stage < FIRST_HARD_SWISH {
                 Activation::Relu
             } else {
