@@ -1,7 +1,7 @@
-//! Random changes of training images. A new operation is a field here, its range, its description, and a file in the engine.
+//! Random changes of training images. A new operation is a field here, its name in `Display`, its ranges in `validate/augment.rs`,
+//! and a file in the engine.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -159,7 +159,7 @@ impl Augment {
         erasing: None,
     };
 
-    /// Every operation that runs on the device at once, for tests of it.
+    /// Every operation that runs on the device, all at once: for tests.
     pub const EVERY: Self = Self {
         rotation: 15.0,
         horizontal_flip: true,
@@ -192,15 +192,6 @@ impl Augment {
     /// Whether training images stay unchanged.
     pub fn is_identity(&self) -> bool {
         *self == Self::NONE
-    }
-
-    /// Rotation and zoom: field, value, the values that are allowed, and their description.
-    pub(super) fn numbers(&self) -> Vec<(&'static str, f64, RangeInclusive<f64>, &'static str)> {
-        let (degrees, share) = ("degrees from 0 to 180", "a share from 0 to 0.9");
-        vec![
-            ("augment.rotation", self.rotation, 0.0..=180.0, degrees),
-            ("augment.zoom", self.zoom, 0.0..=0.9, share),
-        ]
     }
 }
 

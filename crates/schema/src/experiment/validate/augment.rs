@@ -5,9 +5,21 @@ use crate::experiment::Experiment;
 use crate::experiment::forbidden::Finding;
 
 pub(super) fn numbers(experiment: &Experiment, findings: &mut Vec<Finding>) {
-    for (field, value, allowed, expected) in experiment.augment.numbers() {
-        number(findings, field, value, |x| allowed.contains(&x), expected);
-    }
+    let augment = &experiment.augment;
+    number(
+        findings,
+        "augment.rotation",
+        augment.rotation,
+        |x| (0.0..=180.0).contains(&x),
+        "degrees from 0 to 180",
+    );
+    number(
+        findings,
+        "augment.zoom",
+        augment.zoom,
+        |x| (0.0..=0.9).contains(&x),
+        "a share from 0 to 0.9",
+    );
 }
 
 pub(super) fn crops(experiment: &Experiment, findings: &mut Vec<Finding>) {
