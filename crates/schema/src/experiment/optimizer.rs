@@ -133,21 +133,13 @@ impl TryFrom<Fields> for Optimizer {
             nesterov,
             weight_decay,
         } = fields;
-        if let Name::Sgd = name {
-            return Ok(Self::Sgd {
-                learning_rate,
-                momentum: momentum.unwrap_or(MOMENTUM),
-                nesterov,
-                weight_decay,
-            });
-        }
-        if nesterov {
+        let is_sgd = matches!(name, Name::Sgd);
+        if nesterov && !is_sgd {
             return Err(Misplaced::only("nesterov", "`name: sgd`"));
         }
         // Earlier versions wrote SGD's default into the file of every run.
-        if let Some(momentum) =
-            momentum.filter(|momentum| (momentum - MOMENTUM).abs() > f64::EPSILON)
-        {
+        let is_misplaced = |momentum: &f64| !is_sgd && (momentum - MOMENTUM).abs() > f64::EPSILON;
+        if let Some(momentum) = momentum.filter(is_misplaced) {
             return Err(Misplaced::new(
                 "momentum",
                 "none for this optimizer",
@@ -156,7 +148,13 @@ impl TryFrom<Fields> for Optimizer {
             ));
         }
         Ok(match name {
-            Name::Sgd | Name::Adam => Self::Adam {
+            Name::Sgd => Self::Sgd {
+                learning_rate,
+                momentum: momentum.unwrap_or(MOMENTUM),
+                nesterov,
+                weight_decay,
+            },
+            Name::Adam => Self::Adam {
                 learning_rate,
                 weight_decay,
             },
