@@ -238,7 +238,8 @@ fn seed_mistakes(experiment: &Experiment) -> Vec<Mistake> {
     twice
         .map(|seed| {
             let message = format!("expected different seeds, found {seed} twice");
-            Mistake::at(&["seeds"], message, "a repetition is no further sample")
+            let help = "remove one of the two: a repeated seed gives the same run again";
+            Mistake::at(&["seeds"], message, help)
         })
         .into_iter()
         .collect()
