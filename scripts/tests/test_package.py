@@ -182,6 +182,11 @@ class Wheel(unittest.TestCase):
         self.assertEqual(said.returncode, 4)
         self.assertIn("PyTorch 2.9.1+cpu is installed", said.stderr)
 
+    def test_a_wheel_for_another_release_of_torch_works_with_that_release(self):
+        with mock.patch.object(package, "TORCH", "2.11.0"):
+            said = self.run_it("train", torch="2.11.0+cpu")
+        self.assertEqual((said.returncode, said.stdout, said.stderr), (0, "began with train, \n", ""))
+
     def test_a_torch_that_the_user_names_is_left_to_the_program(self):
         said = self.run_it("--torch", "/opt/torch", "train", torch="2.9.1+cpu", elsewhere=True)
         self.assertEqual((said.returncode, said.stdout, said.stderr), (0, "began with --torch /opt/torch train, \n", ""))

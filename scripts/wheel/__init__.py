@@ -6,7 +6,8 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAM = os.path.join(HERE, "tree", "bin", "warmstart")
-TORCH = "2.13"
+# The release of torch that the worker is built for, such as 2.13.
+BUILT_FOR = os.path.join(HERE, "tree", "lib", "warmstart", "torch-version")
 # Commands that work without the training program. All other commands, and the dashboard itself, need it.
 WITHOUT_TORCH = {"new", "list", "models", "check", "params", "stop", "queue", "runs", "show", "tag", "note", "archive", "trash",
                  "cache", "compare", "plot", "completions", "config", "doctor", "docs", "help"}
@@ -52,15 +53,17 @@ def find_torch(path):
 
 def problem(version):
     """What is wrong with the installed torch, or None."""
+    with open(BUILT_FOR, encoding="utf-8") as file:
+        wanted = file.read().strip()
     if version is None:
         found = "PyTorch is not installed"
-    elif not re.match(re.escape(TORCH) + r"(\D|$)", version):
+    elif not re.match(re.escape(wanted) + r"(\D|$)", version):
         found = "PyTorch %s is installed" % version
     else:
         return None
     return (
         "error: warmstart trains with the libtorch of PyTorch %s, but %s for %s\n"
-        "help: %s -m pip install 'torch==%s.*'" % (TORCH, found, sys.executable, sys.executable, TORCH)
+        "help: %s -m pip install 'torch==%s.*'" % (wanted, found, sys.executable, sys.executable, wanted)
     )
 
 
