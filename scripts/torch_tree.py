@@ -83,7 +83,7 @@ def lock(tree, tch):
         command = ["cargo", "update", "--quiet", "--precise", tch, "tch@" + current]
         # tch names the same version of torch-sys.
         if subprocess.run(command, cwd=tree).returncode != 0:
-            raise Failure("cargo does not find tch %s" % tch)
+            raise Failure("cargo cannot choose tch %s for Cargo.lock; its own message says why" % tch)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(wanted)
 
