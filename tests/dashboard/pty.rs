@@ -22,13 +22,17 @@ pub(crate) const WITH_JOBS: &str = "set -m; \"$PROGRAM\"; read line; fg >/dev/nu
 /// The program's working folder, with copies of the recorded experiments and runs.
 pub(crate) fn scratch() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     copy(
-        &data.join("experiments"),
+        &data().join("experiments"),
         &folder.path().join("experiments"),
     );
-    copy(&data.join("runs"), &folder.path().join("checkpoints"));
+    copy(&data().join("runs"), &folder.path().join("checkpoints"));
     folder
+}
+
+/// The recorded experiments and runs, and the fake worker.
+pub(crate) fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -151,7 +155,7 @@ impl Pty {
         command.env("XDG_STATE_HOME", folder.path().join("state"));
         command.env("XDG_CACHE_HOME", folder.path().join("cache"));
         if command.get_env("WARMSTART_WORKER").is_none() {
-            command.env("WARMSTART_WORKER", worker());
+            command.env("WARMSTART_WORKER", data().join("worker.sh"));
         }
         let child = pair.slave.spawn_command(command).unwrap();
         let output = Arc::new(Mutex::new(Output {
@@ -366,10 +370,6 @@ fn size(width: u16, height: u16) -> PtySize {
 
 fn modes(master: &dyn MasterPty) -> String {
     format!("{:?}", master.get_termios().unwrap())
-}
-
-fn worker() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/worker.sh")
 }
 
 fn cells(number: u16) -> NonZero<u16> {

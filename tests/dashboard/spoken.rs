@@ -5,6 +5,8 @@ use std::fs;
 use std::time::Duration;
 
 use rstest::rstest;
+use warmstart_runs::run::RunId;
+use warmstart_runs::survey;
 
 use crate::pty::{Pty, scratch};
 
@@ -44,15 +46,8 @@ fn open(folders: &tempfile::TempDir) -> Pty {
     pty
 }
 
-fn runs(folders: &tempfile::TempDir) -> Vec<std::ffi::OsString> {
-    let mut names: Vec<_> = fs::read_dir(folders.path().join("checkpoints"))
-        .unwrap()
-        .flatten()
-        .map(|entry| entry.file_name())
-        .collect();
-    names.retain(|name| name.to_string_lossy().starts_with("2026"));
-    names.sort();
-    names
+fn runs(folders: &tempfile::TempDir) -> Vec<RunId> {
+    survey::list(&folders.path().join("checkpoints")).unwrap()
 }
 
 /// Opens the run's screen and returns. Earlier input is processed by then.

@@ -10,12 +10,12 @@ use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use warmstart_runs::event_log::EventReader;
 use warmstart_runs::launcher::{self, Request};
 use warmstart_runs::queue::{Content, Queue};
-use warmstart_runs::run::{RunDir, RunId};
+use warmstart_runs::run::RunDir;
 use warmstart_runs::survey;
 use warmstart_schema::event::Event;
 use warmstart_schema::state::{Outcome, RunState};
 
-use crate::pty::{Pty, scratch};
+use crate::pty::{Pty, data, scratch};
 
 /// The longest wait of a test.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -35,9 +35,9 @@ fn number(variable: &str, default: usize) -> usize {
 /// The runs that this test launched.
 fn launched(checkpoints: &Path) -> Vec<RunDir> {
     let ids = survey::list(checkpoints).unwrap();
-    let is_recorded = |id: &RunId| id.as_str().starts_with("20261122-1");
+    let recorded = survey::list(&data().join("runs")).unwrap();
     ids.iter()
-        .filter(|id| !is_recorded(id))
+        .filter(|id| !recorded.contains(id))
         .map(|id| RunDir::of(checkpoints, id))
         .collect()
 }
@@ -383,10 +383,7 @@ fn the_end_of_a_run_rings_the_bell_and_notifies_unless_disabled() {
         command.env("XDG_CONFIG_HOME", folders.path().join("config"));
         command.env("XDG_STATE_HOME", folders.path().join("state"));
         command.env("XDG_CACHE_HOME", folders.path().join("cache"));
-        command.env(
-            "WARMSTART_WORKER",
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/worker.sh"),
-        );
+        command.env("WARMSTART_WORKER", data().join("worker.sh"));
         let mut program = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let (mut keys, mut reader) = (
