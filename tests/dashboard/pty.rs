@@ -125,38 +125,7 @@ impl Pty {
     ) -> Self {
         let pair = native_pty_system().openpty(size(width, height)).unwrap();
         let modes = modes(pair.master.as_ref());
-        command.cwd(folder.path());
-        for name in [
-            "NO_COLOR",
-            "LC_ALL",
-            "LC_CTYPE",
-            "WARMSTART_EXPERIMENTS",
-            "WARMSTART_CHECKPOINTS",
-        ] {
-            if !chosen.contains(&name) {
-                command.env_remove(name);
-            }
-        }
-        for (name, value) in [("LANG", "C.UTF-8"), ("TERM", "xterm-256color")] {
-            if !chosen.contains(&name) {
-                command.env(name, value);
-            }
-        }
-        for name in ["VISUAL", "EDITOR"] {
-            if command
-                .get_env(name)
-                .is_some_and(|value| env::var_os(name).as_deref() == Some(value))
-            {
-                command.env_remove(name);
-            }
-        }
-        // The test uses neither the user's settings nor the choices of other tests.
-        command.env("XDG_CONFIG_HOME", folder.path().join("config"));
-        command.env("XDG_STATE_HOME", folder.path().join("state"));
-        command.env("XDG_CACHE_HOME", folder.path().join("cache"));
-        if command.get_env("WARMSTART_WORKER").is_none() {
-            command.env("WARMSTART_WORKER", data().join("worker.sh"));
-        }
+        prepare(&mut command, folder.path(), chosen);
         let child = pair.slave.spawn_command(command).unwrap();
         let output = Arc::new(Mutex::new(Output {
             parser: vt100::Parser::new(cells(height), cells(width), 0),
@@ -342,6 +311,46 @@ impl Drop for Pty {
     fn drop(&mut self) {
         // A failed test must not leave its program running; the program may have ended already.
         let _ = self.child.kill();
+    }
+}
+
+/// Lets a command run in this folder with the fake worker. Settings, runs, tools and multiplexer of the user do not reach it.
+/// The `chosen` variables stay as the caller set them.
+pub(crate) fn prepare(command: &mut CommandBuilder, folder: &Path, chosen: &[&str]) {
+    const USERS: [&str; 9] = [
+        "NO_COLOR",
+        "COLORTERM",
+        "COLORFGBG",
+        "LC_ALL",
+        "LC_CTYPE",
+        "VISUAL",
+        "EDITOR",
+        "TMUX",
+        "STY",
+    ];
+    const STARTS: [&str; 3] = ["WARMSTART_", "HF_", "SLURM_"];
+    let inherited = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in inherited {
+        let is_users = USERS.contains(&&*name) || STARTS.iter().any(|it| name.starts_with(it));
+        if is_users && !chosen.contains(&&*name) {
+            command.env_remove(name);
+        }
+    }
+    command.cwd(folder);
+    for (name, value) in [("LANG", "C.UTF-8"), ("TERM", "xterm-256color")] {
+        if !chosen.contains(&name) {
+            command.env(name, value);
+        }
+    }
+    for (name, place) in [
+        ("XDG_CONFIG_HOME", "config"),
+        ("XDG_STATE_HOME", "state"),
+        ("XDG_CACHE_HOME", "cache"),
+    ] {
+        command.env(name, folder.join(place));
+    }
+    if !chosen.contains(&"WARMSTART_WORKER") {
+        command.env("WARMSTART_WORKER", data().join("worker.sh"));
     }
 }
 

@@ -15,7 +15,7 @@ use warmstart_runs::survey;
 use warmstart_schema::event::Event;
 use warmstart_schema::state::{Outcome, RunState};
 
-use crate::pty::{Pty, data, scratch};
+use crate::pty::{Pty, data, prepare, scratch};
 
 /// The longest wait of a test.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -376,14 +376,7 @@ fn the_end_of_a_run_rings_the_bell_and_notifies_unless_disabled() {
             .unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_warmstart"));
         command.args(arguments);
-        command.cwd(folders.path());
-        command.env_remove("TMUX");
-        command.env("TERM", "xterm-256color");
-        // The test uses neither the user's settings nor the choices of other tests.
-        command.env("XDG_CONFIG_HOME", folders.path().join("config"));
-        command.env("XDG_STATE_HOME", folders.path().join("state"));
-        command.env("XDG_CACHE_HOME", folders.path().join("cache"));
-        command.env("WARMSTART_WORKER", data().join("worker.sh"));
+        prepare(&mut command, folders.path(), &[]);
         let mut program = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let (mut keys, mut reader) = (
