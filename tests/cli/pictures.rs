@@ -241,8 +241,7 @@ fn check_fails_where_a_launch_fails_and_is_not_ok_without_an_answer() {
         place
             .command(&["check", &place.write("lacking.yaml", &lacking)])
             .env("WARMSTART_DATA", place.folder.path())
-            .env("XDG_CACHE_HOME", place.folder.path())
-            .env_remove("HF_HUB_OFFLINE"),
+            .env("XDG_CACHE_HOME", place.folder.path()),
     );
     assert!(
         checked.code == 0

@@ -44,20 +44,25 @@ impl Place {
             .args(arguments)
             .current_dir(self.folder.path())
             .stdin(Stdio::null());
+        // Nothing depends on the user's folders, network or cluster, or writes to the user's log.
+        let inherited = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        for name in inherited {
+            let starts = ["WARMSTART_", "HF_", "SLURM_"];
+            if starts.iter().any(|start| name.starts_with(start)) {
+                command.env_remove(name);
+            }
+        }
         command.env("WARMSTART_EXPERIMENTS", root.join("experiments"));
         command.env("WARMSTART_CHECKPOINTS", self.checkpoints());
         command.env("WARMSTART_WORKER", root.join("tests/data/worker.sh"));
-        // Do not read the user's settings, and do not write to the user's log.
         command
             .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
-            .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
-            .env_remove("WARMSTART_LOG")
-            .env_remove("WARMSTART_NOTIFY");
+            .env("XDG_STATE_HOME", self.folder.path().join("state"))
+            .env("XDG_CACHE_HOME", self.folder.path().join("cache"));
         command
             .env("RUST_BACKTRACE", "1")
             .env_remove("NO_COLOR")
-            .env_remove("STAND_IN")
-            .env_remove("HF_HOME");
+            .env_remove("STAND_IN");
         command
     }
 

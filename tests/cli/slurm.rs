@@ -52,9 +52,7 @@ impl Cluster {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.command(arguments);
         let path = std::env::var("PATH").unwrap();
-        command
-            .env("PATH", format!("{}:{path}", self.programs.display()))
-            .env_remove("SLURM_JOB_ID");
+        command.env("PATH", format!("{}:{path}", self.programs.display()));
         command
     }
 
