@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::place::{Place, said};
+use crate::place::{Place, inherit, said};
 
 /// Starts of lines that do not run here, each with the reason.
 const ELSEWHERE: [(&str, &str); 8] = [
@@ -130,18 +130,9 @@ fn reader(own: &str) -> Place {
 
 /// Runs a line in a shell in the reader's folder.
 fn shell(place: &Place, line: &str) -> Command {
-    let asked = place.command(&[]);
     let mut command = Command::new("sh");
-    command
-        .args(["-c", line])
-        .current_dir(place.folder.path())
-        .stdin(std::process::Stdio::null());
-    for (name, value) in asked.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    command.args(["-c", line]);
+    inherit(&mut command, &place.command(&[]));
     let path = format!(
         "{}:{}",
         place.folder.path().join("bin").display(),

@@ -8,7 +8,7 @@ use warmstart_runs::run::RunDir;
 use warmstart_schema::architecture::{ModelCounts, ParamCounts};
 use warmstart_schema::event::{Epoch, Event, ModelFacts, StartedFrom, Test};
 
-use crate::place::{Place, said};
+use crate::place::{Place, in_shell, said};
 
 const HOSTILE: &str = r#"=1+1 | a_b & <i>"c"</i> \d {e} $f$ %g #h ^i ~j *k* `l` 'm'"#;
 
@@ -610,20 +610,8 @@ fn a_failed_write_leaves_no_file() {
         &["compare", "--all", "--output", "table.html"][..],
         &["plot", "20260101-000000-aaaa", "--output", "charts.svg"],
     ] {
-        let plain = place.command(command);
-        let mut limited = std::process::Command::new("sh");
-        limited
-            .args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""])
-            .arg(plain.get_program())
-            .args(plain.get_args());
-        limited
-            .envs(
-                plain
-                    .get_envs()
-                    .filter_map(|(name, value)| Some((name, value?))),
-            )
-            .current_dir(place.folder.path());
-        let said = said(&mut limited);
+        let script = "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"";
+        let said = said(&mut in_shell(script, &place.command(command)));
         assert_eq!(said.code, 1, "{}", said.err);
         assert!(
             said.err.contains("cannot be written") && said.err.contains("too large"),

@@ -7,7 +7,7 @@ use warmstart_runs::change;
 use warmstart_schema::slurm::Slurm;
 
 use crate::compare;
-use crate::place::{Place, said};
+use crate::place::{Place, inherit, said};
 
 /// A word as bash splits it: runs of `=` and `:` are words of their own.
 fn parts(word: &str) -> Vec<String> {
@@ -54,14 +54,8 @@ fn offered(place: &Place, words: &[&str]) -> Vec<String> {
         quoted(typed)
     );
     let mut bash = Command::new("bash");
-    bash.args(["--norc", "-c", &script])
-        .current_dir(place.folder.path());
-    for (name, value) in plain.get_envs() {
-        match value {
-            Some(value) => bash.env(name, value),
-            None => bash.env_remove(name),
-        };
-    }
+    bash.args(["--norc", "-c", &script]);
+    inherit(&mut bash, &plain);
     let output = bash.output().unwrap();
     assert!(
         output.status.success(),

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::place::Place;
+use crate::place::{Place, inherit, said};
 
 #[test]
 fn the_program_needs_no_libtorch() {
@@ -116,21 +116,9 @@ fn no_file_is_created_outside_the_folder_of_runs() {
         strace
             .args(["-f", "--seccomp-bpf", "-qq", "-A", "-e", CALLS, "-o"])
             .arg(&trace);
-        strace
-            .arg(command.get_program())
-            .args(command.get_args())
-            .current_dir(place.folder.path());
-        for (name, value) in command
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?)))
-        {
-            strace.env(name, value);
-        }
-        crate::place::said(
-            strace
-                .env("TMPDIR", elsewhere.path())
-                .stdin(std::process::Stdio::null()),
-        )
+        strace.arg(command.get_program()).args(command.get_args());
+        inherit(&mut strace, &command);
+        said(strace.env("TMPDIR", elsewhere.path()))
     };
     assert_eq!(watched(&["train", "lite0-freeze", "--quiet"]).code, 0);
     assert_eq!(watched(&["compare"]).code, 0);
@@ -245,7 +233,7 @@ fn doctor_says_which_torch_the_worker_uses_or_why_it_cannot_use_the_one_named() 
         command
             .env("WARMSTART_WORKER", &worker)
             .env_remove("LD_LIBRARY_PATH");
-        let said = crate::place::said(&mut command);
+        let said = said(&mut command);
         assert_eq!(said.code, code, "{folder}: {}{}", said.out, said.err);
         let json = said.json();
         let findings = json["findings"].as_array().unwrap();

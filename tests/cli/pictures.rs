@@ -2,9 +2,8 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::process::Command;
 
-use crate::place::Place;
+use crate::place::{Place, in_shell};
 use crate::width::said_on_terminal;
 
 const OWN: &str = "name: Mine\ndataset: { name: image_folder, path: pictures }\nmodel: { backbone: resnet18, weights: random }\n\
@@ -464,16 +463,7 @@ fn a_picture_of_the_dataset_is_shown_with_both_labels() {
 /// `warmstart look` on a terminal, with its stderr elsewhere.
 fn drawn(place: &Place, color: &str, variables: &[(&str, &str)]) -> String {
     let plain = place.command(&["look", "lite0-freeze", "7", "--color", color]);
-    let mut script = Command::new("sh");
-    script.args(["-c", "exec \"$0\" \"$@\" 2> stderr"]);
-    script.arg(plain.get_program()).args(plain.get_args());
-    script.current_dir(place.folder.path());
-    for (name, value) in plain.get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
+    let mut script = in_shell("exec \"$0\" \"$@\" 2> stderr", &plain);
     script.envs([("TERM", "xterm-256color"), ("LC_ALL", "C.UTF-8")]);
     script.envs(variables.iter().copied());
     said_on_terminal(&script, 80).concat()

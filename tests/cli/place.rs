@@ -121,6 +121,29 @@ impl Place {
     }
 }
 
+/// Gives a command the folder and the variables of another one.
+pub(crate) fn inherit(command: &mut std::process::Command, plain: &std::process::Command) {
+    command.stdin(Stdio::null());
+    if let Some(folder) = plain.get_current_dir() {
+        command.current_dir(folder);
+    }
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+}
+
+/// A shell's script that runs this command as `exec "$0" "$@"`.
+pub(crate) fn in_shell(script: &str, plain: &std::process::Command) -> std::process::Command {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script]);
+    command.arg(plain.get_program()).args(plain.get_args());
+    inherit(&mut command, plain);
+    command
+}
+
 pub(crate) fn said(command: &mut std::process::Command) -> Said {
     said_by(
         command

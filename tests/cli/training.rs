@@ -3,7 +3,8 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::place::{Place, said, said_by};
+use crate::place::{Place, in_shell, said, said_by};
+use crate::width::bytes_on_terminal;
 
 fn signal(child: &std::process::Child, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
@@ -205,30 +206,8 @@ fn a_worker_that_does_not_start_is_quoted_with_the_cause_that_is_logged() {
 #[test]
 fn bars_are_drawn_on_a_terminal() {
     let place = Place::new();
-    let pty = portable_pty::native_pty_system();
-    let size = portable_pty::PtySize {
-        rows: 24,
-        cols: 100,
-        pixel_width: 0,
-        pixel_height: 0,
-    };
-    let pair = pty.openpty(size).unwrap();
-    let mut command = portable_pty::CommandBuilder::new(assert_cmd::cargo::cargo_bin!("warmstart"));
-    command.args(["train", "lite0-freeze"]);
-    command.cwd(place.folder.path());
-    for (name, value) in place.command(&[]).get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    command.env("TERM", "xterm-256color");
-    let mut child = pair.slave.spawn_command(command).unwrap();
-    drop(pair.slave);
-    let mut reader = pair.master.try_clone_reader().unwrap();
-    let mut bytes = Vec::new();
-    // On Linux, the end of a pseudo-terminal is a read error.
-    let _ = std::io::Read::read_to_end(&mut reader, &mut bytes);
-    assert!(child.wait().unwrap().success());
+    let mut command = place.command(&["train", "lite0-freeze"]);
+    let bytes = bytes_on_terminal(command.env("TERM", "xterm-256color"), 100);
     let mut screen = vt100::Parser::new(24.try_into().unwrap(), 100.try_into().unwrap(), 0);
     screen.process(&bytes);
     let text = screen.screen().contents();
@@ -253,20 +232,9 @@ fn runs_launched_before_a_failed_launch_are_followed_to_their_end() {
         "large.yaml",
         &experiment("Large", &format!("{}.safetensors", "far/".repeat(20_000))),
     );
-    let asked = place.command(&["train", &small, &large]);
-    let mut command = std::process::Command::new("sh");
-    command
-        .args(["-c", "trap '' XFSZ; ulimit -f 20; exec \"$@\"", "sh"])
-        .arg(asked.get_program());
-    command
-        .args(asked.get_args())
-        .current_dir(asked.get_current_dir().unwrap());
-    command.envs(
-        asked
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
-    let said = said(&mut command);
+    let script = "trap '' XFSZ; ulimit -f 20; exec \"$0\" \"$@\"";
+    let train = place.command(&["train", &small, &large]);
+    let said = said(&mut in_shell(script, &train));
     assert_eq!(said.code, 1, "{}", said.err);
     assert!(said.err.contains("not launched: large"), "{}", said.err);
     assert!(

@@ -15,6 +15,15 @@ fn on_terminal(place: &Place, columns: u16, arguments: &[&str]) -> Vec<String> {
 
 /// The output of a command on a terminal with this many columns.
 pub(crate) fn said_on_terminal(plain: &std::process::Command, columns: u16) -> Vec<String> {
+    String::from_utf8(bytes_on_terminal(plain, columns))
+        .unwrap()
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+/// The same, byte by byte; the terminal has 24 rows.
+pub(crate) fn bytes_on_terminal(plain: &std::process::Command, columns: u16) -> Vec<u8> {
     let size = PtySize {
         rows: 24,
         cols: columns,
@@ -47,11 +56,7 @@ pub(crate) fn said_on_terminal(plain: &std::process::Command, columns: u16) -> V
         "{}",
         String::from_utf8_lossy(&text)
     );
-    String::from_utf8(text)
-        .unwrap()
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect()
+    text
 }
 
 #[test]
