@@ -1,7 +1,6 @@
 //! The program does not link libtorch, has `unsafe` only in listed files, and leaves nothing in `/tmp`.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -214,8 +213,7 @@ fn doctor_says_which_torch_the_worker_uses_or_why_it_cannot_use_the_one_named() 
          echo 'libtorch_cpu.so: cannot open shared object file' >&2\nexit 127\n",
         stand_in.display()
     );
-    let worker = place.write("bin/warmstart-worker", &script);
-    fs::set_permissions(&worker, fs::Permissions::from_mode(0o755)).unwrap();
+    let worker = place.write_program("bin/warmstart-worker", &script);
     place.write("bin/torch-version", "2.13\n");
     for (folder, version) in [("right", "2.13.0+cu130"), ("wrong", "2.11.0+cu130")] {
         place.write(&format!("{folder}/lib/libtorch_cpu.so"), "");

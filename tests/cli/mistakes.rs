@@ -244,8 +244,7 @@ fi
 echo 'out of memory' >&2
 exit 1
 "#;
-    let worker = place.write("breaks/worker", script);
-    std::fs::set_permissions(&worker, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let worker = place.write_program("breaks/worker", script);
     let mut command = place.command(&["selftest", "--device", "cpu", "--json"]);
     let said = crate::place::said(command.env("WARMSTART_WORKER", &worker));
     assert_eq!(said.code, 1, "{}{}", said.out, said.err);
@@ -267,8 +266,7 @@ fn a_selftest_of_which_one_name_is_wrong_does_not_pass() {
     let script = r#"#!/bin/sh
 echo '{"name":"optimizer","verdict":"passed","text":"fine","seconds":0.1}'
 "#;
-    let worker = place.write("knows/worker", script);
-    std::fs::set_permissions(&worker, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let worker = place.write_program("knows/worker", script);
     let mut command = place.command(&["selftest", "optimizer", "gradeints", "--json"]);
     let said = crate::place::said(command.env("WARMSTART_WORKER", &worker));
     assert_eq!(said.code, 3, "{}{}", said.out, said.err);

@@ -1,5 +1,6 @@
 //! A folder with experiments and runs, and the program that runs in it.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -91,6 +92,13 @@ impl Place {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
+    }
+
+    /// Writes a script that can be run and returns its path.
+    pub(crate) fn write_program(&self, name: &str, text: &str) -> String {
+        let path = self.write(name, text);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
     }
 
     /// All runs as `warmstart runs` lists them, newest first.

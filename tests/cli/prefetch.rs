@@ -132,8 +132,7 @@ fn failed_downloads_are_reported_beside_successful_ones() {
 fn a_report_that_is_not_understood_is_no_success() {
     let place = Place::new();
     let script = "#!/bin/sh\necho '{\"says\":\"what a later version says\"}'\n";
-    let worker = place.write("later/worker", script);
-    std::fs::set_permissions(&worker, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let worker = place.write_program("later/worker", script);
     let mut command = place.command(&["prefetch", "--dataset", "cifar100"]);
     let said = crate::place::said(command.env("WARMSTART_WORKER", &worker));
     assert_eq!(said.code, 4, "{}", said.err);

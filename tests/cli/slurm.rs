@@ -1,7 +1,6 @@
 //! Runs as jobs of Slurm, with stand-ins for its programs on the search path: what they are called with, and what their answers mean.
 //! `scripts/soak.d/45-slurm.py` does the same with a real Slurm.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,11 +39,8 @@ impl Cluster {
     fn new() -> Self {
         let place = Place::new();
         let programs = place.folder.path().join("slurm");
-        std::fs::create_dir(&programs).unwrap();
         for name in ["sbatch", "squeue", "scancel", "scontrol", "srun"] {
-            let path = programs.join(name);
-            std::fs::write(&path, PROGRAM).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            place.write_program(&format!("slurm/{name}"), PROGRAM);
         }
         Self { place, programs }
     }
