@@ -20,7 +20,7 @@ mod tail;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use pty::{Pty, WITH_JOBS, children, is_alive, scratch};
+use pty::{Pty, WITH_JOBS, children, is_alive, memory, scratch};
 use rstest::rstest;
 use warmstart_runs::run::RunDir;
 
@@ -93,12 +93,8 @@ fn ctrl_z_gives_the_shell_the_terminal_and_fg_restores_the_dashboard() {
     let folders = scratch();
     let mut pty = Pty::open(&folders, 80, 24, &[("SHELL_JOBS", "yes")]);
     pty.wait_for(&["? help"]);
-    let program = pty.program();
     pty.press("\x1a");
-    pty.wait_until("the program to stop", |_| {
-        let stat = fs::read_to_string(format!("/proc/{program}/stat")).unwrap_or_default();
-        stat.contains(") T ")
-    });
+    pty.wait_for_stop();
     pty.wait_until("the shell's screen", |screen| {
         !screen.alternate_screen() && !screen.hide_cursor()
     });
@@ -129,13 +125,8 @@ fn a_stop_from_outside_and_a_continuation_restore_the_terminal() {
     let folders = scratch();
     let mut pty = Pty::open_script(&folders, WITH_JOBS, true);
     pty.wait_for(&["? help"]);
-    let program = pty.program();
     pty.signal("TSTP");
-    pty.wait_until("the program to stop", |_| {
-        fs::read_to_string(format!("/proc/{program}/stat"))
-            .unwrap_or_default()
-            .contains(") T ")
-    });
+    pty.wait_for_stop();
     pty.assert_terminal_restored();
     pty.continue_job();
     pty.wait_for(&["? help"]);
@@ -467,19 +458,6 @@ fn a_terminal_that_stops_reading_blocks_no_key_and_queues_no_frames() {
     let mut pty = Pty::open(&folders, 200, 60, &[]);
     pty.wait_for(&["? help"]);
     let program = pty.program();
-    let memory = || {
-        let status = fs::read_to_string(format!("/proc/{program}/status")).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS"))
-            .unwrap()
-            .to_owned();
-        line.split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse::<u64>()
-            .unwrap()
-    };
     let exported = || {
         let names = fs::read_dir(folders.path())
             .unwrap()
@@ -489,7 +467,7 @@ fn a_terminal_that_stops_reading_blocks_no_key_and_queues_no_frames() {
             .filter(|name| name.to_string_lossy().starts_with("compare-"))
             .count()
     };
-    let before = memory();
+    let before = memory(program);
     let output = pty.output();
     let stalled = output.lock().unwrap();
     // Each key redraws the whole screen, about 9 kB. Queued frames would take 2 MB.
@@ -506,11 +484,8 @@ fn a_terminal_that_stops_reading_blocks_no_key_and_queues_no_frames() {
         );
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert!(
-        memory() < before + 4096,
-        "{before} kB became {} kB",
-        memory()
-    );
+    let after = memory(program);
+    assert!(after < before + 4096, "{before} kB became {after} kB");
     let taken = stalled.bytes();
     drop(stalled);
     pty.wait_for(&["wrote", "? help"]);
@@ -540,14 +515,5 @@ fn stand_in_that_panics() {
         std::thread::sleep(Duration::from_secs(1));
         panic!("on purpose");
     });
-    let options = warmstart_tui::Options {
-        folders: warmstart_runs::shell::FolderOptions::default(),
-        experiments: "experiments".into(),
-        checkpoints: "checkpoints".into(),
-        ascii: false,
-        settings: warmstart_tui::config::Loaded::default(),
-        mouse: true,
-        theme: None,
-    };
-    warmstart_tui::run(options).unwrap();
+    spoken::run();
 }

@@ -104,13 +104,8 @@ fn an_interrupt_in_the_editor_does_not_reach_the_dashboard() {
 fn a_suspended_editor_suspends_the_dashboard_too() {
     let folder = scratch();
     let mut pty = editing(&folder, &[("SHELL_JOBS", "yes")], "");
-    let program = pty.program();
     pty.press("\x1a");
-    pty.wait_until("the dashboard to stop", |_| {
-        fs::read_to_string(format!("/proc/{program}/stat"))
-            .unwrap_or_default()
-            .contains(") T ")
-    });
+    pty.wait_for_stop();
     pty.continue_job();
     pty.press("again\r");
     pty.wait_for(&["is valid", "? help"]);

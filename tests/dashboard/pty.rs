@@ -234,12 +234,21 @@ impl Pty {
         if !self.below_shell {
             return child;
         }
-        let children = fs::read_to_string(format!("/proc/{child}/task/{child}/children")).unwrap();
-        children.split_whitespace().next().unwrap().parse().unwrap()
+        children(child)[0]
     }
 
     pub(crate) fn signal(&self, name: &str) {
         send(name, &self.program().to_string());
+    }
+
+    /// Waits until the program is stopped, as by SIGSTOP.
+    pub(crate) fn wait_for_stop(&self) {
+        let stat = format!("/proc/{}/stat", self.program());
+        self.wait_until("the program to stop", |_| {
+            fs::read_to_string(&stat)
+                .unwrap_or_default()
+                .contains(") T ")
+        });
     }
 
     /// Lets a shell with job control continue the stopped program.
@@ -385,7 +394,7 @@ fn cells(number: u16) -> NonZero<u16> {
     NonZero::new(number).unwrap()
 }
 
-/// The living children of a process.
+/// The children of a process, zombies included.
 pub(crate) fn children(process: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{process}/task"))
         .unwrap()
@@ -399,6 +408,16 @@ pub(crate) fn children(process: u32) -> Vec<u32> {
         .split_whitespace()
         .map(|child| child.parse().unwrap())
         .collect()
+}
+
+/// The memory of a process, in kB.
+pub(crate) fn memory(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let memory = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    memory.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// Whether a process runs; a zombie does not.

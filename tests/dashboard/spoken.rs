@@ -231,13 +231,8 @@ fn while_the_shell_has_the_terminal_a_signal_writes_nothing() {
         true,
     );
     pty.wait_for(&["? help"]);
-    let program = pty.program();
     pty.press("\x1a");
-    pty.wait_until("the program to stop", |_| {
-        fs::read_to_string(format!("/proc/{program}/stat"))
-            .unwrap_or_default()
-            .contains(") T ")
-    });
+    pty.wait_for_stop();
     pty.signal("SEGV");
     pty.continue_job();
     pty.wait_for(&["ended with SEGV"]);
@@ -285,7 +280,8 @@ fn stand_in_that_aborts() {
     run();
 }
 
-fn run() {
+/// Runs the dashboard in this process.
+pub(crate) fn run() {
     let options = warmstart_tui::Options {
         folders: warmstart_runs::shell::FolderOptions::default(),
         experiments: "experiments".into(),
