@@ -183,9 +183,11 @@ mkdir full && mount -t tmpfs -o size=64k none full || exit 77
 cp -r experiments checkpoints full/ 2>/dev/null; cat /dev/zero > full/filler 2>/dev/null
 cd full && exec \"$PROGRAM\" --experiments ../experiments --checkpoints ../checkpoints";
     let folders = scratch();
-    let script = format!("exec unshare -rm sh -c '{FULL}'");
+    let script = format!("unshare -rm true || exit 77; exec unshare -rm sh -c '{FULL}'");
     let mut pty = Pty::open_script(&folders, &script, false);
     if !pty.shows_before_exit("? help") {
+        let code = pty.exit_status().exit_code();
+        assert_eq!(code, 77, "{}", pty.screen().contents());
         eprintln!(
             "SKIPPED: no full disk can be made here (unshare -rm mount -t tmpfs): {}",
             pty.screen().contents()
