@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 use pty::{Pty, WITH_JOBS, children, is_alive, memory, scratch};
 use rstest::rstest;
+use supervision::launched;
+use warmstart_runs::event_log::EventReader;
 use warmstart_runs::run::RunDir;
 
 #[test]
@@ -244,6 +246,17 @@ fn launch_all_asks_with_the_number_and_runs_one_at_a_time() {
     pty.wait_until("both to be done", |screen| {
         screen.contents().matches("3/3").count() == 2
     });
+    // The times of the first and the last line of each log.
+    let mut times: Vec<(f64, f64)> = launched(&folders.path().join("checkpoints"))
+        .iter()
+        .map(|run| EventReader::new(run.events()).poll().unwrap().records)
+        .map(|records| (records[0].t, records.last().unwrap().t))
+        .collect();
+    times.sort_by(|one, other| one.0.total_cmp(&other.0));
+    assert!(
+        times.len() == 2 && times[0].1 <= times[1].0,
+        "both ran at once: {times:?}"
+    );
     pty.press("q");
     assert!(pty.exit_status().success());
 }

@@ -33,7 +33,7 @@ fn number(variable: &str, default: usize) -> usize {
 }
 
 /// The runs that this test launched.
-fn launched(checkpoints: &Path) -> Vec<RunDir> {
+pub(crate) fn launched(checkpoints: &Path) -> Vec<RunDir> {
     let ids = survey::list(checkpoints).unwrap();
     let recorded = survey::list(&data().join("runs")).unwrap();
     ids.iter()
