@@ -212,6 +212,7 @@ fn a_fatal_signal_restores_the_terminal_first(
     pty.wait_for(&["? help"]);
     assert!(pty.screen().alternate_screen());
     pty.signal(signal);
+    // The shell may call this signal POLL.
     let name = if signal == "IO" {
         "ended with "
     } else {
