@@ -243,16 +243,3 @@ fn help_names_every_exit_code_and_colour_is_for_terminals() {
             .contains("\u{1b}[1;31merror:")
     );
 }
-
-#[test]
-fn completions_are_scripts() {
-    for shell in ["bash", "zsh", "fish"] {
-        assert!(
-            Place::new()
-                .say(&["completions", shell])
-                .out
-                .contains("warmstart"),
-            "{shell}"
-        );
-    }
-}
