@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::place::Place;
+use crate::place::{Place, said};
 
 #[test]
 fn the_debug_log_has_the_command_and_its_exit_code() {
@@ -10,7 +10,8 @@ fn the_debug_log_has_the_command_and_its_exit_code() {
     let file = place.checkpoints().with_file_name("debug.log");
     let asked = file.display().to_string();
     assert_eq!(place.say(&["list", "--log", &asked]).code, 0);
-    assert_eq!(place.say(&["show", "nothing", "--log", &asked]).code, 3);
+    let mut show = place.command(&["show", "nothing"]);
+    assert_eq!(said(show.env("WARMSTART_LOG", &asked)).code, 3);
     let log = fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = log.lines().collect();
     assert!(
