@@ -169,14 +169,20 @@ fn every_problem_of_every_file_is_shown_before_anything_starts() {
 #[test]
 fn control_characters_in_files_do_not_reach_the_terminal() {
     let place = Place::new();
-    let evil = place.write("evil.yaml", "name: \"\\e]0;owned\\a\"\n\u{1b}[2Jfoo: 1\n");
-    let said = place.say(&["check", &evil]);
-    assert_eq!(said.code, 2);
-    assert!(
-        !said.err.contains('\u{1b}') && !said.err.contains('\u{7}'),
-        "{:?}",
-        said.err
-    );
+    for text in [
+        // A control character in the file, and one that its YAML stands for.
+        "name: a\n\u{1b}[2Jfoo\u{7}: 1\n",
+        "name: a\n\"\\e[2Jfoo\\a\": 1\n",
+    ] {
+        let said = place.say(&["check", &place.write("evil.yaml", text)]);
+        assert_eq!(said.code, 2);
+        assert!(said.err.contains("[2Jfoo"), "it is quoted: {:?}", said.err);
+        assert!(
+            !said.err.contains('\u{1b}') && !said.err.contains('\u{7}'),
+            "{:?}",
+            said.err
+        );
+    }
 }
 
 #[test]
