@@ -105,16 +105,18 @@ fn a_stopped_member_is_resumed_and_the_others_stay() {
     let said = place.say_with("slow", &["train", &file, "--detach", "--slots", "2"]);
     assert_eq!(said.code, 0, "{}", said.err);
     let all = ids(&place);
+    let wait_for_all = |state: &str| {
+        let began = std::time::Instant::now();
+        while !place.runs().iter().all(|run| run["state"] == state) {
+            assert!(began.elapsed().as_secs() < 30, "{:?}", place.runs());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    wait_for_all("training");
     for id in &all {
-        place.wait_for("sweep", "training");
         assert_eq!(place.say(&["stop", id]).code, 0);
     }
-    let is_stopped = |place: &Place| place.runs().iter().all(|run| run["state"] == "stopped");
-    let began = std::time::Instant::now();
-    while !is_stopped(&place) {
-        assert!(began.elapsed().as_secs() < 30, "{:?}", place.runs());
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    wait_for_all("stopped");
     let resumed = place.say(&["train", &file]);
     assert_eq!(resumed.code, 0, "{}", resumed.err);
     assert!(
