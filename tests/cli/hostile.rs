@@ -117,8 +117,7 @@ fn every_format_of_the_comparison_keeps_cells_intact() {
     for part in strings.chunks(1000) {
         let place = place(part);
         let compare = |format: &str| lines(&place, &["compare", "--all", "--format", format]);
-        let rows = place.say(&["compare", "--all", "--json"]);
-        refuse(rows.out.as_bytes(), Kind::Lines).unwrap();
+        lines(&place, &["compare", "--all", "--json"]);
         assert_comma_separated(&compare("csv"), part.len());
         assert_markdown(&compare("md"));
         assert_latex(&compare("latex"));
@@ -295,8 +294,7 @@ fn assert_latex(out: &str) {
 /// Asserts that only our tags and entities occur, that special characters are escaped, and that every tag is closed.
 fn assert_html(out: &str) {
     let body = out.split("<body>").nth(1).unwrap();
-    let mut open: Vec<&str> = vec!["body", "html"];
-    open.reverse();
+    let mut open: Vec<&str> = vec!["html", "body"];
     for piece in body.split('<').skip(1) {
         let (tag, text) = piece.split_once('>').unwrap();
         if let Some(name) = tag.strip_prefix('/') {
