@@ -103,6 +103,11 @@ fn a_png_is_the_chart_at_twice_the_size() {
     let png = std::fs::read(place.folder.path().join("charts.PNG")).unwrap();
     assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
     let size = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
-    assert_eq!((size(16), size(20)), (1720, 1400));
+    let svg = plot(&place, &[DONE]).out;
+    let twice = |name: &str| {
+        let (_, rest) = svg.split_once(&format!(" {name}=\"")).unwrap();
+        2 * rest.split('"').next().unwrap().parse::<u32>().unwrap()
+    };
+    assert_eq!((size(16), size(20)), (twice("width"), twice("height")));
     assert_ne!(plot(&place, &[DONE, "--output", "charts.PNG"]).code, 0);
 }
