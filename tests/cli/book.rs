@@ -155,15 +155,12 @@ fn every_command_of_readme_and_book_works() {
     .remove(0);
     for page in pages() {
         let name = page.file_name().unwrap().to_string_lossy().into_owned();
-        let lines: Vec<String> = blocks(&fs::read_to_string(&page).unwrap(), "sh")
-            .iter()
-            .flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>())
-            .collect();
-        if lines.is_empty() {
+        let commands = blocks(&fs::read_to_string(&page).unwrap(), "sh").concat();
+        if commands.is_empty() {
             continue;
         }
         let place = reader(&own);
-        for line in lines {
+        for line in commands.lines() {
             if let Some(target) = line.strip_prefix("make ") {
                 let dry = Command::new("make")
                     .arg("-n")
@@ -179,13 +176,13 @@ fn every_command_of_readme_and_book_works() {
             } else if line == "warmstart resume mine" {
                 // The earlier job stopped at its time limit.
                 said(shell(&place, "warmstart train mine --quiet").env("STAND_IN", "stops"));
-                let said = said(&mut shell(&place, &line));
+                let said = said(&mut shell(&place, line));
                 assert_eq!(said.code, 0, "{name}: {line}\n{}{}", said.out, said.err);
             } else if !ELSEWHERE
                 .iter()
                 .any(|(beginning, _)| line.starts_with(beginning))
             {
-                let said = said(&mut shell(&place, &line));
+                let said = said(&mut shell(&place, line));
                 assert_eq!(said.code, 0, "{name}: {line}\n{}{}", said.out, said.err);
                 ran += 1;
             }
@@ -200,17 +197,14 @@ fn commands_that_run_elsewhere_are_in_the_book_with_this_version() {
         .iter()
         .map(|page| fs::read_to_string(page).unwrap())
         .collect();
-    let lines: Vec<String> = blocks(&text, "sh")
-        .iter()
-        .flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
+    let commands = blocks(&text, "sh").concat();
     for (beginning, why) in ELSEWHERE {
         assert!(
-            lines.iter().any(|line| line.starts_with(beginning)),
+            commands.lines().any(|line| line.starts_with(beginning)),
             "no page says `{beginning}` any more ({why})"
         );
     }
-    for line in &lines {
+    for line in commands.lines() {
         for word in line
             .split(['/', ' '])
             .filter(|word| word.starts_with("warmstart-") && word.contains(char::is_numeric))
