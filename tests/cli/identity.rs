@@ -21,11 +21,12 @@ fn yaml(name: &str, rate: &str, more: &str) -> String {
 }
 
 impl Place {
-    /// A folder with the user's experiments in `mine`.
+    /// Runs a command on the experiments in `mine`.
     fn with(&self, arguments: &[&str]) -> Said {
         said(self.command(arguments).env("WARMSTART_EXPERIMENTS", "mine"))
     }
 
+    /// The same, with this behaviour of the fake worker.
     fn in_mode(&self, mode: &str, arguments: &[&str]) -> Said {
         said(
             self.command(arguments)

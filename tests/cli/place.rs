@@ -27,7 +27,7 @@ impl Said {
 }
 
 impl Place {
-    /// A folder with the shipped experiments and no run.
+    /// An empty folder, whose commands find the shipped experiments.
     pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),

@@ -114,6 +114,7 @@ fn info(run: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(run.join("run.json")).unwrap()).unwrap()
 }
 
+/// Writes the log of a run that job 41 began, with these last lines, and a heartbeat of ten minutes ago.
 fn attempt(run: &Path, more: &str) {
     let attempt = r#"{"t":1.0,"event":"attempt","number":1,"worker":{"slurm_job":41,"restart":0},"host":"n3","device":"cpu","device_name":"","device_reason":"","threads":1,"libtorch":"","epochs":3,"resumed_from":null,"heartbeat":10}"#;
     std::fs::write(
