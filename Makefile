@@ -22,6 +22,10 @@ ifneq ($(if $(WARMSTART_TORCH_TREE),,$(filter-out 2.13,$(WARMSTART_TORCH))),)
 # Another release than the newest is built in a copy of the tree, with these same targets.
 build test check wheel dist packaged soak:
 	@$(PYTHON) scripts/torch_tree.py $(WARMSTART_TORCH) $@ ARGS="$(ARGS)" PROFILE="$(PROFILE)"
+
+# Without a rule, make says that there is nothing to do, and succeeds.
+run setup docs bench screens quickstart install uninstall release gpu-kit:
+	@echo "error: make $@ works with the newest torch alone. Run it without WARMSTART_TORCH=$(WARMSTART_TORCH)" >&2; exit 1
 else
 
 run: setup need-cargo ## set up, build, open the dashboard (ARGS="list" passes arguments on)

@@ -8,9 +8,11 @@ import tempfile
 import unittest
 from unittest import mock
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT / "scripts"))
 import torch_tree  # noqa: E402
 from setup_libtorch import Failure  # noqa: E402
+from torch_releases import DEFAULT, RELEASES  # noqa: E402
 
 
 class WithProject(unittest.TestCase):
@@ -105,6 +107,18 @@ class Lock(WithProject):
         self.lock("project", "0.24.0")
         self.lock("project", "0.23.0")
         self.assertEqual(self.locked(), ("0.23.0", "project"))
+
+
+class Make(unittest.TestCase):
+    def test_a_target_that_another_release_does_not_have_fails_and_says_so(self):
+        other = next(release for release in RELEASES if release != DEFAULT)
+        outer = ("WARMSTART_TORCH_TREE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+        environ = {name: value for name, value in os.environ.items() if name not in outer}
+        for target in ("run", "setup", "docs"):
+            command = ["make", target, "WARMSTART_TORCH=" + other]
+            done = subprocess.run(command, cwd=PROJECT, env=environ, capture_output=True, text=True)
+            self.assertNotEqual(done.returncode, 0, target)
+            self.assertIn("without WARMSTART_TORCH=" + other, done.stderr)
 
 
 if __name__ == "__main__":
