@@ -28,14 +28,14 @@ fn cuda_is_loaded_where_it_is_installed_and_its_absence_is_explained() {
         Device::Cpu => assert!(reason.starts_with("CPU: "), "{reason}"),
         _ => assert!(installed && reason.starts_with("cuda:0"), "{reason}"),
     }
+    assert_eq!(
+        warmstart_engine::ffi::cuda_memory(0).is_ok(),
+        chosen.is_cuda()
+    );
     assert_eq!(device::select(DeviceRequest::Cpu).0, Device::Cpu);
     let (chosen, reason) = device::select(DeviceRequest::Cuda(200));
     assert!(
         chosen == Device::Cpu && reason.contains("instead of cuda:200"),
         "{reason}"
-    );
-    assert_eq!(
-        warmstart_engine::ffi::cuda_memory(0).is_ok(),
-        chosen.is_cuda()
     );
 }
