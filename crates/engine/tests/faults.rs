@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{command, events, finish, log, new_run, state, wait_for};
+use support::{command, events, finish, log, new_run, state, wait_after, wait_for};
 use warmstart_engine::data::{self, Batch, Batches, Input, Source, Subset};
 use warmstart_engine::initial;
 use warmstart_engine::interrupt::Interrupt;
@@ -111,23 +111,7 @@ fn attempts(run: &RunDir) -> usize {
 fn supervised_until(run: &RunDir, is_it: impl Fn(&Event) -> bool) -> Child {
     let before = events(run).len();
     let mut child = supervised(run, real(), "").spawn().unwrap();
-    let begun = Instant::now();
-    while !events(run)[before.min(events(run).len())..]
-        .iter()
-        .any(|record| is_it(&record.event))
-    {
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "it ended: {}",
-            log(run)
-        );
-        assert!(
-            begun.elapsed().as_secs() < 120,
-            "nothing came: {}",
-            log(run)
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_after(run, before, &mut child, is_it);
     child
 }
 
@@ -204,7 +188,7 @@ fn every_signal_is_named_and_the_run_resumes_after_it() {
     while worker_state(&run) != WorkerState::Suspended {
         assert!(
             began.elapsed().as_secs() < 10,
-            "every thread has to be met by it"
+            "a thread of the worker still runs"
         );
     }
     kill(worker(&run), Signal::SIGTERM).unwrap();

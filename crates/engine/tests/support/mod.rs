@@ -102,13 +102,25 @@ pub(crate) fn state(run: &RunDir) -> RunState {
 
 /// Waits for an event that `is_it` accepts; fails if the worker ends first.
 pub(crate) fn wait_for(run: &RunDir, child: &mut Child, is_it: impl Fn(&Event) -> bool) {
+    wait_after(run, 0, child, is_it);
+}
+
+/// The same, for an event after the first `seen` ones.
+pub(crate) fn wait_after(
+    run: &RunDir,
+    seen: usize,
+    child: &mut Child,
+    is_it: impl Fn(&Event) -> bool,
+) {
     let started = Instant::now();
-    while !events(run).iter().any(|record| is_it(&record.event)) {
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "the worker ended: {}",
-            log(run)
-        );
+    loop {
+        // Before the log is read, so that the last event of a worker counts.
+        let has_ended = child.try_wait().unwrap().is_some();
+        let mut later = events(run).into_iter().skip(seen);
+        if later.any(|record| is_it(&record.event)) {
+            return;
+        }
+        assert!(!has_ended, "the worker ended: {}", log(run));
         assert!(started.elapsed() < PATIENCE, "nothing came: {}", log(run));
         std::thread::sleep(Duration::from_millis(5));
     }
