@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{command, events, finish, log, new_run, state, wait_after, wait_for};
+use support::{command, events, failure, finish, last, log, new_run, state, wait_after, wait_for};
 use warmstart_engine::data::{self, Batch, Batches, Input, Source, Subset};
 use warmstart_engine::initial;
 use warmstart_engine::interrupt::Interrupt;
@@ -113,13 +113,6 @@ fn supervised_until(run: &RunDir, is_it: impl Fn(&Event) -> bool) -> Child {
     let mut child = supervised(run, real(), "").spawn().unwrap();
     wait_after(run, before, &mut child, is_it);
     child
-}
-
-fn failure(run: &RunDir) -> (FailureKind, String, String) {
-    match state(run).outcome {
-        Some(Outcome::Failed { kind, error, help }) => (kind, error, help),
-        other => panic!("{other:?}: {}", log(run)),
-    }
 }
 
 /// Training has begun and has a checkpoint to resume from. An epoch is too short for progress events.
@@ -590,11 +583,6 @@ fn a_skipped_step_changes_no_tensor_and_survives_a_resume() {
     assert_eq!(train_poisoned(&straight, None), 3, "one step an epoch");
     let skipped = state(&straight).skipped;
     assert!(skipped.len() == 3 && skipped.is_sorted(), "{skipped:?}");
-    let last = |run: &RunDir| {
-        let mut content = checkpoint::newest(&Disk, run).unwrap().0.unwrap();
-        content.state.train_time = 0.0;
-        content
-    };
     for named in weights::parse(&last(&straight).model)
         .unwrap()
         .into_values()

@@ -25,6 +25,7 @@ mod pictures;
 mod place;
 #[path = "fetch/server.rs"]
 mod server;
+#[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 #[path = "fetch/worker.rs"]
 mod worker;

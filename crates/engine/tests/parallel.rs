@@ -1,6 +1,10 @@
 //! Runs on several devices: the training loop with several ranks against one, and real processes that repeat, stop, resume and die.
 
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers fail by panicking"
+)]
 
 #[path = "parallel/processes.rs"]
 mod processes;

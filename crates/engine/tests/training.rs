@@ -20,7 +20,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 
-use support::{events, finish, log, new_run, start, state, wait_for};
+use support::{events, failure, finish, last, log, new_run, start, state, wait_for};
 use warmstart_engine::best::BestCheckpoint;
 use warmstart_engine::weights;
 use warmstart_runs::checkpoint;
@@ -28,13 +28,6 @@ use warmstart_runs::run::RunDir;
 use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Epoch, Event, FailureKind};
 use warmstart_schema::state::Outcome;
-
-/// The newest checkpoint, without its measured time.
-fn last(run: &RunDir) -> checkpoint::Content {
-    let mut content = checkpoint::newest(&Disk, run).unwrap().0.unwrap();
-    content.state.train_time = 0.0;
-    content
-}
 
 /// An epoch's figures, without the measured times.
 fn figures(run: &RunDir) -> Vec<(u32, u64, [u64; 5], bool)> {
@@ -50,13 +43,6 @@ fn figures(run: &RunDir) -> Vec<(u32, u64, [u64; 5], bool)> {
         (epoch.epoch, epoch.step, bits, epoch.best)
     };
     state(run).epochs.iter().map(exact).collect()
-}
-
-fn failure(run: &RunDir) -> (FailureKind, String, String) {
-    match state(run).outcome {
-        Some(Outcome::Failed { kind, error, help }) => (kind, error, help),
-        other => panic!("{other:?}: {}", log(run)),
-    }
 }
 
 #[test]

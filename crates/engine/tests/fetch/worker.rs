@@ -18,7 +18,7 @@ use warmstart_schema::prefetch::Report;
 use warmstart_schema::state::Outcome;
 
 use crate::server::{Reply, Seen, Server};
-use crate::support::{self, events, finish, log, new_run, state, wait_for};
+use crate::support::{self, events, failure, finish, log, new_run, state, wait_for};
 
 const IMAGENET: [&str; 3] = [
     "model.backbone=efficientnet_b0",
@@ -113,13 +113,6 @@ pub(crate) fn left(folder: &Path) -> Vec<std::path::PathBuf> {
     }
     left.retain(|path| path.extension().is_none_or(|end| end != "lock"));
     left
-}
-
-fn failure(run: &RunDir) -> (FailureKind, String, String) {
-    match state(run).outcome {
-        Some(Outcome::Failed { kind, error, help }) => (kind, error, help),
-        other => panic!("{other:?}: {}", log(run)),
-    }
 }
 
 #[test]

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use warmstart_runs::change;
-use warmstart_runs::checkpoint::{self, Content, Devices};
+use warmstart_runs::checkpoint::Devices;
 use warmstart_runs::run::RunDir;
-use warmstart_runs::storage::Disk;
 use warmstart_schema::event::{Epoch, Event};
 use warmstart_schema::state::Outcome;
 
-use super::support::{command, events, finish, log, new_run, start, state, wait_for};
+use super::support::{
+    command, events, failure, finish, last, log, new_run, start, state, wait_for,
+};
 
 /// A small network with batch normalization, dropout and augmentation.
 const SMALL: [&str; 4] = [
@@ -79,12 +80,6 @@ fn send(pid: i32, signal: Signal) {
 
 fn id(child: &Child) -> i32 {
     i32::try_from(child.id()).unwrap()
-}
-
-fn last(run: &RunDir) -> Content {
-    let mut content = checkpoint::newest(&Disk, run).unwrap().0.unwrap();
-    content.state.train_time = 0.0;
-    content
 }
 
 fn figures(run: &RunDir) -> Vec<(u64, [u64; 4])> {
@@ -192,9 +187,7 @@ fn a_killed_rank_fails_the_run_with_a_sentence_and_leaves_no_process() {
     assert!(!child.wait().unwrap().success(), "{}", log(&run));
     assert!(began.elapsed() < Duration::from_secs(10));
     assert_none_left(&run, Duration::ZERO);
-    let Some(Outcome::Failed { error, help, .. }) = state(&run).outcome else {
-        panic!("{}", log(&run))
-    };
+    let (_, error, help) = failure(&run);
     assert!(
         error.contains(&format!("process {}", all[1])) && error.contains("killed by SIGKILL"),
         "{error}"
@@ -261,10 +254,11 @@ fn a_rank_that_fails_says_why_through_the_run() {
     fs::write(run.experiment_yaml(), text).unwrap();
     assert!(!succeeded, "{}", log(&run));
     assert_none_left(&run, Duration::ZERO);
-    let Some(Outcome::Failed { error, .. }) = state(&run).outcome else {
-        panic!("{}", log(&run))
-    };
-    assert!(error.contains("rank 1 of 2"), "{error}");
+    let (_, error, _) = failure(&run);
+    assert!(
+        error.contains("rank 1 of 2") && error.contains("experiment.yaml"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -18,7 +18,7 @@ use warmstart_engine::selftest::formula;
 use warmstart_engine::train::{Average, Ended, Examples, Setup, train};
 use warmstart_engine::usage::Usage;
 use warmstart_engine::weights::{self, LoadPolicy};
-use warmstart_runs::checkpoint::{self, Content, State};
+use warmstart_runs::checkpoint::{self, State};
 use warmstart_runs::run::{Launch, RunDir};
 use warmstart_runs::storage::Disk;
 use warmstart_schema::architecture::{Architecture, Backbone, Stem};
@@ -27,7 +27,7 @@ use warmstart_schema::experiment::{self, Experiment, Interpolation, NumberFormat
 use warmstart_schema::look;
 use warmstart_schema::policy::balanced_weights;
 
-use super::support::state;
+use super::support::{last as newest, state};
 
 const CLASSES: u32 = 4;
 
@@ -300,12 +300,6 @@ fn figures(run: &RunDir) -> (Vec<[f64; 3]>, Vec<[f64; 4]>) {
         ]
     };
     (steps.collect(), state.epochs.iter().map(epoch).collect())
-}
-
-fn newest(run: &RunDir) -> Content {
-    let mut content = checkpoint::newest(&Disk, run).unwrap().0.unwrap();
-    content.state.train_time = 0.0;
-    content
 }
 
 fn assert_near<const N: usize>(found: &[[f64; N]], expected: &[[f64; N]], what: &str) {

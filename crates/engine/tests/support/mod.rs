@@ -4,11 +4,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use warmstart_runs::checkpoint::{self, Content};
 use warmstart_runs::event_log::EventReader;
 use warmstart_runs::run::{Launch, RunDir, RunInfo};
-use warmstart_schema::event::{Event, Record};
+use warmstart_runs::storage::Disk;
+use warmstart_schema::event::{Event, FailureKind, Record};
 use warmstart_schema::experiment;
-use warmstart_schema::state::RunState;
+use warmstart_schema::state::{Outcome, RunState};
 
 /// Longer than any of these runs takes on a slow machine.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -98,6 +100,21 @@ pub(crate) fn events(run: &RunDir) -> Vec<Record> {
 /// The run's state, computed from its events.
 pub(crate) fn state(run: &RunDir) -> RunState {
     RunState::fold(events(run))
+}
+
+/// The newest checkpoint, without its measured time.
+pub(crate) fn last(run: &RunDir) -> Content {
+    let mut content = checkpoint::newest(&Disk, run).unwrap().0.unwrap();
+    content.state.train_time = 0.0;
+    content
+}
+
+/// Kind, error and help of a run that failed.
+pub(crate) fn failure(run: &RunDir) -> (FailureKind, String, String) {
+    match state(run).outcome {
+        Some(Outcome::Failed { kind, error, help }) => (kind, error, help),
+        other => panic!("{other:?}: {}", log(run)),
+    }
 }
 
 /// Waits for an event that `is_it` accepts; fails if the worker ends first.
