@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use warmstart_runs::launcher::{self, Programs, Request, WorkerState, local};
@@ -13,6 +14,8 @@ use warmstart_runs::run::RunDir;
 
 /// Number of trials, for the process in the new namespace.
 const INSIDE: &str = "WARMSTART_STRANGERS_INSIDE";
+/// One test starts a process, the other counts the processes and descriptors of this one: never both at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 /// The kernel's resolution of process start times.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -66,6 +69,7 @@ fn signals_never_reach_a_process_with_a_reused_pid() {
     if let Ok(trials) = std::env::var(INSIDE) {
         return signal_reused_pids(trials.parse().unwrap());
     }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let trials = std::env::var("WARMSTART_STRANGERS").unwrap_or_else(|_| "50".to_owned());
     let unshare = || {
         let mut unshare = Command::new("unshare");
@@ -112,6 +116,7 @@ fn signals_never_reach_a_process_with_a_reused_pid() {
 #[test]
 fn five_hundred_starts_and_ends_leak_nothing() {
     const CYCLES: usize = 500;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let root = tempfile::tempdir().unwrap();
     let queue = Queue::new(root.path());
     let programs = Programs {
