@@ -358,6 +358,7 @@ fn assert_trains_as_one(changes: &[&str], data: Data) {
     let [first, last] = [epochs[0][0], epochs[epochs.len() - 1][0]];
     assert!((first - last).abs() > 1e-3, "nothing is learnt: {epochs:?}");
     for size in [2, 3] {
+        // An experiment asks for four images of a batch on each device.
         if changes.contains(&"train.batch_size=9") && size == 3 {
             continue;
         }
