@@ -227,6 +227,10 @@ fn averaged_weights_take_in_what_begins_to_train() {
     let ema = [format!("train.ema={}", table["ema"])];
     let run = trained(root.path(), &table, case, &ema);
     let state = RunState::fold(EventReader::new(run.events()).poll().unwrap().records);
+    assert_eq!(
+        state.epochs.len(),
+        case["averaged"].as_array().unwrap().len()
+    );
     for epoch in &state.epochs {
         let expected = &case["averaged"][epoch.epoch as usize - 1];
         near(

@@ -364,7 +364,7 @@ fn malformed_files_are_refused_with_the_reason() {
                 &json!({ "a": { "dtype": "F32", "shape": [2], "data_offsets": [0, 8], "stride": 1 } }),
                 8,
             ),
-            "header",
+            "header cannot be used: unknown field `stride`",
         ),
     ] {
         let error = format!("{:#}", weights::parse(&bytes).unwrap_err());
