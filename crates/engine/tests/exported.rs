@@ -411,7 +411,7 @@ fn a_run_is_exported_with_its_labels_and_overwrites_no_file() {
     assert_eq!(
         (names(place.path()).len(), *epoch),
         (3, 1),
-        "inside the folder that it was told in"
+        "the tensors, the labels and the configuration, in the current folder"
     );
     let bytes = fs::read(place.path().join(file)).unwrap();
     assert_eq!(bytes.len() as u64, done.bytes);
@@ -458,7 +458,7 @@ fn a_run_is_exported_with_its_labels_and_overwrites_no_file() {
         matches!(refused(&nowhere), (FailureKind::Disk, _, help) if help.contains("--output")),
         "{nowhere:?}"
     );
-    // A limit with room for the labels and half of the tensors; a full disk fails at the same point.
+    // A limit with room for the labels and a part of the tensors; a full disk fails at the same point.
     let limited = "trap '' XFSZ; ulimit -f 20000; exec \"$@\"";
     let mut command = Command::new("sh");
     command

@@ -224,7 +224,7 @@ fn each_group_equals_an_optimizer_with_its_rate_and_decay() {
         }
         assert_eq!(together, alone, "{text}");
         assert_ne!(together, start());
-        // Three groups, and the step count.
+        // The moments of four parameters, and the step count.
         let moments = if text.contains("adam") { 2 } else { 1 };
         assert_eq!(optimizer.state().len(), 4 * moments + 1);
     }

@@ -28,7 +28,7 @@ use warmstart_schema::architecture::{Backbone, HeadSpec, Stem};
 use warmstart_schema::event::Epoch;
 use warmstart_schema::experiment::{self, Experiment, Interpolation, NumberFormat};
 use warmstart_schema::look;
-use warmstart_schema::policy::{self};
+use warmstart_schema::policy;
 use warmstart_schema::state::RunState;
 
 const FEATURES: i64 = 512;

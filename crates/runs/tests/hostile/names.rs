@@ -70,7 +70,7 @@ fn listing(folder: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
 const ROOT: &str = "WARMSTART_HOSTILE_ROOT";
 const NAMES: usize = 2_000;
 
-/// Creates runs with hostile names in a root folder, and finds the runs by these names.
+/// Creates runs with hostile names in a root folder. As ids of runs, the names are refused or lead into this folder.
 fn make_runs(root: &Path, number: usize) {
     let yaml = fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR"))
