@@ -29,6 +29,8 @@ mod races;
 mod saves;
 #[path = "resume/signals.rs"]
 mod signals;
+#[path = "support/strace.rs"]
+mod strace;
 #[expect(dead_code, reason = "the experiment of other tests is part of it")]
 mod support;
 #[path = "resume/tiny.rs"]

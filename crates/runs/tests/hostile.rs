@@ -14,3 +14,5 @@ mod memory;
 #[cfg(test)]
 #[path = "hostile/names.rs"]
 mod names;
+#[path = "../../engine/tests/support/strace.rs"]
+mod strace;

@@ -3,11 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
+#[path = "../../engine/tests/support/strace.rs"]
+mod strace;
+
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use strace::has_strace;
 use warmstart_runs::checkpoint::{self, Content, State};
 use warmstart_runs::event_log::{EventReader, EventWriter};
 use warmstart_runs::run::{Labels, Launch, RunDir, RunInfo};
@@ -196,12 +200,7 @@ fn assert_recovers(root: &Path, what: &str) {
 
 #[test]
 fn kills_at_any_call_keep_acknowledged_data() {
-    if !Command::new("strace")
-        .arg("-V")
-        .output()
-        .is_ok_and(|output| output.status.success())
-    {
-        eprintln!("SKIPPED: strace is not here; get it with: sudo apt-get install strace");
+    if !has_strace() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

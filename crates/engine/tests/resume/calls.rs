@@ -17,6 +17,7 @@ use warmstart_schema::event::Event;
 use warmstart_schema::state::Outcome;
 
 use super::disks::{SHORT, assert_whole};
+use super::strace::has_strace;
 use super::support::{command, events, finish, log, state};
 use super::tiny::{Result, like, new_run, result, root, wanted};
 
@@ -27,18 +28,6 @@ const CALLS: &str = "openat,write,fsync,fdatasync,rename,renameat,renameat2,link
 
 /// The name of a system call, and its number among the calls with that name.
 type Call = (String, usize);
-
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn has_strace() -> bool {
-    let has = Command::new("strace")
-        .arg("-V")
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !has {
-        eprintln!("SKIPPED: strace is not here; get it with: sudo apt-get install strace");
-    }
-    has
-}
 
 /// The command under strace, with these `-e` expressions.
 fn traced(traced: &Command, run: &RunDir, expressions: &[&str], output: &Path) -> Command {

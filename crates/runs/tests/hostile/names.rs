@@ -11,6 +11,8 @@ use warmstart_runs::survey;
 use warmstart_schema::experiment;
 use warmstart_schema::seed::SplitMix64;
 
+use crate::strace::has_strace;
+
 /// Parts of hostile names.
 const PIECES: [&str; 26] = [
     "..",
@@ -157,12 +159,7 @@ fn process_under_strace_makes_runs() {
 fn system_calls_never_leave_the_folder_of_runs() {
     const CALLS: &str = "trace=openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,\
                          rmdir,truncate,chmod,fchmodat,mknod,mknodat";
-    if !Command::new("strace")
-        .arg("-V")
-        .output()
-        .is_ok_and(|output| output.status.success())
-    {
-        eprintln!("SKIPPED: strace is not here; get it with: sudo apt-get install strace");
+    if !has_strace() {
         return;
     }
     let folder = temporary_folder();
