@@ -1,12 +1,12 @@
-// Sixteen floats that the compiler turns into whatever vectors the processor has. Everything is local to the file that includes
-// it: the same code is compiled once for each instruction set.
+// As many floats as a vector of the instruction set has. Everything is local to the file that includes it: the same code is compiled once
+// for each instruction set. A wider vector would be compiled too, but GCC 12 keeps its halves in memory and compares them one by one.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
-#ifdef __AVX512F__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
@@ -14,9 +14,16 @@
 
 namespace {
 
-constexpr int64_t WIDTH = 16;
-typedef float V __attribute__((vector_size(64)));
-typedef int32_t I __attribute__((vector_size(64)));
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+typedef float V __attribute__((vector_size(VECTOR_BYTES)));
+typedef int32_t I __attribute__((vector_size(VECTOR_BYTES)));
+constexpr int64_t WIDTH = sizeof(V) / sizeof(float);
 
 // A full vector of channels.
 struct Full {
@@ -26,10 +33,12 @@ struct Full {
     return v;
   }
   INLINE void store(float *to, V v) const { memcpy(to, &v, sizeof v); }
-  // Past the caches, to an address that 64 divides.
+  // Past the caches, to an address that the size of a vector divides.
   INLINE void stream(float *to, V v) const {
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
     _mm512_stream_ps(to, (__m512)v);
+#elif defined(__AVX2__)
+    _mm256_stream_ps(to, (__m256)v);
 #else
     store(to, v);
 #endif
@@ -59,7 +68,7 @@ INLINE void over_channels(int64_t channels, Body body) {
 
 // Other threads see what was streamed before this.
 INLINE void finish_streams() {
-#ifdef __AVX512F__
+#ifdef __AVX2__
   _mm_sfence();
 #endif
 }
@@ -67,9 +76,12 @@ INLINE void finish_streams() {
 INLINE V all(float value) { return value - V{}; }
 
 // Where one is not a number, both return `b`.
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
 INLINE V larger(V a, V b) { return (V)_mm512_max_ps((__m512)a, (__m512)b); }
 INLINE V smaller(V a, V b) { return (V)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX2__)
+INLINE V larger(V a, V b) { return (V)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE V smaller(V a, V b) { return (V)_mm256_min_ps((__m256)a, (__m256)b); }
 #else
 INLINE V larger(V a, V b) { return a > b ? a : b; }
 INLINE V smaller(V a, V b) { return a < b ? a : b; }
@@ -77,8 +89,11 @@ INLINE V smaller(V a, V b) { return a < b ? a : b; }
 
 // 1 / x. A division of sixteen floats takes longer than the exponential, so where there is an estimate it is refined once.
 INLINE V reciprocal(V x) {
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
   const V estimate = (V)_mm512_rcp14_ps((__m512)x);
+  return estimate * (2.0f - x * estimate);
+#elif defined(__AVX2__)
+  const V estimate = (V)_mm256_rcp_ps((__m256)x);
   return estimate * (2.0f - x * estimate);
 #else
   return 1.0f / x;
