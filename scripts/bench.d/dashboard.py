@@ -81,7 +81,7 @@ class Dashboard:
             left = end - time.perf_counter()
             chunk = self.read(left) if left > 0 else b""
             if not chunk:
-                raise SystemExit(f"error: the dashboard has not written {text!r} within {seconds} s")
+                raise SystemExit(f"error: the dashboard has ended, or has not written {text!r} within {seconds} s")
             seen += chunk
         return time.perf_counter() - self.began
 
@@ -117,6 +117,9 @@ class Dashboard:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self):
+        """Ends the dashboard. One that ended by itself sends nothing and takes no CPU, so its figures would all be good."""
+        if self.process.poll() is not None:
+            raise SystemExit(f"error: the dashboard ended by itself, with status {self.process.returncode}")
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
         os.close(self.master)

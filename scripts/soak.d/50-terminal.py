@@ -110,7 +110,9 @@ def bytes_over_a_link(folder):
         dashboard = bench.Dashboard(folder, columns, rows)
         first = b""
         while bench.FOOT not in first:
-            first += dashboard.read(5)
+            if not (chunk := dashboard.read(5)):
+                raise SystemExit("error: the dashboard has ended, or draws no first frame")
+            first += chunk
         first += dashboard.read(0.1)
         if columns == 80:
             figure("C6", "full paint, 80×24", f"{len(first)} B", "≤ 8,192 B", len(first) <= 8192)

@@ -24,6 +24,14 @@ class Waiting(unittest.TestCase):
             dashboard.until(b"the text", seconds=10)
 
 
+class Ended(unittest.TestCase):
+    def test_a_dashboard_that_ended_by_itself_has_no_good_figures(self):
+        dashboard = bench.Dashboard.__new__(bench.Dashboard)
+        dashboard.process = types.SimpleNamespace(poll=lambda: 101, returncode=101)
+        with self.assertRaisesRegex(SystemExit, "101"):
+            dashboard.close()
+
+
 class Workers(unittest.TestCase):
     def test_all_are_told_to_stop_though_the_first_has_ended(self):
         started, stopped = [], []
