@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NAMED = os.environ.get("WARMSTART_BIN", str(ROOT / "target/release/warmstart"))
+NAMED = os.environ.get("WARMSTART_BIN", str(ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/warmstart"))
 # A full path, because the program starts in another folder.
 WARMSTART = os.path.abspath(shutil.which(NAMED) or NAMED)
 CLASSES, SIDE, LIMIT = 4, 500, 0.05

@@ -24,7 +24,7 @@ def main():
     program = os.environ.get("WARMSTART_DECODE")
     if not program:
         subprocess.run(["cargo", "build", "--release", "-p", "warmstart-engine", "--example", "decode"], cwd=ROOT, check=True)
-        program = ROOT / "target/release/examples/decode"
+        program = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/examples/decode"
     python = output(ROOT / "scripts/reference_python.sh").strip()
     with tempfile.TemporaryDirectory() as scratch:
         pictures = pathlib.Path(scratch) / "pictures"

@@ -4,8 +4,8 @@
     scripts/bench.d/growth.py [CURVE ...]
 
 Each point is the CPU time of a whole program, the least of three. The exponent is that of the last two points: 1 is cost that grows as
-the work does; above 1.1 the script fails. WARMSTART_PROGRAM and WARMSTART_STEPS name other programs than those in target/release.
-Standard library only; Linux.
+the work does; above 1.1 the script fails. WARMSTART_PROGRAM names another program than target/release/warmstart, WARMSTART_STEPS
+another than cargo's example `steps`. Standard library only; Linux.
 """
 import importlib.util
 import json
@@ -23,8 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("bench", ROOT / "scripts/bench.d/dashboard.py")
 bench = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(bench)
-PROGRAM = pathlib.Path(os.environ.get("WARMSTART_PROGRAM", ROOT / "target/release/warmstart"))
-STEPS = pathlib.Path(os.environ.get("WARMSTART_STEPS", ROOT / "target/release/examples/steps"))
+STEPS = pathlib.Path(os.environ.get("WARMSTART_STEPS", ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/examples/steps"))
 RUN = ROOT / "tests/data/runs/20261122-100107-7f3a"
 LIMIT, REPEATS, BAR = 1.1, 3, 40
 
@@ -51,7 +50,7 @@ def step(pixels, batch):
 
 
 def warmstart(folder, *words):
-    return seconds(PROGRAM, "--checkpoints", folder, "--experiments", folder, *words)
+    return seconds(bench.PROGRAM, "--checkpoints", folder, "--experiments", folder, *words)
 
 
 def png(path, side, seed):
@@ -139,8 +138,11 @@ def main(chosen):
     for name in chosen:
         if name not in CURVES:
             raise SystemExit(f"error: there is no curve {name}; expected some of {', '.join(CURVES)}")
+    chosen = chosen or list(CURVES)
+    if "WARMSTART_STEPS" not in os.environ and {"batch", "pixels"} & set(chosen):
+        subprocess.run(["cargo", "build", "--release", "-p", "warmstart-engine", "--example", "steps"], cwd=ROOT, check=True)
     steep = []
-    for name in chosen or CURVES:
+    for name in chosen:
         what, sizes, measure = CURVES[name]
         costs = [measure(size) for size in sizes]
         exponent = math.log(costs[-1] / costs[-2]) / math.log(sizes[-1] / sizes[-2])

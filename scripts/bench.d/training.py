@@ -89,7 +89,7 @@ def main():
     if not program:
         build = ["cargo", "build", "--release", "-p", "warmstart-engine", "--example", "steps"]
         subprocess.run(build, cwd=ROOT, check=True)
-        program = ROOT / "target/release/examples/steps"
+        program = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/examples/steps"
     python = measured([ROOT / "scripts/reference_python.sh"])[0].strip()
     keras = with_keras() if options.keras else None
     modes = ["default", "channels_last"] + ["bfloat16"] * options.bfloat16

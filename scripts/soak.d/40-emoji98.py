@@ -12,7 +12,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SEEDS, POINTS = (42, 43, 44), 2.0
-WARMSTART = os.environ.get("WARMSTART_BIN", str(ROOT / "target/release/warmstart"))
+WARMSTART = os.environ.get("WARMSTART_BIN", str(ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/warmstart"))
 
 
 def ours(seed, checkpoints):

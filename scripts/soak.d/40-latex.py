@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROFILE = os.environ.get("WARMSTART_PROFILE", "release")
+PROGRAM = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / os.environ.get("WARMSTART_PROFILE", "release") / "warmstart"
 NAMES = [
     "[optional", "*star", "[*] both", "]", 'say "hi"', "\\input{x}", "a_b & c % d # e $f$ ^g ~h {i}", "<b> | </b>", "`''` ``q'' ,, --- --",
     "?` !`", "-- ends --", "café Ångström Łódź ß œ ñ ő ș ý đ", "学習率 漢字", "обучение", "Δθ ≤ 0.1 µm ± 2 °C", "🚀 launch", "\\\\[2pt]", "\\midrule [x",
@@ -19,17 +19,9 @@ NAMES = [
 ]
 ENCODINGS = {"OT1": "", "T1": "\\usepackage[T1]{fontenc}"}
 
-
 PLAIN = "\\let\\toprule\\hline\\let\\midrule\\hline\\let\\bottomrule\\hline"
 HAS_BOOKTABS = shutil.which("kpsewhich") and subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True).returncode == 0
 RULES = "\\usepackage{booktabs}" if HAS_BOOKTABS else PLAIN
-
-
-def program():
-    path = ROOT / "target" / PROFILE / "warmstart"
-    if not path.exists():
-        subprocess.run(["cargo", "build", *(["--release"] if PROFILE == "release" else []), "--bin", "warmstart"], cwd=ROOT, check=True)
-    return path
 
 
 def runs(folder):
@@ -62,7 +54,7 @@ def main():
         folder = pathlib.Path(scratch)
         runs(folder / "checkpoints")
         for options in ([], ["--transpose", "--columns", "run,experiment,val_acc"]):
-            command = [program(), "compare", "--all", "--format", "latex", "--checkpoints", folder / "checkpoints", *options]
+            command = [PROGRAM, "compare", "--all", "--format", "latex", "--checkpoints", folder / "checkpoints", *options]
             table = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder).stdout
             for engine in engines:
                 for encoding, packages in ENCODINGS.items():
