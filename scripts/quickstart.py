@@ -151,7 +151,7 @@ def measure(program):
         subprocess.run([*call, "train", *files], check=True, env={**os.environ, "WARMSTART_FEATURE_CACHE": "off"})
         seconds = time.monotonic() - began
         peak.over.set()
-        answer = lambda *words: json.loads(subprocess.run([*call, *words], check=True, text=True, capture_output=True).stdout)  # noqa: E731
+        answer = lambda *words: json.loads(subprocess.run([*call, *words], check=True, text=True, stdout=subprocess.PIPE).stdout)  # noqa: E731
         stems = {run["run"]: run["stem"] for run in answer("runs", "--json")}
         rows = {}
         for row in answer("compare", "--format", "json"):

@@ -60,7 +60,7 @@ def ours(program, folder, pictures):
         (experiments / f"{name}.yaml").write_text(f"name: {TITLES[name]}\n{common}{text}")
     base = [program, "--experiments", experiments, "--checkpoints", runs]
     subprocess.run([*base, "train", *RECIPES], check=True, cwd=ROOT)
-    listed = subprocess.run([*base, "runs", "--json"], check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    listed = subprocess.run([*base, "runs", "--json"], check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
     found = {}
     # The newest come first. Older ones are of other pictures or recipes.
     for run in json.loads(listed):
@@ -74,7 +74,7 @@ def ours(program, folder, pictures):
 def theirs(folder, pictures, runs):
     """Trains the recipes in PyTorch with the splits of these runs. Returns the test accuracies by recipe and seed."""
     answers = {}
-    python = subprocess.run([ROOT / "scripts/reference_python.sh"], check=True, capture_output=True, text=True).stdout.strip()
+    python = subprocess.run([ROOT / "scripts/reference_python.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     weights = ROOT / ".weights/tf_efficientnet_lite0.in1k.safetensors"
     for seed in SEEDS:
         for name in RECIPES:

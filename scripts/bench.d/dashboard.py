@@ -186,7 +186,7 @@ def measure(runs, first_frame_ms, memory_mb):
 def warmstart(folder, *words, check=True):
     """The output of a command on a folder of runs; `check` ends the script if the command fails."""
     command = [PROGRAM, "--checkpoints", folder, *words]
-    return subprocess.run(command, cwd=ROOT, check=check, capture_output=True, text=True).stdout
+    return subprocess.run(command, cwd=ROOT, check=check, stdout=subprocess.PIPE, text=True).stdout
 
 
 def while_workers_train():

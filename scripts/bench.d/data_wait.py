@@ -67,9 +67,9 @@ if __name__ == "__main__":
         subprocess.run([python, "-c", MAKE, f"{place}/pictures", *sizes], check=True)
         pathlib.Path(place, "wait.yaml").write_text(YAML)
         command = [WARMSTART, "--checkpoints", "runs", "train", "wait.yaml", "--device", "cpu", "--quiet", "--json"]
-        run = json.loads(subprocess.run(command, cwd=place, env=environment, check=True, capture_output=True).stdout)[0]["run"]
+        run = json.loads(subprocess.run(command, cwd=place, env=environment, check=True, stdout=subprocess.PIPE).stdout)[0]["run"]
         command = [WARMSTART, "--checkpoints", "runs", "show", run, "--json"]
-        shown = json.loads(subprocess.run(command, cwd=place, check=True, capture_output=True).stdout)
+        shown = json.loads(subprocess.run(command, cwd=place, check=True, stdout=subprocess.PIPE).stdout)
     waits = [epoch["data_wait"] for epoch in shown["epochs"]]
     speeds = [epoch["images_per_second"] for epoch in shown["epochs"]]
     for number, (wait, speed) in enumerate(zip(waits, speeds), 1):

@@ -44,7 +44,7 @@ def step(pixels, batch):
     """Seconds of a training step of Lite0."""
     rates = []
     for _ in range(REPEATS):
-        said = subprocess.run([STEPS, "tf_efficientnet_lite0", str(pixels), str(batch), "0"], check=True, capture_output=True, text=True)
+        said = subprocess.run([STEPS, "tf_efficientnet_lite0", str(pixels), str(batch), "0"], check=True, stdout=subprocess.PIPE, text=True)
         rates.append(float(said.stdout.split()[-2]))
     return batch / max(rates)
 

@@ -18,14 +18,14 @@ WARMSTART = os.environ.get("WARMSTART_BIN", str(ROOT / os.environ.get("CARGO_TAR
 def ours(seed, checkpoints):
     command = [WARMSTART, "--checkpoints", checkpoints, "train", "experiments/quickstart/4-lite0-freeze.yaml"]
     settings = ["--set", "input.resize=64", "--set", f"seed={seed}", "--device", "cpu", "--json", "--quiet"]
-    return json.loads(subprocess.run([*command, *settings], cwd=ROOT, check=True, capture_output=True).stdout)[0]["test_acc"]
+    return json.loads(subprocess.run([*command, *settings], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)[0]["test_acc"]
 
 
 def theirs():
-    python = subprocess.run([ROOT / "scripts/reference_python.sh"], check=True, capture_output=True, text=True).stdout.strip()
+    python = subprocess.run([ROOT / "scripts/reference_python.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     script = ROOT / "crates/engine/tests/reference/emoji98.py"
     weights = ROOT / ".weights/tf_efficientnet_lite0.in1k.safetensors"
-    said = subprocess.run([python, script, weights, *map(str, SEEDS)], check=True, capture_output=True, text=True).stdout
+    said = subprocess.run([python, script, weights, *map(str, SEEDS)], check=True, stdout=subprocess.PIPE, text=True).stdout
     return [float(line.split()[-1]) for line in said.splitlines()]
 
 

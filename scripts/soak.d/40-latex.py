@@ -55,7 +55,7 @@ def main():
         runs(folder / "checkpoints")
         for options in ([], ["--transpose", "--columns", "run,experiment,val_acc"]):
             command = [PROGRAM, "compare", "--all", "--format", "latex", "--checkpoints", folder / "checkpoints", *options]
-            table = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder).stdout
+            table = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=folder).stdout
             for engine in engines:
                 for encoding, packages in ENCODINGS.items():
                     if engine == "pdflatex" or encoding == "OT1":

@@ -45,7 +45,7 @@ def advisories():
     if clone := os.environ.get("WARMSTART_ADVISORIES"):
         env = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{pathlib.Path(clone).resolve()}.insteadOf",
                "GIT_CONFIG_VALUE_0": DATABASE}
-        date = subprocess.run(["git", "-C", clone, "log", "-1", "--format=%cs"], check=True, text=True, capture_output=True).stdout.strip()
+        date = subprocess.run(["git", "-C", clone, "log", "-1", "--format=%cs"], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
     good, said = deny("advisories", env=env)
     if why := unread(said):
         return figure("advisories and yanked crates", why, "0", False)

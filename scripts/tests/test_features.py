@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def crates(edges):
     """Name and version of each crate, with its features."""
     tree = subprocess.run(["cargo", "tree", "--workspace", "--edges", edges, "--prefix", "none", "--format", "{p}|{f}"], cwd=ROOT,
-                          check=True, capture_output=True, text=True).stdout
+                          check=True, stdout=subprocess.PIPE, text=True).stdout
     lines = {line.removesuffix(" (*)") for line in tree.splitlines() if "|" in line}
     return {line for line in lines if not line.startswith("warmstart")}
 
