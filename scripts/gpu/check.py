@@ -49,6 +49,8 @@ def link_torch(folder):
         if found is None:
             sys.exit("error: this Python has no torch; run it with the Python that has one, or give --torch FOLDER")
         folder = os.path.join(os.path.dirname(found.origin), "lib")
+    # A relative link would count from this file's folder.
+    folder = os.path.abspath(folder)
     wanted = (HERE / "torch-version").read_text().strip()
     version = pathlib.Path(folder).parent / "version.py"
     found = re.search(r"__version__ = '(\d+\.\d+)", version.read_text()) if version.exists() else None
@@ -189,7 +191,7 @@ def main():
     parser.add_argument("--parts", default=",".join(PARTS), help="of " + ", ".join(PARTS))
     parser.add_argument("--checks", default="", help="names of the self-test's checks, with commas; all without")
     parser.add_argument("--torch", help="the folder of torch's libraries; without it, that of this Python's torch; `own` for the worker's own")
-    parser.add_argument("--small", action="store_true", help="the quickstart's smallest run only")
+    parser.add_argument("--small", action="store_true", help="one run of the quickstart in place of five, and few images")
     options = parser.parse_args()
     parts = options.parts.split(",")
     unknown = [part for part in parts if part not in PARTS]

@@ -69,6 +69,11 @@ class Kit(unittest.TestCase):
         self.assertEqual(found["quickstart"]["runs"], [{"run": "1"}])
         self.assertIn("1 passed, 0 failed", (self.folder / "results/gpu.md").read_text())
 
+    def test_a_folder_of_torch_counts_from_where_the_check_was_started(self):
+        self.build()
+        checked = self.check(os.path.relpath(self.torch("2.11.0"), self.folder))
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
     def test_waits_for_the_gpu_are_counted(self):
         compile = lambda name, text, *options: subprocess.run(  # noqa: E731
             ["cc", "-x", "c", "-", "-o", self.folder / name, *options], input=text, text=True, check=True)
