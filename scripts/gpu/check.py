@@ -36,9 +36,12 @@ def unpack():
     for packed in HERE.glob("*.xz"):
         program = packed.with_suffix("")
         if not program.exists() or program.stat().st_mtime < packed.stat().st_mtime:
-            with lzma.open(packed) as source, open(program, "wb") as target:
+            # A start that is killed here leaves no half of a program under its name.
+            aside = packed.with_suffix(".new")
+            with lzma.open(packed) as source, open(aside, "wb") as target:
                 shutil.copyfileobj(source, target)
-            program.chmod(0o755)
+            aside.chmod(0o755)
+            aside.replace(program)
 
 
 def link_torch(folder):

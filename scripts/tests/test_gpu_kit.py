@@ -74,6 +74,15 @@ class Kit(unittest.TestCase):
         checked = self.check(os.path.relpath(self.torch("2.11.0"), self.folder))
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
+    def test_half_a_program_never_has_its_name(self):
+        self.build()
+        kit = self.folder / "kit"
+        for packed in kit.glob("*.xz"):
+            packed.write_bytes(packed.read_bytes()[:-1])
+        with mock.patch.object(check, "HERE", kit), self.assertRaises(EOFError):
+            check.unpack()
+        self.assertFalse((kit / "warmstart").exists() or (kit / "warmstart-worker").exists())
+
     def test_waits_for_the_gpu_are_counted(self):
         compile = lambda name, text, *options: subprocess.run(  # noqa: E731
             ["cc", "-x", "c", "-", "-o", self.folder / name, *options], input=text, text=True, check=True)
