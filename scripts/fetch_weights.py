@@ -301,7 +301,10 @@ def main(arguments):
         fetch()
     elif len(arguments) == 3 and arguments[0] == "--convert":
         with open(arguments[1], "rb") as f:
-            data = convert(f.read(LARGEST))
+            data = f.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise Refused("the checkpoint has more than %s, the most that is read." % mb(LARGEST))
+        data = convert(data)
         write_whole(arguments[2], data)
         print("%s  %s" % (hashlib.sha256(data).hexdigest(), arguments[2]))
     else:

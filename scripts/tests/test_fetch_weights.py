@@ -12,6 +12,7 @@ import sys
 import tempfile
 import unittest
 import zlib
+from unittest import mock
 
 SCRIPTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, SCRIPTS)
@@ -255,6 +256,16 @@ class LeavingNothing(unittest.TestCase):
                 self.assertTrue(said.startswith("error: the checkpoint"), said)
                 self.assertNotIn("Traceback", said)
                 self.assertEqual(os.listdir(folder), ["in.pth"])
+
+    def test_a_file_that_is_too_large_is_not_called_damaged(self):
+        with tempfile.TemporaryDirectory() as folder:
+            source, goal = os.path.join(folder, "in.pth"), os.path.join(folder, "out")
+            whole = lite0()
+            with open(source, "wb") as f:
+                f.write(whole)
+            with mock.patch.object(fw, "LARGEST", len(whole) - 1), self.assertRaisesRegex(fw.Refused, "more than"):
+                fw.main(["--convert", source, goal])
+            self.assertFalse(os.path.exists(goal))
 
     def test_a_few_bytes_take_little_memory(self):
         # An empty dict, stored under a number of 31 bits.
