@@ -4,7 +4,8 @@
     scripts/soak.d/45-slurm.py [PART ...]    start it, measure, stop it
     scripts/soak.d/45-slurm.py up|down       start or stop it, for work by hand; `up` prints what the shell must export
 
-It needs root and Debian's packages slurm-wlm and munge. It installs nothing and reports what is missing. Standard library only; Linux.
+It needs root and Debian's packages slurm-wlm and munge. It installs nothing and reports what is missing. Do not run it on a node of
+a cluster: the part `power` kills the processes of every Slurm on the machine. Standard library only; Linux.
 """
 import hashlib
 import json
@@ -24,7 +25,8 @@ EPOCHS = int(os.environ.get("WARMSTART_SLURM_EPOCHS", "8"))
 LONG = int(os.environ.get("WARMSTART_SLURM_LONG", "4"))
 # What a run that trains says later; a short one may be done.
 CONTINUES = ("training", "validating", "saving", "done")
-FOLDER = pathlib.Path(os.environ.get("WARMSTART_SLURM_FOLDER", "/tmp/warmstart-slurm"))
+# `down` removes it.
+FOLDER = pathlib.Path("/tmp/warmstart-slurm")
 CONF = FOLDER / "slurm.conf"
 
 
