@@ -1,4 +1,4 @@
-"""The pages' links, the quickstart's figures in every file that quotes them, and the commands of README and book."""
+"""The pages' links, and the quickstart's figures in every file that quotes them."""
 import json
 import os
 import pathlib
