@@ -3,8 +3,8 @@
 
     scripts/soak.d/50-terminal.py [PART ...]      all parts, or those named: %s
 
-The parts `places`, `hostile` and `tail` are tests of `cargo test --release`; WARMSTART_PROFILE=debug selects the tests of the
-development build, WARMSTART_PROGRAM another dashboard. Standard library only; Linux.
+The parts `exits`, `random`, `places`, `hostile` and `tail` are tests of `cargo test --release`; WARMSTART_PROFILE=debug takes those of
+the development build. WARMSTART_PROGRAM names another dashboard for the other parts. Standard library only; Linux.
 """
 import fcntl
 import importlib.util
