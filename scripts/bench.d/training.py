@@ -35,10 +35,11 @@ STUDY = ("resnet50_32", "resnet50", "b0", "b0_frozen")
 
 def measured(command, **environment):
     """What a program prints, and the most memory that it used, in MB."""
-    waiting = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    # It would decide how threads wait, on both sides.
+    inherited = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     command = [str(part) for part in command]
     with tempfile.TemporaryFile("w+") as complaints:
-        process = subprocess.Popen(command, env={**waiting, **environment}, stdout=subprocess.PIPE, stderr=complaints, text=True)
+        process = subprocess.Popen(command, env={**inherited, **environment}, stdout=subprocess.PIPE, stderr=complaints, text=True)
         with process.stdout:
             said = process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
