@@ -617,8 +617,7 @@ def main(arguments):
 
 
 def run(main_function):
-    """The only place where a script exits: with a reason and an exit code, and without a traceback for problems that users can
-    solve."""
+    """Runs the main function of a script. Problems that users can solve end it with a reason and an exit code, without a traceback."""
 
     def stop(number, _frame):
         raise KeyboardInterrupt(number)
