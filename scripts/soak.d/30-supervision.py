@@ -58,9 +58,12 @@ def cargo_tests():
     for tests, name in [("cli", "of_two_resumes"), ("dashboard", "no_worker_and_no_line"), ("dashboard", "starts_and_ends"),
                         ("supervision", ""), ("faults", "")]:
         command = ["cargo", "test", *release, "--quiet", "--workspace", "--test", tests, name, "--", "--nocapture", "--test-threads=1"]
-        status = subprocess.run(command, cwd=ROOT, env=env).returncode
-        if status:
-            figure("B", f"{tests} {name}".strip(), f"failed with status {status}", "status 0", False)
+        ended = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, errors="replace")
+        print(ended.stdout, end="", flush=True)
+        found = ended.stdout.count("FIGURE ")
+        # cargo also succeeds where no test has that name.
+        if ended.returncode or not found:
+            figure("B", f"{tests} {name}".strip(), f"status {ended.returncode}, {found} figures", "status 0, some figures", False)
 
 
 class Sshd:

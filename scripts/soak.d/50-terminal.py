@@ -40,9 +40,13 @@ def tests(name, *arguments, **variables):
     profile = os.environ.get("WARMSTART_PROFILE", "release")
     command = ["cargo", "test", "--quiet", "--workspace", *(["--release"] if profile == "release" else []), *arguments, "--", name,
                "--nocapture"]
-    ended = subprocess.run([*command, "--include-ignored"], cwd=ROOT, env={**os.environ, **variables})
-    if ended.returncode:
-        figure("-", f"test {name}", f"status {ended.returncode}", "0", False)
+    ended = subprocess.run([*command, "--include-ignored"], cwd=ROOT, env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True,
+                           errors="replace")
+    print(ended.stdout, end="", flush=True)
+    found = ended.stdout.count("FIGURE ")
+    # cargo also succeeds where no test has that name.
+    if ended.returncode or not found:
+        figure("-", f"test {name}", f"status {ended.returncode}, {found} figures", "status 0, some figures", False)
 
 
 class Growing:
