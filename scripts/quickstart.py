@@ -106,7 +106,8 @@ def quoting(kept):
         yield path, in_experiment(path.read_text(), stem, kept)
 
 
-def machine():
+def processor():
+    """The cores that this process may use, and their model."""
     model = platform.processor() or platform.machine()
     try:
         with open("/proc/cpuinfo") as cpuinfo:
@@ -114,7 +115,11 @@ def machine():
     except OSError:
         pass
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores of {model}, libtorch {os.environ.get('WARMSTART_TORCH') or DEFAULT}"
+    return f"{cores} cores of {model}"
+
+
+def machine():
+    return f"{processor()}, libtorch {os.environ.get('WARMSTART_TORCH') or DEFAULT}"
 
 
 def worker_memory(listed, folder):

@@ -18,11 +18,13 @@ import datetime
 import json
 import os
 import pathlib
-import platform
 import re
 import subprocess
 import sys
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from quickstart import processor  # noqa: E402
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "soak.d"
 KEPT = PROGRAMS.parents[1] / "docs/soak.json"
@@ -61,14 +63,7 @@ def table(rows):
 
 def machine():
     """The machine that measures the figures."""
-    model = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo") as cpuinfo:
-            model = next((line.split(":", 1)[1].strip() for line in cpuinfo if line.startswith("model name")), model)
-    except OSError:
-        pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores of {model}, {os.environ.get('WARMSTART_PROFILE', 'release')} build"
+    return f"{processor()}, {os.environ.get('WARMSTART_PROFILE', 'release')} build"
 
 
 def run(program):
