@@ -34,8 +34,8 @@ PATIENCE = 20
 LOOKS = {
     "dark-80x24": ((80, 24), [], {}, False),
     "dark-200x60": ((200, 60), [], {}, False),
-    # The picture in the README.
-    "readme": ((110, 34), [], {}, False),
+    # The book's picture of the comparison.
+    "book": ((110, 34), [], {}, False),
     "light-80x24": ((80, 24), ["--theme", "light"], {}, True),
     "light-200x60": ((200, 60), ["--theme", "light"], {}, True),
     "ansi-80x24": ((80, 24), [], {"TERM": "xterm"}, False),
