@@ -190,7 +190,7 @@ fn keys() -> String {
     let all: Vec<_> = of(context).iter().collect();
     let _ = write!(
         text,
-        "## {title}\n\nNothing is shown, so no other key acts.\n\n{}\n",
+        "## {title}\n\nOnly a notice is shown, and no other key acts.\n\n{}\n",
         key_table(&all)
     );
     text
