@@ -43,6 +43,7 @@ enum Verb {
     Resume,
     /// How many runs a device takes at a time, from now on
     Slots {
+        /// From 1 to 64
         #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
         slots: u32,
     },
