@@ -25,6 +25,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from quickstart import processor  # noqa: E402
+from setup_libtorch import put_text  # noqa: E402
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "soak.d"
 KEPT = PROGRAMS.parents[1] / "docs/soak.json"
@@ -115,8 +116,9 @@ def keep(document, name, rows, path=KEPT):
     kept = {other: entry for other, entry in kept.items() if (PROGRAMS / other).exists()}
     kept[name] = {"date": str(datetime.date.today()), "machine": machine(), "rows": rows}
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(dict(sorted(kept.items())), indent=1, ensure_ascii=False) + "\n")
-    document.write_text(written(document.read_text(), kept))
+    # A kill must not cost the figures of other days.
+    put_text(str(path), json.dumps(dict(sorted(kept.items())), indent=1, ensure_ascii=False) + "\n")
+    put_text(str(document), written(document.read_text(), kept))
 
 
 def choose(names, programs):

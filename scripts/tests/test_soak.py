@@ -58,6 +58,17 @@ class Figures(unittest.TestCase):
             again = soak.written(text, json.loads(kept.read_text()))
             self.assertEqual(again, text)
 
+    def test_a_write_that_is_cut_short_leaves_the_figures_of_other_days(self):
+        with tempfile.TemporaryDirectory() as folder:
+            document, kept = pathlib.Path(folder) / "page.md", pathlib.Path(folder) / "soak.json"
+            document.write_text(f"{soak.BEGIN}\n{soak.END}\n")
+            first, second = [path.name for path in sorted(soak.PROGRAMS.iterdir())][:2]
+            soak.keep(document, first, [("A1", "kills", "1", "1", "ok")], kept)
+            before = kept.read_text()
+            with mock.patch("os.fsync", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+                soak.keep(document, second, [("A2", "calls", "1", "1", "ok")], kept)
+            self.assertEqual(kept.read_text(), before)
+
     def test_the_book_contains_the_kept_figures(self):
         text = (soak.KEPT.parent / "book/src/reliability.md").read_text()
         self.assertEqual(soak.written(text, json.loads(soak.KEPT.read_text())), text)
