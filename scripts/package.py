@@ -188,8 +188,10 @@ def shown(path):
 
 def runtime_libraries(worker):
     """libstdc++ and libgcc of this machine; a minimal or older system may lack them."""
-    said = subprocess.run(["ldd", str(worker)], text=True, capture_output=True).stdout
-    found = dict(re.findall(r"(lib(?:stdc\+\+|gcc_s)\.so\.\d+) => (\S+)", said))
+    said = subprocess.run(["ldd", str(worker)], text=True, capture_output=True)
+    if said.returncode != 0:
+        raise Failure("ldd cannot list the libraries of a program: %s: %s" % ((said.stderr or said.stdout).strip(), worker))
+    found = dict(re.findall(r"(lib(?:stdc\+\+|gcc_s)\.so\.\d+) => (\S+)", said.stdout))
     return {name: os.path.realpath(path) for name, path in found.items()}
 
 

@@ -94,6 +94,12 @@ class Programs(unittest.TestCase):
             with self.assertRaises(elf.NotElf):
                 elf.Elf(whole[:length])
 
+    def test_libraries_that_cannot_be_listed_are_not_none(self):
+        text = self.folder / "text"
+        text.write_text("no program")
+        with self.assertRaisesRegex(Failure, "ldd cannot list"):
+            package.runtime_libraries(text)
+
     def test_the_tag_is_torchs_or_newer(self):
         path = program(self.folder)
         if path is None:
