@@ -295,7 +295,8 @@ def pip_download(pip, wheel, into, label, lock_fd=None):
 
 def explain_pip(said, name, full):
     tail = "\n".join("    " + line for line in said.strip().splitlines()[-4:])
-    index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple")
+    # A mirror's address may have a password in it.
+    index = re.sub(r"//[^/]*@", "//", os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple"))
     if "DO NOT MATCH THE HASHES" in said:
         why = "the file that the package index gave is not the pinned one. It was not used."
     elif full or "No space left" in said or "Errno 28" in said:

@@ -370,6 +370,15 @@ class UsersOwn(unittest.TestCase):
                 sl.users_own({"LIBTORCH": value})
 
 
+class Messages(unittest.TestCase):
+    def test_a_password_of_the_package_index_is_not_shown(self):
+        with mock.patch.dict(os.environ, PIP_INDEX_URL="https://ann:secret@mirror.example/simple"):
+            for said in ("", "No matching distribution"):
+                text = sl.explain_pip(said, "torch.whl", False)
+                self.assertIn("https://mirror.example/simple", text)
+                self.assertNotIn("secret", text)
+
+
 class Pins(unittest.TestCase):
     def test_every_wheel_is_pinned_once_and_for_its_own_platform(self):
         for choice, release in RELEASES.items():
