@@ -360,5 +360,7 @@ def rebooted():
 PARTS = {"cargo": cargo_tests, "ssh": ssh_connections, "stuck": stuck_workers, "rebooted": rebooted}
 
 if __name__ == "__main__":
+    if unknown := set(sys.argv[1:]) - set(PARTS):
+        raise SystemExit(f"error: there is no part {' or '.join(unknown)}; expected some of {', '.join(PARTS)}")
     for name in sys.argv[1:] or PARTS:
         PARTS[name]()
