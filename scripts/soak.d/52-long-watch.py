@@ -29,7 +29,7 @@ def watch(folder, minutes, hours, faster):
         descriptors = lambda: len(os.listdir(f"/proc/{dashboard.process.pid}/fd"))
         began, memory, files, is_open = time.time(), [], [], False
         while (passed := time.time() - began) < minutes * 60:
-            os.write(dashboard.master, b"\x1b" if is_open else b"jjmm\r")
+            os.write(dashboard.master, b"\x1b" if is_open else b"jj\r")
             is_open = not is_open
             dashboard.settle_for(5)
             # In the first tenth of the time the dashboard's stores reach their full size.
