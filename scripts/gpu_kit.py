@@ -30,6 +30,8 @@ def main(arguments):
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "target/gpu-kit")
     parser.add_argument("--link", action="store_true", help="link the programs instead of packing them, to try the kit here")
     options = parser.parse_args(arguments)
+    if options.out.exists() and os.listdir(options.out) and not (options.out / "torch-version").is_file():
+        raise Failure("a folder is there that is no kit; name another with --out: %s" % options.out)
     new = options.out.with_name(options.out.name + ".new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)

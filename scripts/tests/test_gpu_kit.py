@@ -153,6 +153,21 @@ class Kit(unittest.TestCase):
             self.build()
         self.assertTrue((self.folder / "kit/libwaits.so").is_file())
 
+    def test_another_folder_is_not_replaced_by_a_kit(self):
+        own = self.folder / "kit/own.txt"
+        own.parent.mkdir()
+        own.write_text("mine")
+        with self.assertRaisesRegex(gpu_kit.Failure, "no kit"):
+            self.build()
+        self.assertEqual(own.read_text(), "mine")
+
+    def test_a_kit_is_replaced_by_the_next(self):
+        self.build()
+        programs = ["--programs", str(self.folder / "programs"), "--release", "2.13", "--out", str(self.folder / "kit")]
+        with contextlib.redirect_stdout(io.StringIO()):
+            gpu_kit.main(programs)
+        self.assertEqual((self.folder / "kit/torch-version").read_text(), "2.13\n")
+
     def test_kit_above_its_limit_is_refused_and_leaves_no_kit(self):
         with mock.patch.object(gpu_kit, "MOST", 1000), self.assertRaisesRegex(gpu_kit.Failure, "more than"):
             self.build()
