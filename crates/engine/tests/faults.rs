@@ -255,7 +255,7 @@ fn a_worker_that_does_not_start_is_distinguished_from_one_that_crashed() {
         (
             root.path().join("nowhere"),
             FailureKind::NotStarted,
-            "cannot be started",
+            "did not start: No such file or directory",
             "make build",
         ),
         (
