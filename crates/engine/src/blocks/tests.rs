@@ -266,6 +266,26 @@ fn gated_normalization_equals_libtorchs() {
     }
 }
 
+/// libtorch's convolution of an image by a weight, with zeros at its top, left, bottom and right; and how it lies over the image.
+fn convolved(
+    (x, weight): &(Tensor, Tensor),
+    [top, left, bottom, right]: [i64; 4],
+    stride: i64,
+    groups: i64,
+) -> (Tensor, Geometry) {
+    let padded = x.constant_pad_nd([left, right, top, bottom]);
+    let y = padded.conv2d(weight, None::<&Tensor>, [stride; 2], [0, 0], [1, 1], groups);
+    let size = y.size();
+    let geometry = Geometry {
+        stride,
+        top,
+        left,
+        out_height: size[2],
+        out_width: size[3],
+    };
+    (y, geometry)
+}
+
 #[test]
 fn depthwise_convolution_equals_libtorchs_for_every_stride_padding_and_edge() {
     tch::manual_seed(4);
@@ -288,23 +308,8 @@ fn depthwise_convolution_equals_libtorchs_for_every_stride_padding_and_edge() {
                 let weight = draw(&[channels, 1, kernel, kernel], -1.0, 1.0);
                 let [ours, theirs] =
                     [Kind::Float, Kind::Double].map(|kind| (leaf(&x, kind), leaf(&weight, kind)));
-                let padded = theirs.0.constant_pad_nd([left, right, top, bottom]);
-                let expected = padded.conv2d(
-                    &theirs.1,
-                    None::<&Tensor>,
-                    [stride; 2],
-                    [0, 0],
-                    [1, 1],
-                    channels,
-                );
-                let size = expected.size();
-                let geometry = Geometry {
-                    stride,
-                    top,
-                    left,
-                    out_height: size[2],
-                    out_width: size[3],
-                };
+                let (expected, geometry) =
+                    convolved(&theirs, [top, left, bottom, right], stride, channels);
                 assert!(supports_depthwise(&ours.0, &ours.1, channels));
                 let found = depthwise(&ours.0, &ours.1, geometry).unwrap();
                 backward(&found, &expected);
@@ -364,17 +369,8 @@ fn convolution_by_product_equals_libtorchs_for_every_stride_padding_and_edge() {
                 let bias = draw(&[9], -1.0, 1.0);
                 let [ours, theirs] =
                     [Kind::Float, Kind::Double].map(|kind| (leaf(&x, kind), leaf(&weight, kind)));
-                let padded = theirs.0.constant_pad_nd([left, right, top, bottom]);
-                let expected =
-                    padded.conv2d(&theirs.1, None::<&Tensor>, [stride; 2], [0, 0], [1, 1], 1);
-                let size = expected.size();
-                let geometry = Geometry {
-                    stride,
-                    top,
-                    left,
-                    out_height: size[2],
-                    out_width: size[3],
-                };
+                let (expected, geometry) =
+                    convolved(&theirs, [top, left, bottom, right], stride, 1);
                 let found = convolve_by_product(&ours.0, &ours.1, None, geometry).unwrap();
                 backward(&found, &expected);
                 assert_close(&what, 1e-5, &[("values", &found, &expected)]);
@@ -416,16 +412,7 @@ fn winograds_convolution_equals_libtorchs_for_every_padding_and_edge() {
             }
             let [ours, theirs] =
                 [Kind::Float, Kind::Double].map(|kind| (leaf(&x, kind), leaf(&weight, kind)));
-            let padded = theirs.0.constant_pad_nd([left, right, top, bottom]);
-            let expected = padded.conv2d(&theirs.1, None::<&Tensor>, [1; 2], [0, 0], [1, 1], 1);
-            let size = expected.size();
-            let geometry = Geometry {
-                stride: 1,
-                top,
-                left,
-                out_height: size[2],
-                out_width: size[3],
-            };
+            let (expected, geometry) = convolved(&theirs, [top, left, bottom, right], 1, 1);
             let found = convolve_by_winograd(&ours.0, &ours.1, geometry).unwrap();
             backward(&found, &expected);
             assert_close(&what, 1e-5, &[("values", &found, &expected)]);
