@@ -109,6 +109,8 @@ pub struct EventReader {
     partial: Vec<u8>,
     /// Skips the rest of a line that is too long.
     skipping: bool,
+    /// No poll has told yet that the file was replaced or cut.
+    restarted: bool,
 }
 
 /// The result of a poll.
@@ -131,6 +133,7 @@ impl EventReader {
             offset: 0,
             partial: Vec::new(),
             skipping: false,
+            restarted: false,
         }
     }
 
@@ -172,21 +175,22 @@ impl EventReader {
             Err(error) => return Err(error),
         };
         if meta.ino() != self.inode || meta.len() < self.offset {
-            poll.restarted = self.offset > 0;
+            // If the new file cannot be read now, a later poll tells this.
             *self = Self {
                 inode: meta.ino(),
+                restarted: self.restarted || self.offset > 0,
                 ..Self::new(std::mem::take(&mut self.path))
             };
         }
-        if meta.len() == self.offset {
-            return Ok(poll);
+        if meta.len() > self.offset {
+            let mut file = File::open(&self.path)?;
+            file.seek(SeekFrom::Start(self.offset))?;
+            let start = self.partial.len();
+            self.read_on(file)?;
+            poll.more = self.offset < meta.len();
+            self.take_lines(start, &mut poll);
         }
-        let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(self.offset))?;
-        let start = self.partial.len();
-        self.read_on(file)?;
-        poll.more = self.offset < meta.len();
-        self.take_lines(start, &mut poll);
+        poll.restarted = std::mem::take(&mut self.restarted);
         Ok(poll)
     }
 
@@ -428,6 +432,26 @@ mod tests {
         reader.poll().unwrap();
         std::fs::write(&path, "").unwrap();
         assert!(reader.poll().unwrap().restarted);
+    }
+
+    #[test]
+    fn a_replaced_log_that_cannot_be_read_at_first_is_told_later() {
+        let (folder, path) = log();
+        let text = "{\"t\":1,\"event\":\"stopping\"}\n";
+        std::fs::write(&path, text).unwrap();
+        let mut reader = EventReader::new(path.clone());
+        reader.poll().unwrap();
+        // What was replaced stays, so that no file gets its inode.
+        std::fs::rename(&path, folder.path().join("first")).unwrap();
+        // A folder cannot be read as a log.
+        std::fs::create_dir_all(path.join("x")).unwrap();
+        reader.poll().unwrap_err();
+        std::fs::rename(&path, folder.path().join("second")).unwrap();
+        std::fs::write(&path, text).unwrap();
+        let poll = reader.poll().unwrap();
+        assert!(poll.restarted);
+        assert_eq!(poll.records.len(), 1);
+        assert!(!reader.poll().unwrap().restarted);
     }
 
     #[test]
