@@ -118,9 +118,13 @@ pub(super) struct SentAs {
 }
 
 impl SentAs {
-    /// Of a run without a readable script, as if it had been sent alone.
-    pub(super) fn of(run: &RunDir) -> Self {
-        let script = std::fs::read_to_string(run.path().join(SCRIPT)).unwrap_or_default();
+    /// Of a run without a script, as if it had been sent alone.
+    pub(super) fn of(run: &RunDir) -> io::Result<Self> {
+        let script = match std::fs::read(run.path().join(SCRIPT)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other?,
+        };
+        let script = String::from_utf8_lossy(&script);
         let mut lines = script.lines();
         let option = ["#SBATCH ", NAME].concat();
         let name = lines.find_map(|line| line.strip_prefix(&option));
@@ -132,10 +136,10 @@ impl SentAs {
         };
         let mut runs = lines.skip_while(|line| *line != RUNS).skip(1);
         let task = runs.position(is_own);
-        Self {
+        Ok(Self {
             job_name: name.map_or_else(|| job_name(run), str::to_owned),
             task: task.and_then(|task| u32::try_from(task).ok()),
-        }
+        })
     }
 }
 
@@ -182,7 +186,7 @@ mod tests {
         let sent = |runs: &[RunDir], run: &RunDir| {
             let text = script(runs, &programs(), &SlurmOptions::default()).unwrap();
             std::fs::write(run.path().join(SCRIPT), text).unwrap();
-            SentAs::of(run)
+            SentAs::of(run).unwrap()
         };
         for (index, run) in runs.iter().enumerate() {
             let as_task = SentAs {
@@ -196,7 +200,7 @@ mod tests {
             };
             assert_eq!(sent(std::slice::from_ref(run), run), alone);
             std::fs::remove_file(run.path().join(SCRIPT)).unwrap();
-            assert_eq!(SentAs::of(run), alone);
+            assert_eq!(SentAs::of(run).unwrap(), alone);
         }
         let elsewhere = tempfile::tempdir().unwrap();
         let moved = RunDir::new(elsewhere.path().join("c"));

@@ -257,7 +257,16 @@ fn unanswered(
     start: Start,
     ids: impl FnOnce(&str) -> Result<Vec<u64>, Trouble>,
 ) -> Option<Standing> {
-    let sent_as = SentAs::of(run);
+    let sent_as = match SentAs::of(run) {
+        Ok(sent_as) => sent_as,
+        Err(error) => {
+            return Some(Standing {
+                stage: Stage::Unknown,
+                text: format!("sbatch did not answer, and {SCRIPT} cannot be read: {error}"),
+                help: "correct the permissions of the run's folder; nothing is sent again meanwhile".to_owned(),
+            });
+        }
+    };
     let ids = match ids(&sent_as.job_name) {
         Ok(ids) => ids,
         Err(trouble) => return Some(unknown(start, &trouble)),
@@ -380,11 +389,10 @@ mod tests {
         assert_eq!(asked, ["one", "two"]);
     }
 
-    #[test]
-    fn a_job_is_not_taken_for_the_runs_while_its_log_cannot_be_read() {
-        let root = tempfile::tempdir().unwrap();
+    /// A run that was sent, with a file that cannot be read.
+    fn with_unreadable(root: &Path, file: impl FnOnce(&RunDir) -> PathBuf) -> RunDir {
         let id = "20261129-090414-0001";
-        let run = RunDir::of(root.path(), &id.parse().unwrap());
+        let run = RunDir::of(root, &id.parse().unwrap());
         fs::create_dir(run.path()).unwrap();
         let info = serde_json::json!({
             "format": 1, "id": id, "experiment": "e", "group": "g", "stem": "s", "source": "s.yaml",
@@ -392,11 +400,28 @@ mod tests {
         });
         run.write_info(&serde_json::from_value(info).unwrap())
             .unwrap();
-        // A folder cannot be read as a log.
-        fs::create_dir_all(run.events().join("x")).unwrap();
+        // A folder cannot be read as a file.
+        fs::create_dir_all(file(&run).join("x")).unwrap();
+        run
+    }
+
+    #[test]
+    fn a_job_is_not_taken_for_the_runs_while_its_log_cannot_be_read() {
+        let root = tempfile::tempdir().unwrap();
+        let run = with_unreadable(root.path(), RunDir::events);
         let standing = unanswered(&run, UNANSWERED, |_| Ok(vec![58])).unwrap();
         assert_eq!(standing.stage, Stage::Unknown);
         assert!(standing.text.contains("job 58"), "{}", standing.text);
+        assert_eq!(run.info().unwrap().worker, None);
+    }
+
+    #[test]
+    fn a_job_is_not_sought_by_another_name_while_the_script_cannot_be_read() {
+        let root = tempfile::tempdir().unwrap();
+        let run = with_unreadable(root.path(), |run| run.path().join(SCRIPT));
+        let standing = unanswered(&run, UNANSWERED, |_| Ok(vec![58])).unwrap();
+        assert_eq!(standing.stage, Stage::Unknown);
+        assert!(standing.text.contains(SCRIPT), "{}", standing.text);
         assert_eq!(run.info().unwrap().worker, None);
     }
 
