@@ -37,7 +37,8 @@ pub trait Storage {
     }
     /// Names in a folder; none if the folder does not exist.
     fn names(&self, path: &Path) -> io::Result<Vec<String>>;
-    fn exists(&self, path: &Path) -> bool;
+    /// Whether there is something at `path`. It is an error if that cannot be told.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Free bytes on the disk that `path` lies on.
     fn free(&self, path: &Path) -> io::Result<u64>;
 }
@@ -117,8 +118,8 @@ impl Storage for Disk {
         }
     }
 
-    fn exists(&self, path: &Path) -> bool {
-        path.exists()
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        path.try_exists()
     }
 
     fn free(&self, path: &Path) -> io::Result<u64> {

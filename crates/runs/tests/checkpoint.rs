@@ -392,7 +392,7 @@ fn older_checkpoints_go_after_the_new_one_is_durable_and_read_back() {
             let is_durable = checkpoint::read(&disk.after_power_loss(|_| false, 0), &new).is_ok();
             let is_whole = ["manifest.json", "state.json", checkpoint::MODEL]
                 .iter()
-                .all(|file| disk.exists(&old.join(file)));
+                .all(|file| disk.exists(&old.join(file)).unwrap());
             seen.borrow_mut()
                 .push((is_whole, is_durable, disk.reads_below(&new)));
         })
@@ -565,6 +565,28 @@ fn recovery_keeps_intact_copies_of_missing_checkpoints() {
         let (found, _) = checkpoint::newest(&Disk, &run).unwrap();
         assert_eq!(found, Some(content(5, 0, 5)), "{suffix}");
         assert!(!aside.exists());
+    }
+}
+
+#[test]
+fn checkpoints_that_cannot_be_looked_at_do_not_count_as_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunDir::new(folder.path());
+    // Nobody can follow a link to itself.
+    std::os::unix::fs::symlink("ckpt", run.checkpoints()).unwrap();
+    checkpoint::put_aside(&Disk, &run).unwrap_err();
+    assert!(run.checkpoints().is_symlink());
+    // The same for an error at any call.
+    let run = RunDir::new(RUN);
+    for call in 1..20 {
+        let disk = disk_after(Simulated::new(Path::new(RUN)), &saves_of_a_run());
+        disk.fail(&[Fault {
+            call,
+            errno: EIO,
+            persistent: false,
+        }]);
+        let aside = checkpoint::put_aside(&disk, &run);
+        assert!(!matches!(aside, Ok(None)), "call {call}");
     }
 }
 

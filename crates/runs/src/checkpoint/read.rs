@@ -87,10 +87,10 @@ pub fn newest(
 /// The error for a missing checkpoint that the log or `names.json` names.
 pub fn missing(storage: &impl Storage, run: &RunDir, named_by: &'static str, step: u64) -> Error {
     let path = run.checkpoints();
-    let found = if storage.exists(&path) {
-        "holds none"
-    } else {
-        "is not there"
+    let found = match storage.exists(&path) {
+        Ok(true) => "holds none",
+        Ok(false) => "is not there",
+        Err(_) => "cannot be read",
     };
     Error::Missing {
         named_by,
@@ -151,10 +151,15 @@ pub(super) fn unreadable(
     source: io::Error,
 ) -> Error {
     let path = folder.to_path_buf();
-    if source.kind() == io::ErrorKind::NotFound && storage.exists(folder) {
-        let what = format!("{name} is missing");
-        return Error::Damaged { path, what };
-    }
+    let is_missing = source.kind() == io::ErrorKind::NotFound;
+    let source = match is_missing.then(|| storage.exists(folder)) {
+        Some(Ok(true)) => {
+            let what = format!("{name} is missing");
+            return Error::Damaged { path, what };
+        }
+        Some(Err(error)) => error,
+        Some(Ok(false)) | None => source,
+    };
     Error::Io {
         doing: "reading",
         path,

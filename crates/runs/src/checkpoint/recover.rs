@@ -31,11 +31,11 @@ pub fn recover(storage: &impl Storage, run: &RunDir) -> Result<(), Error> {
 /// As [`recover()`], for the step that is saved next: then no copy of it stays.
 pub(super) fn clear_step(storage: &impl Storage, run: &RunDir, step: u64) -> Result<(), Error> {
     recover_step(storage, run, step)?;
-    remove(storage, run, step, &copies(storage, run, step))
+    remove(storage, run, step, &copies(storage, run, step)?)
 }
 
 fn recover_step(storage: &impl Storage, run: &RunDir, step: u64) -> Result<(), Error> {
-    let found = copies(storage, run, step);
+    let found = copies(storage, run, step)?;
     if found.is_empty() {
         return Ok(());
     }
@@ -59,7 +59,7 @@ fn recover_step(storage: &impl Storage, run: &RunDir, step: u64) -> Result<(), E
     storage
         .sync_dir(&run.checkpoints())
         .map_err(failed(run, step))?;
-    let mut left = copies(storage, run, step);
+    let mut left = copies(storage, run, step)?;
     if !is_intact {
         // One of them may be all that is left of the step, and a server may only be gone for a while.
         left.retain(|copy| !unreadable.contains(copy));
@@ -68,12 +68,14 @@ fn recover_step(storage: &impl Storage, run: &RunDir, step: u64) -> Result<(), E
 }
 
 /// The copies of a step that lie aside. `old` comes first: it was a checkpoint, `new` perhaps never.
-fn copies(storage: &impl Storage, run: &RunDir, step: u64) -> Vec<PathBuf> {
-    ["old", "new"]
-        .map(|suffix| temporary(run, step, suffix))
-        .into_iter()
-        .filter(|copy| storage.exists(copy))
-        .collect()
+fn copies(storage: &impl Storage, run: &RunDir, step: u64) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for copy in ["old", "new"].map(|suffix| temporary(run, step, suffix)) {
+        if storage.exists(&copy).map_err(failed(run, step))? {
+            found.push(copy);
+        }
+    }
+    Ok(found)
 }
 
 fn remove(
@@ -127,7 +129,7 @@ fn promote(storage: &impl Storage, copy: &Path, target: &Path) -> io::Result<()>
         storage.sync_file(&copy.join(name))?;
     }
     storage.sync_dir(copy)?;
-    if storage.exists(target) {
+    if storage.exists(target)? {
         storage.remove_dir(target)?;
     }
     storage.rename(copy, target)
@@ -136,19 +138,23 @@ fn promote(storage: &impl Storage, copy: &Path, target: &Path) -> io::Result<()>
 /// Moves all checkpoints of a run aside before it starts over; removes nothing. Returns the folder's name, none if there was no
 /// checkpoint. The caller must hold the run's lock.
 pub fn put_aside(storage: &impl Storage, run: &RunDir) -> io::Result<Option<String>> {
+    let has_some = storage.exists(&run.checkpoints())?;
     // Remove it first, so that it never names a missing checkpoint.
     match storage.remove_file(&run.path().join("names.json")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    if !storage.exists(&run.checkpoints()) {
+    if !has_some {
         // A dangling link would block new checkpoints.
         let _ = storage.remove_file(&run.checkpoints());
         return Ok(None);
     }
-    let mut candidates = (1_u32..).map(|number| format!("ckpt.before-{number}"));
-    let name = candidates.find(|name| !storage.exists(&run.path().join(name)));
-    let name = name.ok_or(io::ErrorKind::AlreadyExists)?;
+    let mut number = 1_u32;
+    let mut name = format!("ckpt.before-{number}");
+    while storage.exists(&run.path().join(&name))? {
+        number += 1;
+        name = format!("ckpt.before-{number}");
+    }
     storage.rename(&run.checkpoints(), &run.path().join(&name))?;
     storage.sync_dir(run.path())?;
     Ok(Some(name))

@@ -30,7 +30,7 @@ pub fn save(
         source,
     };
     let folder = run.checkpoints();
-    if !storage.exists(&folder) {
+    if !storage.exists(&folder).map_err(failed)? {
         storage.create_dir(&folder).map_err(failed)?;
     }
     // A process may have created the folder and died before its name was durable.
@@ -72,7 +72,7 @@ fn commit_folder(
     let placed = write_folder(storage, &new, step, files)
         .and_then(|()| put_in_place(storage, &new, &target, &old));
     let replaced = placed.map_err(|error| {
-        if !storage.exists(&old) {
+        if matches!(storage.exists(&old), Ok(false)) {
             // Report the first error.
             let _ = storage.remove_dir(&new);
         }
@@ -108,7 +108,7 @@ fn put_in_place(
     target: &Path,
     old: &Path,
 ) -> io::Result<Option<PathBuf>> {
-    if !storage.exists(target) {
+    if !storage.exists(target)? {
         return storage.rename(new, target).map(|()| None);
     }
     match storage.exchange(new, target) {

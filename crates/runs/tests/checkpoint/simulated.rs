@@ -549,8 +549,9 @@ impl Storage for Simulated {
         }
     }
 
-    fn exists(&self, path: &Path) -> bool {
-        self.find(path).is_some()
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.call()?;
+        Ok(self.find(path).is_some())
     }
 
     fn free(&self, _: &Path) -> io::Result<u64> {
