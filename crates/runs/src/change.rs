@@ -90,8 +90,11 @@ fn apply(run: &RunDir, changes: &[String], next: Next) -> Result<Vec<Change>, Er
     }
     let _lock = run.lock()?.ok_or(Error::Held)?;
     let path = run.experiment_yaml();
-    // First, because its error names the file.
-    let before = experiment::load(&path, &[]).map_err(Error::Experiment)?;
+    let launched_in = run.info().ok().and_then(|info| info.cwd);
+    let launched_in = launched_in.filter(|folder| folder.is_dir());
+    // First, because its error names the file. Earlier versions kept relative paths.
+    let before = experiment::load_in(&launched_in.unwrap_or_default(), &path)
+        .map_err(Error::Experiment)?;
     let from = fingerprint(&std::fs::read(&path)?);
     // A probe's `train` is not in its file.
     if before.probe.is_some()
@@ -102,7 +105,14 @@ fn apply(run: &RunDir, changes: &[String], next: Next) -> Result<Vec<Change>, Er
     {
         return Err(Error::NotOfProbe(absent));
     }
-    let after = experiment::load(&path, changes).map_err(Error::Experiment)?;
+    let mut after = experiment::load(&path, changes).map_err(Error::Experiment)?;
+    // Only a path that is given now is relative to the current folder.
+    after.model.weights = before.model.weights.clone();
+    if !changes.iter().any(|change| field(change) == "dataset.path")
+        && let (Some(path), Some(known)) = (after.dataset.path_mut(), before.dataset.path())
+    {
+        known.clone_into(path);
+    }
     let fields: Vec<Change> = FIELDS
         .iter()
         .filter_map(|field| differs(field, &before, &after))
@@ -250,9 +260,9 @@ fn consequence(change: &Change, step: u64, experiment: &Experiment) -> Option<St
 pub(crate) mod tests {
     use super::*;
     use crate::checkpoint::{Content, State};
-    use crate::run::Launch;
+    use crate::run::{Launch, RunInfo};
 
-    use warmstart_schema::experiment::Monitor;
+    use warmstart_schema::experiment::{Monitor, Weights};
     use warmstart_schema::policy::Progress;
     use warmstart_schema::state::RunState;
 
@@ -343,6 +353,34 @@ train: { epochs: 10, batch_size: 32, optimizer: { name: adam, learning_rate: 0.0
                 .unwrap()
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn relative_paths_of_earlier_versions_begin_in_the_folder_of_the_launch() {
+        let (root, launched_in) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let run = run(root.path());
+        run.write_info(&RunInfo {
+            cwd: Some(launched_in.path().to_path_buf()),
+            ..run.info().unwrap()
+        })
+        .unwrap();
+        let yaml = YAML
+            .replace("name: emoji98", "name: image_folder, path: pictures")
+            .replace("weights: random", "weights: base.safetensors");
+        std::fs::write(run.experiment_yaml(), yaml).unwrap();
+        let paths = || {
+            let now = experiment::load(&run.experiment_yaml(), &[]).unwrap();
+            let pictures = now.dataset.path().map(std::path::Path::to_path_buf);
+            (pictures, now.model.weights)
+        };
+        let weights = Weights::File(launched_in.path().join("base.safetensors"));
+        let made = change(&run, &texts(&["train.epochs=20"]), false).unwrap();
+        assert_eq!(made.len(), 1, "{made:?}");
+        let pictures = launched_in.path().join("pictures");
+        assert_eq!(paths(), (Some(pictures), weights.clone()));
+        change(&run, &texts(&["dataset.path=moved"]), false).unwrap();
+        let moved = std::env::current_dir().unwrap().join("moved");
+        assert_eq!(paths(), (Some(moved), weights));
     }
 
     #[test]

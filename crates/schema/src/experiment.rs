@@ -43,7 +43,8 @@ pub use self::members::{Grid, Group, MOST_MEMBERS, Member, Setting, in_words};
 pub use self::mix::Mix;
 pub use self::optimizer::Optimizer;
 pub use self::parse::{
-    MAX_BYTES, Problem, load, parse, parse_file, parse_group, parse_with, read_strict, read_text,
+    MAX_BYTES, Problem, load, load_in, parse, parse_file, parse_group, parse_with, read_strict,
+    read_text,
 };
 pub use self::place::whole;
 pub use self::precision::{NumberFormat, Precision};

@@ -97,7 +97,8 @@ impl Dataset {
         }
     }
 
-    pub(super) fn path_mut(&mut self) -> Option<&mut PathBuf> {
+    /// As [`Self::path`], to change it.
+    pub fn path_mut(&mut self) -> Option<&mut PathBuf> {
         match &mut self.kind {
             DatasetKind::Emoji98 { .. } => None,
             DatasetKind::Cifar100 { path, .. } | DatasetKind::Cifar10 { path } => path.as_mut(),

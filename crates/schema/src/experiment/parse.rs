@@ -39,6 +39,13 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Experiment, Vec<Problem
     parse_file(path, &read_text(path)?, overrides).map(|(experiment, _)| experiment)
 }
 
+/// As [`load`], with paths relative to `folder`, as the worker of a run that was launched there reads them.
+pub fn load_in(folder: &Path, path: &Path) -> Result<Experiment, Vec<Problem>> {
+    let text = read_text(path)?;
+    let source = without_mark(&text);
+    placed(parse(source, &label(path))?, folder, path, source)
+}
+
 /// Parses the text of a file, with its runs if it has `seeds` or `grid`, and makes their paths absolute.
 pub fn parse_file(
     path: &Path,
@@ -47,18 +54,24 @@ pub fn parse_file(
 ) -> Result<(Experiment, Option<Group>), Vec<Problem>> {
     let source = without_mark(source);
     let (experiment, group) = parse_group(source, &label(path), overrides)?;
-    let experiment = placed(experiment, path, source)?;
+    let here = Path::new("");
+    let experiment = placed(experiment, here, path, source)?;
     let Some(mut group) = group else {
         return Ok((experiment, None));
     };
     for member in &mut group.members {
-        member.experiment = placed(member.experiment.clone(), path, source)?;
+        member.experiment = placed(member.experiment.clone(), here, path, source)?;
     }
     Ok((experiment, Some(group)))
 }
 
-/// The experiment with absolute paths.
-fn placed(experiment: Experiment, path: &Path, source: &str) -> Result<Experiment, Vec<Problem>> {
+/// The experiment with absolute paths, by the folder that they are relative to.
+fn placed(
+    experiment: Experiment,
+    folder: &Path,
+    path: &Path,
+    source: &str,
+) -> Result<Experiment, Vec<Problem>> {
     let problem = |field: &str, message: String, help: &str| {
         vec![
             Problem::new(&label(path), message)
@@ -77,7 +90,7 @@ fn placed(experiment: Experiment, path: &Path, source: &str) -> Result<Experimen
             ));
         }
     }
-    experiment.placed().map_err(|error| {
+    experiment.placed_in(folder).map_err(|error| {
         problem(
             "",
             format!("its paths cannot be resolved: {error}"),

@@ -7,12 +7,17 @@ use super::{Experiment, Weights};
 
 impl Experiment {
     /// The experiment with absolute paths: `~` is the user's home, and the rest is relative to the current folder.
-    pub fn placed(mut self) -> io::Result<Self> {
+    pub fn placed(self) -> io::Result<Self> {
+        self.placed_in(Path::new(""))
+    }
+
+    /// As [`Self::placed`], with the rest relative to `folder`; an empty one is the current folder.
+    pub(super) fn placed_in(mut self, folder: &Path) -> io::Result<Self> {
         if let Some(path) = self.dataset.path_mut() {
-            *path = whole(path)?;
+            *path = whole_in(folder, path)?;
         }
         if let Weights::File(path) = &mut self.model.weights {
-            *path = whole(path)?;
+            *path = whole_in(folder, path)?;
         }
         Ok(self)
     }
@@ -33,10 +38,14 @@ impl Experiment {
 
 /// A path as it is from any folder; an empty one stays empty.
 pub fn whole(path: &Path) -> io::Result<PathBuf> {
+    whole_in(Path::new(""), path)
+}
+
+fn whole_in(folder: &Path, path: &Path) -> io::Result<PathBuf> {
     if path.as_os_str().is_empty() {
         return Ok(path.to_path_buf());
     }
-    std::path::absolute(at_home(path))
+    std::path::absolute(folder.join(at_home(path)))
 }
 
 /// Expands `~` or `~name` to the home folder, as a shell does; leaves the path unchanged if there is no such home. `./~` is a
