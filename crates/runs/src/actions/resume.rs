@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use warmstart_schema::experiment::{self, Init};
-use warmstart_schema::state::Status;
+use warmstart_schema::state::{Outcome, Status};
 
 use super::folder::unwritable;
 use super::start::begin;
@@ -63,7 +63,7 @@ fn resume_refusal(run: &Run, changes: &[String], from: ResumeFrom) -> Option<Fai
     match run.status() {
         Status::Finished if changes_nothing && from == ResumeFrom::Checkpoint => refusal(
             format!("run {id} is finished; there is nothing to resume"),
-            "extend it with --set train.epochs=N, or train the experiment again",
+            &extension(run),
         ),
         Status::Unreadable => {
             let trouble = run.trouble(0.0);
@@ -86,6 +86,25 @@ fn resume_refusal(run: &Run, changes: &[String], from: ResumeFrom) -> Option<Fai
         ),
         _ => None,
     }
+}
+
+/// What to do where a finished run would train no further, by the limits that ended it.
+fn extension(run: &Run) -> String {
+    let again = "train the experiment again";
+    let experiment = run.experiment.as_deref();
+    if experiment.is_some_and(|it| it.probe.is_some()) {
+        return again.to_owned();
+    }
+    let done = run.state.epochs.last().map(|last| last.epoch);
+    let has_all = experiment.is_none_or(|it| done >= Some(it.train.epochs));
+    let stopped_early = run.state.outcome
+        == Some(Outcome::Finished {
+            stopped_early: true,
+        });
+    let epochs = (has_all || !stopped_early).then_some("--set train.epochs=N");
+    let patience = stopped_early.then_some("--set train.early_stopping.patience=N");
+    let changes: Vec<&str> = epochs.into_iter().chain(patience).collect();
+    format!("extend it with {}, or {again}", changes.join(" "))
 }
 
 /// The experiment whose runs must end before a resumed run starts. A run with a checkpoint no longer needs another's.
@@ -308,7 +327,7 @@ mod tests {
     use super::*;
     use crate::event_log::EventWriter;
     use crate::store::Watcher;
-    use warmstart_schema::event::Event;
+    use warmstart_schema::event::{Epoch, Event};
 
     #[test]
     fn a_finished_run_that_starts_over_need_not_be_extended() {
@@ -327,6 +346,37 @@ mod tests {
         let resume = |from| queue_resume(root.path(), run, &changes, from);
         assert!(resume(ResumeFrom::Checkpoint).is_err());
         resume(ResumeFrom::Start).unwrap();
+    }
+
+    #[test]
+    fn a_finished_run_is_extended_beyond_the_limits_that_ended_it() {
+        // It has 10 epochs.
+        for (epoch, stopped_early, expected) in [
+            (10, false, [true, false]),
+            (6, true, [false, true]),
+            (10, true, [true, true]),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let dir = change::tests::trained(root.path());
+            let mut log = EventWriter::open(&dir.events()).unwrap();
+            log.write(&Event::Epoch(Epoch {
+                epoch,
+                ..Epoch::default()
+            }))
+            .unwrap();
+            log.write(&Event::Finished {
+                train_time: 1.0,
+                stopped_early,
+            })
+            .unwrap();
+            let (_, runs) = Watcher::read_all(root.path(), &[]);
+            let run = runs.get(&dir.info().unwrap().id).unwrap();
+            let refusal = resume_refusal(run, &[], ResumeFrom::Checkpoint).unwrap();
+            let help = refusal.help.unwrap();
+            let named =
+                ["train.epochs", "train.early_stopping.patience"].map(|it| help.contains(it));
+            assert_eq!(named, expected, "{help}");
+        }
     }
 
     #[test]
