@@ -11,11 +11,13 @@ mod progress;
 mod published;
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use warmstart_runs::search_paths::{SearchPaths, hugging_face_home};
 use warmstart_schema::catalog::{CIFAR_URL, DatasetName, Pretrained};
+use warmstart_schema::text;
 
 use self::download::{Proof, Request};
 use self::error::FetchError;
@@ -38,6 +40,8 @@ pub struct Sources {
     pub endpoint: String,
     /// For private repositories of the hub.
     pub token: Option<String>,
+    /// Why the file of the token cannot be read.
+    pub unread_token: Option<String>,
     pub timeouts: Timeouts,
 }
 
@@ -59,16 +63,33 @@ impl Sources {
         let file = || {
             let path = var("HF_TOKEN_PATH")
                 .map_or_else(|| hugging_face_home().join("token"), PathBuf::from);
-            fs::read_to_string(path)
-                .ok()
-                .map(|token| token.trim().to_owned())
-                .filter(|token| !token.is_empty())
+            token_in(&path)
+        };
+        let token = var("HF_TOKEN").map_or_else(file, |token| Ok(Some(token)));
+        let (token, unread_token) = match token {
+            Ok(token) => (token, None),
+            Err(why) => (None, Some(why)),
         };
         Self {
             mirror: base("WARMSTART_MIRROR", CIFAR_URL),
             endpoint: base("HF_ENDPOINT", HUB),
-            token: var("HF_TOKEN").or_else(file),
+            token,
+            unread_token,
             timeouts: Timeouts::default(),
+        }
+    }
+}
+
+/// The token in a file; none if the file is empty or not there. The error says why it cannot be read.
+fn token_in(path: &Path) -> Result<Option<String>, String> {
+    match fs::read_to_string(path) {
+        Ok(token) => Ok(Some(token.trim().to_owned()).filter(|token| !token.is_empty())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let path = text::line(&path.display().to_string(), 300);
+            Err(format!(
+                "the hub is asked without a token, because its file cannot be read: {error}: {path}"
+            ))
         }
     }
 }

@@ -60,6 +60,9 @@ fn fetch_into(fetcher: &mut Fetcher, hub: &str, verify: Verify) -> Result<PathBu
         .token
         .clone()
         .map(|secret| Token::new(secret, &endpoint));
+    if let Some(why) = &sources.unread_token {
+        progress.note(why);
+    }
     let client = Client::new(sources.timeouts)?;
     let base = format!("{}/{hub}/resolve", sources.endpoint);
     let stated = state(&client, &address(&base, "main")?, token.as_ref(), *progress)?;

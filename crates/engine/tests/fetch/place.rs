@@ -106,6 +106,7 @@ pub(crate) fn sources(url: &str) -> Sources {
         mirror: url.to_owned(),
         endpoint: url.to_owned(),
         token: None,
+        unread_token: None,
         timeouts,
     }
 }

@@ -329,6 +329,31 @@ fn two_workers_that_fetch_the_same_weights_share_one_download() {
 }
 
 #[test]
+fn a_token_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::new(|_, _| Reply::new(401, ""));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_warmstart-worker"));
+    online(
+        command.args(["prefetch", "efficientnet_b0"]),
+        &server,
+        folder.path(),
+    );
+    // A folder cannot be read as a token.
+    let token = folder.path().join("token");
+    std::fs::create_dir(&token).unwrap();
+    command
+        .env("HF_TOKEN_PATH", &token)
+        .current_dir(folder.path());
+    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let token = token.to_str().unwrap();
+    let is_named = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .any(|said: Report| matches!(said, Report::Note { text } if text.contains(token)));
+    assert!(is_named, "{text}");
+}
+
+#[test]
 fn private_weights_are_downloaded_with_the_users_token_into_the_users_cache() {
     let folder = tempfile::tempdir().unwrap();
     let (home, cache) = (folder.path().join("home"), folder.path().join("elsewhere"));
