@@ -23,6 +23,9 @@ mod gone;
 mod kills;
 #[path = "resume/matrix.rs"]
 mod matrix;
+#[path = "support/memory.rs"]
+#[expect(dead_code, reason = "these tests measure no memory")]
+mod memory;
 #[path = "resume/races.rs"]
 mod races;
 #[path = "resume/saves.rs"]

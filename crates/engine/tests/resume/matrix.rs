@@ -14,6 +14,7 @@ use warmstart_runs::storage::Disk;
 use warmstart_schema::event::DatasetFacts;
 use warmstart_schema::state::Outcome;
 
+use super::memory::is_alone;
 use super::support::{log, state};
 use super::tiny::{Result, alone, new_run, result, root, train};
 
@@ -287,6 +288,10 @@ fn averaged_weights_resume_bit_for_bit_and_are_evaluated() {
 
 #[test]
 fn a_run_with_kept_views_resumes_bit_for_bit() {
+    // A backbone that is frozen whole keeps its features.
+    if !is_alone("matrix::a_run_with_kept_views_resumes_bit_for_bit") {
+        return;
+    }
     let _alone = alone();
     let root = root();
     let changes = [
@@ -328,6 +333,10 @@ const UNFREEZING: [&str; 6] = [
 
 #[test]
 fn a_run_that_unfreezes_resumes_bit_for_bit_in_every_stage() {
+    // A backbone that is frozen whole keeps its features.
+    if !is_alone("matrix::a_run_that_unfreezes_resumes_bit_for_bit_in_every_stage") {
+        return;
+    }
     let _alone = alone();
     let root = root();
     for more in [
@@ -375,6 +384,10 @@ fn a_run_that_unfreezes_resumes_bit_for_bit_in_every_stage() {
 
 #[test]
 fn a_checkpoint_from_before_a_stage_begins_it() {
+    // A backbone that is frozen whole keeps its features.
+    if !is_alone("matrix::a_checkpoint_from_before_a_stage_begins_it") {
+        return;
+    }
     let _alone = alone();
     let root = root();
     let interrupt = Interrupt::default();

@@ -6,16 +6,19 @@ use std::process::Command;
 /// A setting of glibc: the allocator returns larger blocks to the system when they are freed, so that they do not count twice.
 const THRESHOLD: &str = "MALLOC_MMAP_THRESHOLD_";
 
-/// True in the process that runs only this test. Otherwise starts such a process, prints its output, and returns false.
+/// True in the process that runs only this test, and whose cache is a temporary folder. Otherwise starts such a process, prints
+/// its output, and returns false.
 #[expect(clippy::print_stdout, reason = "the figures of the other process")]
 pub(crate) fn is_alone(test: &str) -> bool {
     if std::env::var_os(THRESHOLD).is_some() {
         return true;
     }
+    let cache = tempfile::tempdir().unwrap();
     let mut alone = Command::new(std::env::current_exe().unwrap());
     alone
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(THRESHOLD, "65536");
+        .env(THRESHOLD, "65536")
+        .env("XDG_CACHE_HOME", cache.path());
     let output = alone.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");
