@@ -70,16 +70,34 @@ pub fn preparation(experiment: &Experiment, places: &SearchPaths) -> Preparation
     Preparation::new(experiment, &stated.unwrap_or_default())
 }
 
+/// The run that a run starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base {
+    pub run: RunId,
+    /// Why it may not be the newest finished one.
+    pub doubt: Option<String>,
+}
+
+impl Base {
+    /// The newest finished run below `root` of the experiment that `init: {from: …}` names; none without `init`. `file` is the
+    /// experiment's file that it meant when the run was launched.
+    pub fn of(experiment: &Experiment, root: &Path, file: Option<&Path>) -> Result<Option<Self>> {
+        let init = experiment.init.as_ref();
+        init.map(|init| newest_finished(root, &init.from, file))
+            .transpose()
+    }
+}
+
 /// As [`preparation`]. A run that starts from the best checkpoint of another run below `root` keeps that run's preparation.
-pub fn preparation_below(
+pub fn preparation_after(
     experiment: &Experiment,
     root: &Path,
-    init_file: Option<&Path>,
+    base: Option<&Base>,
     places: &SearchPaths,
 ) -> Preparation {
     let theirs = || {
-        let run = newest_finished(root, &experiment.init.as_ref()?.from, init_file).ok()?;
-        let dir = RunDir::of(root, &run);
+        let run = &base?.run;
+        let dir = RunDir::of(root, run);
         let content = checkpoint::best(&Disk, &dir).ok()??;
         let earlier = || {
             experiment::load(&dir.experiment_yaml(), &[])
@@ -212,19 +230,20 @@ pub fn load(
     root: &Path,
     places: &SearchPaths,
 ) -> Result<Origin> {
-    load_after(model, experiment, root, None, places)
+    let base = Base::of(experiment, root, None)?;
+    load_after(model, experiment, root, base.as_ref(), places)
 }
 
-/// As [`load`]. `init_file` is the experiment's file that `init: {from: …}` named when the run was launched.
+/// As [`load`], from the run that was chosen before.
 pub fn load_after(
     model: &Model,
     experiment: &Experiment,
     root: &Path,
-    init_file: Option<&Path>,
+    base: Option<&Base>,
     places: &SearchPaths,
 ) -> Result<Origin> {
-    if let Some(init) = &experiment.init {
-        return from_run(model, experiment, (&init.from, init_file), root);
+    if let (Some(init), Some(base)) = (&experiment.init, base) {
+        return from_run(model, experiment, (&init.from, &base.run), root);
     }
     match &experiment.model.weights {
         Weights::Random => Ok(format!("random, from seed {}", experiment.seed).into()),
@@ -304,15 +323,14 @@ pub fn missing(
     )
 }
 
-/// Takes the best checkpoint of an experiment's newest finished run.
+/// Takes the best checkpoint of another experiment's run.
 fn from_run(
     model: &Model,
     experiment: &Experiment,
-    (stem, file): (&str, Option<&Path>),
+    (stem, run): (&str, &RunId),
     root: &Path,
 ) -> Result<Origin> {
-    let run = newest_finished(root, stem, file)?;
-    let dir = RunDir::of(root, &run);
+    let dir = RunDir::of(root, run);
     let content =
         checkpoint::best(&Disk, &dir)?.with_context(|| format!("run {run} has no checkpoint"))?;
     load_bytes(model, &content.model, LoadPolicy::Exact).map_err(|error| {
@@ -323,7 +341,8 @@ fn from_run(
     })?;
     let step = content.state.step;
     let words = format!("the best checkpoint of {stem} (run {run}, step {step})");
-    let doubt = other_split(&dir, &run, experiment);
+    let doubt = other_split(&dir, run, experiment);
+    let run = run.clone();
     Ok(Origin {
         words,
         run: Some(StartedFrom { run, step }),
@@ -366,10 +385,11 @@ fn other_split(dir: &RunDir, run: &RunId, ours: &Experiment) -> Option<String> {
     ))
 }
 
-fn newest_finished(root: &Path, from: &str, file: Option<&Path>) -> Result<RunId> {
+fn newest_finished(root: &Path, from: &str, file: Option<&Path>) -> Result<Base> {
     let runs =
         survey::list(root).with_context(|| format!("listing the runs in {}", root.display()))?;
     let (mut unreadable, mut found): (Vec<String>, Vec<RunInfo>) = (Vec::new(), Vec::new());
+    let mut doubt = None;
     let stem = file.map_or_else(|| run::source_stem(from), run::stem);
     let now = file
         .and_then(|file| std::fs::read(file).ok())
@@ -382,7 +402,15 @@ fn newest_finished(root: &Path, from: &str, file: Option<&Path>) -> Result<RunId
                 info,
             ))
         }) {
-            Ok((true, info)) => found.push(RunInfo { id, ..info }),
+            Ok((true, info)) => {
+                if found.is_empty() && !unreadable.is_empty() {
+                    let newer = listed(&unreadable);
+                    doubt = Some(format!(
+                        "starts from run {id}, the newest finished run of {stem} that can be read; newer runs cannot: {newer}"
+                    ));
+                }
+                found.push(RunInfo { id, ..info });
+            }
             Ok((false, _)) => {}
             Err(error) => unreadable.push(format!("{id}: {error}")),
         }
@@ -403,7 +431,8 @@ fn newest_finished(root: &Path, from: &str, file: Option<&Path>) -> Result<RunId
             "give its path in init.from, and launch the experiment again",
         ));
     }
-    found.into_iter().next().map(|info| info.id).ok_or_else(|| {
+    let newest = found.into_iter().next().map(|info| info.id);
+    newest.map(|run| Base { run, doubt }).ok_or_else(|| {
         let named = file.map_or_else(|| from.to_owned(), |file| file.display().to_string());
         let left_out = match &unreadable[..] {
             [] => String::new(),
@@ -433,4 +462,95 @@ fn is_of(info: &RunInfo, stem: &str, file: Option<&Path>, text: Option<&str>) ->
 fn is_finished(dir: &RunDir) -> std::io::Result<bool> {
     let outcome = dir.state()?.outcome;
     Ok(matches!(outcome, Some(Outcome::Finished { .. })))
+}
+
+#[cfg(test)]
+mod tests {
+    use warmstart_runs::checkpoint::{Content, State};
+    use warmstart_runs::event_log::EventWriter;
+    use warmstart_schema::event::Event;
+
+    use super::*;
+
+    const HEIR: &str = "
+name: heir
+dataset: { name: emoji98 }
+model: { backbone: resnet18, weights: random }
+init: { from: base }
+train: { epochs: 1, batch_size: 4, optimizer: { name: adam, learning_rate: 0.01 } }
+";
+
+    fn heir() -> Experiment {
+        experiment::parse(HEIR, "heir.yaml").unwrap()
+    }
+
+    /// A finished run with a checkpoint.
+    fn finished(root: &Path, id: &str) {
+        let run = RunDir::of(root, &id.parse().unwrap());
+        std::fs::create_dir(run.path()).unwrap();
+        let info = serde_json::json!({
+            "format": 1, "id": id, "experiment": "base", "group": "g", "stem": "base", "source": "base.yaml",
+            "created": "2026-01-01T00:00:00Z", "device": "cpu",
+        });
+        run.write_info(&serde_json::from_value(info).unwrap())
+            .unwrap();
+        let content = Content {
+            state: State {
+                step: 1,
+                preparation: Some(Preparation::earlier(&heir())),
+                ..State::default()
+            },
+            model: Vec::new(),
+            optimizer: Vec::new(),
+        };
+        checkpoint::save(&Disk, &run, &content, 1).unwrap();
+        let mut log = EventWriter::open(&run.events()).unwrap();
+        log.write(&Event::Finished {
+            train_time: 1.0,
+            stopped_early: false,
+        })
+        .unwrap();
+    }
+
+    fn base(root: &Path) -> Base {
+        Base::of(&heir(), root, None).unwrap().unwrap()
+    }
+
+    #[test]
+    fn newer_runs_that_cannot_be_read_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        let spoil = |id: &str| {
+            let folder = root.path().join(id);
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::write(folder.join("run.json"), "{").unwrap();
+        };
+        let [older, chosen, newer] = ["run-1", "run-2", "run-3"];
+        finished(root.path(), chosen);
+        spoil(older);
+        assert_eq!(base(root.path()).doubt, None);
+        spoil(newer);
+        let Base { run, doubt } = base(root.path());
+        assert_eq!(run.as_str(), chosen);
+        let doubt = doubt.unwrap();
+        assert!(doubt.contains(newer) && !doubt.contains(older), "{doubt}");
+    }
+
+    #[test]
+    fn a_run_that_finishes_later_does_not_change_the_choice() {
+        let root = tempfile::tempdir().unwrap();
+        finished(root.path(), "run-1");
+        let chosen = base(root.path());
+        finished(root.path(), "run-2");
+        assert_ne!(base(root.path()), chosen);
+        let places = SearchPaths {
+            weights: vec![],
+            datasets: vec![],
+            downloads: PathBuf::new(),
+            hub: PathBuf::new(),
+            offline: true,
+        };
+        let preparation = preparation_after(&heir(), root.path(), Some(&chosen), &places);
+        let run = chosen.run.as_str();
+        assert!(preparation.by.contains(run), "{}", preparation.by);
+    }
 }

@@ -22,7 +22,7 @@ use super::{dataset, resume, weights_file};
 use crate::data::{self, Splits};
 use crate::device;
 use crate::failure::UserError;
-use crate::initial::{self, Origin};
+use crate::initial::{self, Base, Origin};
 use crate::interrupt::Flow;
 use crate::model::Model;
 use crate::optimizer::Optimizer;
@@ -70,10 +70,17 @@ impl Context<'_> {
         self.run.path().parent().unwrap_or(Path::new("."))
     }
 
+    /// The run that a new run starts from. A resumed one has its own weights.
+    fn base(&self, experiment: &Experiment, saved: Option<&Content>) -> Result<Option<Base>> {
+        if saved.is_some() {
+            return Ok(None);
+        }
+        Base::of(experiment, self.root(), self.info.init_file.as_deref())
+    }
+
     /// How a new run prepares its pictures.
-    fn preparation(&self, experiment: &Experiment) -> Preparation {
-        let init_file = self.info.init_file.as_deref();
-        initial::preparation_below(experiment, self.root(), init_file, &SearchPaths::from_env())
+    fn preparation(&self, experiment: &Experiment, base: Option<&Base>) -> Preparation {
+        initial::preparation_after(experiment, self.root(), base, &SearchPaths::from_env())
     }
 
     fn splits(&self, experiment: &Experiment, preparation: &Preparation) -> Result<Splits> {
@@ -105,7 +112,10 @@ pub(super) fn prepare<'a>(
         run,
         "ckpt",
     ))?;
-    let (saved, skipped) = resume::saved(run, before)?;
+    let (saved, mut warnings) = resume::saved(run, before)?;
+    // Chosen once: another of its experiment's runs may finish meanwhile.
+    let base = context.base(experiment, saved.as_ref())?;
+    warnings.extend(base.as_ref().and_then(|base| base.doubt.clone()));
     let devices = Devices(experiment.train.devices);
     let threads = threads(saved.as_ref(), devices);
     tch::set_num_threads(i32::try_from(threads)?);
@@ -116,7 +126,7 @@ pub(super) fn prepare<'a>(
     });
     let preparation = kept
         .clone()
-        .unwrap_or_else(|| context.preparation(experiment));
+        .unwrap_or_else(|| context.preparation(experiment, base.as_ref()));
     // An exact resume depends on the files in a folder of pictures; these are never downloaded.
     let own = match experiment.dataset.kind {
         DatasetKind::ImageFolder(_) => Some(context.splits(experiment, &preparation)),
@@ -138,7 +148,7 @@ pub(super) fn prepare<'a>(
     if let Some((level, text)) = note {
         reporter.note(level, text);
     }
-    for text in skipped {
+    for text in warnings {
         reporter.note(Level::Warning, text);
     }
     if prefetch::for_run(experiment, saved.is_some(), reporter, interrupt)? == Flow::Interrupted {
@@ -147,7 +157,7 @@ pub(super) fn prepare<'a>(
     reporter.phase(Phase::Loading);
 
     // Weights that were just downloaded may say more about their preparation.
-    let now = kept.unwrap_or_else(|| context.preparation(experiment));
+    let now = kept.unwrap_or_else(|| context.preparation(experiment, base.as_ref()));
     let own = own.filter(|_| now == preparation);
     let preparation = now;
     let splits = own
@@ -169,7 +179,7 @@ pub(super) fn prepare<'a>(
         &preparation,
         &splits,
         conditions,
-        saved,
+        (saved, base.as_ref()),
         reporter,
     )?;
     let is_frozen = model.spec().frozen_blocks == model.architecture().blocks.len();
@@ -282,14 +292,14 @@ fn report_attempt(
     }
 }
 
-/// Model, optimizer and state: of the checkpoint, or new.
+/// Model, optimizer and state: of the checkpoint, or new, from the base if there is one.
 fn model(
     context: &Context,
     experiment: &Experiment,
     preparation: &Preparation,
     splits: &Splits,
     conditions: Conditions,
-    saved: Option<Content>,
+    (saved, base): (Option<Content>, Option<&Base>),
     reporter: &mut Reporter,
 ) -> Result<(Model, Optimizer, Option<Average>, State)> {
     let blocks = Architecture::new(experiment.model.backbone).blocks.len();
@@ -309,13 +319,7 @@ fn model(
             conditions,
             ..State::default()
         };
-        let origin = initial::load_after(
-            &model,
-            experiment,
-            root,
-            context.info.init_file.as_deref(),
-            &SearchPaths::from_env(),
-        )?;
+        let origin = initial::load_after(&model, experiment, root, base, &SearchPaths::from_env())?;
         average = started(experiment, &model)?;
         if let Some(from) = &origin.run {
             dataset::warn_of_leak(reporter, root, from, splits);
