@@ -530,6 +530,16 @@ fn columns_accept_the_names_of_the_list_and_of_the_filter() {
 }
 
 #[test]
+fn named_columns_keep_their_order() {
+    let place = place();
+    for columns in ["experiment,run", "run,experiment"] {
+        let said = place.say(&["compare", "--columns", columns, "--format", "csv"]);
+        let header = format!("{columns},source,note\n");
+        assert!(said.out.starts_with(&header), "{}{}", said.out, said.err);
+    }
+}
+
+#[test]
 fn tsv_parses_back() {
     let text = place().say(&["compare", "--format", "tsv"]).out;
     let mut reader = csv::ReaderBuilder::new()

@@ -33,12 +33,13 @@ pub(super) fn render(table: &Table, delimiter: u8) -> String {
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
-/// Programs that read the file identify a row by its run.
+/// Programs that read the file identify a row by its run. Named columns keep their order.
 fn with_run_first(table: &Table) -> Table {
     let mut table = table.clone();
-    if table
-        .columns
-        .starts_with(&[Column::Experiment, Column::Run])
+    if !table.are_columns_named
+        && table
+            .columns
+            .starts_with(&[Column::Experiment, Column::Run])
     {
         table.columns.swap(0, 1);
         table.rows.iter_mut().for_each(|row| row.cells.swap(0, 1));

@@ -23,6 +23,8 @@ const MARKS: [&str; 4] = ["†", "‡", "§", "¶"];
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Table {
     pub columns: Vec<Column>,
+    /// Whether the columns are those that were asked for by name, in that order.
+    pub are_columns_named: bool,
     pub rows: Vec<Row>,
     /// Mark and text.
     pub footnotes: Vec<(String, String)>,
@@ -126,6 +128,7 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
     let columns = columns(&lines, options);
     let mut table = Table {
         columns,
+        are_columns_named: matches!(options.columns, Columns::Named(_)),
         rows: Vec::new(),
         footnotes: Vec::new(),
         transposed: options.transposed,
