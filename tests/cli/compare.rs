@@ -709,6 +709,30 @@ fn seeds_are_merged_into_mean_and_deviation() {
 }
 
 #[test]
+fn a_published_figure_has_no_number_of_runs() {
+    let place = place();
+    for day in [1, 2] {
+        let id = format!("2026010{day}-000000-eeee");
+        run(&place, &id, "seeds", "Seeds", [0.40, 0.60], true);
+    }
+    let arguments = ["compare", "--all", "--seeds", "--format", "csv"];
+    let text = place.say(&arguments).out;
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    for (state, expected) in [
+        ("published", ["0.0695", "", ""]),
+        ("done", ["0.7000", "", "1"]),
+    ] {
+        let evil = |record: &&csv::StringRecord| record[1].contains("a_b") && &record[2] == state;
+        let record = records.iter().find(evil).unwrap();
+        let value = |name: &str| &record[header.iter().position(|title| title == name).unwrap()];
+        let values = ["val_loss", "val_loss_sd", "val_loss_n"].map(value);
+        assert_eq!(values, expected, "{state}: {text}");
+    }
+}
+
+#[test]
 fn only_differing_columns_are_shown_and_fields_can_be_columns() {
     let place = place();
     let header = |arguments: &[&str]| place.say(arguments).out.lines().next().unwrap().to_owned();

@@ -1,6 +1,6 @@
 //! Values separated by commas or tabs, under the same names as in JSON. Published lines have `published` as state, and a source;
 //! `gain` lines are differences to the run in `source`. For merged seeds, the standard deviation follows each figure, and the
-//! number of seeds.
+//! number of seeds; a published figure has neither.
 
 use super::value::Spread;
 use super::{Cell, Column, Kind, Pairing, Row, Table, Value};
@@ -76,7 +76,7 @@ fn record(table: &Table, row: &Row, has_groups: bool) -> Vec<String> {
             _ => plain(&cell.value),
         });
         if has_groups && matches!(column, Column::Metric(_)) {
-            record.extend(spread(cell));
+            record.extend(spread(row, cell));
         }
     }
     let reference = row
@@ -115,8 +115,11 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn spread(cell: &Cell) -> [String; 2] {
-    let Value::Figure { metric, spread, .. } = &cell.value else {
+/// The standard deviation and the number of the runs that were measured.
+fn spread(row: &Row, cell: &Cell) -> [String; 2] {
+    let (Value::Figure { metric, spread, .. }, Kind::Measured | Kind::Member) =
+        (&cell.value, row.kind)
+    else {
         return [String::new(), String::new()];
     };
     let (deviation, n) = spread.map_or((None, 1), |Spread { deviation, n }| (deviation, n));
