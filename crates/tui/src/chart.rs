@@ -203,7 +203,8 @@ impl Chart<'_> {
             let [first, low, high, last] =
                 [column.first, column.low, column.high, column.last].map(|y| self.y.share(y));
             let x = column.index as f64 / right;
-            let before = previous.filter(|(_, [.., y])| y.is_finite() && first.is_finite());
+            let before = previous
+                .filter(|(_, [.., y])| y.is_finite() && first.is_finite() && !column.after_gap);
             if let Some((index, [least, most, y])) = before {
                 // Between neighbours that reach to each other's ends, the line lies within both.
                 let is_within = (least..=most).contains(&first) && (low..=high).contains(&y);
@@ -286,6 +287,41 @@ mod tests {
         let is_drawn = |x: u16| (plot.top()..plot.bottom()).any(|y| buf[(x, y)].symbol() != " ");
         assert!(!is_drawn(plot.left()), "{buf:?}");
         assert!(is_drawn(plot.right() - 1), "{buf:?}");
+    }
+
+    #[test]
+    fn no_line_crosses_a_gap_among_few_points_or_many() {
+        for points in [30, 1000] {
+            let curve = Curve::new((0..points).map(|n| {
+                let x = f64::from(n) / f64::from(points);
+                (x, if (0.3..0.7).contains(&x) { f64::NAN } else { x })
+            }));
+            let series = [Series {
+                curve: &curve,
+                style: Style::new(),
+                mark: None,
+                faint: false,
+            }];
+            let chart = Chart {
+                series: &series,
+                x: Axis::linear(0.0, 1.0),
+                y: Axis::linear(0.0, 1.0),
+                best: &[],
+                events: &[],
+                cursor: None,
+                ascii: false,
+            };
+            let area = Rect::new(0, 0, 40, 10);
+            let mut buf = Buffer::empty(area);
+            let plot = chart.plot(area);
+            chart.render(area, &mut buf);
+            let is_drawn = |share: f64| {
+                let x = plot.left() + column_of(share, plot.width);
+                (plot.top()..plot.bottom()).any(|y| buf[(x, y)].symbol() != " ")
+            };
+            let drawn = [0.2, 0.5, 0.8].map(is_drawn);
+            assert_eq!(drawn, [true, false, true], "{points}: {buf:?}");
+        }
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct Column {
     pub high: f64,
     /// The y of its last point.
     pub last: f64,
+    /// Whether a gap lies between the column before and its first point.
+    pub after_gap: bool,
 }
 
 /// The least and the greatest value; `(∞, -∞)` if there is none.
@@ -215,7 +217,7 @@ impl Curve {
             start: mut from,
             end,
         } = self.stretch(axis.low, axis.high);
-        let mut width = 0;
+        let (mut width, mut last) = (0, None);
         (0..columns).filter_map(move |index| {
             let border = axis.at((index + 1) as f64 / columns as f64);
             let to = if index + 1 == columns {
@@ -225,7 +227,7 @@ impl Curve {
             };
             let start = std::mem::replace(&mut from, to);
             width = to - start;
-            self.column(index, start, to)
+            self.column(index, start, to, &mut last)
         })
     }
 
@@ -247,17 +249,27 @@ impl Curve {
         low + self.xs[low..high].partition_point(|x| *x < border)
     }
 
-    fn column(&self, index: usize, from: usize, to: usize) -> Option<Column> {
+    /// The column of a range of points. `before` is the last point of the column before, and becomes that of this one.
+    fn column(
+        &self,
+        index: usize,
+        from: usize,
+        to: usize,
+        before: &mut Option<usize>,
+    ) -> Option<Column> {
         let inside = &self.ys[from..to];
-        let first = *inside.iter().find(|y| y.is_finite())?;
-        let last = *inside.iter().rfind(|y| y.is_finite())?;
+        let first = from + inside.iter().position(|y| y.is_finite())?;
+        let last = from + inside.iter().rposition(|y| y.is_finite())?;
         let (low, high) = self.extremes(from, to);
         Some(Column {
             index,
-            first,
+            first: self.ys[first],
             low,
             high,
-            last,
+            last: self.ys[last],
+            after_gap: before
+                .replace(last)
+                .is_some_and(|before| before + 1 < first),
         })
     }
 
@@ -316,10 +328,15 @@ mod tests {
                 .find(|at| x < axis.at((at + 1) as f64 / columns as f64) || at + 1 == columns)
         };
         let mut found: Vec<Column> = Vec::new();
+        let mut in_gap = false;
         for &(x, y) in points
             .iter()
-            .filter(|(x, y)| *x >= axis.low && *x <= axis.high && y.is_finite())
+            .filter(|(x, _)| *x >= axis.low && *x <= axis.high)
         {
+            let after_gap = std::mem::replace(&mut in_gap, !y.is_finite()) && !found.is_empty();
+            if in_gap {
+                continue;
+            }
             let index = column_of(x).unwrap();
             match found.last_mut().filter(|column| column.index == index) {
                 Some(column) => {
@@ -332,6 +349,7 @@ mod tests {
                     low: y,
                     high: y,
                     last: y,
+                    after_gap,
                 }),
             }
         }

@@ -208,11 +208,18 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
         let at = |index: usize| paper.left + (index as f64 + 0.5) / columns as f64 * paper.width;
         let corners = curve.columns(paper.x, columns).flat_map(|column| {
             let x = at(column.index);
-            [column.first, column.low, column.high, column.last].map(|y| (x, paper.y(y)))
+            let corner = |y: f64| {
+                let y = paper.y(y);
+                y.is_finite().then_some((x, y))
+            };
+            let gap = column.after_gap.then_some(None);
+            let ys = [column.first, column.low, column.high, column.last];
+            gap.into_iter().chain(ys.map(corner))
         });
-        corners
-            .map(|point| point.1.is_finite().then_some(point))
-            .collect()
+        let mut points: Vec<_> = corners.collect();
+        // A column of one value is one point.
+        points.dedup();
+        points
     };
     let mut path = String::new();
     let mut pen_is_down = false;
@@ -238,7 +245,7 @@ fn draw_series(svg: &mut String, paper: &Paper, series: &SvgSeries) {
          stroke-linejoin=\"round\"/>",
         series.colour, series.dash
     );
-    let is_marked = series.marked && points.len() <= 120;
+    let is_marked = series.marked && is_sparse && points.len() <= 120;
     for (index, point) in points.iter().enumerate() {
         let is_drawn = |at: Option<usize>| at.and_then(|at| points.get(at).copied()?).is_some();
         // A single point between gaps makes no line.
@@ -366,6 +373,28 @@ mod tests {
             "{svg}"
         );
         assert!(crate::plot::png(&svg).is_ok());
+    }
+
+    #[test]
+    fn a_gap_among_many_points_stays_as_among_few() {
+        let drawn = |points: u32, is_gap: fn(f64) -> bool| {
+            let curve = Curve::new((0..points).map(|n| {
+                let x = 10.0 * f64::from(n) / f64::from(points);
+                (x, if is_gap(x) { f64::NAN } else { 0.5 })
+            }));
+            let mut panel = panel(&curve, "train");
+            panel.series[0].marked = false;
+            let svg = picture("t", &[panel]);
+            let line = svg.lines().find(|line| line.contains("linejoin")).unwrap();
+            (line.matches('M').count(), svg.matches("<circle").count())
+        };
+        for points in [1000, 100_000] {
+            assert_eq!(drawn(points, |_| false), (1, 0), "{points}");
+            let middle = |x: f64| (4.0..6.0).contains(&x);
+            assert_eq!(drawn(points, middle), (2, 0), "{points}");
+            // One point alone makes no line.
+            assert_eq!(drawn(points, |x| x > 0.0), (1, 1), "{points}");
+        }
     }
 
     #[test]
