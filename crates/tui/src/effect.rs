@@ -11,6 +11,7 @@ use warmstart_schema::look::Ask;
 
 use super::machine::Workers;
 use super::memory::Memory;
+use warmstart_report::plot::{Drawn, Plot};
 use warmstart_runs::store::{ExperimentFile, Run};
 use warmstart_runs::trash::Trashed;
 use warmstart_runs::worker::Subject;
@@ -42,8 +43,8 @@ pub enum Effect {
         text: String,
         extension: &'static str,
     },
-    /// Writes charts, given as SVG, as SVG and PNG files.
-    ExportCharts(String),
+    /// Draws charts and writes them as SVG and PNG files.
+    ExportCharts(Charts),
     /// Reads the end of the worker's output.
     ReadWorkerLog(RunId),
     /// Writes a new file with this log, followed by all of the worker's output.
@@ -102,6 +103,26 @@ pub enum Effect {
     /// Draws the whole screen again.
     Repaint,
     Leave,
+}
+
+/// Charts to draw, with their runs as they are now.
+#[derive(Debug)]
+pub struct Charts {
+    pub plot: Plot,
+    /// Each with its shift and its last drawn step, as in [`Drawn`].
+    pub runs: Vec<(Run, f64, Option<u64>)>,
+}
+
+impl Charts {
+    /// The charts as SVG. Many points take a while.
+    pub fn svg(&self) -> String {
+        let drawn = self.runs.iter().map(|(run, shift, until)| Drawn {
+            shift: *shift,
+            until: *until,
+            ..Drawn::whole(run)
+        });
+        self.plot.svg(&drawn.collect::<Vec<_>>())
+    }
 }
 
 /// A change that can be undone.

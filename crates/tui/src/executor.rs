@@ -180,7 +180,9 @@ fn execute(
         Effect::Export { text, extension } => {
             report(exports::comparison(&folders.exports, &text, extension).map(Some))
         }
-        Effect::ExportCharts(svg) => report(exports::charts(&folders.exports, &svg).map(Some)),
+        Effect::ExportCharts(charts) => {
+            report(exports::charts(&folders.exports, &charts.svg()).map(Some))
+        }
         Effect::SaveLog { id, text } => {
             report(exports::log(&folders.exports, checkpoints, &id, &text).map(Some))
         }

@@ -503,9 +503,10 @@ fn a_step_of_unfreezing_without_room_before_the_next_has_no_name() {
 fn shown_charts_can_be_saved() {
     let mut model = with_siblings(2, "o2");
     let effects = press(&mut model, "P");
-    let [crate::effect::Effect::ExportCharts(svg)] = &effects[..] else {
+    let [crate::effect::Effect::ExportCharts(charts)] = &effects[..] else {
         panic!("{effects:?}")
     };
+    let svg = charts.svg();
     // The single chart, with three runs.
     assert!(
         svg.starts_with("<svg ") && !svg.contains(">validation accuracy<"),

@@ -2,7 +2,7 @@
 
 use crate::chart::Axis;
 use crate::command::{ChartCommand, Command};
-use crate::effect::Effect;
+use crate::effect::{Charts, Effect};
 use crate::format::plural;
 use crate::keys::{Context, Keymap};
 use crate::message::Report;
@@ -66,7 +66,7 @@ pub(crate) fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
         ChartCommand::Others => said = Some(next_others(charts, runs, run)),
         ChartCommand::Next => charts.single = neighbour(charts.single, true),
         ChartCommand::Previous => charts.single = neighbour(charts.single, false),
-        ChartCommand::Save => return vec![Effect::ExportCharts(picture(charts, runs, run))],
+        ChartCommand::Save => return vec![Effect::ExportCharts(shown(charts, runs, run))],
         ChartCommand::Alone(number) => {
             let chosen = usize::from(number)
                 .checked_sub(1)
@@ -81,9 +81,8 @@ pub(crate) fn change(model: &mut Model, command: ChartCommand) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Charts as SVG: the one that is shown alone, or accuracy and loss. The open run is drawn last, on
-/// top.
-fn picture(charts: &ChartView, runs: &Runs, run: &Run) -> String {
+/// The chart that is shown alone, or accuracy and loss. The open run is drawn last, on top.
+fn shown(charts: &ChartView, runs: &Runs, run: &Run) -> Charts {
     let plot = Plot {
         quantities: charts
             .single
@@ -94,12 +93,14 @@ fn picture(charts: &ChartView, runs: &Runs, run: &Run) -> String {
         log_y: charts.log_y,
         window: charts.window,
     };
-    let drawn: Vec<Drawn> = charts
-        .others(runs, run)
-        .into_iter()
-        .chain([Drawn::whole(run)])
-        .collect();
-    plot.svg(&drawn)
+    let others = charts.others(runs, run).into_iter();
+    let drawn = others.chain([Drawn::whole(run)]);
+    Charts {
+        plot,
+        runs: drawn
+            .map(|drawn| (drawn.run.clone(), drawn.shift, drawn.until))
+            .collect(),
+    }
 }
 
 fn kind(log: bool) -> &'static str {
