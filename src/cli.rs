@@ -38,6 +38,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::context::{Color, Context, Exit, Globals, shown};
@@ -128,7 +129,12 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let log = globals.log.clone();
-    let context = Context::new(globals);
+    let context = match Context::new(globals) {
+        Ok(context) => context,
+        Err(mistake) => {
+            return usage(&Cli::command().error(ErrorKind::ValueValidation, mistake));
+        }
+    };
     let started = log.map_or(Ok(()), |path| start_log(&path));
     let exit = match started.and_then(|()| dispatch(&context, verb, drawing)) {
         Ok(exit) => exit,

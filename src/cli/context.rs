@@ -111,29 +111,34 @@ fn slurm_field(text: &str) -> Result<String, String> {
     }
 }
 
-/// Where the command line and the settings want workers to run.
-fn launcher_choice(globals: &Globals, settings: Config) -> Choice {
+/// Where the command line and the settings want workers to run. Every `--slurm` is right alone; together they may be too many.
+fn launcher_choice(globals: &Globals, settings: Config) -> Result<Choice, String> {
     let implied = (!globals.slurm.is_empty()).then_some(LauncherName::Slurm);
     let named = globals.launcher.or(implied).or(settings.launcher);
-    match named {
+    Ok(match named {
         None => Choice::Unspecified,
         Some(LauncherName::Local) => Choice::Local,
         Some(LauncherName::Slurm) => {
             let mut command_line = Slurm::default();
             for field in &globals.slurm {
-                // The command line has checked it.
-                let _ = command_line.set(field);
+                command_line.set(field).map_err(|mistake| {
+                    format!(
+                        "--slurm {}: {}; {}",
+                        mistake.field, mistake.message, mistake.help
+                    )
+                })?;
             }
             Choice::Slurm(Box::new(SlurmRequest {
                 settings: settings.slurm,
                 command_line,
             }))
         }
-    }
+    })
 }
 
 impl Context {
-    pub(super) fn new(globals: Globals) -> Self {
+    /// The error is a mistake in `--slurm`.
+    pub(super) fn new(globals: Globals) -> Result<Self, String> {
         if let Some(folder) = &globals.torch {
             torch::choose(folder);
         }
@@ -149,8 +154,8 @@ impl Context {
             };
             problems.into_iter().filter(says_where).collect()
         };
-        launcher::choose(launcher_choice(&globals, config));
-        Self {
+        launcher::choose(launcher_choice(&globals, config)?);
+        Ok(Self {
             launcher_problems,
             folders: FolderOptions::new(
                 globals.experiments.as_deref(),
@@ -164,7 +169,7 @@ impl Context {
             quiet: globals.quiet,
             color: output::use_color(globals.color, &std::io::stderr()),
             color_choice: globals.color,
-        }
+        })
     }
 
     /// Refuses to start a worker while the settings that say where workers run are wrong.

@@ -364,6 +364,27 @@ fn settings_choose_the_launcher_and_the_command_line_wins() {
     );
 }
 
+#[test]
+fn more_lines_than_a_list_takes_are_refused_and_not_forgotten() {
+    let cluster = Cluster::new();
+    let script = |lines: usize| {
+        let mut arguments = vec!["train", "lite0-freeze", "--dry-run"];
+        for _ in 0..lines {
+            arguments.extend(["--slurm", "before=module load cuda"]);
+        }
+        cluster.say(&arguments)
+    };
+    let few = script(3);
+    assert_eq!(few.out.matches("module load cuda\n").count(), 3);
+    let many = script(1000);
+    assert!(
+        many.code == 2 && many.err.contains("--slurm before: "),
+        "{}{}",
+        many.out,
+        many.err
+    );
+}
+
 const GROUP: &str = "name: seeds\nseeds: [1, 2, 3]\ndataset: { name: emoji98 }\nmodel: { backbone: resnet18, weights: random }\n\
 train: { epochs: 2, batch_size: 16, optimizer: { name: adam, learning_rate: 0.001 } }\n\
 slurm: { partition: gpu, time: 30 }\n";
