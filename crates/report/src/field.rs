@@ -21,6 +21,8 @@ use warmstart_schema::metric::{Metric, Unit};
 pub struct Subject<'a> {
     pub file: Option<&'a ExperimentFile>,
     pub run: Option<&'a Run>,
+    /// Whether the experiment has runs that the row does not show, because all are archived.
+    pub is_archived: bool,
     pub group: &'a str,
     pub experiment: Option<&'a Experiment>,
     /// The group of the run, where one row shows all of it.
@@ -35,6 +37,7 @@ impl<'a> Subject<'a> {
         Self {
             file,
             run,
+            is_archived: false,
             group,
             experiment: of_run.or_else(of_file),
             members: None,

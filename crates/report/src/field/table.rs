@@ -221,7 +221,7 @@ fn states<'a>(subject: &Subject<'a>) -> Option<Fact<'a>> {
     let of_file = if is_broken {
         Some(BROKEN)
     } else {
-        subject.run.is_none().then_some(NEVER)
+        (subject.run.is_none() && !subject.is_archived).then_some(NEVER)
     };
     let status = subject.run.map(Run::status);
     let other = match status {

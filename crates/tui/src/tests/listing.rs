@@ -336,6 +336,24 @@ fn runs_of(model: &Model) -> usize {
 }
 
 #[test]
+fn an_experiment_whose_runs_are_all_archived_is_not_one_that_never_ran() {
+    let mut model = typical();
+    let never = |model: &mut Model| -> Vec<String> {
+        press(model, "/status:never<enter>");
+        let rows = model.shown_entries().into_iter();
+        let stems = rows
+            .filter_map(|row| Some(row.file?.stem.clone()))
+            .collect();
+        press(model, "<esc>");
+        stems
+    };
+    let before = never(&mut model);
+    assert!(!before.is_empty());
+    annotated(&mut model, DONE, |annotation| annotation.archived = true);
+    assert_eq!(never(&mut model), before);
+}
+
+#[test]
 fn archived_runs_are_hidden_until_requested() {
     let mut model = typical();
     annotated(&mut model, DONE, |annotation| annotation.archived = true);

@@ -308,6 +308,7 @@ impl Model {
         let members = newest.and_then(|run| Summary::of(&self.runs, run));
         let fits = list.filter.matches(&Subject {
             members: members.as_ref(),
+            is_archived: newest.is_none() && self.has_run(file),
             ..subject(newest)
         });
         let is_expanded = list.expanded.contains(&file.path);
