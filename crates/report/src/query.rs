@@ -11,6 +11,8 @@ mod pattern;
 
 use std::fmt;
 
+use jiff::tz::TimeZone;
+
 pub use self::filter::FilterOption;
 use self::pattern::Pattern;
 use crate::edit;
@@ -43,8 +45,8 @@ enum Test {
     Setting(&'static str, Vec<Pattern>),
     /// A setting that is a number.
     Figure(&'static str, Comparison, f64),
-    /// The time of creation in UTC, compared to the precision of the value: a day, or a part of one.
-    Created(Comparison, String),
+    /// The time of creation in a time zone, compared to the precision of the value: a day, or a part of one.
+    Created(Comparison, String, TimeZone),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,11 +112,15 @@ impl Mistake {
 }
 
 impl Query {
-    /// Parses a query; the error has the mistake and its place.
+    /// Parses a query; the error has the mistake and its place. Days are local, as the screen shows them.
     pub fn parse(source: &str) -> Result<Self, Mistake> {
+        Self::parse_in(source, &TimeZone::system())
+    }
+
+    fn parse_in(source: &str, zone: &TimeZone) -> Result<Self, Mistake> {
         Ok(Self {
             source: source.to_owned(),
-            terms: parse::terms(source)?,
+            terms: parse::terms(source, zone)?,
         })
     }
 
@@ -177,10 +183,12 @@ impl Test {
                 let value = setting(subject, path).and_then(|value| value.parse::<f64>().ok());
                 value.is_some_and(|value| comparison.holds(&value, wanted))
             }
-            Self::Created(comparison, wanted) => created(subject).is_some_and(|created| {
-                let part = created.get(..wanted.len()).unwrap_or(&created);
-                comparison.holds(part, wanted.as_str())
-            }),
+            Self::Created(comparison, wanted, zone) => {
+                created(subject, zone).is_some_and(|created| {
+                    let part = created.get(..wanted.len()).unwrap_or(&created);
+                    comparison.holds(part, wanted.as_str())
+                })
+            }
         }
     }
 }
@@ -196,10 +204,11 @@ fn setting(subject: &Subject, path: &str) -> Option<String> {
     edit::scalar_at(&yaml, path)
 }
 
-/// `2026-11-22T10:01:07Z`
-fn created(subject: &Subject) -> Option<String> {
+/// `2026-11-22T10:01:07Z`; only values in UTC reach as far as the `Z`.
+fn created(subject: &Subject, zone: &TimeZone) -> Option<String> {
     let info = subject.run?.info.as_ref().ok()?;
-    Some(info.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    let created = info.created.to_zoned(zone.clone());
+    Some(created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 #[cfg(test)]

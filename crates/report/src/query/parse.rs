@@ -1,6 +1,7 @@
 //! Parses text into terms, or finds the mistake and its place.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use warmstart_schema::metric::Unit;
 use warmstart_schema::text::closest;
 
@@ -30,9 +31,12 @@ const OPERATORS: [(&str, Option<Comparison>); 7] = [
     (":", None),
 ];
 
-/// The terms of a query, which must all hold; or its first mistake.
-pub(super) fn terms(source: &str) -> Result<Vec<Term>, Mistake> {
-    tokens(source)?.iter().map(|token| term(token)).collect()
+/// The terms of a query, which must all hold; or its first mistake. Days are of this time zone.
+pub(super) fn terms(source: &str, zone: &TimeZone) -> Result<Vec<Term>, Mistake> {
+    tokens(source)?
+        .iter()
+        .map(|token| term(token, zone))
+        .collect()
 }
 
 fn mistake<T>(at: usize, message: impl Into<String>, help: Option<String>) -> Result<T, Mistake> {
@@ -71,7 +75,7 @@ fn tokens(source: &str) -> Result<Vec<Vec<Character>>, Mistake> {
 }
 
 /// The term of a word, which is not empty.
-fn term(token: &[Character]) -> Result<Term, Mistake> {
+fn term(token: &[Character], zone: &TimeZone) -> Result<Term, Mistake> {
     let begins_with = |characters: &[Character], c: char| {
         let first = characters.first();
         first.is_some_and(|first| first.c == c && !first.quoted)
@@ -94,7 +98,7 @@ fn term(token: &[Character]) -> Result<Term, Mistake> {
             let field = written(&rest[..place]).to_lowercase();
             let (sign, value) = rest[place..].split_at(length);
             let value_at = sign.last().map_or(first.at, |last| last.at + 1);
-            test(&field, first.at, sign, comparison, value, value_at)?
+            test(&field, first.at, sign, comparison, value, value_at, zone)?
         }
     };
     Ok(Term { negated, test })
@@ -158,6 +162,7 @@ fn test(
     comparison: Option<Comparison>,
     value: &[Character],
     value_at: usize,
+    zone: &TimeZone,
 ) -> Result<Test, Mistake> {
     let Some(known) = field::named(field) else {
         if let Some(path) = edit::setting(field) {
@@ -178,10 +183,14 @@ fn test(
         );
     };
     if known.form == Form::Date {
-        return Ok(Test::Created(
-            comparison.unwrap_or(Comparison::Equal),
-            day(value, value_at)?,
-        ));
+        let day = day(value, value_at)?;
+        let zone = if day.ends_with('Z') {
+            TimeZone::UTC
+        } else {
+            zone.clone()
+        };
+        let comparison = comparison.unwrap_or(Comparison::Equal);
+        return Ok(Test::Created(comparison, day, zone));
     }
     if !known.form.is_text() {
         let figure = figure(field, known, value, value_at)?;
@@ -332,13 +341,17 @@ fn figure(name: &str, field: &Field, value: &[Character], value_at: usize) -> Re
     }
 }
 
-/// A day in UTC, or a longer or shorter part of `2026-11-22T10:01:07Z`.
+/// A day, or a longer or shorter part of `2026-11-22T10:01:07Z`.
 fn day(value: &[Character], value_at: usize) -> Result<String, Mistake> {
     /// The first moment, whose end completes a part of another.
     const FIRST: &str = "0000-01-01T00:00:00Z";
     /// Lengths up to the year, month, day, hour, minute and second, and with the `Z`.
     const LENGTHS: [usize; 7] = [4, 7, 10, 13, 16, 19, 20];
-    let help = || Some("expected a day in UTC, such as 2026-11-22, or 2026-11".to_owned());
+    let help = || {
+        let text =
+            "expected a local day such as 2026-11-22, or 2026-11; a time that ends in Z is in UTC";
+        Some(text.to_owned())
+    };
     let Some(first) = value.first() else {
         return mistake(value_at, "expected a day after created", help());
     };

@@ -84,9 +84,28 @@ fn runs() -> Runs {
 fn holds(query: &str) -> bool {
     let runs = runs();
     let run: &Run = runs.iter().next().unwrap();
-    Query::parse(query)
+    Query::parse_in(query, &TimeZone::UTC)
         .unwrap_or_else(|mistake| panic!("{query}: {mistake}"))
         .matches(&Subject::of_run(run))
+}
+
+#[test]
+fn days_are_local_unless_their_time_ends_in_z() {
+    let runs = runs();
+    let run = Subject::of_run(runs.iter().next().unwrap());
+    // There, the run was created one minute after midnight.
+    let east = TimeZone::fixed(jiff::tz::offset(14));
+    for (query, expected) in [
+        ("created:2026-11-22", false),
+        ("created:2026-11-23", true),
+        ("created>2026-11-22", true),
+        ("created:2026-11-23T00:01:07", true),
+        ("created:2026-11-22T10:01:07Z", true),
+        ("created:2026-11-23T00:01:07Z", false),
+    ] {
+        let found = Query::parse_in(query, &east).unwrap().matches(&run);
+        assert_eq!(found, expected, "{query}");
+    }
 }
 
 #[test]
