@@ -4,15 +4,13 @@ mod written;
 
 use std::fmt::Write as _;
 
+use warmstart_schema::experiment::{Dataset, ImageFolder};
 use warmstart_schema::text;
 
 use crate::pictures::{Facts, UNEVEN};
 
 pub use self::written::{Written, folder, write};
 
-/// Shares of the images that are split off where the folder has no own split; the defaults of the experiment file.
-const TEST: f64 = 0.2;
-const VALIDATION: f64 = 0.3;
 /// From this ratio of the largest class to the smallest on, classes get weights.
 const SOMEWHAT_UNEVEN: f64 = 3.0;
 /// A class with fewer images is named.
@@ -57,10 +55,10 @@ fn yaml(name: &str, path: &str, facts: &Facts) -> String {
 fn training_images(facts: &Facts) -> usize {
     let mut images = facts.images() as f64;
     if !facts.own_test {
-        images *= 1.0 - TEST;
+        images *= 1.0 - ImageFolder::TEST;
     }
     if !facts.own_validation {
-        images *= 1.0 - VALIDATION;
+        images *= 1.0 - Dataset::VALIDATION;
     }
     images as usize
 }

@@ -22,9 +22,6 @@ use super::inspect::Inspected;
 use super::splits::{Splits, Subset, images_by_class};
 use crate::failure::UserError;
 
-/// Share of a folder's pictures that become the test set where it has none.
-pub(super) const DEFAULT_TEST_SHARE: f64 = 0.2;
-
 /// An image folder as it was listed, and after its images were read.
 #[derive(Debug)]
 pub struct InspectedFolder {
@@ -205,8 +202,7 @@ impl Draw<'_> {
         let (train, test) = if let Some(test) = test {
             (train, all(test)?)
         } else {
-            let share = self.wanted.test.unwrap_or(DEFAULT_TEST_SHARE);
-            self.divide(train, HeldOut::Test, share)
+            self.divide(train, HeldOut::Test, self.wanted.test_share())
         };
         let (train, validation) = if let Some(validation) = validation {
             (train, all(validation)?)

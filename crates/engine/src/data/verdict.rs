@@ -8,7 +8,7 @@ use warmstart_schema::experiment::{Experiment, ImageFolder, SplitRule};
 use warmstart_schema::finding::{Finding, Severity};
 use warmstart_schema::look::Split;
 
-use super::folder_splits::{DEFAULT_TEST_SHARE, InspectedFolder};
+use super::folder_splits::InspectedFolder;
 use super::inspect::{Inspected, Unread};
 use super::splits::Splits;
 use crate::failure::UserError;
@@ -139,10 +139,7 @@ fn nothing_in(
         return None;
     }
     let (field, share, folder) = match which {
-        Split::Test => {
-            let share = wanted.test.unwrap_or(DEFAULT_TEST_SHARE);
-            ("dataset.test", share, "test")
-        }
+        Split::Test => ("dataset.test", wanted.test_share(), "test"),
         _ => ("dataset.validation", experiment.dataset.validation, "val"),
     };
     let (why, change) = match wanted.split_rule() {

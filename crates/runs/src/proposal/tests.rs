@@ -74,6 +74,15 @@ fn few_pictures_train_the_head_and_many_all_of_a_better_backbone() {
 }
 
 #[test]
+fn what_remains_to_train_on_follows_from_the_shares_of_the_experiment() {
+    let facts = facts(&[500, 500], None);
+    let dataset = proposed(&facts).0.dataset;
+    let test = dataset.folder().unwrap().test_share();
+    let expected = 1000.0 * (1.0 - test) * (1.0 - dataset.validation);
+    assert!((training_images(&facts) as f64 - expected).abs() < 1.0);
+}
+
+#[test]
 fn uneven_classes_are_weighted_or_drawn_more_often() {
     let of = |counts: &[usize]| {
         let train = proposed(&facts(counts, None)).0.train;

@@ -11,8 +11,6 @@ use serde_json::{Value, json};
 use super::misplaced::{Misplaced, forbid};
 use crate::dataset_name::{DatasetName, Labels};
 
-const VALIDATION: f64 = 0.3;
-
 /// The images, and how they are split.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
@@ -51,6 +49,14 @@ pub struct ImageFolder {
 }
 
 impl ImageFolder {
+    /// The share that becomes the test set where the experiment says none.
+    pub const TEST: f64 = 0.2;
+
+    /// Share of the pictures that become the test set, where the folder has no `test/`.
+    pub fn test_share(&self) -> f64 {
+        self.test.unwrap_or(Self::TEST)
+    }
+
     /// How the folder is listed and split.
     pub fn split_rule(&self) -> SplitRule {
         self.split.unwrap_or_default()
@@ -71,6 +77,9 @@ pub enum SplitRule {
 }
 
 impl Dataset {
+    /// The share that becomes validation where the experiment says none.
+    pub const VALIDATION: f64 = 0.3;
+
     pub fn name(&self) -> DatasetName {
         match self.kind {
             DatasetKind::Emoji98 { .. } => DatasetName::Emoji98,
@@ -160,7 +169,7 @@ struct Fields {
 }
 
 fn default_validation() -> f64 {
-    VALIDATION
+    Dataset::VALIDATION
 }
 
 /// Fields that only a folder of pictures has.
