@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use warmstart_runs::queue::{Failed, Move};
+use warmstart_runs::queue::{Failed, MOST_SLOTS, Move};
 use warmstart_runs::run::RunId;
 
 use super::{Context, Exit, output};
@@ -43,8 +43,11 @@ enum Verb {
     Resume,
     /// How many runs a device takes at a time, from now on
     Slots {
-        /// From 1 to 64
-        #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+        #[arg(
+            value_name = "N",
+            value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SLOTS)),
+            help = format!("From 1 to {MOST_SLOTS}")
+        )]
         slots: u32,
     },
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use warmstart_runs::launcher::{self, Choice, slurm};
+use warmstart_runs::queue::MOST_SLOTS;
 use warmstart_runs::run::{RunDir, RunId};
 use warmstart_schema::experiment::{Experiment, Problem};
 use warmstart_schema::state::Status;
@@ -35,7 +36,11 @@ pub(super) struct Arguments {
     #[arg(long, default_value = "auto", value_parser = device)]
     device: String,
     /// How many runs a device takes at a time, from now on and for every run in the queue [default: as it was, at first 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SLOTS))
+    )]
     slots: Option<u32>,
     /// Only start the runs; print their ids
     #[arg(long)]

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use warmstart_runs::queue::MOST_SLOTS;
 
 use crate::place::{Place, Said, said_by};
 
@@ -306,6 +307,21 @@ fn paused_queue_starts_nothing_until_unpaused() {
     place.wait_for("lite0-freeze", "done");
     assert_eq!(place.queue()["paused"], Value::Null);
     wait("every process to leave", || place.processes().is_empty());
+}
+
+#[test]
+fn every_command_has_the_same_limit_of_slots() {
+    let place = Place::new();
+    let [most, more] = [MOST_SLOTS, MOST_SLOTS + 1].map(|slots| slots.to_string());
+    for refused in [
+        &["queue", "slots", &more][..],
+        &["train", "lite0-freeze", "--slots", &more],
+    ] {
+        assert_eq!(place.say(refused).code, 2, "{refused:?}");
+    }
+    assert_eq!(place.say(&["queue", "slots", &most]).code, 0);
+    let help = place.say(&["queue", "slots", "--help"]).out;
+    assert!(help.contains(&format!("From 1 to {most}\n")), "{help}");
 }
 
 #[test]

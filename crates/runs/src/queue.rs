@@ -23,6 +23,9 @@ use warmstart_schema::text;
 pub use self::entry::Entry;
 use self::entry::{most_on_a_device, must_wait};
 
+/// The most runs that a device may take at a time.
+pub const MOST_SLOTS: u32 = 64;
+
 /// A worker that was started and may still run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Active {

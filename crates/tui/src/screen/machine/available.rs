@@ -2,10 +2,8 @@
 
 use crate::command::{Command, QueueCommand};
 use crate::model::Model;
+use warmstart_runs::queue::MOST_SLOTS;
 use warmstart_schema::state::Status;
-
-/// Most runs that a device may take at a time.
-const MOST_SLOTS: u32 = 64;
 
 pub(crate) fn refusal(model: &Model, command: QueueCommand) -> Option<String> {
     let queue = model.runs.queue();
