@@ -1,5 +1,6 @@
 //! `warmstart check`
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,7 @@ pub(super) struct Arguments {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    file: String,
+    file: Cow<'a, str>,
     ok: bool,
     problems: Vec<ProblemAnswer<'a>>,
     /// Findings that do not prevent a launch.
@@ -292,7 +293,7 @@ fn pictures(experiment: &Experiment, counts: &Counts) -> Option<String> {
 
 fn answer(judged: &Judged) -> Answer<'_> {
     Answer {
-        file: shown(&judged.file.path),
+        file: output::json_path(&judged.file.path),
         ok: judged.problems.is_empty() && judged.has_verdict,
         problems: judged.problems.iter().map(ProblemAnswer::from).collect(),
         notes: judged.notes().collect(),

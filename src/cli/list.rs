@@ -1,5 +1,6 @@
 //! `warmstart list`
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use clap::Args;
@@ -25,7 +26,7 @@ pub(super) struct Arguments {
 #[derive(Serialize)]
 struct Listed<'a> {
     experiment: String,
-    file: String,
+    file: Cow<'a, str>,
     /// Whether the file changed since its newest run was launched.
     changed: Option<bool>,
     #[serde(flatten)]
@@ -172,14 +173,12 @@ pub(super) fn list(context: &Context, arguments: &Arguments) -> anyhow::Result<E
     if let Some(text) = runs.ignored_folders() {
         output::note(context, text);
     }
-    for broken in listed.iter().filter(|listed| !listed.problems.is_empty()) {
+    for broken in files.iter().filter(|file| file.loaded.is_err()) {
+        let path = shown(&broken.path);
+        let word = shell::word(&path);
         output::warn(
             context,
-            &format!(
-                "{} is not valid; `warmstart check {}` says why",
-                broken.file,
-                shell::word(&broken.file)
-            ),
+            &format!("{path} is not valid; `warmstart check {word}` says why"),
         );
     }
     Ok(Exit::Done)
@@ -237,7 +236,7 @@ fn describe<'a>(
     Listed {
         experiment: file.handle(&context.experiments, files),
         changed: newest.map(|run| run.is_changed_since(file)),
-        file: shown(&file.path),
+        file: output::json_path(&file.path),
         facts: file.loaded.as_ref().ok().map(Facts::from),
         problems: problems.map(ToString::to_string).collect(),
         newest: newest.map(|run| Newest::of(runs, run)),

@@ -58,9 +58,10 @@ pub(super) fn answer(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes an answer as JSON.
+/// Writes an answer as JSON. Its texts may be exact, whatever a file is called.
 pub(super) fn answer_json(value: &impl Serialize) -> anyhow::Result<()> {
-    answer(&(serde_json::to_string_pretty(value)? + "\n"))
+    let json = serde_json::to_string_pretty(value)?;
+    answer(&(text::escaped_json(&json) + "\n"))
 }
 
 /// A path as text for JSON. Bytes that are no UTF-8 are replaced, because JSON cannot represent them.

@@ -186,6 +186,25 @@ fn control_characters_in_files_do_not_reach_the_terminal() {
 }
 
 #[test]
+fn json_names_a_file_exactly_and_a_terminal_obeys_nothing_of_it() {
+    let place = Place::new();
+    // Longer than what a terminal gets of a path.
+    let (folder, name) = ("x".repeat(200), "y".repeat(200));
+    let file = format!("mine/{folder}/{name}\u{9b}2J\u{202e}.yaml");
+    place.write(&file, "name: [\n");
+    for verb in ["list", "check"] {
+        let in_words = [verb, "--experiments", "mine"];
+        let in_json = [&in_words[..], &["--json"]].concat();
+        let said = place.say(&in_json);
+        assert_eq!(said.json()[0]["file"], file.as_str(), "{verb}");
+        for said in [said, place.say(&in_words)] {
+            let all = said.out + &said.err;
+            assert!(!all.contains(['\u{9b}', '\u{202e}']), "{verb}: {all:?}");
+        }
+    }
+}
+
+#[test]
 fn without_a_worker_training_reports_what_to_do_and_the_rest_works() {
     let place = Place::new();
     let without = |arguments: &[&str]| {

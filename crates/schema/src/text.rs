@@ -1,6 +1,7 @@
 //! Sanitizes text from outside (experiment names, log lines, class names, paths) once, where it enters.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Deserializer};
 use unicode_width::UnicodeWidthChar;
@@ -272,6 +273,23 @@ pub fn is_cell(name: &str) -> bool {
             .any(|c| is_hidden(c) || (c.is_whitespace() && c != ' '))
 }
 
+/// JSON with its control and hidden characters escaped: a program reads the same, and a terminal obeys nothing. As `serde_json` writes
+/// it, newlines stand only between values.
+pub fn escaped_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || !is_hidden(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // A text cannot fail to grow.
+            let _ = write!(out, "\\u{unit:04x}");
+        }
+    }
+    out
+}
+
 /// The word closest to `found`, at most two single-character changes away; two letters swapped are one change.
 pub fn closest<'a>(found: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = words
@@ -357,6 +375,21 @@ mod tests {
     #[test]
     fn escape_sequences_lose_their_introducer() {
         assert_eq!(line("a\u{1b}[31mred\u{9b}0m\u{7}", 80), "a[31mred0m");
+    }
+
+    #[test]
+    fn escaped_json_reads_as_the_same_text() {
+        let texts = [
+            "a\u{9b}31m\u{202e}b",
+            "\u{e0041}\u{7f}",
+            "漢 \"\\\u{9b}\"\n",
+        ];
+        let json = serde_json::to_string_pretty(&texts).unwrap();
+        let escaped = escaped_json(&json);
+        let acts = |c: char| c != '\n' && is_hidden(c);
+        assert!(json.contains(acts) && !escaped.contains(acts), "{escaped}");
+        let read: [String; 3] = serde_json::from_str(&escaped).unwrap();
+        assert_eq!(read, texts);
     }
 
     #[test]
