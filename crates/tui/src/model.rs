@@ -152,6 +152,8 @@ pub(crate) struct RunView {
     pub pane: Pane,
     /// The text that the log is searched for.
     pub searched: Option<String>,
+    /// The lines of each part of the log when it was last shown: epochs, notes, and the worker's output.
+    pub logged: [usize; 3],
 }
 
 /// The part of the run screen below its title.

@@ -42,6 +42,7 @@ pub(crate) fn update(model: &mut Model, message: Message) -> Vec<Effect> {
     model.refresh_comparison();
     model.refresh_curves();
     model.follow_selected_run();
+    model.keep_log_in_view();
     effects
 }
 

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use warmstart_runs::store::Run;
 use warmstart_schema::event::Level;
 
-use super::{LOGGED_EPOCHS, Model};
+use super::{LOGGED_EPOCHS, Model, Pane, Screen};
 use crate::format::{metric, time_of_day};
+use crate::layout::log_rows;
 
 /// Least width of a line's first column, in characters, with the space after it.
 const LEAST_STAMP: usize = 10;
@@ -110,4 +111,43 @@ pub(crate) fn tail<'a>(model: &'a Model, run: &'a Run, epochs_at_most: usize) ->
     epochs(run, epochs_at_most)
         .chain(notes(model, run))
         .collect()
+}
+
+impl Model {
+    /// Keeps the lines of a scrolled log in view when new lines come.
+    pub(crate) fn keep_log_in_view(&mut self) {
+        let Screen::Run(view) = &mut self.open else {
+            return;
+        };
+        let Some(run) = self.runs.get(&view.id) else {
+            return;
+        };
+        // Meanwhile the dashboard may have read another worker's output.
+        let printed = self.worker_log.as_ref().filter(|(id, _)| *id == run.id);
+        let printed = printed.map_or(view.logged[2], |(_, lines)| lines.len());
+        let logged = [run.state.epochs.len(), run.state.notes.len(), printed];
+        let before = std::mem::replace(&mut view.logged, logged);
+        let Pane::Log { up } = &mut view.pane else {
+            return;
+        };
+        if *up == 0 {
+            return;
+        }
+        // The top line stays; in a search the bottom line, which is the match.
+        let kept = if view.searched.is_some() {
+            *up
+        } else {
+            *up + log_rows(self.size) - 1
+        };
+        // Each part grows at its end, so only its part and later ones push the kept line up.
+        let (mut old, mut new) = (0, 0);
+        for (old_lines, new_lines) in before.into_iter().zip(logged).rev() {
+            old += old_lines;
+            new += new_lines;
+            if kept < old {
+                break;
+            }
+        }
+        *up = (*up + new).saturating_sub(old);
+    }
 }

@@ -205,6 +205,7 @@ fn runs() {
                 charts: ChartView::default(),
                 pane,
                 searched: None,
+                logged: [0; 3],
             });
             let lines = worker_log_tail(&runs, name, 10);
             update(

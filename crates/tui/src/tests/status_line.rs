@@ -333,6 +333,73 @@ fn log_scrolls_back_from_its_beginning_at_once() {
 }
 
 #[test]
+fn scrolled_log_keeps_its_lines_in_view_when_new_ones_come() {
+    let train = |model: &mut Model, epochs: std::ops::RangeInclusive<u32>| {
+        let now = model.now;
+        let record = |epoch: u32| Record {
+            t: now,
+            event: Event::Epoch(Epoch {
+                epoch,
+                step: u64::from(epoch) * 100,
+                ..Epoch::default()
+            }),
+        };
+        let change = Change::Events {
+            id: id(LIVE),
+            records: epochs.map(record).collect(),
+            damaged: 0,
+            restarted: false,
+        };
+        let changes = vec![change];
+        update(model, Message::Changes { now, changes });
+    };
+    let print = |model: &mut Model, lines: usize| {
+        let lines = (1..=lines).map(|number| format!("said {number}")).collect();
+        update(
+            model,
+            Message::WorkerLog {
+                id: id(LIVE),
+                lines,
+            },
+        );
+    };
+    let shown = |model: &Model| -> Vec<String> {
+        let picture = text(&drawn(model, 80, 24));
+        let lines = picture
+            .lines()
+            .filter(|line| line.contains("train loss") || line.starts_with(" worker "));
+        lines.map(str::to_owned).collect()
+    };
+    let mut model = typical();
+    press(&mut model, "jj<enter>l");
+    print(&mut model, 3);
+    train(&mut model, 8..=40);
+    // Epochs and the output of the worker are in view.
+    press(&mut model, "k");
+    let before = shown(&model);
+    train(&mut model, 41..=41);
+    let after = shown(&model);
+    assert_eq!(after.first(), before.first(), "{after:#?}");
+    // Only epochs are in view.
+    press(&mut model, "<pageup>");
+    let before = shown(&model);
+    train(&mut model, 42..=44);
+    print(&mut model, 5);
+    assert_eq!(shown(&model), before);
+    // The match of a search stays at the bottom.
+    press(&mut model, "/said 2<enter>");
+    train(&mut model, 45..=45);
+    print(&mut model, 6);
+    let after = shown(&model);
+    assert!(after.last().unwrap().ends_with("said 2"), "{after:#?}");
+    // At its end the log follows the run.
+    press(&mut model, "G");
+    print(&mut model, 7);
+    let after = shown(&model);
+    assert!(after.last().unwrap().ends_with("said 7"), "{after:#?}");
+}
+
+#[test]
 fn help_and_log_scroll_back_at_once_after_the_terminal_has_grown() {
     let moves = |model: &mut Model, key: &str| {
         update(model, Message::Resized(Size::new(80, 40)));

@@ -13,6 +13,7 @@ pub(super) fn show_run(model: &mut Model, id: RunId, others: Vec<RunId>) -> Effe
         charts,
         pane: Pane::Charts,
         searched: None,
+        logged: [0; 3],
     }));
     Effect::ReadWorkerLog(id)
 }
