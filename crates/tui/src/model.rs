@@ -440,6 +440,7 @@ impl Model {
     /// Whether anything changes without a key.
     pub(crate) fn is_anything_live(&self) -> bool {
         let tally = self.runs.tally();
-        tally.live + tally.queued > 0
+        // A group may be due for halving while none of its runs is live.
+        tally.live + tally.queued > 0 || matches!(self.queue_watch, QueueWatch::StuckSince(_))
     }
 }

@@ -495,8 +495,8 @@ fn the_dashboard_halves_a_group_that_no_other_process_halves() {
     model.queue_watch = QueueWatch::Moves;
     let changes = vec![Change::Queue(queue)];
     update(&mut model, Message::Changes { now: 3.0, changes });
-    let changes = Vec::new();
-    let effects = update(&mut model, Message::Changes { now: 9.0, changes });
+    assert!(model.is_anything_live(), "the clock ticks");
+    let effects = update(&mut model, Message::Clock(9.0));
     assert!(
         effects.iter().any(|it| matches!(it, Effect::Advance)),
         "{effects:?}"
@@ -505,7 +505,7 @@ fn the_dashboard_halves_a_group_that_no_other_process_halves() {
     let queue = Content::default();
     let changes = vec![Change::Queue(queue)];
     update(&mut model, Message::Changes { now: 10.0, changes });
-    let changes = Vec::new();
-    let effects = update(&mut model, Message::Changes { now: 19.0, changes });
+    assert!(!model.is_anything_live(), "the clock stands still");
+    let effects = update(&mut model, Message::Clock(19.0));
     assert!(effects.is_empty(), "{effects:?}");
 }
