@@ -24,6 +24,8 @@ pub struct Machine {
 /// A GPU, as far as its driver reports.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Gpu {
+    /// Its number in NVML's order.
+    pub index: u32,
     pub name: String,
     /// Percent of time in which it was busy.
     pub busy: Option<f64>,

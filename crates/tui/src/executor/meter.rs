@@ -169,25 +169,27 @@ fn no_answer(error: &NvmlError) -> String {
 }
 
 fn gpus(nvml: &Nvml) -> Result<Vec<Gpu>, NvmlError> {
-    let devices: Vec<Device> = (0..nvml.device_count()?)
-        .filter_map(|index| nvml.device_by_index(index).ok())
+    let count = nvml.device_count()?;
+    let devices: Vec<(u32, Device)> = (0..count)
+        .filter_map(|index| Some((index, nvml.device_by_index(index).ok()?)))
         .collect();
     let known: Vec<(String, String)> = devices
         .iter()
-        .filter_map(|device| Some((device.name().ok()?, device.uuid().ok()?)))
+        .filter_map(|(_, device)| Some((device.name().ok()?, device.uuid().ok()?)))
         .collect();
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
     let by_bus = std::env::var("CUDA_DEVICE_ORDER").is_ok_and(|order| order == "PCI_BUS_ID");
     // Where the driver does not name all, a list cannot be read.
-    let visible = visible.filter(|_| known.len() == devices.len());
+    let visible = visible.filter(|_| u32::try_from(known.len()) == Ok(count));
     let hidden = hidden(visible.as_deref(), by_bus, &known);
     let gpus = devices
         .iter()
         .enumerate()
-        .map(|(index, device)| {
+        .map(|(place, (index, device))| {
             let watts = |milliwatts: u32| f64::from(milliwatts) / 1000.0;
             let limit = device.enforced_power_limit().ok().map(watts);
             Gpu {
+                index: *index,
                 name: text::line(&device.name().unwrap_or_default(), 80),
                 busy: device
                     .utilization_rates()
@@ -199,7 +201,7 @@ fn gpus(nvml: &Nvml) -> Result<Vec<Gpu>, NvmlError> {
                     .map(|memory| (memory.used, memory.total)),
                 temperature: device.temperature(TemperatureSensor::Gpu).ok(),
                 power: device.power_usage().ok().map(|power| (watts(power), limit)),
-                hidden: hidden.get(index).is_some_and(|hidden| *hidden),
+                hidden: hidden.get(place).is_some_and(|hidden| *hidden),
             }
         })
         .collect();

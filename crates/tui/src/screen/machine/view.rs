@@ -123,8 +123,8 @@ fn draw_machine(buf: &mut Buffer, area: Rect, machine: &Machine) {
             } else {
                 gpus.len()
             };
-            for ((index, gpu), y) in gpus.iter().enumerate().take(drawn).zip(3..) {
-                let (row, label) = (paint::row(area, y), format!("gpu {index}"));
+            for (gpu, y) in gpus.iter().take(drawn).zip(3..) {
+                let (row, label) = (paint::row(area, y), format!("gpu {}", gpu.index));
                 if gpu.hidden {
                     let words = format!("hidden by CUDA_VISIBLE_DEVICES: {}", gpu.name);
                     draw_gauge(buf, row, &label, &words, None, "");
@@ -134,10 +134,10 @@ fn draw_machine(buf: &mut Buffer, area: Rect, machine: &Machine) {
                 let share = gpu.busy.map(|busy| busy / 100.0);
                 draw_gauge(buf, row, &label, &words, share, &heat(gpu));
             }
-            if drawn < gpus.len() {
-                let words = format!("{drawn} to {}: enlarge the terminal", gpus.len() - 1);
-                let last = paint::row(area, area.height.saturating_sub(1).max(3));
-                draw_gauge(buf, last, "gpu", &words, None, "");
+            if let (Some(first), Some(last)) = (gpus.get(drawn), gpus.last()) {
+                let words = format!("{} to {}: enlarge the terminal", first.index, last.index);
+                let row = paint::row(area, area.height.saturating_sub(1).max(3));
+                draw_gauge(buf, row, "gpu", &words, None, "");
             }
         }
     }
