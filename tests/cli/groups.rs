@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::{Value, json};
 use warmstart_runs::event_log::EventWriter;
 use warmstart_runs::run::RunDir;
-use warmstart_schema::event::{Epoch, Event, FailureKind, Halved, Test};
+use warmstart_schema::architecture::{ModelCounts, ParamCounts};
+use warmstart_schema::event::{Epoch, Event, FailureKind, Halved, ModelFacts, StartedFrom, Test};
 use warmstart_schema::experiment::Monitor;
 
 use crate::place::{Place, said};
@@ -230,6 +231,45 @@ fn only_the_settings_that_validation_chose_show_their_test_figure() {
     let rows = place.say(&["compare", "alpha", "--json"]).json();
     assert_eq!(rows[0]["test_acc"], Value::Null);
     assert_eq!(rows[0]["group"]["chosen"], Value::Null);
+}
+
+#[test]
+fn differences_do_not_tell_a_test_figure_that_is_withheld() {
+    let place = two_groups();
+    // Validation did not choose its settings.
+    let withheld = "20260103-000000-aaaa";
+    let tuned = "20260109-000000-aaaa";
+    member(&place, tuned, "tuned", ("0.1", 1), [0.70, 0.65]);
+    let facts = ModelFacts {
+        backbone: "resnet18".to_owned(),
+        pixels: 32,
+        weights: "in words".to_owned(),
+        started_from: Some(StartedFrom {
+            run: withheld.parse().unwrap(),
+            step: 10,
+        }),
+        counts: ModelCounts {
+            blocks: Vec::new(),
+            total: ParamCounts::default(),
+        },
+        cached_features: false,
+        preparation: None,
+    };
+    let log = RunDir::new(place.checkpoints().join(tuned)).events();
+    let mut log = EventWriter::open(&log).unwrap();
+    log.write(&Event::Model(facts)).unwrap();
+    let known = |names: &[&str]| {
+        let options = ["--baseline", withheld, "--json"];
+        let arguments = [&["compare"][..], names, &options].concat();
+        let rows = place.say(&arguments).json();
+        let row = rows.as_array().unwrap().last().unwrap();
+        let of = |differences: &str| {
+            ["val_acc", "test_acc"].map(|metric| row[differences][metric].is_f64())
+        };
+        [of("delta"), of("gain")]
+    };
+    assert_eq!(known(&["beta", "tuned"]), [[true, false]; 2]);
+    assert_eq!(known(&[tuned]), [[true, true]; 2], "named one by one");
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use warmstart_runs::store::{Run, Runs};
 use warmstart_schema::experiment::Reference;
 use warmstart_schema::metric::Metric;
 use warmstart_schema::state::RunState;
 
-use super::FiguresOf;
+use super::{FiguresOf, Options, Selection};
+use crate::group::cells_of;
 
 /// Values by [`Metric`], each in its unit: seconds, or accuracies from 0 to 1. Unmeasured ones are absent.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -49,6 +51,20 @@ impl Figures {
                 .reduce(|a, b| metric.better(a, b))
                 .or_else(|| metric.of_run(state.train_time(), epoch, state.test.as_ref()))
         })
+    }
+
+    /// A run's figures, to subtract from those of others. A difference tells both, so they lack the test figures that the run's group
+    /// withholds, unless runs are named one by one.
+    pub(super) fn to_subtract(runs: &Runs, run: &Run, options: &Options) -> Self {
+        let figures = Self::of(&run.state, options.figures);
+        let cells = cells_of(runs, run);
+        let settings = run.member().map(|member| &member.settings[..]);
+        let cell = cells.iter().find(|cell| Some(cell.settings) == settings);
+        let withholds = cell.is_some_and(|cell| cell.choice.withholds().is_some());
+        if !withholds || matches!(options.selection, Selection::Runs(_)) {
+            return figures;
+        }
+        Self::by(|metric| figures.get(metric).filter(|_| !metric.is_of_test()))
     }
 
     /// The study's figures, as its authors published them.

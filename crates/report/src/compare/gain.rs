@@ -2,7 +2,7 @@
 
 use warmstart_runs::run::RunId;
 
-use super::{Figures, FiguresOf, Metric};
+use super::{Figures, Metric, Options};
 use warmstart_runs::store::{Run, Runs};
 use warmstart_schema::metric::Unit;
 
@@ -18,9 +18,10 @@ pub struct Gain {
 
 impl Gain {
     /// The gain of a run whose initial run still exists.
-    pub fn of(runs: &Runs, run: &Run, at: FiguresOf) -> Option<Self> {
+    pub fn of(runs: &Runs, run: &Run, options: &Options) -> Option<Self> {
         let source = runs.get(&run.state.started_from.as_ref()?.run)?;
-        let (before, after) = (Figures::of(&source.state, at), Figures::of(&run.state, at));
+        let before = Figures::to_subtract(runs, source, options);
+        let after = Figures::of(&run.state, options.figures);
         let difference = |metric: Metric| {
             let gained = after.get(metric)? - before.get(metric)?;
             (metric.unit() != Unit::Seconds).then_some(gained)

@@ -32,7 +32,8 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn of(all: &Runs, bundle: Bundle<'a>, options: &Options) -> Self {
+    /// `pinned` are the figures of the run that is the baseline, if one is.
+    pub(super) fn of(all: &Runs, bundle: Bundle<'a>, options: &Options, pinned: &Figures) -> Self {
         let runs = bundle.runs();
         let cell = match bundle {
             Bundle::Cell(cell) => Some(cell),
@@ -51,10 +52,7 @@ impl<'a> Line<'a> {
             Baseline::Published => reference(runs[0])
                 .map(Figures::published)
                 .unwrap_or_default(),
-            Baseline::Run(id) => all
-                .get(id)
-                .map(|run| Figures::of(&run.state, options.figures))
-                .unwrap_or_default(),
+            Baseline::Run(_) => pinned.clone(),
         };
         // Flattening ten thousand experiments takes time, so skip it if no column needs it.
         let sorts_by_config = matches!(options.sort, Some(Column::Config(_)));
@@ -83,7 +81,7 @@ impl<'a> Line<'a> {
                 && !is_merged
                 && choice.withholds().is_none()
             {
-                Gain::of(all, run, options.figures)
+                Gain::of(all, run, options)
             } else {
                 None
             },

@@ -115,10 +115,16 @@ impl Table {
 pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table {
     let chosen = chosen(runs, files, options);
     let pairing = pairing(runs, &chosen, options);
+    let pinned = match &options.baseline {
+        Baseline::Run(id) => runs.get(id),
+        Baseline::None | Baseline::Published => None,
+    };
+    let pinned = pinned.map(|run| Figures::to_subtract(runs, run, options));
+    let pinned = pinned.unwrap_or_default();
     let mut lines: Vec<Line> =
         bundle::bundles(runs, chosen, &options.selection, options.merge_seeds)
             .into_iter()
-            .map(|bundle| Line::of(runs, bundle, options))
+            .map(|bundle| Line::of(runs, bundle, options, &pinned))
             .collect();
     if let Some(sort) = &options.sort {
         lines.sort_by(|a, b| a.value(sort).order(&b.value(sort), options.reversed));
