@@ -115,8 +115,9 @@ stopping=
 trap 'stopping=1' TERM
 trap 'exit 131' QUIT
 
-# A whole checkpoint, of tensors that nobody reads.
-save() {
+# A whole checkpoint, of tensors that nobody reads. In a subshell, which takes no signal: bash cannot parse a trap while it expands
+# `$(…)` or `<(…)`, so it would lose a TERM.
+save() (
   local folder name files=
   folder=$run/ckpt/step-$(printf %08d $step)
   [ -d "$run/ckpt" ] || mkdir "$run/ckpt"
@@ -129,7 +130,7 @@ save() {
     files+=",\"$name\":{\"bytes\":$(wc -c <"$folder/$name"),\"sha256\":\"$hash\"}"
   done
   echo "{\"format\":1,\"step\":$step,\"files\":{${files#,}}}" >"$folder/manifest.json"
-}
+)
 
 number=1; step=0; epoch=1
 if [ -s "$run/events.jsonl" ]; then
