@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use warmstart_schema::event::now;
 
 use super::choices::ChoiceTracker;
+use super::command::Command;
 use super::effect::Effect;
 use super::executor::{Effects, PATIENCE};
 use super::folders::Folders;
@@ -382,7 +383,8 @@ where
         if self.host.suspend()? {
             self.terminal.clear()?;
         } else {
-            let text = "there is no shell to go back to; q leaves".to_owned();
+            let quit = self.model.key_hint(Command::Quit, "leaves");
+            let text = format!("there is no shell to go back to{quit}");
             drop(update(
                 &mut self.model,
                 Message::Report(Report { good: false, text }),

@@ -16,7 +16,7 @@ use self::glass::{Glass, Keys, NoHost};
 use super::fixtures::{DONE, LIVE, data, id};
 use super::{events, text};
 use crate::app::{App, Settings};
-use crate::config::Loaded;
+use crate::config::{Config, Loaded};
 use crate::folders::Folders;
 use crate::message::Message;
 use crate::theme::{Appearance, Palette, Theme};
@@ -84,6 +84,7 @@ fn dashboard(
     glass: Glass,
     input: UnboundedReceiver<Event>,
     folders: Folders,
+    config: Config,
 ) -> App<Glass, Keys, NoHost> {
     let settings = Settings {
         folder_options: warmstart_runs::shell::FolderOptions::default(),
@@ -94,7 +95,10 @@ fn dashboard(
             palette: Palette::True,
         },
         zone: TimeZone::UTC,
-        config: Loaded::default(),
+        config: Loaded {
+            config,
+            ..Loaded::default()
+        },
         hazard: None,
         launcher: warmstart_runs::launcher::Choice::default(),
     };
@@ -105,6 +109,11 @@ fn dashboard(
 /// Opens the dashboard on copies of the recorded runs, runs the script, and returns the text that the dashboard prints at its end.
 /// It keeps the script's result until then: a lock, for example.
 fn with_dashboard<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
+    with_settings(Config::default(), script)
+}
+
+/// The same with these settings, which leave `q` to quit.
+fn with_settings<T>(config: Config, script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
     let root = tempfile::tempdir().unwrap();
     let below = |name: &str| root.path().join(name);
     copy(&data().join("experiments"), &below("experiments"));
@@ -129,7 +138,7 @@ fn with_dashboard<T>(script: impl AsyncFnOnce(&User) -> T) -> Option<String> {
         .build()
         .unwrap();
     let note = runtime.block_on(async {
-        let app = dashboard(glass, input, folders);
+        let app = dashboard(glass, input, folders, config);
         let (note, _kept) = tokio::join!(app.run(), async {
             let kept = script(&user).await;
             user.press("<esc><esc><esc><esc>q");
@@ -181,7 +190,7 @@ fn signal_before_the_first_frame_ends_the_dashboard() {
     let ended = runtime.block_on(async {
         // The keyboard stays open, so nothing else ends the dashboard.
         let (_keys, input) = unbounded_channel();
-        let app = dashboard(Glass::new(100, 30), input, folders);
+        let app = dashboard(Glass::new(100, 30), input, folders, Config::default());
         app.sender().send(Message::Leave).unwrap();
         tokio::time::timeout(DEADLINE, app.run()).await
     });
@@ -368,5 +377,19 @@ fn added_or_fixed_experiment_appears() {
             screen.contains("more dropout") && !screen.contains("6-typo")
         })
         .await;
+    });
+}
+
+#[test]
+fn without_a_shell_to_go_back_to_the_key_of_the_settings_leaves() {
+    let quit = crate::config::Keys(vec!["f10".to_owned(), "q".to_owned()]);
+    let config = Config {
+        keys: [("experiments.quit".to_owned(), quit)].into(),
+        ..Config::default()
+    };
+    with_settings(config, async |user| {
+        user.wait_for(&["quickstart"]).await;
+        user.press("<ctrl-z>");
+        user.wait_for(&["there is no shell", "; f10 leaves"]).await;
     });
 }
