@@ -309,6 +309,9 @@ fn runs_tested_on_other_pictures_are_marked() {
     ];
     let said = place.say(&tests).out;
     assert!(!said.contains("**"), "none is the best: {said}");
+    let validation = [&tests[..5], &["run,val_acc"]].concat();
+    let said = place.say(&validation).out;
+    assert!(!said.contains("other test images"), "{said}");
     // Runs on the same pictures are comparable.
     let log = place.checkpoints().join(&ids[1]).join("events.jsonl");
     let text = std::fs::read_to_string(&log)

@@ -85,7 +85,7 @@ pub struct Cell {
     pub value: Value,
     /// The best of its column among finished runs.
     pub best: bool,
-    /// The mark of the footnote that says why a published figure is doubtful.
+    /// The mark of the footnote that says why its figure is doubtful or missing.
     pub mark: Option<String>,
 }
 
@@ -177,7 +177,7 @@ pub fn table(runs: &Runs, files: &[ExperimentFile], options: &Options) -> Table 
     table
 }
 
-/// Marks runs with other test images than the first run; skips runs for which that is unknown.
+/// Marks test figures of runs with other test images than the first run; skips runs for which that is unknown.
 fn mark_other_tests(table: &mut Table, lines: &[Line]) {
     let mut known = lines
         .iter()
@@ -194,18 +194,29 @@ fn mark_other_tests(table: &mut Table, lines: &[Line]) {
         .filter(|(set, _)| *set != first)
         .map(|(_, line)| &line.runs[0].id)
         .collect();
-    if others.is_empty() {
-        return;
-    }
-    let mark = footnote(&mut table.footnotes, text);
+    let test = test_columns(table);
     let is_other = |row: &&mut Row| {
-        row.kind == Kind::Measured && row.runs.first().is_some_and(|run| others.contains(run))
+        row.kind == Kind::Measured
+            && row.runs.first().is_some_and(|run| others.contains(run))
+            && row.choice.and_then(Choice::withholds).is_none()
     };
-    table
-        .rows
-        .iter_mut()
-        .filter(is_other)
-        .for_each(|row| row.mark = Some(mark.clone()));
+    for row in table.rows.iter_mut().filter(is_other) {
+        for &index in &test {
+            row.cells[index].mark = Some(footnote(&mut table.footnotes, text.clone()));
+        }
+    }
+}
+
+/// The columns with figures of the test.
+fn test_columns(table: &Table) -> Vec<usize> {
+    let columns = table.columns.iter().enumerate();
+    columns
+        .filter(|(_, column)| match column {
+            Column::Metric(metric) | Column::Delta(metric) => metric.is_of_test(),
+            _ => false,
+        })
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// The paired test of two groups, with a run of the second. None if other runs are compared, or one group is named twice.
@@ -255,13 +266,7 @@ fn mark_pairing(table: &mut Table, runs: &Runs, lines: &[Line], second: &Run, pa
 
 /// Says why settings of a grid have no test figure.
 fn mark_withheld(table: &mut Table) {
-    let test: Vec<usize> = table
-        .columns
-        .iter()
-        .enumerate()
-        .filter(|(_, column)| matches!(column, Column::Metric(metric) if metric.is_of_test()))
-        .map(|(index, _)| index)
-        .collect();
+    let test = test_columns(table);
     for row in &mut table.rows {
         let Some(reason) = row.choice.and_then(Choice::withholds) else {
             continue;
