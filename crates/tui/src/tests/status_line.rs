@@ -11,7 +11,7 @@ use crate::model::status_log::STAYS;
 use crate::model::{Model, Popup};
 use crate::update::update;
 use warmstart_runs::store::Change;
-use warmstart_schema::event::{Epoch, Event, Record};
+use warmstart_schema::event::{Epoch, Event, FailureKind, Record};
 use warmstart_schema::state::Liveness;
 
 fn tell(model: &mut Model, good: bool, words: &str) {
@@ -138,6 +138,44 @@ fn error_is_shown_first_and_all_messages_are_kept() {
         panic!("{:?}", model.popup)
     };
     for news in ["was lost", "is starting"] {
+        assert!(lines.iter().any(|line| line.contains(news)), "{lines:?}");
+    }
+}
+
+#[test]
+fn several_errors_at_once_are_counted_and_kept() {
+    let mut model = typical();
+    let changes = vec![
+        Change::Liveness {
+            id: id(LIVE),
+            liveness: Liveness::Free,
+        },
+        Change::Events {
+            id: id(STOPPED),
+            records: vec![Record {
+                t: model.now,
+                event: Event::Failed {
+                    kind: FailureKind::NotStarted,
+                    error: "the worker did not start".to_owned(),
+                    help: String::new(),
+                },
+            }],
+            damaged: 0,
+            restarted: false,
+        },
+    ];
+    let now = model.now;
+    update(&mut model, Message::Changes { now, changes });
+    let shown = says(&model);
+    assert!(
+        shown.starts_with("2 runs have trouble (! for all): "),
+        "{shown}"
+    );
+    press(&mut model, "!");
+    let Some(Popup::Text { lines, .. }) = &model.popup else {
+        panic!("{:?}", model.popup)
+    };
+    for news in ["was lost", "did not start"] {
         assert!(lines.iter().any(|line| line.contains(news)), "{lines:?}");
     }
 }

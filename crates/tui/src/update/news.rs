@@ -8,7 +8,7 @@ use warmstart_schema::text;
 
 use crate::command::{Command, TrainingCommand};
 use crate::effect::Effect;
-use crate::format::metric;
+use crate::format::{metric, plural};
 use crate::message::Report;
 use crate::model::{Model, QueueWatch, Screen};
 use warmstart_runs::store::{Change, Run};
@@ -57,9 +57,19 @@ pub(super) fn apply_changes(model: &mut Model, now: f64, changes: Vec<Change>) -
     if !loud.is_empty() && model.config.bell {
         effects.push(Effect::Notice(loud.join("; ")));
     }
-    if let Some(News { report: shown, .. }) = news.pop() {
+    let troubled = news.iter().filter(|news| !news.report.good).count();
+    if let Some(News {
+        report: mut shown, ..
+    }) = news.pop()
+    {
         for News { report, .. } in news {
             model.status_log.keep(report);
+        }
+        if troubled > 1 {
+            let all = model.key_sentence(Command::Messages, "for all");
+            let all = all.map_or_else(String::new, |all| format!(" ({all})"));
+            let runs = plural(troubled, "run");
+            shown.text = format!("{runs} have trouble{all}: {}", shown.text);
         }
         model.report = Some(shown);
     }
