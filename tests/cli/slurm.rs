@@ -699,6 +699,37 @@ fn an_unanswered_sbatch_is_looked_up_by_the_name_of_the_job() {
 }
 
 #[test]
+fn a_job_that_was_cancelled_before_it_started_is_not_taken_for_the_next_one() {
+    let cluster = Cluster::new();
+    let run = cluster.launch(&[]);
+    let name = || {
+        let script = std::fs::read_to_string(run.join("slurm.sh")).unwrap();
+        let mut lines = script.lines();
+        let name = lines.find_map(|line| line.strip_prefix("#SBATCH --job-name="));
+        name.unwrap().to_owned()
+    };
+    let earlier = name();
+    cluster.answer("squeue.out", "41|CANCELLED|N/A|1:00:00||Priority\n");
+    assert_eq!(cluster.state(&run), "stopped");
+    cluster.answer(
+        "sbatch.err",
+        "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n",
+    );
+    cluster.say(&["resume", "lite0-freeze", "--detach"]);
+    assert!(info(&run)["worker"]["slurm_job"].is_null());
+    let next = name();
+    assert_ne!(next, earlier);
+    cluster.calls();
+    cluster.show(&run);
+    let by_name = format!(" --name={next}");
+    let calls = cluster.calls();
+    assert!(
+        calls.iter().any(|call| call.ends_with(&by_name)),
+        "{calls:?}"
+    );
+}
+
+#[test]
 fn an_empty_answer_of_sbatch_is_no_answer() {
     let cluster = Cluster::new();
     cluster.answer("sbatch.out", "");

@@ -121,6 +121,8 @@ fn send(programs: &Programs, sent: &[ToSend]) -> io::Result<Vec<Started>> {
         return Ok(Vec::new());
     };
     let runs: Vec<RunDir> = sent.iter().map(|it| it.run.clone()).collect();
+    // The job's name holds it.
+    runs.iter().try_for_each(keep_log_length)?;
     let text = script(&runs, programs, &first.wanted)?;
     let unknown = Job {
         slurm_job: None,
@@ -130,7 +132,6 @@ fn send(programs: &Programs, sent: &[ToSend]) -> io::Result<Vec<Started>> {
         // Each run's own copy says its task, should `sbatch` not answer.
         replace(&Disk, &run.path().join(SCRIPT), text.as_bytes())?;
         absent(fs::remove_file(run.path().join(STOP)))?;
-        keep_log_length(run)?;
         // Without its name in run.json, the run could be sent twice.
         if record(run, unknown)? {
             Ok(())

@@ -114,10 +114,14 @@ pub(super) fn absent(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// The name of a run's jobs, by which Slurm finds one whose id is not known.
+/// The name of the job that is sent now, or was sent last, by which Slurm finds one whose id is not known. The log has grown since
+/// the run's earlier jobs were sent, so its length tells them apart.
 pub(super) fn job_name(run: &RunDir) -> String {
     let id = run.path().file_name().unwrap_or_default().to_string_lossy();
-    format!("warmstart-{id}")
+    match log_length_when_sent(run) {
+        None | Some(0) => format!("warmstart-{id}"),
+        Some(length) => format!("warmstart-{id}-{length}"),
+    }
 }
 
 /// Writes a job into `run.json`. What a worker of that job has written there since says more, and stays. False if another process

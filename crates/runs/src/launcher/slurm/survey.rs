@@ -271,7 +271,7 @@ fn unanswered(
         Ok(ids) => ids,
         Err(trouble) => return Some(unknown(start, &trouble)),
     };
-    // Earlier jobs of the run may still be listed; the newest is the one that was sent last.
+    // In earlier versions all jobs of a run had one name; the newest is the one that was sent last.
     let newest = ids.into_iter().next();
     let newest = newest.map(|job| JobId {
         job,
