@@ -505,7 +505,7 @@ fn the_dashboard_halves_a_group_that_no_other_process_halves() {
     let queue = Content::default();
     let changes = vec![Change::Queue(queue)];
     update(&mut model, Message::Changes { now: 10.0, changes });
-    assert!(!model.is_anything_live(), "the clock stands still");
+    assert!(!model.is_anything_live(), "the clock does not tick");
     let effects = update(&mut model, Message::Clock(19.0));
     assert!(effects.is_empty(), "{effects:?}");
 }
