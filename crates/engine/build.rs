@@ -76,6 +76,8 @@ fn compile_kernels() {
         for (name, flags) in sets {
             scope.spawn(move || {
                 let mut build = cpp();
+                // The object files of one source have one name.
+                build.out_dir(out_dir().join(name));
                 build.define("WARMSTART_KERNELS", format!("kernels_{name}").as_str());
                 for flag in *flags {
                     build.flag(flag);
@@ -86,6 +88,12 @@ fn compile_kernels() {
             });
         }
     });
+}
+
+fn out_dir() -> PathBuf {
+    env::var_os("OUT_DIR")
+        .map(PathBuf::from)
+        .unwrap_or_default()
 }
 
 fn cpp() -> cc::Build {
