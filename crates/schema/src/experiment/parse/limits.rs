@@ -1,5 +1,5 @@
-//! Limits of nesting, brackets and aliases that no experiment reaches, because the YAML parser takes minutes or gigabytes beyond
-//! them. Counts characters without parsing, so quotes and comments count too.
+//! Limits of nesting, brackets and aliases. No experiment reaches them, and beyond them the YAML parser takes minutes or gigabytes.
+//! Brackets and aliases are counted without parsing, so those in quotes and comments count too.
 
 /// Opening brackets of lists and mappings in flow style.
 const MAX_BRACKETS: usize = 1000;
@@ -8,7 +8,7 @@ const MAX_DEPTH: usize = 32;
 /// Aliases, which repeat another value.
 const MAX_ALIASES: usize = 100;
 
-/// The first byte beyond a limit, and the limit.
+/// The offset of the first byte beyond a limit, and the message.
 pub(super) fn excess(source: &str) -> Option<(usize, String)> {
     let brackets = source
         .match_indices(['[', '{'])
