@@ -115,6 +115,11 @@ mod tests {
                 && excess(&flow(33)).is_some_and(|(offset, _)| offset == 3 + 32)
         );
         assert!(excess(&block(32)).is_none() && excess(&block(33)).is_some());
+        let lists = |count: usize| format!("a: [{}]", "[],".repeat(count - 1));
+        assert!(
+            excess(&lists(1000)).is_none()
+                && excess(&lists(1001)).is_some_and(|(_, text)| text.contains("brackets"))
+        );
         for mark in ["- ", "-  ", "?   "] {
             assert!(excess(&items(mark, 32)).is_none(), "{mark:?}");
             assert!(excess(&items(mark, 33)).is_some(), "{mark:?}");
