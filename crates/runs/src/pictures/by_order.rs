@@ -32,7 +32,7 @@ pub(super) fn open(root: &Path) -> Result<PictureFolder, Unusable> {
     let classes = unique_classes(full);
     let part = |name: &str| {
         if has_parts {
-            part(root.join(name), &classes)
+            part_folder(root.join(name), &classes)
         } else {
             Ok(None)
         }
@@ -58,7 +58,7 @@ fn of_classes(path: PathBuf, classes: &[Class]) -> SplitFolder {
 }
 
 /// A split that may be missing; its classes must be known.
-fn part(path: PathBuf, classes: &[Class]) -> Result<Option<SplitFolder>, Unusable> {
+fn part_folder(path: PathBuf, classes: &[Class]) -> Result<Option<SplitFolder>, Unusable> {
     if !path.is_dir() {
         return Ok(None);
     }
@@ -100,7 +100,7 @@ pub(super) fn list(part: &SplitFolder) -> Result<Vec<PictureFile>, Unusable> {
         }
         names.retain(|name| is_picture(name));
         names.sort_unstable();
-        let listed = names.into_iter().map(|file| {
+        let files = names.into_iter().map(|file| {
             let path = Path::new(name).join(file);
             PictureFile {
                 class: *class,
@@ -108,7 +108,7 @@ pub(super) fn list(part: &SplitFolder) -> Result<Vec<PictureFile>, Unusable> {
                 path,
             }
         });
-        all.extend(listed);
+        all.extend(files);
     }
     Ok(all)
 }
