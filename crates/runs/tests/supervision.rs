@@ -14,10 +14,12 @@ use warmstart_runs::run::RunDir;
 
 /// Number of trials, for the process in the new namespace.
 const INSIDE: &str = "WARMSTART_STRANGERS_INSIDE";
-/// One test starts a process, the other counts the processes and descriptors of this one: never both at a time.
+/// One test starts a process. The other counts the children and descriptors of this process, so they never run together.
 static ALONE: Mutex<()> = Mutex::new(());
 /// The kernel's resolution of process start times.
 const TICK: Duration = Duration::from_millis(10);
+/// Time in which a signal ends a process.
+const SIGNAL: Duration = Duration::from_millis(5);
 
 fn sleeper() -> Child {
     Command::new("sleep").arg("60").spawn().unwrap()
@@ -52,7 +54,7 @@ fn signal_reused_pids(trials: usize) {
         for request in [Request::Stop, Request::StopNow] {
             assert!(!launcher::ask(&handle, request).unwrap());
         }
-        std::thread::yield_now();
+        std::thread::sleep(SIGNAL);
         assert!(
             stranger.try_wait().unwrap().is_none(),
             "another process got the signal"
