@@ -38,7 +38,7 @@ pub struct Field {
     pub is_required: bool,
 }
 
-/// Every field that holds one value, and no list, sections in the order of a file.
+/// Every field that holds one value and not a list. Sections come in the order of a file.
 pub fn fields() -> Vec<Field> {
     let schema = json_schema();
     let mut fields = Vec::new();
@@ -51,17 +51,17 @@ pub fn fields() -> Vec<Field> {
     fields
 }
 
-/// The paths of the fields that determine a run, without those that only describe it.
+/// The paths of the fields that determine a run. The others describe it, or say what its jobs ask Slurm for.
 static SETTINGS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let describes = |path: &str| {
-        ["name", "group", "question"].contains(&path)
-            || path.starts_with("reference.")
-            || path.starts_with("slurm.")
+    let determines = |path: &str| {
+        !["name", "group", "question"].contains(&path)
+            && !path.starts_with("reference.")
+            && !path.starts_with("slurm.")
     };
     fields()
         .into_iter()
         .map(|field| field.path)
-        .filter(|path| !describes(path))
+        .filter(|path| determines(path))
         .collect()
 });
 
@@ -220,10 +220,13 @@ mod tests {
             ("optimizer.name", Some("train.optimizer.name")),
             ("dropout", Some("model.head.dropout")),
             ("seed", Some("seed")),
-            // An end that three settings share, and a part of a word, are ambiguous.
+            // Three settings end so.
             ("name", None),
+            // A part of a word is no end of a path.
             ("size", None),
+            // These fields do not determine a run.
             ("reference.val_acc", None),
+            ("slurm.account", None),
             ("", None),
         ] {
             assert_eq!(setting(name), path, "{name}");
