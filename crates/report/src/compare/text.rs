@@ -1,5 +1,5 @@
-//! Aligned columns for a terminal. If it is too narrow, names are cut and columns hidden, by their [`Column::rank`], and a line
-//! names them. The columns that distinguish the rows stay.
+//! Aligned columns for a terminal. If it is too narrow, words are cut first. Then columns are hidden in the order of
+//! [`Column::rank`], and a line names them. The columns that distinguish the rows stay.
 
 use warmstart_schema::text::wrap;
 
@@ -39,12 +39,12 @@ pub(super) fn render(table: &Table, width: Option<usize>) -> String {
         .iter()
         .map(|title| title.trim().to_owned())
         .collect();
-    let what = if table.transposed {
+    let remedy = if table.transposed {
         "--format csv has all"
     } else {
         "widen the terminal, or choose with --columns"
     };
-    below.extend(fit::note(&hidden, what, None));
+    below.extend(fit::note(&hidden, remedy, None));
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(1).max(1));
     let below = below
         .iter()
