@@ -30,6 +30,7 @@ fn answered(model: &mut Model, keys: &str) -> Vec<Effect> {
     others
 }
 
+/// The dashboard after these keys. `jjjj` selects `Lite0, freeze`, because its group has the first row.
 fn after(keys: &str) -> Model {
     let mut model = typical();
     answered(&mut model, keys);
@@ -196,6 +197,7 @@ fn mistake_is_shown_while_typing_and_blocks_enter() {
 fn untouched_value_is_no_change() {
     assert!(problems("jjjjCweight_decay<enter>").contains("default"));
     let mut model = typical();
+    // YAML ends a text of several lines with a line break, which nobody types.
     let path = PathBuf::from("experiments/quickstart/4-lite0-freeze.yaml");
     let text = std::fs::read_to_string(data().join(&path)).unwrap();
     let text = Ok(text.replace("question: ", "question: |\n  "));
@@ -278,7 +280,7 @@ fn written_file_is_selected_once_listed() {
 }
 
 #[test]
-fn written_file_is_selected_behind_a_filter_that_hides_it() {
+fn written_file_is_selected_though_a_filter_or_the_list_of_runs_hides_it() {
     for hiding in ["/resnet<enter>j<enter>", "v<enter>"] {
         let mut model = after(hiding);
         assert!(matches!(model.open, Screen::Run(_)), "{hiding}");
