@@ -23,6 +23,7 @@ pub(super) fn act(model: &mut Model, pointed: Pointed) -> Vec<Effect> {
         }
         (Gesture::WheelUp, _) => moves::move_by(model, -NOTCH),
         (Gesture::WheelDown, _) => moves::move_by(model, NOTCH),
+        // A click on a key arrives as the key's command.
         (Gesture::Click, HitBox::Key(_) | HitBox::Scroll) => {}
     }
     Vec::new()
