@@ -52,7 +52,7 @@ fn event(run: &Run) -> Option<&'static str> {
         }) => Some("not_a_number"),
         Some(Outcome::Failed { .. }) => Some("failed"),
         Some(Outcome::Stopped | Outcome::Paused | Outcome::Halved) => None,
-        // Otherwise another process has resumed it by now.
+        // No end is logged. If the run is not lost, another process has resumed it by now.
         None => (run.status() == Status::Lost).then_some("lost"),
     }
 }
