@@ -37,7 +37,7 @@ pub struct Setup<'a> {
     pub format: NumberFormat,
     pub model: Model,
     pub optimizer: Optimizer,
-    /// The average of the weights, which then counts instead of them.
+    /// The average of the weights. Where there is one, it counts instead of them.
     pub average: Option<Average>,
     pub train: Examples,
     pub validation: Examples,
@@ -54,7 +54,7 @@ pub struct Setup<'a> {
     pub pause_after: Option<u32>,
     pub reporter: &'a mut Reporter,
     pub interrupt: &'a Interrupt,
-    /// This process among those that train the run together; none where it trains it alone.
+    /// This process among those that train the run together; none where it trains alone.
     pub rank: Option<Rank>,
 }
 
