@@ -87,7 +87,7 @@ impl Trainer<'_> {
         if self.keep_features()? == Flow::Interrupted {
             return self.stop();
         }
-        while self.setup.state.epoch < self.setup.epochs && !self.setup.state.stopped_early {
+        while self.setup.state.epoch < self.epochs() && !self.setup.state.stopped_early {
             if self.pauses() {
                 return self.wait_for_group();
             }
@@ -106,6 +106,10 @@ impl Trainer<'_> {
 
     fn format(&self) -> NumberFormat {
         self.setup.format
+    }
+
+    fn epochs(&self) -> u32 {
+        self.setup.experiment.train.epochs
     }
 
     fn batch_size(&self) -> usize {
@@ -140,7 +144,7 @@ impl Trainer<'_> {
             base,
             position,
             steps,
-            setup.epochs,
+            train.epochs,
             setup.state.plateau,
         )
     }

@@ -548,7 +548,6 @@ fn train_poisoned(run: &RunDir, stop_after: Option<u64>) -> u64 {
         test: Examples::new(look::Split::Test, splits.test),
         class_weights: None,
         state,
-        epochs: experiment.train.epochs,
         format: NumberFormat::Float32,
         stop_after,
         pause_after: None,

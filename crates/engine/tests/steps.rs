@@ -204,7 +204,6 @@ fn trained(
     )
     .unwrap();
     let (ended, ..) = train(Setup {
-        epochs: experiment.train.epochs,
         experiment: &experiment,
         run,
         model,

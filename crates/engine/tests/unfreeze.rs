@@ -154,7 +154,6 @@ fn trained(root: &Path, table: &Value, case: &Value, recipe: &[String]) -> RunDi
     .unwrap();
     let ema = experiment.train.ema;
     train(Setup {
-        epochs: experiment.train.epochs,
         experiment: &experiment,
         run: &run,
         optimizer: Optimizer::of(&experiment, &model).unwrap(),

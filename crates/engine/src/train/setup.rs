@@ -46,8 +46,6 @@ pub struct Setup<'a> {
     pub class_weights: Option<Tensor>,
     /// Where to start or resume.
     pub state: State,
-    /// The epoch after which training ends.
-    pub epochs: u32,
     /// Optimizer steps of the whole run after which it saves and stops, as on a request.
     pub stop_after: Option<u64>,
     /// The epoch at whose end the run waits for its group; only rank 0 knows it.

@@ -33,7 +33,7 @@ impl Trainer<'_> {
     pub(super) fn unfreeze(&mut self) -> Result<()> {
         let setup = &self.setup;
         let epoch = setup.state.epoch + 1;
-        let is_over = epoch > setup.epochs || setup.state.stopped_early;
+        let is_over = epoch > self.epochs() || setup.state.stopped_early;
         let (begun, reached) = (
             setup.optimizer.stages(),
             setup.experiment.model.stage(epoch),

@@ -174,7 +174,7 @@ impl Trainer<'_> {
         setup.model.device().is_cuda()
             && !setup.experiment.train.deterministic
             && images == setup.shard(self.batch_size()).len()
-            && setup.epochs as usize * self.batches_per_epoch() >= LEAST_BATCHES_TO_MEASURE
+            && self.epochs() as usize * self.batches_per_epoch() >= LEAST_BATCHES_TO_MEASURE
     }
 
     /// Adds loss and metrics of images to those of the epoch.

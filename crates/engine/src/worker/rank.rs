@@ -220,7 +220,6 @@ fn carry_out(folder: &Path, mut rank: Rank, parts: Parts) -> Result<()> {
         test: examples(Split::Test, test, splits.test),
         class_weights,
         state: content.state,
-        epochs: experiment.train.epochs,
         stop_after: None,
         pause_after: None,
         reporter: &mut reporter,

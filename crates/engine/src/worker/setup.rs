@@ -213,7 +213,6 @@ pub(super) fn prepare<'a>(
         test: Examples::new(Split::Test, splits.test).identified(test_is),
         class_weights,
         state,
-        epochs: experiment.train.epochs,
         stop_after: context.stop_after,
         pause_after: context.pause_after(),
         reporter,

@@ -235,7 +235,6 @@ fn as_rank(
         Reporter::silent()
     };
     let (ended, ..) = train(Setup {
-        epochs: experiment.train.epochs,
         experiment: &experiment,
         run,
         optimizer,
