@@ -1,4 +1,4 @@
-//! The rows of the experiments screen: every file with its newest run, and runs without a file.
+//! A row of the experiments screen, and what the model knows of the experiment files.
 
 use std::path::PathBuf;
 
@@ -39,12 +39,13 @@ pub(crate) enum Kind {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Entry<'a> {
+    /// The title above the row: the `group` of its file, or one of the list's own.
     pub group: &'a str,
     pub kind: Kind,
     pub file: Option<&'a ExperimentFile>,
     /// The run, or the experiment's newest visible run.
     pub run: Option<&'a Run>,
-    /// The group of that run, where the row shows all of it.
+    /// The means over all runs of a file with `seeds` or `grid`, where the row shows them instead of one run's figures.
     pub members: Option<&'a Summary>,
 }
 
@@ -69,7 +70,8 @@ impl<'a> Entry<'a> {
         file.loaded.as_ref().err().map(Vec::as_slice)
     }
 
-    /// The experiment from the file, or from the run if there is no file.
+    /// For the row of an experiment, what its file has; for that of a run, what the run was launched with. If that cannot be read,
+    /// the other.
     pub(crate) fn experiment(&self) -> Option<&'a Experiment> {
         let of_file = self.file.and_then(|file| file.loaded.as_ref().ok());
         let of_run = self.run.and_then(|run| run.experiment.as_deref());

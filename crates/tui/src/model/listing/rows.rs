@@ -49,7 +49,7 @@ pub(super) struct Key {
     /// Index of the file in the catalogue.
     pub(super) file: Option<usize>,
     pub(super) run: Option<RunId>,
-    /// The group of that run, where the row shows all of it.
+    /// As [`Entry::members`].
     pub(super) members: Option<Arc<Summary>>,
 }
 
