@@ -1,4 +1,4 @@
-//! The meanings of its keys.
+//! What the keys of the compare screen mean.
 
 /// Keys of the compare screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The meanings of its keys.
+//! What the keys of the dataset screen mean.
 
 /// The images of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

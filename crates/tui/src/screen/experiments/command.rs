@@ -1,4 +1,4 @@
-//! The meanings of its keys.
+//! What the keys of the experiments screen mean.
 
 /// The list of experiments and its marked runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,10 @@
-//! The meanings of its keys.
+//! What the keys of the machine screen mean.
 
 /// Changes the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueCommand {
-    /// Swaps the selected run with the one before it in the queue. A job of a cluster asks for the first place.
+    /// Swaps the selected run with the one before it in the queue. If it is a job of a cluster, asks for the first place among the
+    /// user's jobs.
     Up,
     Down,
     /// Removes a run from the queue, after a question.

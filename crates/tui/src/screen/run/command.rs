@@ -1,4 +1,4 @@
-//! The meanings of its keys.
+//! What the keys of the run screen mean.
 
 /// The log of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
