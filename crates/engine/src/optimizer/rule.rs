@@ -3,14 +3,14 @@
 use anyhow::Result;
 use tch::Tensor;
 
-/// The update of parameters from their gradients, with the moments that it needs. One file per optimizer. `params` are always those that
-/// it was made for, in the same order.
+/// The update of parameters from their gradients, with the moments that it needs. One file per optimizer.
 pub trait Rule: std::fmt::Debug {
-    /// Moves every parameter; `step` counts from 1. An error where a parameter has no gradient.
+    /// Moves every parameter. `params` are those that the rule was made for, in the same order; `step` counts from 1. An error where
+    /// a parameter has no gradient.
     fn step(&mut self, params: &[Tensor], step: i64, learning_rate: f64) -> Result<()>;
 
-    /// The moments for checkpoints: a suffix for the parameters' names, and one tensor of its shape for each parameter. SGD without
-    /// momentum has no tensors.
+    /// What a checkpoint keeps: for each moment a suffix to the parameters' names, and a tensor for each parameter, of the same
+    /// shape. SGD without momentum has a suffix, but no tensors.
     fn moments(&self) -> Vec<(&'static str, &[Tensor])>;
 }
 
