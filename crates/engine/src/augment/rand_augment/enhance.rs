@@ -1,8 +1,9 @@
-//! Operations that lie between an image and a poorer one, or beyond: Pillow's `ImageEnhance`.
+//! Pillow's `ImageEnhance`: each operation mixes an image with a poorer one, which is gray, of one lightness, black or smooth.
 
 use super::picture::Picture;
 
-/// The image at a factor of 1, the poorer one at 0. Pillow computes in float32.
+/// Replaces a byte of the image by the mix: at a factor of 0 the poorer one's, at 1 the image's, above 1 further away from the
+/// poorer one's. Pillow computes in float32.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
