@@ -36,18 +36,18 @@ pub(super) fn load(
 ) -> Result<Dataset> {
     let (train, test) = name.files().unwrap_or_default();
     let folder = find(name, path, places)?;
-    let part = |names: &[&str], images: usize| {
+    let part = |files: &[&str], images: usize| {
         let mut pictures = Pictures::default();
-        for file in names {
-            let images = images / names.len();
-            pictures.append(read(name, &folder.join(file), layout, images)?);
+        for file in files {
+            let in_file = images / files.len();
+            pictures.append(read(name, &folder.join(file), layout, in_file)?);
         }
         anyhow::Ok(pictures)
     };
     Ok(Dataset {
         train: part(train, TRAIN)?,
         test: part(test, TEST)?,
-        names: names(name, &folder, layout)?,
+        names: class_names(name, &folder, layout)?,
     })
 }
 
@@ -82,10 +82,10 @@ fn unreadable(name: DatasetName, path: &Path, error: &io::Error) -> anyhow::Erro
     )
 }
 
-/// Class names from the publisher's archives; none if they are missing or incomplete.
-fn names(name: DatasetName, folder: &Path, layout: Layout) -> Result<[Vec<String>; 2]> {
+/// Names of the fine and of the coarse classes from the publisher's archives; none if they are missing or incomplete.
+fn class_names(name: DatasetName, folder: &Path, layout: Layout) -> Result<[Vec<String>; 2]> {
     use io::ErrorKind::{InvalidData, NotFound};
-    let read = |files: &[&str], classes: u8| -> Result<Vec<String>> {
+    let listed = |files: &[&str], classes: u8| -> Result<Vec<String>> {
         let mut paths = files.iter().map(|file| folder.join(file));
         let text = paths.find_map(|path| match std::fs::read_to_string(&path) {
             Err(error) if matches!(error.kind(), NotFound | InvalidData) => None,
@@ -94,8 +94,8 @@ fn names(name: DatasetName, folder: &Path, layout: Layout) -> Result<[Vec<String
         let text = text.transpose()?.unwrap_or_default();
         let names: Vec<String> = text
             .lines()
-            .map(|name| name.trim().to_owned())
-            .filter(|name| !name.is_empty())
+            .map(|line| line.trim().to_owned())
+            .filter(|line| !line.is_empty())
             .collect();
         Ok(if names.len() == usize::from(classes) {
             names
@@ -104,11 +104,11 @@ fn names(name: DatasetName, folder: &Path, layout: Layout) -> Result<[Vec<String
         })
     };
     Ok([
-        read(
+        listed(
             &["fine_label_names.txt", "batches.meta.txt"],
             layout.classes,
         )?,
-        read(&["coarse_label_names.txt"], layout.coarse_classes)?,
+        listed(&["coarse_label_names.txt"], layout.coarse_classes)?,
     ])
 }
 
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn class_names_that_cannot_be_read_are_not_taken_for_missing() {
         let folder = tempfile::tempdir().unwrap();
-        let found = || names(DatasetName::Cifar10, folder.path(), CIFAR10);
+        let found = || class_names(DatasetName::Cifar10, folder.path(), CIFAR10);
         assert!(found().unwrap().concat().is_empty());
         std::fs::create_dir(folder.path().join("batches.meta.txt")).unwrap();
         let error = UserError::of(&found().unwrap_err());
