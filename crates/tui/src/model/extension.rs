@@ -23,7 +23,7 @@ pub(crate) struct Extension {
     schedule: Option<&'static str>,
 }
 
-/// Which limit ended the run.
+/// What the run needs more of to continue, by the limit that ended it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
     /// It trained all of its epochs.
@@ -138,7 +138,8 @@ impl Extension {
             Ok(number) => number,
             Err(mistake) => return mistake,
         };
-        // Counted from the epochs that were trained: a user may have planned others in experiment.yaml since.
+        // `least` is one above the epochs that were trained, or the patience. The planned epochs do not count here: a user may have
+        // changed them in experiment.yaml since.
         let more = number.saturating_sub(self.least.saturating_sub(1));
         let more = usize::try_from(more).unwrap_or(usize::MAX);
         match (self.needs, self.schedule) {
