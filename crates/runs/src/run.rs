@@ -32,8 +32,8 @@ const PICTURES: &str = "pictures.json";
 /// Version of the run folder; a reader refuses a newer one.
 pub const FORMAT: u32 = 1;
 
-/// How many names to try for a new run before giving up.
-const NAMES: usize = 10;
+/// How many ids to try for a new run before giving up.
+const ID_TRIES: usize = 10;
 
 /// `run.json`: the identity of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,49 +122,38 @@ impl RunDir {
 
     /// Creates the folder of a new run, completely or not at all.
     pub fn create(root: &Path, launch: &Launch) -> io::Result<(Self, RunInfo)> {
-        Self::create_after(root, launch, None)
+        Self::create_member(root, launch, None, None)
     }
 
-    /// Likewise, for an experiment whose `init: {from: …}` means this file.
-    pub fn create_after(
-        root: &Path,
-        launch: &Launch,
-        init_file: Option<&Path>,
-    ) -> io::Result<(Self, RunInfo)> {
-        Self::create_member(root, launch, init_file, None)
-    }
-
-    /// Likewise, for a member of a group.
+    /// As [`Self::create`], for a member of a group, and for an experiment whose `init: {from: …}` means `init_file`.
     pub fn create_member(
         root: &Path,
         launch: &Launch,
         init_file: Option<&Path>,
         member: Option<&MemberOf>,
     ) -> io::Result<(Self, RunInfo)> {
-        // Two runs of one second may draw the same name.
+        // Two runs of one second may draw the same id.
         let is_taken = |error: &io::Error| {
             matches!(
                 error.kind(),
                 io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
             )
         };
-        let create = || Self::create_as(root, launch, (init_file, member), RunId::generate());
-        let mut created = create();
-        for _ in 0..NAMES {
-            match &created {
-                Err(error) if is_taken(error) => {
-                    created = create();
-                }
-                _ => break,
+        let create = || Self::create_as(root, launch, init_file, member, RunId::generate());
+        for _ in 1..ID_TRIES {
+            match create() {
+                Err(error) if is_taken(&error) => {}
+                other => return other,
             }
         }
-        created
+        create()
     }
 
     fn create_as(
         root: &Path,
         launch: &Launch,
-        (init_file, member): (Option<&Path>, Option<&MemberOf>),
+        init_file: Option<&Path>,
+        member: Option<&MemberOf>,
         id: RunId,
     ) -> io::Result<(Self, RunInfo)> {
         let text = fs::read(launch.source).ok();
