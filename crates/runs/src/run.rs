@@ -45,6 +45,7 @@ pub struct RunInfo {
     /// The name exactly as the experiment has it, if the label differs; for machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<String>,
+    /// The title under which lists show the experiment.
     pub group: String,
     /// The experiment's file without folder and `.yaml`, as `init: {from: …}` and the command line name it.
     pub stem: String,
@@ -60,7 +61,7 @@ pub struct RunInfo {
     /// The full path of the file that `init: {from: …}` meant at launch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init_file: Option<PathBuf>,
-    /// Its group, if its file has `seeds` or `grid`.
+    /// Which member of its group the run is, if its file has `seeds` or `grid`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<MemberOf>,
     /// The folder from which it was launched.
@@ -285,7 +286,8 @@ impl RunDir {
         }
     }
 
-    /// The images that the run trains and evaluates on; none if its dataset is published or its version is older.
+    /// The images that the run trains and evaluates on. None for a published dataset, before an attempt has
+    /// listed them, and in runs of earlier versions.
     pub fn pictures(&self) -> io::Result<Option<Sets>> {
         match read_json(&Disk, &self.path.join(PICTURES)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -299,7 +301,7 @@ impl RunDir {
         replace(&Disk, &self.path.join(PICTURES), &bytes)
     }
 
-    /// Tags and notes of the run; empty if it has none.
+    /// Tags, note and whether the run is archived; the default if nobody set them.
     pub fn annotation(&self) -> io::Result<Annotation> {
         match read_json::<Annotation>(&Disk, &self.annotation_json()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Annotation::default()),
