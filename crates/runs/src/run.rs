@@ -268,10 +268,8 @@ impl RunDir {
 
     /// The named checkpoints, `last` and `best`; none in a new run.
     pub fn names(&self, storage: &impl Storage) -> io::Result<Names> {
-        match read_json(storage, &self.path.join("names.json")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Names::default()),
-            other => other,
-        }
+        let names: Option<Names> = read_json(storage, &self.path.join("names.json"))?;
+        Ok(names.unwrap_or_default())
     }
 
     pub fn write_names(&self, storage: &impl Storage, names: Names) -> io::Result<()> {
@@ -280,19 +278,17 @@ impl RunDir {
 
     /// The classes of the run; none before its data were listed.
     pub fn labels(&self) -> io::Result<Option<Labels>> {
-        match read_json(&Disk, &self.path.join("labels.json")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other.map(Some),
-        }
+        read_json(&Disk, &self.path.join("labels.json"))
+    }
+
+    pub fn write_labels(&self, labels: &Labels) -> io::Result<()> {
+        write_json(&Disk, &self.path.join("labels.json"), labels)
     }
 
     /// The images that the run trains and evaluates on. None for a published dataset, before an attempt has
     /// listed them, and in runs of earlier versions.
     pub fn pictures(&self) -> io::Result<Option<Sets>> {
-        match read_json(&Disk, &self.path.join(PICTURES)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other.map(Some),
-        }
+        read_json(&Disk, &self.path.join(PICTURES))
     }
 
     pub fn write_pictures(&self, sets: &Sets) -> io::Result<()> {
@@ -303,10 +299,8 @@ impl RunDir {
 
     /// Tags, note and whether the run is archived; the default if nobody set them.
     pub fn annotation(&self) -> io::Result<Annotation> {
-        match read_json::<Annotation>(&Disk, &self.annotation_json()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Annotation::default()),
-            other => other.map(Annotation::sanitized),
-        }
+        let annotation: Option<Annotation> = read_json(&Disk, &self.annotation_json())?;
+        Ok(annotation.map(Annotation::sanitized).unwrap_or_default())
     }
 
     pub fn write_annotation(&self, annotation: &Annotation) -> io::Result<()> {
@@ -315,10 +309,6 @@ impl RunDir {
 
     pub fn annotation_json(&self) -> PathBuf {
         self.path.join("annotation.json")
-    }
-
-    pub fn write_labels(&self, labels: &Labels) -> io::Result<()> {
-        write_json(&Disk, &self.path.join("labels.json"), labels)
     }
 
     /// The run's state after its whole log.
@@ -386,15 +376,22 @@ pub(crate) fn reason(error: &serde_json::Error) -> String {
     text::line(&error.to_string(), 300)
 }
 
-fn read_json<T: for<'de> Deserialize<'de>>(storage: &impl Storage, path: &Path) -> io::Result<T> {
-    let bytes = storage.read(path)?;
+/// The value of a file; none if there is no file.
+fn read_json<T: for<'de> Deserialize<'de>>(
+    storage: &impl Storage,
+    path: &Path,
+) -> io::Result<Option<T>> {
+    let bytes = match storage.read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes?,
+    };
     let wrong = |error: serde_json::Error| {
         io::Error::new(
             io::ErrorKind::InvalidData,
             format!("{}: {}", reason(&error), path.display()),
         )
     };
-    serde_json::from_slice(&bytes).map_err(wrong)
+    serde_json::from_slice(&bytes).map(Some).map_err(wrong)
 }
 
 #[cfg(test)]
