@@ -90,7 +90,7 @@ fn draw_title(buf: &mut Buffer, area: Rect, run: &Run, view: &RunView) {
         paint::left(buf, rest, &format!("  {}", run.annotation.note), THEME.text);
     }
     let second = paint::row(area, 1);
-    // If there is space, the charts' titles show it too.
+    // The charts' titles show it only where they have space.
     let place = charts::place(&view.charts)
         .filter(|_| view.pane == Pane::Charts)
         .unwrap_or_default();
@@ -115,15 +115,15 @@ fn draw_wide(
     view: &RunView,
     hit_map: &mut HitMap,
 ) {
-    let log = if area.height >= 14 {
+    let log_height = if area.height >= 14 {
         (area.height / 4).clamp(4, 12)
     } else {
         0
     };
-    let [upper, rule, lower] = area.layout(&Layout::vertical([
+    let [upper, rule, log] = area.layout(&Layout::vertical([
         Constraint::Fill(1),
-        Constraint::Length(log.min(1)),
-        Constraint::Length(log),
+        Constraint::Length(log_height.min(1)),
+        Constraint::Length(log_height),
     ]));
     let [main, border, side] = upper.layout(&Layout::horizontal([
         Constraint::Fill(1),
@@ -132,26 +132,26 @@ fn draw_wide(
     ]));
     charts::draw(buf, paint::inset(main), model, run, &view.charts, hit_map);
     paint::divide(buf, border);
-    let by_block = run
+    let blocks = run
         .state
         .model
         .as_ref()
-        .map_or(0, |facts| facts.counts.blocks.len());
-    let parameters = u16::try_from(by_block)
+        .map_or(0, |measured| measured.counts.blocks.len());
+    let counts_height = u16::try_from(blocks)
         .unwrap_or(u16::MAX)
-        .saturating_add(parameters::ROWS_BESIDE_BLOCKS);
-    let parameters = parameters.min(side.height.saturating_sub(facts::HEIGHT));
+        .saturating_add(parameters::ROWS_BESIDE_BLOCKS)
+        .min(side.height.saturating_sub(facts::HEIGHT));
     let [counts, facts] = side.layout(&Layout::vertical([
-        Constraint::Length(parameters),
+        Constraint::Length(counts_height),
         Constraint::Fill(1),
     ]));
     parameters::draw(buf, paint::inset(counts), run);
     facts::draw(buf, paint::inset(facts), model, run, view.charts.epoch(run));
-    if log > 0 {
-        paint::rule(buf, rule);
-        draw_alerts_and_log(buf, lower, model, run);
-    } else {
+    if log.is_empty() {
         draw_first_alert(buf, upper, model, run);
+    } else {
+        paint::rule(buf, rule);
+        draw_alerts_and_log(buf, log, model, run);
     }
 }
 
@@ -165,22 +165,22 @@ fn draw_narrow(
 ) {
     // A single chart gets all the space; the facts return with the other charts.
     let has_strip = area.height >= 12 && view.charts.single.is_none();
-    let strip = if has_strip {
+    let strip_height = if has_strip {
         4 + u16::from(area.height >= 24)
     } else {
         0
     };
-    let log = if area.height >= 14 {
+    let log_height = if area.height >= 14 {
         (area.height / 5).clamp(2, 8)
     } else {
         0
     };
     let [main, rule, strip, second_rule, log] = area.layout(&Layout::vertical([
         Constraint::Fill(1),
-        Constraint::Length(strip.min(1)),
-        Constraint::Length(strip),
-        Constraint::Length(log.min(1)),
-        Constraint::Length(log),
+        Constraint::Length(strip_height.min(1)),
+        Constraint::Length(strip_height),
+        Constraint::Length(log_height.min(1)),
+        Constraint::Length(log_height),
     ]));
     charts::draw(buf, paint::inset(main), model, run, &view.charts, hit_map);
     if !strip.is_empty() {
@@ -236,7 +236,7 @@ fn draw_alerts_and_log(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     );
 }
 
-/// On a low terminal, the worst alert covers the last row of the charts.
+/// Where no log is shown, the worst alert covers the last row.
 fn draw_first_alert(buf: &mut Buffer, area: Rect, model: &Model, run: &Run) {
     if let Some(alert) = model
         .alerts(run)
