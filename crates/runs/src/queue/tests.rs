@@ -18,6 +18,18 @@ fn names(entries: &[Entry]) -> Vec<&str> {
     entries.iter().map(|entry| entry.stem.as_str()).collect()
 }
 
+fn write(queue: &Queue, content: &Content) {
+    fs::write(queue.file(), serde_json::to_vec(content).unwrap()).unwrap();
+}
+
+/// This worker, without a monitor.
+fn with_worker(worker: &str) -> Programs {
+    Programs {
+        worker: worker.into(),
+        monitor: None,
+    }
+}
+
 #[test]
 fn texts_of_the_file_are_read_as_printable_lines() {
     let root = tempfile::tempdir().unwrap();
@@ -27,7 +39,7 @@ fn texts_of_the_file_are_read_as_printable_lines() {
         paused: Some("by\nhand\u{1b}[31m".to_owned()),
         ..Content::default()
     };
-    fs::write(queue.file(), serde_json::to_vec(&content).unwrap()).unwrap();
+    write(&queue, &content);
     let read = queue.content().unwrap();
     let texts = [read.paused.unwrap(), read.waiting[0].slot.clone()];
     for text in texts {
@@ -131,11 +143,7 @@ fn ended_runs_wait_for_their_process_and_running_ones_are_refused() {
         active: vec![active],
         ..Content::default()
     };
-    fs::write(
-        folder.path().join("queue.json"),
-        serde_json::to_vec(&content).unwrap(),
-    )
-    .unwrap();
+    write(&queue, &content);
     let push = |ended_at| {
         queue
             .push_again::<io::Error>(entry("a", "cpu", None), ended_at, || Ok(()))
@@ -154,11 +162,7 @@ fn ended_runs_wait_for_their_process_and_running_ones_are_refused() {
         active: vec![gone],
         ..Content::default()
     };
-    fs::write(
-        folder.path().join("queue.json"),
-        serde_json::to_vec(&content).unwrap(),
-    )
-    .unwrap();
+    write(&queue, &content);
     let refused = queue.push_again(entry("a", "cpu", None), Some(6.0), || {
         Err(io::Error::other("not ready"))
     });
@@ -264,9 +268,10 @@ fn waiting_runs_move_up_to_the_ends() {
 #[test]
 fn files_of_the_first_version_are_read() {
     let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::new(folder.path());
     let old = "{\"waiting\":[{\"run\":\"b\",\"stem\":\"b\",\"slot\":\"cpu\"}],\"active\":[{\"run\":\"a\",\"stem\":\"a\",\"slot\":\"cpu\",\"worker\":{\"boot_id\":\"x\",\"pid\":9,\"start_ticks\":1}}]}";
-    fs::write(folder.path().join("queue.json"), old).unwrap();
-    let content = Queue::new(folder.path()).content().unwrap();
+    fs::write(queue.file(), old).unwrap();
+    let content = queue.content().unwrap();
     assert_eq!(
         (
             content.waiting.len(),
@@ -296,15 +301,8 @@ fn workers_that_outlive_their_monitor_keep_their_device() {
         active,
         ..Content::default()
     };
-    fs::write(
-        folder.path().join("queue.json"),
-        serde_json::to_vec(&content).unwrap(),
-    )
-    .unwrap();
-    let programs = Programs {
-        worker: "/bin/true".into(),
-        monitor: None,
-    };
+    write(&queue, &content);
+    let programs = with_worker("/bin/true");
     let lock = RunDir::of(folder.path(), &"a".parse().unwrap())
         .lock()
         .unwrap();
@@ -324,10 +322,7 @@ fn end_of_a_run_starts_the_next() {
         fs::create_dir(folder.path().join(run)).unwrap();
         assert_eq!(queue.push(entry(run, "cpu", None)).unwrap(), Push::Queued);
     }
-    let programs = Programs {
-        worker: "/bin/true".into(),
-        monitor: None,
-    };
+    let programs = with_worker("/bin/true");
     let first = queue.advance(&programs, None).unwrap();
     assert_eq!(first.started.len(), 1);
     let a: RunId = "a".parse().unwrap();
@@ -352,15 +347,8 @@ fn a_run_that_does_not_start_leaves_the_queue_and_its_log_says_why() {
         waiting: vec![entry("a", "cpu", None)],
         ..Content::default()
     };
-    fs::write(
-        folder.path().join("queue.json"),
-        serde_json::to_vec(&content).unwrap(),
-    )
-    .unwrap();
-    let programs = Programs {
-        worker: "/nowhere/warmstart-worker".into(),
-        monitor: None,
-    };
+    write(&queue, &content);
+    let programs = with_worker("/nowhere/warmstart-worker");
     let lines = queue.start_next(&programs, &"b".parse().unwrap());
     assert_eq!(lines.len(), 1);
     assert!(lines[0].starts_with("cannot start run a: "), "{lines:?}");
@@ -399,11 +387,7 @@ fn the_log_of_a_run_that_did_not_start_has_the_help_of_its_launcher() {
 fn errors_of_the_queue_say_what_failed_and_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::new(folder.path());
-    let programs = Programs {
-        worker: "/bin/true".into(),
-        monitor: None,
-    };
-    let file = folder.path().join("queue.json");
+    let file = queue.file();
     fs::write(&file, "not json").unwrap();
     let error = queue.content().unwrap_err();
     let failure = Failure::within(&error).unwrap();
@@ -412,7 +396,7 @@ fn errors_of_the_queue_say_what_failed_and_what_to_do() {
     fs::remove_file(&file).unwrap();
     // The queue is readable, and cannot be locked.
     fs::create_dir(folder.path().join("queue.lock")).unwrap();
-    let lines = queue.start_next(&programs, &"a".parse().unwrap());
+    let lines = queue.start_next(&with_worker("/bin/true"), &"a".parse().unwrap());
     assert!(
         lines.len() == 1 && lines[0].starts_with("no further run is started: "),
         "{lines:?}"
