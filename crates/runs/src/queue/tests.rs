@@ -104,12 +104,18 @@ fn runs_wait_for_their_initial_run_on_any_slot() {
     assert!(content.take_startable(|_| true).is_empty());
     content.active.clear();
     assert_eq!(names(&content.take_startable(|_| true)), ["b"]);
-    // Also if the run was queued before the initial run. Two runs that wait for each other do not wait forever.
+    // Also if the run was queued before the initial run.
     content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", None)];
     assert_eq!(names(&content.take_startable(|_| true)), ["a"]);
-    content.waiting = vec![entry("b", "cpu", Some("a")), entry("a", "cpu", Some("b"))];
+}
+
+#[test]
+fn of_runs_that_wait_for_each_other_the_first_starts() {
+    let mut content = Content {
+        waiting: vec![entry("b", "cpu", Some("a")), entry("a", "cpu", Some("b"))],
+        ..Content::default()
+    };
     assert_eq!(names(&content.take_startable(|_| true)), ["b"]);
-    // Nor do three.
     content.waiting = vec![
         entry("a", "cuda:0", Some("c")),
         entry("b", "cuda:1", Some("a")),
@@ -131,7 +137,7 @@ fn runs_are_queued_once_and_can_be_removed() {
 }
 
 #[test]
-fn ended_runs_wait_for_their_process_and_running_ones_are_refused() {
+fn a_started_run_is_queued_again_only_after_its_process_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::new(folder.path());
     let active = Active {
@@ -149,7 +155,7 @@ fn ended_runs_wait_for_their_process_and_running_ones_are_refused() {
             .push_again::<io::Error>(entry("a", "cpu", None), ended_at, || Ok(()))
             .unwrap()
     };
-    // The process started after its last known event: another process resumed the run.
+    // The process started at second 5. If the run ended before that, another process has resumed it since.
     assert_eq!(
         [push(None), push(Some(4.9)), push(Some(6.0))],
         [Push::Started, Push::Started, Push::Exiting]
@@ -163,6 +169,7 @@ fn ended_runs_wait_for_their_process_and_running_ones_are_refused() {
         ..Content::default()
     };
     write(&queue, &content);
+    // Nor is it queued before it is ready.
     let refused = queue.push_again(entry("a", "cpu", None), Some(6.0), || {
         Err(io::Error::other("not ready"))
     });
@@ -179,11 +186,8 @@ fn devices_take_as_many_runs_as_they_have_slots() {
         ..Content::default()
     };
     assert_eq!(names(&content.take_startable(|_| true)), ["a", "b"]);
-    content.paused = Some("by hand".to_owned());
-    assert!(content.take_startable(|_| true).is_empty());
-    content.paused = None;
-    assert_eq!(names(&content.take_startable(|_| true)), ["c"]);
-    // Each GPU counts its own runs.
+    assert_eq!(names(&content.waiting), ["c"]);
+    // Each GPU counts its own runs. To count the longest range takes no longer.
     content.waiting = vec![
         entry("a", "cuda:0", None),
         entry("b", "cuda:1", None),
@@ -230,7 +234,7 @@ fn a_run_is_behind_what_gets_its_device_first() {
 }
 
 #[test]
-fn waiting_runs_move_up_to_the_ends() {
+fn waiting_runs_move_no_further_than_the_ends() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Queue::new(folder.path());
     for run in ["a", "b", "c"] {
@@ -252,17 +256,30 @@ fn waiting_runs_move_up_to_the_ends() {
         assert_eq!(order(), expected, "{run} {to:?}");
     }
     assert!(!shift("z", Move::Up));
+}
+
+#[test]
+fn a_paused_queue_starts_nothing_until_it_is_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::new(folder.path());
+    assert_eq!(queue.push(entry("a", "cpu", None)).unwrap(), Push::Queued);
     queue.pause("by\nhand").unwrap();
-    assert_eq!(queue.content().unwrap().paused.as_deref(), Some("by hand"));
+    let mut content = queue.content().unwrap();
+    assert_eq!(content.paused.as_deref(), Some("by hand"));
+    assert!(content.take_startable(|_| true).is_empty());
+    assert_eq!(names(&content.waiting), ["a"]);
     queue.unpause().unwrap();
+    let mut content = queue.content().unwrap();
+    assert_eq!(content.paused, None);
+    assert_eq!(names(&content.take_startable(|_| true)), ["a"]);
+}
+
+#[test]
+fn a_device_has_at_least_one_slot() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Queue::new(folder.path());
     queue.set_slots(0).unwrap();
-    assert_eq!(
-        (
-            queue.content().unwrap().paused,
-            queue.content().unwrap().slots
-        ),
-        (None, 1)
-    );
+    assert_eq!(queue.content().unwrap().slots, 1);
 }
 
 #[test]
