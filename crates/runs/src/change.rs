@@ -93,8 +93,8 @@ fn apply(run: &RunDir, changes: &[String], next: Next) -> Result<Vec<Change>, Er
     let launched_in = run.info().ok().and_then(|info| info.cwd);
     let launched_in = launched_in.filter(|folder| folder.is_dir());
     // First, because its error names the file. Earlier versions kept relative paths.
-    let before = experiment::load_in(&launched_in.unwrap_or_default(), &path)
-        .map_err(Error::Experiment)?;
+    let before =
+        experiment::load_in(&launched_in.unwrap_or_default(), &path).map_err(Error::Experiment)?;
     let from = fingerprint(&std::fs::read(&path)?);
     // A probe's `train` is not in its file.
     if before.probe.is_some()

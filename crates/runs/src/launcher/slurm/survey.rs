@@ -263,7 +263,9 @@ fn unanswered(
             return Some(Standing {
                 stage: Stage::Unknown,
                 text: format!("sbatch did not answer, and {SCRIPT} cannot be read: {error}"),
-                help: "correct the permissions of the run's folder; nothing is sent again meanwhile".to_owned(),
+                help:
+                    "correct the permissions of the run's folder; nothing is sent again meanwhile"
+                        .to_owned(),
             });
         }
     };
