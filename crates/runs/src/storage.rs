@@ -119,7 +119,11 @@ impl Storage for Disk {
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        path.try_exists()
+        match path.try_exists() {
+            // Nothing can lie below a file.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+            found => found,
+        }
     }
 
     fn free(&self, path: &Path) -> io::Result<u64> {
