@@ -346,7 +346,8 @@ PARTS = {
     "slow": slow_reader,
     "windows": lambda folder, runs: window_changes(folder),
     "places": lambda folder, runs: tests("every_place_at_every_size", "--lib"),
-    "hostile": lambda folder, runs: tests("hostile::", "--test", "cli", HOSTILE_TEXTS="10000"),
+    "hostile": lambda folder, runs: [tests(*which, HOSTILE_TEXTS="10000")
+                                     for which in (("hostile::", "--test", "cli"), ("tests::bytes::", "--lib"))],
     "tail": lambda folder, runs: tests("what_a_worker_writes_is_on_the_screen", "--test", "dashboard"),
 }
 __doc__ %= ", ".join(PARTS)

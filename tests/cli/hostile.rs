@@ -4,15 +4,7 @@ use std::fs;
 use std::num::NonZero;
 
 use crate::place::Place;
-use crate::texts::{Kind, Texts, refuse, strings, write_experiment, write_run};
-
-/// Texts in each field; `scripts/soak.d/50-terminal.py` sets more.
-fn number_of_texts() -> usize {
-    std::env::var("HOSTILE_TEXTS")
-        .ok()
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(1000)
-}
+use crate::texts::{Kind, Texts, number_of_texts, refuse, strings, write_experiment, write_run};
 
 /// A folder with hostile runs and files, and the program in it.
 fn place(strings: &[String]) -> Place {

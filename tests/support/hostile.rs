@@ -11,6 +11,14 @@ use warmstart_schema::event::{
 use warmstart_schema::identity::{Handle, Identity};
 use warmstart_schema::seed::SplitMix64;
 
+/// Texts in each field; `scripts/soak.d/50-terminal.py` sets more.
+pub(super) fn number_of_texts() -> usize {
+    std::env::var("HOSTILE_TEXTS")
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(1000)
+}
+
 /// The pieces that the texts consist of.
 const ATOMS: [&str; 66] = [
     "\u{1b}[31m",
