@@ -111,7 +111,7 @@ fn slurm_field(text: &str) -> Result<String, String> {
     }
 }
 
-/// Where the command line and the settings want workers to run. Every `--slurm` is right alone; together they may be too many.
+/// Where the command line and the settings want workers to run. Each `--slurm` is valid, but there may be too many.
 fn launcher_choice(globals: &Globals, settings: Config) -> Result<Choice, String> {
     let implied = (!globals.slurm.is_empty()).then_some(LauncherName::Slurm);
     let named = globals.launcher.or(implied).or(settings.launcher);

@@ -58,7 +58,7 @@ pub(super) fn answer(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes an answer as JSON. Its texts may be exact, whatever a file is called.
+/// Writes an answer as JSON. A text may contain control characters; they are escaped.
 pub(super) fn answer_json(value: &impl Serialize) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(value)?;
     answer(&(text::escaped_json(&json) + "\n"))

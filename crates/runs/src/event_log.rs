@@ -175,7 +175,7 @@ impl EventReader {
             Err(error) => return Err(error),
         };
         if meta.ino() != self.inode || meta.len() < self.offset {
-            // If the new file cannot be read now, a later poll tells this.
+            // If the new file cannot be read now, a later poll reports it.
             *self = Self {
                 inode: meta.ino(),
                 restarted: self.restarted || self.offset > 0,
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_log_that_cannot_be_read_at_first_is_told_later() {
+    fn a_replaced_log_that_cannot_be_read_at_first_is_reported_later() {
         let (folder, path) = log();
         let text = "{\"t\":1,\"event\":\"stopping\"}\n";
         std::fs::write(&path, text).unwrap();

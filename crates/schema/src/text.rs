@@ -273,8 +273,8 @@ pub fn is_cell(name: &str) -> bool {
             .any(|c| is_hidden(c) || (c.is_whitespace() && c != ' '))
 }
 
-/// JSON with its control and hidden characters escaped: a program reads the same, and a terminal obeys nothing. As `serde_json` writes
-/// it, newlines stand only between values.
+/// JSON with its control and hidden characters escaped: a program reads the same text, and a terminal obeys nothing. `serde_json`
+/// writes newlines only between values, so they stay.
 pub fn escaped_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {

@@ -53,8 +53,8 @@ impl Figures {
         })
     }
 
-    /// A run's figures, to subtract from those of others. A difference tells both, so they lack the test figures that the run's group
-    /// withholds, unless runs are named one by one.
+    /// A run's figures, to subtract from those of others. A difference reveals both figures, so test figures that the run's group
+    /// withholds are left out, unless runs are named one by one.
     pub(super) fn to_subtract(runs: &Runs, run: &Run, options: &Options) -> Self {
         let figures = Self::of(&run.state, options.figures);
         let cells = cells_of(runs, run);

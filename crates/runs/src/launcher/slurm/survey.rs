@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_not_sought_by_another_name_while_the_script_cannot_be_read() {
+    fn a_job_is_not_looked_up_by_another_name_while_the_script_cannot_be_read() {
         let root = tempfile::tempdir().unwrap();
         let run = with_unreadable(root.path(), |run| run.path().join(SCRIPT));
         let standing = unanswered(&run, UNANSWERED, |_| Ok(vec![58])).unwrap();
